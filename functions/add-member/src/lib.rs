@@ -1,0 +1,81 @@
+//! `POST /v2/images/{image_id}/members`: shares an image with a project. One transaction.
+
+use serde_json::Value;
+use shared::app::App;
+use shared::auth::Action;
+use shared::error::ApiError;
+use shared::http::{self, Handled, Request};
+use shared::id::{BadProjectId, ImageId, PROJECT_ID_MAX_CHARS, ProjectId};
+use shared::members_api as api;
+use shared::store::members::{Changed, MemberChange, Order, Stamp, new_member};
+
+/// Adds the member named in the body: 200 with the new membership.
+pub async fn handle(app: App, request: Request) -> Handled {
+    let caller = http::caller(&app, &request)?;
+    let member = member_of(&http::body(&request)?)?;
+    let id = http::image_id(&request)?;
+    let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+    let quota = app.config().member_quota;
+
+    let image = if caller.role >= shared::auth::Role::Member {
+        let members = [member.clone()];
+        match app.store().add_members(&caller, id, &members, quota, stamp).await? {
+            Changed::Members(changes) => {
+                return match changes.first() {
+                    Some(MemberChange::Applied | MemberChange::AppliedBefore) => {
+                        Ok(http::json(200, &new_member(id, member, stamp).view()))
+                    }
+                    Some(MemberChange::Absent) => Err(quota_full(id, quota)),
+                    _ => Err(ApiError::conflict(format!(
+                        "Member {member} is duplicated for image {id}"
+                    ))),
+                };
+            }
+            Changed::Image(image) => image,
+        }
+    } else {
+        app.store().image(id).await?.map(Box::new)
+    };
+
+    // Refused: the caller's own membership tells a hidden image from a forbidden one.
+    let mut facts = app.store().facts(id, &[&caller.project]).await?;
+    facts.image = image.map(|image| *image);
+    let image = api::visible(&caller, id, &facts)?;
+    api::has_members(&caller, image, &facts, Action::AddMember)?;
+    api::allowed(&caller, image, &facts, Action::AddMember)?;
+    Err(ApiError::unavailable("add member: the image changed meanwhile"))
+}
+
+/// The member that a body names.
+fn member_of(body: &Value) -> Result<ProjectId, ApiError> {
+    let Value::Object(body) = body else {
+        return Err(ApiError::bad_request(
+            "Expected a member in the form: {\"member\": \"image_id\"}",
+        ));
+    };
+    let empty = || ApiError::bad_request("Member can't be empty");
+    match body.get("member") {
+        None => Err(ApiError::bad_request("Member to be added not specified")),
+        Some(Value::String(text)) => ProjectId::parse(text.as_str()).map_err(|bad| match bad {
+            BadProjectId::Empty => empty(),
+            BadProjectId::TooLong => ApiError::bad_request(format!(
+                "Member can't be longer than {PROJECT_ID_MAX_CHARS} characters"
+            )),
+        }),
+        Some(Value::Null | Value::Bool(false)) => Err(empty()),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Err(empty()),
+        Some(Value::Array(items)) if items.is_empty() => Err(empty()),
+        Some(Value::Object(entries)) if entries.is_empty() => Err(empty()),
+        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(ApiError::bad_request("Member must be a string"))
+        }
+    }
+}
+
+fn quota_full(id: ImageId, quota: i64) -> ApiError {
+    ApiError::too_large(format!(
+        "Image member limit exceeded for image {id}: The limit has been exceeded on the number of \
+         allowed image members for this image. Attempted: {}, Maximum: {quota}:",
+        quota + 1
+    ))
+}

@@ -1,0 +1,117 @@
+//! `GET /v1/{project_id}/jobs[/{job_id}]` and `GET /v1/cloudimages/job/{job_id}`: jobs, to their
+//! own project (and an admin) alone. Two reads for one job.
+
+use serde_json::{Value, json};
+use shared::app::App;
+use shared::auth::Caller;
+use shared::error::{ApiError, ImsCode};
+use shared::http::{self, Handled, Request};
+use shared::id::{JobId, ProjectId};
+use shared::job::{JobKind, JobStatus, RESULTS_PAGE};
+use shared::page;
+use shared::store::jobs::JobFilter;
+
+/// Jobs on a page of the list, unless asked otherwise.
+const PAGE_DEFAULT: usize = 25;
+
+/// Shows one job with a page of its results, or lists the project's jobs.
+pub async fn handle(app: App, request: Request) -> Handled {
+    let caller = http::caller(&app, &request)?;
+    http::no_body(&request)?;
+    if caller.role == shared::auth::Role::None {
+        return Err(ApiError::ims(ImsCode::RoleTooWeak));
+    }
+    let parameters = lambda_http::RequestExt::path_parameters_ref(&request);
+    let has = |name: &str| parameters.is_some_and(|all| all.first(name).is_some());
+    let project = match has("project_id") {
+        true => Some(project_of(&http::path(&request, "project_id")?, &caller)?),
+        false => None,
+    };
+    match (project, has("job_id")) {
+        (project, true) => show(&app, &caller, project, &request).await,
+        (Some(project), false) => list(&app, &project, &request).await,
+        (None, false) => Err(ApiError::no_such_resource()),
+    }
+}
+
+/// The project that a path names, if the caller may ask about it.
+fn project_of(text: &str, caller: &Caller) -> Result<ProjectId, ApiError> {
+    ProjectId::parse(text)
+        .ok()
+        .filter(|project| *project == caller.project || caller.is_admin())
+        .ok_or_else(|| ApiError::ims(ImsCode::JobNotFound))
+}
+
+async fn show(
+    app: &App,
+    caller: &Caller,
+    project: Option<ProjectId>,
+    request: &Request,
+) -> Handled {
+    let not_found = || ApiError::ims(ImsCode::JobNotFound);
+    let id = JobId::parse(&http::path(request, "job_id")?).ok_or_else(not_found)?;
+    let page = page::of_query(&http::query(request), RESULTS_PAGE)?;
+    let from = match &page.marker {
+        None => 0,
+        Some(marker) => page::decode_marker(marker)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(page::bad_marker)?,
+    };
+    let now = app.now();
+    let job = app.store().job(id, now).await?.ok_or_else(not_found)?;
+    let mine = job.project == caller.project || caller.is_admin();
+    if !mine || project.is_some_and(|project| project != job.project) {
+        return Err(not_found());
+    }
+    let rows = app.store().results(&job, from, page.limit).await?;
+    let next = from.saturating_add(rows.len());
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|(image, project, outcome)| job.row(image, project, *outcome, now))
+        .collect();
+    let mut view = job.view(now);
+    if let Some(entities) = view.get_mut("entities").and_then(Value::as_object_mut) {
+        let mut info = json!({"current_count": rows.len(), "total_count": job.total});
+        if next < job.total && !rows.is_empty() {
+            let next = page::encode_marker(&next.to_string());
+            info.as_object_mut().map(|info| info.insert("next_marker".to_owned(), json!(next)));
+        }
+        entities.insert("results".to_owned(), Value::Array(rows));
+        entities.insert("page_info".to_owned(), info);
+    }
+    Ok(http::json(200, &view))
+}
+
+async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
+    let query = http::query(request);
+    let page = page::of_query(&query, PAGE_DEFAULT)?;
+    let bad = |message: &str| ApiError::ims_because(ImsCode::BadRequest, message);
+    let asked = |wanted: &str| query.iter().rev().find(|(name, _)| name == wanted);
+    let filter = JobFilter {
+        status: match asked("status") {
+            None => None,
+            Some((_, word)) => Some(
+                JobStatus::parse(word)
+                    .ok_or_else(|| bad("status must be INIT, RUNNING, SUCCESS or FAIL."))?,
+            ),
+        },
+        kind: match asked("job_type").or_else(|| asked("type")) {
+            None => None,
+            Some((_, word)) => {
+                Some(JobKind::parse(word).ok_or_else(|| bad("job_type is not one that there is."))?)
+            }
+        },
+    };
+    let marker = match &page.marker {
+        None => None,
+        Some(text) => Some(JobId::parse(text).ok_or_else(page::bad_marker)?),
+    };
+    let now = app.now();
+    let (jobs, more) = app.store().list_jobs(project, filter, marker, page.limit, now).await?;
+    let mut info = json!({"current_count": jobs.len()});
+    if let (true, Some(last), Some(info)) = (more, jobs.last(), info.as_object_mut()) {
+        info.insert("next_marker".to_owned(), json!(last.id.to_string()));
+    }
+    let jobs: Vec<Value> = jobs.iter().map(|job| job.view(now)).collect();
+    Ok(http::json(200, &json!({"jobs": jobs, "page_info": info})))
+}

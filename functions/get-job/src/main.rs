@@ -1,0 +1,5 @@
+//! The `get-job` function: an API function.
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::serve(get_job::handle).await
+}

@@ -1,0 +1,485 @@
+//! What the arguments of a list ask for. Pure.
+
+use std::cmp::Ordering;
+
+use shared::error::ApiError;
+use shared::id::ImageId;
+use shared::image::{Image, Visibility};
+use shared::member::MemberStatus;
+use shared::time::Timestamp;
+
+/// Images on a page unless asked otherwise, and at most, as in Glance.
+const LIMIT_DEFAULT: usize = 25;
+const LIMIT_MAX: usize = 1000;
+
+const SORT_KEYS: [&str; 8] =
+    ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"];
+
+/// Which visibilities a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// What is the caller's business: all but other projects' community images.
+    Default,
+    /// Community images as well.
+    All,
+    /// Those of one visibility.
+    Only(Visibility),
+}
+
+/// A list's question.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Images, at most.
+    pub limit: usize,
+    /// The last image of the page before, as it was given.
+    pub marker: Option<String>,
+    /// The statuses in which images shared with the caller are shown.
+    pub member_statuses: Vec<MemberStatus>,
+    /// Which visibilities.
+    pub shown: Shown,
+    /// Only this owner's.
+    pub owner: Option<String>,
+    /// Only the caller's own or only others'.
+    pub own: Option<bool>,
+    /// Nothing can match.
+    pub nothing: bool,
+    /// By which keys, and whether each ascends.
+    pub sort: Vec<(SortKey, bool)>,
+    filters: Vec<Filter>,
+}
+
+/// What a list can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    Name,
+    Status,
+    ContainerFormat,
+    DiskFormat,
+    Size,
+    Id,
+    CreatedAt,
+    UpdatedAt,
+}
+
+#[derive(Clone, Debug)]
+enum Filter {
+    /// One of some texts.
+    Text(TextField, Vec<String>),
+    /// A number as text.
+    Number(NumberField, String),
+    Flag(FlagField, bool),
+    Tag(String),
+    SizeMin(u64),
+    SizeMax(u64),
+    Time(TimeField, TimeTest, Timestamp),
+    Property(String, String),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TextField {
+    Name,
+    Status,
+    ContainerFormat,
+    DiskFormat,
+    Id,
+    Checksum,
+    HashValue,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum NumberField {
+    MinRam,
+    MinDisk,
+    Size,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum FlagField {
+    Protected,
+    Hidden,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TimeField {
+    Created,
+    Updated,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum TimeTest {
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    Eq,
+    Neq,
+}
+
+impl Query {
+    /// The question of `GET /v2/images`.
+    ///
+    /// # Errors
+    /// 400 with a sentence for an argument that is not as it must be.
+    pub fn parse(arguments: &[(String, String)]) -> Result<Self, ApiError> {
+        let mut query = Self {
+            limit: LIMIT_DEFAULT,
+            marker: None,
+            member_statuses: vec![MemberStatus::Accepted],
+            shown: Shown::Default,
+            owner: None,
+            own: None,
+            nothing: false,
+            sort: Vec::new(),
+            filters: Vec::new(),
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        let mut hidden = false;
+        let (mut keys, mut directions) = (Vec::new(), Vec::new());
+        let combined = arguments.iter().find(|(name, _)| name == "sort");
+        for (name, value) in arguments {
+            let (name, value) = (name.as_str(), value.as_str());
+            // Two values for one filter contradict each other.
+            if !matches!(name, "tag" | "sort_key" | "sort_dir") && seen.contains(&name) {
+                query.nothing = true;
+            }
+            seen.push(name);
+            match name {
+                "limit" => query.limit = limit_of(value)?,
+                "marker" => query.marker = Some(value.to_owned()),
+                "member_status" => query.member_statuses = statuses_of(value)?,
+                "visibility" => query.show(value)?,
+                "owner" => query.owner = Some(value.to_owned()),
+                "sort" => {}
+                "sort_key" => keys.push(sort_key(value)?),
+                "sort_dir" => directions.push(ascends(value)?),
+                "changes-since" => {
+                    return Err(ApiError::bad_request(
+                        "The \"changes-since\" filter is no longer available on v2.",
+                    ));
+                }
+                "os_hidden" => hidden = flag(name, &value.to_lowercase())?,
+                "protected" => {
+                    query.filters.push(Filter::Flag(FlagField::Protected, flag(name, value)?));
+                }
+                other => query.filters.push(filter(other, value)?),
+            }
+        }
+        query.filters.push(Filter::Flag(FlagField::Hidden, hidden));
+        query.sort = match combined {
+            Some(_) if !keys.is_empty() || !directions.is_empty() => {
+                return Err(ApiError::bad_request("Old and new sorting syntax cannot be combined"));
+            }
+            Some((_, text)) => sort_of(text)?,
+            None => {
+                if directions.len() > 1 && directions.len() != keys.len().max(1) {
+                    return Err(ApiError::bad_request(
+                        "Number of sort dirs does not match the number of sort keys",
+                    ));
+                }
+                if keys.is_empty() {
+                    keys.push(SortKey::CreatedAt);
+                }
+                let ascends = |place: usize| {
+                    directions.get(place).or(directions.first()).copied().unwrap_or(false)
+                };
+                keys.into_iter().enumerate().map(|(place, key)| (key, ascends(place))).collect()
+            }
+        };
+        Ok(query)
+    }
+
+    /// The question of `GET /v2/cloudimages`: the same but for `__imagetype`, which says whose.
+    ///
+    /// # Errors
+    /// 400 with a sentence for an argument that is not as it must be.
+    pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
+        let (types, others): (Vec<_>, Vec<_>) =
+            arguments.iter().cloned().partition(|(name, _)| name == "__imagetype");
+        let mut query = Self::parse(&others)?;
+        for (_, image_type) in types {
+            match image_type.as_str() {
+                "gold" => query.shown = Shown::Only(Visibility::Public),
+                "private" => query.own = Some(true),
+                "shared" => {
+                    query.shown = Shown::Only(Visibility::Shared);
+                    query.own = Some(false);
+                }
+                _ => query.nothing = true,
+            }
+        }
+        Ok(query)
+    }
+
+    fn show(&mut self, value: &str) -> Result<(), ApiError> {
+        match (value, Visibility::parse(value)) {
+            (_, Some(visibility)) => self.shown = Shown::Only(visibility),
+            ("all", None) => self.shown = Shown::All,
+            // No image has an empty visibility.
+            ("", None) => self.nothing = true,
+            (other, None) => {
+                return Err(ApiError::bad_request(format!("Invalid visibility value: {other}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the list is in the order that the store keeps, and if so, whether from the oldest on.
+    pub fn stored_order(&self) -> Option<bool> {
+        match self.sort.as_slice() {
+            [(SortKey::CreatedAt, ascending)] => Some(*ascending),
+            _ => None,
+        }
+    }
+
+    /// Whether an image that the caller may see in this list passes the filters.
+    pub fn matches(&self, image: &Image) -> bool {
+        let shown = match self.shown {
+            Shown::Default | Shown::All => true,
+            Shown::Only(visibility) => image.visibility == visibility,
+        };
+        shown
+            && self.owner.as_deref().is_none_or(|owner| image.owner.as_str() == owner)
+            && self.filters.iter().all(|filter| passes(filter, image))
+    }
+
+    /// The order of two images in this list.
+    pub fn compare(&self, a: &Image, b: &Image) -> Ordering {
+        let by_keys = self.sort.iter().map(|(key, ascending)| {
+            let order = compare(*key, a, b);
+            if *ascending { order } else { order.reverse() }
+        });
+        // Ties are broken by age and id, the newest first, as the store does.
+        by_keys
+            .chain([b.created_at.cmp(&a.created_at), b.id.cmp(&a.id)])
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
+    match key {
+        SortKey::Name => a.name.cmp(&b.name),
+        SortKey::Status => a.status.cmp(&b.status),
+        SortKey::ContainerFormat => a.container_format.cmp(&b.container_format),
+        SortKey::DiskFormat => a.disk_format.cmp(&b.disk_format),
+        SortKey::Size => a.size.cmp(&b.size),
+        SortKey::Id => a.id.cmp(&b.id),
+        SortKey::CreatedAt => a.created_at.cmp(&b.created_at),
+        SortKey::UpdatedAt => a.updated_at.cmp(&b.updated_at),
+    }
+}
+
+fn passes(filter: &Filter, image: &Image) -> bool {
+    let is = |value: &Option<String>, wanted: &[String]| {
+        value.as_ref().is_some_and(|value| wanted.contains(value))
+    };
+    match filter {
+        Filter::Text(field, wanted) => match field {
+            TextField::Name => is(&image.name, wanted),
+            TextField::Status => wanted.contains(&image.status),
+            TextField::ContainerFormat => is(&image.container_format, wanted),
+            TextField::DiskFormat => is(&image.disk_format, wanted),
+            TextField::Id => wanted.contains(&image.id.to_string()),
+            TextField::Checksum => is(&image.checksum, wanted),
+            TextField::HashValue => is(&image.os_hash_value, wanted),
+        },
+        Filter::Number(field, wanted) => {
+            let number = match field {
+                NumberField::MinRam => Some(image.min_ram),
+                NumberField::MinDisk => Some(image.min_disk),
+                NumberField::Size => image.size,
+            };
+            number.is_some_and(|number| number.to_string() == *wanted)
+        }
+        Filter::Flag(FlagField::Protected, wanted) => image.protected == *wanted,
+        Filter::Flag(FlagField::Hidden, wanted) => image.os_hidden == *wanted,
+        Filter::Tag(tag) => image.tags.contains(tag),
+        Filter::SizeMin(min) => image.size.is_some_and(|size| size >= *min),
+        Filter::SizeMax(max) => image.size.is_some_and(|size| size <= *max),
+        Filter::Time(field, test, wanted) => {
+            let time = match field {
+                TimeField::Created => image.created_at,
+                TimeField::Updated => image.updated_at,
+            };
+            // Times are shown, and so compared, in whole seconds.
+            let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
+            match test {
+                TimeTest::Gt => time > wanted,
+                TimeTest::Gte => time >= wanted,
+                TimeTest::Lt => time < wanted,
+                TimeTest::Lte => time <= wanted,
+                TimeTest::Eq => time == wanted,
+                TimeTest::Neq => time != wanted,
+            }
+        }
+        Filter::Property(name, value) => image.properties.get(name) == Some(value),
+    }
+}
+
+fn limit_of(text: &str) -> Result<usize, ApiError> {
+    let limit: i64 = text
+        .trim()
+        .parse()
+        .map_err(|_| ApiError::bad_request("limit param must be an integer"))?;
+    usize::try_from(limit)
+        .map(|limit| limit.min(LIMIT_MAX))
+        .map_err(|_| ApiError::bad_request("limit param must be positive"))
+}
+
+fn statuses_of(text: &str) -> Result<Vec<MemberStatus>, ApiError> {
+    match (text, MemberStatus::parse(text)) {
+        (_, Some(status)) => Ok(vec![status]),
+        ("all", None) => Ok(MemberStatus::ALL.to_vec()),
+        (other, None) => Err(ApiError::bad_request(format!("Invalid status: {other}"))),
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(ApiError::bad_request(format!(
+            "Invalid value '{other}' for '{name}' filter. Valid values are 'true' or 'false'."
+        ))),
+    }
+}
+
+fn sort_key(text: &str) -> Result<SortKey, ApiError> {
+    Ok(match text.trim() {
+        "name" => SortKey::Name,
+        "status" => SortKey::Status,
+        "container_format" => SortKey::ContainerFormat,
+        "disk_format" => SortKey::DiskFormat,
+        "size" => SortKey::Size,
+        "id" => SortKey::Id,
+        "created_at" => SortKey::CreatedAt,
+        "updated_at" => SortKey::UpdatedAt,
+        other => {
+            return Err(ApiError::bad_request(format!(
+                "Invalid sort key: {other}. It must be one of the following: {}.",
+                SORT_KEYS.join(", ")
+            )));
+        }
+    })
+}
+
+fn ascends(text: &str) -> Result<bool, ApiError> {
+    match text.trim() {
+        "asc" => Ok(true),
+        "desc" => Ok(false),
+        other => Err(ApiError::bad_request(format!("Invalid sort direction: {other}"))),
+    }
+}
+
+/// `name:asc,size:desc`; without a direction a key descends.
+fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
+    text.trim()
+        .split(',')
+        .map(|part| {
+            let (key, direction) = part.split_once(':').unwrap_or((part, "desc"));
+            let direction = if direction.is_empty() { "desc" } else { direction };
+            Ok((sort_key(key)?, ascends(direction)?))
+        })
+        .collect()
+}
+
+fn filter(name: &str, value: &str) -> Result<Filter, ApiError> {
+    let number = || {
+        value.parse::<u64>().map_err(|_| {
+            ApiError::bad_request(format!("Unable to filter on a range with a non-numeric value for {name}."))
+        })
+    };
+    Ok(match name {
+        "name" => Filter::Text(TextField::Name, any_of(value)?),
+        "status" => Filter::Text(TextField::Status, any_of(value)?),
+        "container_format" => Filter::Text(TextField::ContainerFormat, any_of(value)?),
+        "disk_format" => Filter::Text(TextField::DiskFormat, any_of(value)?),
+        "id" => Filter::Text(TextField::Id, any_of(value)?),
+        "checksum" => Filter::Text(TextField::Checksum, vec![value.to_owned()]),
+        "os_hash_value" => Filter::Text(TextField::HashValue, vec![value.to_owned()]),
+        "min_ram" => Filter::Number(NumberField::MinRam, value.to_owned()),
+        "min_disk" => Filter::Number(NumberField::MinDisk, value.to_owned()),
+        "size" => Filter::Number(NumberField::Size, value.to_owned()),
+        "size_min" => Filter::SizeMin(number()?),
+        "size_max" => Filter::SizeMax(number()?),
+        "tag" => Filter::Tag(value.trim().to_owned()),
+        "created_at" => time(TimeField::Created, value)?,
+        "updated_at" => time(TimeField::Updated, value)?,
+        property => Filter::Property(property.to_owned(), value.to_owned()),
+    })
+}
+
+/// `in:a,b` or one text; a comma within quotes is part of a text.
+fn any_of(value: &str) -> Result<Vec<String>, ApiError> {
+    let Some(list) = value.strip_prefix("in:") else { return Ok(vec![value.to_owned()]) };
+    let mut texts = vec![String::new()];
+    let mut quoted = false;
+    for c in list.chars() {
+        match (c, quoted) {
+            ('"', _) => quoted = !quoted,
+            (',', false) => texts.push(String::new()),
+            (c, _) => {
+                if let Some(text) = texts.last_mut() {
+                    text.push(c);
+                }
+            }
+        }
+    }
+    if quoted {
+        return Err(ApiError::bad_request(format!(
+            "Invalid filter value {list}. The quote is not closed."
+        )));
+    }
+    Ok(texts)
+}
+
+/// `gte:2024-11-06T00:00:00Z` and the like.
+fn time(field: TimeField, value: &str) -> Result<Filter, ApiError> {
+    let (test, text) = match value.split_once(':') {
+        Some(("gt", text)) => (TimeTest::Gt, text),
+        Some(("gte", text)) => (TimeTest::Gte, text),
+        Some(("lt", text)) => (TimeTest::Lt, text),
+        Some(("lte", text)) => (TimeTest::Lte, text),
+        Some(("eq", text)) => (TimeTest::Eq, text),
+        Some(("neq", text)) => (TimeTest::Neq, text),
+        _ => (TimeTest::Eq, value),
+    };
+    let wanted = Timestamp::parse(text)
+        .ok_or_else(|| ApiError::bad_request(format!("Invalid time format: {text}.")))?;
+    Ok(Filter::Time(field, test, wanted))
+}
+
+/// The link to a page of this list: its arguments, each name once with its last value, and the
+/// marker.
+pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
+    let mut pairs: Vec<(&str, String)> = Vec::new();
+    for (name, value) in arguments {
+        match pairs.iter_mut().find(|(have, _)| have == name) {
+            // Several tags and sort keys count, each; of the rest only the last does.
+            Some(_) if matches!(name.as_str(), "tag" | "sort_key" | "sort_dir") => {
+                pairs.push((name, value.clone()));
+            }
+            Some(pair) => pair.1.clone_from(value),
+            None if name == "marker" => {}
+            None => pairs.push((name, value.clone())),
+        }
+    }
+    if let Some(marker) = marker {
+        pairs.push(("marker", marker.to_string()));
+    }
+    let encoded: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    if encoded.is_empty() {
+        "/v2/images".to_owned()
+    } else {
+        format!("/v2/images?{}", encoded.join("&"))
+    }
+}
+
+/// A query's part, with a plus for a space.
+fn encode(text: &str) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const KEPT: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+    utf8_percent_encode(text, KEPT).to_string().replace(' ', "+")
+}

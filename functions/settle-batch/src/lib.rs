@@ -1,0 +1,56 @@
+//! Takes the dead letters: a chunk that could not be applied after all retries is settled, so that
+//! its job ends.
+//!
+//! What an earlier delivery did apply is seen from the memberships and counts as done; the rest
+//! has failed.
+
+use shared::app::App;
+use shared::batch::{self, Outcome};
+use shared::error::{ApiError, ImsCode};
+use shared::id::{ImageId, ProjectId};
+use shared::queue::{Chunk, Message, SqsRecord};
+use shared::time::Timestamp;
+
+/// Settles one dead letter.
+pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<(), ApiError> {
+    match record.message() {
+        Ok(Message::Chunk(chunk)) => settle(&app, &chunk).await,
+        // Nothing shows what a deleted image has left behind; an operator can send this again.
+        Ok(Message::Bury { image }) => {
+            tracing::error!(image.id = %image, "the members of a deleted image stay unburied");
+            Ok(())
+        }
+        // It belongs to no job, and to keep it would only have it come back for ever.
+        Err(_) => {
+            tracing::error!(message.id = %record.message_id, "a dead letter that is not ours");
+            Ok(())
+        }
+    }
+}
+
+async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
+    let job = chunk.job_id()?;
+    let entries: Vec<Option<(ImageId, ProjectId)>> = chunk
+        .entries
+        .entries()
+        .map(|(image, project)| {
+            Some((ImageId::any_spelling(image)?, ProjectId::parse(project).ok()?))
+        })
+        .collect();
+    let keys: Vec<(ImageId, ProjectId)> = entries.iter().flatten().cloned().collect();
+    let stored = app.store().memberships(&keys).await?;
+    let outcomes: Vec<Outcome> = entries
+        .iter()
+        .map(|entry| match entry {
+            None => Outcome::Failed(ImsCode::BadImageId),
+            Some(key) => match batch::standing(stored.get(key), chunk.kind, job) {
+                Some(change) => batch::outcome(chunk.kind, &change, job),
+                None => Outcome::Failed(chunk.kind.gave_up()),
+            },
+        })
+        .collect();
+    let finished =
+        app.store().finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now()).await?;
+    tracing::error!(job.id = %job, job.chunk = chunk.number, outcome = ?finished, "settled a dead letter");
+    Ok(())
+}

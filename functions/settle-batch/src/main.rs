@@ -1,0 +1,5 @@
+//! The `settle-batch` function: takes the dead letters.
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::queue::serve(settle_batch::handle).await
+}

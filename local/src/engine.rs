@@ -1,0 +1,203 @@
+//! DynamoDB on this machine: an embedded engine in the process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use dynoxide::Database;
+use dynoxide::errors::DynoxideError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shared::store::schema as at;
+
+use crate::transport::{self, Answer};
+
+/// The engine: cheap to clone, and an HTTP client for the SDK.
+#[derive(Clone)]
+pub struct Engine {
+    database: Database,
+    requests: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// An engine that forgets everything when it is dropped.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn in_memory() -> Result<Self, String> {
+        Database::memory().map(Self::over).map_err(|error| error.to_string())
+    }
+
+    /// An engine whose data is in this file.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn in_file(path: &Path) -> Result<Self, String> {
+        let name = path.to_str().ok_or("the path of the data is not UTF-8")?;
+        Database::new(name)
+            .map(Self::over)
+            .map_err(|error| format!("cannot open {}: {error}", path.display()))
+    }
+
+    fn over(database: Database) -> Self {
+        Self { database, requests: Arc::default() }
+    }
+
+    /// How many requests of each operation were made; for tests of the budget.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Removes what has expired. DynamoDB does so by itself; nothing of ours relies on when.
+    pub fn sweep(&self) {
+        if let Err(error) = self.database.sweep_ttl() {
+            tracing::warn!(error.why = %error, "sweep failed");
+        }
+    }
+
+    /// Performs one operation of the DynamoDB API.
+    pub fn perform(&self, operation: &str, body: &str) -> Answer {
+        {
+            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            match requests.get_mut(operation) {
+                Some(count) => *count += 1,
+                None => {
+                    requests.insert(operation.to_owned(), 1);
+                }
+            }
+        }
+        let db = &self.database;
+        let outcome = match operation {
+            "GetItem" => call(body, |request| db.get_item(request)),
+            "BatchGetItem" => call(body, |request| db.batch_get_item(request)),
+            "Query" => call(body, |request| db.query(request)),
+            "PutItem" => call(body, |request| db.put_item(request)),
+            "UpdateItem" => call(body, |request| db.update_item(request)),
+            "DeleteItem" => call(body, |request| db.delete_item(request)),
+            "TransactWriteItems" => call(body, |request| db.transact_write_items(request)),
+            "CreateTable" => call(body, |request| db.create_table(request)),
+            "DescribeTable" => call(body, |request| db.describe_table(request)),
+            "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
+            other => Err(DynoxideError::ValidationException(format!("no operation {other} here"))),
+        };
+        match outcome {
+            Ok(body) => (200, body),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+}
+
+fn call<Q: DeserializeOwned, R: Serialize>(
+    body: &str,
+    operation: impl FnOnce(Q) -> Result<R, DynoxideError>,
+) -> Result<String, DynoxideError> {
+    let request = serde_json::from_str(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    serde_json::to_string(&operation(request)?)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+impl HttpConnector for Engine {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match transport::parts(&request) {
+            Some((operation, body)) => {
+                HttpConnectorFuture::ready(transport::response(self.perform(operation, body)))
+            }
+            None => transport::unreadable(),
+        }
+    }
+}
+
+impl HttpClient for Engine {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// Creates the table as the template does, unless it is there.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Result<(), String> {
+    let described = client.describe_table().table_name(table).send().await;
+    match described {
+        Ok(_) => return Ok(()),
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {}
+        Err(error) => {
+            let why = aws_sdk_dynamodb::error::DisplayErrorContext(&error);
+            return Err(format!("cannot reach the table {table}: {why}"));
+        }
+    }
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+    };
+    let text = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+    };
+    let index = |name: &str, hash: &str| {
+        let projection = Projection::builder()
+            .projection_type(ProjectionType::Include)
+            .set_non_key_attributes(Some(at::PROJECTED.iter().map(|s| (*s).to_owned()).collect()))
+            .build();
+        GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .set_key_schema(Some(vec![key(hash, KeyType::Hash)?, key(at::GSK, KeyType::Range)?]))
+            .projection(projection)
+            .build()
+    };
+    let build = || -> Result<_, aws_sdk_dynamodb::error::BuildError> {
+        let mut request = client
+            .create_table()
+            .table_name(table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .key_schema(key(at::PK, KeyType::Hash)?)
+            .key_schema(key(at::SK, KeyType::Range)?)
+            .global_secondary_indexes(index(at::BY_PROJECT, at::GPK)?)
+            .global_secondary_indexes(index(at::BY_VISIBILITY, at::VPK)?);
+        for name in [at::PK, at::SK, at::GPK, at::VPK, at::GSK] {
+            request = request.attribute_definitions(text(name)?);
+        }
+        Ok(request)
+    };
+    let why = |error: &dyn std::fmt::Display| format!("cannot create the table {table}: {error}");
+    let request = build().map_err(|error| why(&error))?;
+    request
+        .send()
+        .await
+        .map_err(|error| why(&aws_sdk_dynamodb::error::DisplayErrorContext(&error)))?;
+    let expires = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name(at::EXPIRES_AT)
+        .build()
+        .map_err(|error| why(&error))?;
+    client
+        .update_time_to_live()
+        .table_name(table)
+        .time_to_live_specification(expires)
+        .send()
+        .await
+        .map_err(|error| why(&aws_sdk_dynamodb::error::DisplayErrorContext(&error)))?;
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The whole service on one machine, in one process.
+//!
+//! | module | what it stands for |
+//! |---|---|
+//! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
+//! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
+//! | [`worker`] | the event sources: receives messages and runs the functions that take them |
+//! | [`identity`] | the authorizer: who the tokens of the identity file stand for |
+//! | [`front`] | the gateway: HTTP, the route table, the authorizer's context |
+//! | [`server`] | all of them together, started and stopped |
+
+pub mod engine;
+pub mod front;
+pub mod identity;
+pub mod queue;
+pub mod server;
+mod transport;
+pub mod worker;

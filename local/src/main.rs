@@ -1,0 +1,181 @@
+//! `imshare`: the whole service on one machine.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use local::identity::Identity;
+use local::queue::Settings;
+use local::server::{Data, Options, Server};
+use shared::app::DEFAULT_MEMBER_QUOTA;
+use shared::time::Clock;
+
+/// Image sharing between the projects of a cloud.
+#[derive(Debug, Parser)]
+#[command(name = "imshare", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the whole service in this process.
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Address and port to listen on.
+    #[arg(long, env = "IMSHARE_LISTEN", default_value = "127.0.0.1:9292")]
+    listen: SocketAddr,
+
+    /// Listen on an address that other machines can reach.
+    #[arg(long, env = "IMSHARE_ALLOW_REMOTE")]
+    allow_remote: bool,
+
+    /// Directory of the records and the queue; created if it is not there.
+    #[arg(long, env = "IMSHARE_DATA_DIR", default_value = "./imshare-data")]
+    data_dir: PathBuf,
+
+    /// Keep everything in memory: it is gone when the server stops.
+    #[arg(long, env = "IMSHARE_IN_MEMORY")]
+    in_memory: bool,
+
+    /// TOML file of projects, users, tokens and access keys; without it there are three demo
+    /// projects and an admin.
+    #[arg(long, env = "IMSHARE_IDENTITY", value_name = "FILE")]
+    identity: Option<PathBuf>,
+
+    /// Keystone to ask about tokens, instead of the identity file.
+    #[arg(long, env = "IMSHARE_KEYSTONE_URL", value_name = "URL")]
+    keystone_url: Option<String>,
+
+    /// Most members of one image; negative means no limit.
+    #[arg(long, env = "IMSHARE_MEMBER_QUOTA", default_value_t = DEFAULT_MEMBER_QUOTA, allow_hyphen_values = true)]
+    member_quota: i64,
+
+    /// Let a member end its own membership.
+    #[arg(long, env = "IMSHARE_MEMBER_MAY_LEAVE")]
+    member_may_leave: bool,
+
+    /// A DynamoDB (or compatible) to use instead of the embedded engine.
+    #[arg(long, env = "IMSHARE_DYNAMODB_ENDPOINT", value_name = "URL")]
+    dynamodb_endpoint: Option<String>,
+
+    /// The table's name; created if it is not there.
+    #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
+    table: String,
+
+    /// An SQS queue (or compatible) to use instead of the embedded one.
+    #[arg(long, env = "IMSHARE_QUEUE_URL", value_name = "URL")]
+    queue_url: Option<String>,
+
+    /// What to log, to standard error: error, warn, info, debug, or a filter.
+    #[arg(long, env = "IMSHARE_LOG", default_value = "warn")]
+    log: String,
+}
+
+impl Serve {
+    fn options(self) -> Result<Options, String> {
+        if !self.listen.ip().is_loopback() && !self.allow_remote {
+            return Err(format!(
+                "{} can be reached from other machines: say --allow-remote if that is meant",
+                self.listen
+            ));
+        }
+        if self.keystone_url.is_some() {
+            return Err("--keystone-url is not built yet: use --identity".to_owned());
+        }
+        let identity = match &self.identity {
+            Some(path) => Identity::read(path)?,
+            None => Identity::demo()?,
+        };
+        Ok(Options {
+            listen: self.listen,
+            data: if self.in_memory { Data::InMemory } else { Data::Directory(self.data_dir) },
+            identity,
+            member_quota: self.member_quota,
+            member_may_leave: self.member_may_leave,
+            dynamodb_endpoint: self.dynamodb_endpoint,
+            table: self.table,
+            queue_url: self.queue_url,
+            queue: Settings::default(),
+            clock: Clock::System,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let Command::Serve(serve) = Cli::parse().command;
+    match run(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(serve: Serve) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&serve.log)
+        .map_err(|error| format!("--log {}: {error}", serve.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let demo = serve.identity.is_none();
+    let options = serve.options()?;
+    let identity = options.identity.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let server = Server::start(options).await?;
+        say(&server, demo.then_some(&identity));
+        stop_asked().await?;
+        server.stop().await;
+        Ok(())
+    })
+}
+
+/// Tells where the server listens and, with the demo identities, how to try it.
+fn say(server: &Server, demo: Option<&Identity>) {
+    let mut out = std::io::stdout().lock();
+    let url = server.url();
+    let mut help = String::new();
+    if let Some(identity) = demo {
+        help.push_str("\nDemo tokens, for trying it out on this machine only:\n\n");
+        for token in &identity.token {
+            let project = identity.project.iter().find(|project| project.id == token.project);
+            help.push_str(&format!(
+                "  {:8} {}  project {}\n",
+                project.map_or("", |project| &project.name),
+                token.id.reveal(),
+                token.project
+            ));
+        }
+        help.push_str(&format!(
+            r#"
+Try:
+
+  curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' -d '{{"name": "debian"}}' {url}/v2/images
+  curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' {url}/v2/images
+  curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' \
+       -d '{{"member": "edc89b490d7d4392898e19b2deb34797"}}' {url}/v2/images/IMAGE_ID/members
+"#
+        ));
+    }
+    let _ = writeln!(out, "listening on {url}\n{help}");
+    let _ = out.flush();
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn stop_asked() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        asked = tokio::signal::ctrl_c() => asked.map_err(|error| error.to_string()),
+        _ = terminate.recv() => Ok(()),
+    }
+}

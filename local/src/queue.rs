@@ -1,0 +1,277 @@
+//! SQS on this machine: a durable queue with what the service relies on: delivery at least once,
+//! a visibility timeout, a receive count, and dead letters.
+//!
+//! The messages are rows of one SQLite table. The SDK's requests reach it without a socket.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use rusqlite::{Connection, params};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::transport::{self, Answer};
+
+/// The URL of the batches' queue.
+pub const BATCHES: &str = "http://queue.local/batches";
+/// The URL of the dead-letter queue.
+pub const DEAD_LETTERS: &str = "http://queue.local/dead-letters";
+
+/// What the template says of the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a message that was received stays hidden, unless it is deleted.
+    pub visibility_timeout: Duration,
+    /// How often a message is received before it is a dead letter.
+    pub max_receive_count: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { visibility_timeout: Duration::from_secs(30), max_receive_count: 5 }
+    }
+}
+
+/// The queue: cheap to clone, and an HTTP client for the SDK.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connection: Mutex<Connection>,
+    settings: Settings,
+    sent: Notify,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Queue")
+    }
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS message (
+        id            INTEGER PRIMARY KEY,
+        message_id    TEXT NOT NULL UNIQUE,
+        queue         TEXT NOT NULL,
+        body          TEXT NOT NULL,
+        visible_at    INTEGER NOT NULL,
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        receipt       TEXT
+    );
+    CREATE INDEX IF NOT EXISTS message_by_queue ON message (queue, visible_at);
+    CREATE INDEX IF NOT EXISTS message_by_receipt ON message (receipt);
+";
+
+impl Queue {
+    /// A queue that forgets everything when it is dropped.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn in_memory(settings: Settings) -> Result<Self, String> {
+        Self::over(Connection::open_in_memory(), settings).map_err(|error| error.to_string())
+    }
+
+    /// A queue whose messages are in this file. What was under way when the file was last used
+    /// can be received at once: whoever held it is gone.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn in_file(path: &Path, settings: Settings) -> Result<Self, String> {
+        let opened = Connection::open(path).and_then(|connection| {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            Ok(connection)
+        });
+        Self::over(opened, settings)
+            .map_err(|error| format!("cannot open {}: {error}", path.display()))
+    }
+
+    fn over(opened: rusqlite::Result<Connection>, settings: Settings) -> rusqlite::Result<Self> {
+        let connection = opened?;
+        connection.execute_batch(SCHEMA)?;
+        connection.execute("UPDATE message SET visible_at = 0", [])?;
+        let connection = Mutex::new(connection);
+        Ok(Self { inner: Arc::new(Inner { connection, settings, sent: Notify::new() }) })
+    }
+
+    /// How many messages a queue holds, hidden ones included.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn len(&self, queue: &str) -> rusqlite::Result<u64> {
+        self.with(|connection| {
+            connection.query_row("SELECT count(*) FROM message WHERE queue = ?1", [queue], |row| {
+                row.get(0)
+            })
+        })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
+        work(&mut self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn send(&self, request: &Value) -> rusqlite::Result<Value> {
+        let queue = text(request, "QueueUrl");
+        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let sent = self.with(|connection| {
+            let transaction = connection.transaction()?;
+            let mut sent = Vec::new();
+            for entry in &entries {
+                let id = uuid::Uuid::new_v4().to_string();
+                transaction.execute(
+                    "INSERT INTO message (message_id, queue, body, visible_at) VALUES (?1, ?2, ?3, ?4)",
+                    params![id, queue, text(entry, "MessageBody"), now()],
+                )?;
+                sent.push(json!({"Id": text(entry, "Id"), "MessageId": id, "MD5OfMessageBody": ""}));
+            }
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(sent)
+        })?;
+        self.inner.sent.notify_waiters();
+        Ok(json!({"Successful": sent, "Failed": []}))
+    }
+
+    /// Takes up to `most` messages, after moving those to the dead letters that were received
+    /// too often.
+    fn take(&self, queue: &str, most: u64) -> rusqlite::Result<Vec<Value>> {
+        let settings = self.inner.settings;
+        let hidden = i64::try_from(settings.visibility_timeout.as_millis()).unwrap_or(i64::MAX);
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute(
+                "UPDATE message SET queue = ?1, receive_count = 0
+                 WHERE queue = ?2 AND visible_at <= ?3 AND receive_count >= ?4",
+                params![DEAD_LETTERS, BATCHES, now(), settings.max_receive_count],
+            )?;
+            let mut taken = Vec::new();
+            {
+                let mut due = transaction.prepare_cached(
+                    "SELECT id, message_id, body, receive_count FROM message
+                     WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?3",
+                )?;
+                let mut hide = transaction.prepare_cached(
+                    "UPDATE message SET visible_at = ?2, receive_count = receive_count + 1,
+                     receipt = ?3 WHERE id = ?1",
+                )?;
+                let rows = due.query_map(params![queue, now(), most], |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, i64>(3)?,
+                    ))
+                })?;
+                for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+                    let (id, message_id, body, received) = row;
+                    let receipt = uuid::Uuid::new_v4().to_string();
+                    hide.execute(params![id, now() + hidden, receipt])?;
+                    taken.push(json!({
+                        "MessageId": message_id,
+                        "ReceiptHandle": receipt,
+                        "Body": body,
+                        "Attributes": {"ApproximateReceiveCount": (received + 1).to_string()},
+                    }));
+                }
+            }
+            transaction.commit()?;
+            Ok(taken)
+        })
+    }
+
+    /// Receives, and waits for messages as long as the request says.
+    async fn receive(&self, request: Value) -> rusqlite::Result<Value> {
+        let queue = text(&request, "QueueUrl").to_owned();
+        let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1).min(10);
+        let wait = Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            let sent = self.inner.sent.notified();
+            tokio::pin!(sent);
+            sent.as_mut().enable();
+            let messages = self.take(&queue, most)?;
+            if !messages.is_empty() || tokio::time::Instant::now() >= until {
+                return Ok(json!({"Messages": messages}));
+            }
+            // A message may also come due without being sent: look again every now and then.
+            let again = (tokio::time::Instant::now() + Duration::from_millis(500)).min(until);
+            tokio::select! {
+                () = sent => {}
+                () = tokio::time::sleep_until(again) => {}
+            }
+        }
+    }
+
+    fn delete(&self, request: &Value) -> rusqlite::Result<Value> {
+        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let deleted = self.with(|connection| {
+            let transaction = connection.transaction()?;
+            let mut deleted = Vec::new();
+            for entry in &entries {
+                let receipt = text(entry, "ReceiptHandle");
+                transaction.execute("DELETE FROM message WHERE receipt = ?1", [receipt])?;
+                deleted.push(json!({"Id": text(entry, "Id")}));
+            }
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(deleted)
+        })?;
+        Ok(json!({"Successful": deleted, "Failed": []}))
+    }
+
+    async fn perform(self, operation: String, body: String) -> Answer {
+        let Ok(request) = serde_json::from_str::<Value>(&body) else {
+            return (400, r#"{"__type":"SerializationException"}"#.to_owned());
+        };
+        let outcome = match operation.as_str() {
+            "SendMessageBatch" => self.send(&request),
+            "ReceiveMessage" => self.receive(request).await,
+            "DeleteMessageBatch" => self.delete(&request),
+            _ => return (400, r#"{"__type":"UnsupportedOperation"}"#.to_owned()),
+        };
+        match outcome {
+            Ok(answer) => (200, answer.to_string()),
+            Err(error) => {
+                tracing::error!(error.why = %error, "queue failed");
+                (500, r#"{"__type":"InternalError"}"#.to_owned())
+            }
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl HttpConnector for Queue {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match transport::parts(&request) {
+            Some((operation, body)) => {
+                let work = self.clone().perform(operation.to_owned(), body.to_owned());
+                HttpConnectorFuture::new(async move { transport::response(work.await) })
+            }
+            None => transport::unreadable(),
+        }
+    }
+}
+
+impl HttpClient for Queue {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

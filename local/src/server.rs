@@ -1,0 +1,255 @@
+//! The parts together: started, and stopped when they have finished what they hold.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
+use shared::time::Clock;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::engine::{self, Engine};
+use crate::front::Front;
+use crate::identity::{Authorizer, Identity};
+use crate::queue::{self, Queue, Settings};
+use crate::worker;
+
+/// How long a stop waits for connections to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often expired records are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Where the records are.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// In this process, gone with it.
+    InMemory,
+    /// In files of this directory.
+    Directory(PathBuf),
+}
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Where the records are.
+    pub data: Data,
+    /// Who there is.
+    pub identity: Identity,
+    /// Most members of an image; negative means no limit.
+    pub member_quota: i64,
+    /// Whether members may leave.
+    pub member_may_leave: bool,
+    /// A DynamoDB to use instead of the embedded engine.
+    pub dynamodb_endpoint: Option<String>,
+    /// The table.
+    pub table: String,
+    /// A queue to use instead of the embedded one.
+    pub queue_url: Option<String>,
+    /// What the embedded queue does.
+    pub queue: Settings,
+    /// Where "now" comes from.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// A server that forgets everything, on any port, with the demo identities.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub fn in_memory() -> Result<Self, String> {
+        Ok(Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: Data::InMemory,
+            identity: Identity::demo()?,
+            member_quota: DEFAULT_MEMBER_QUOTA,
+            member_may_leave: false,
+            dynamodb_endpoint: None,
+            table: "imshare".to_owned(),
+            queue_url: None,
+            queue: Settings::default(),
+            clock: Clock::System,
+        })
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The app that its functions share.
+    pub app: App,
+    /// The embedded engine, if that is what it uses.
+    pub engine: Option<Engine>,
+    /// The embedded queue, if that is what it uses.
+    pub queue: Option<Queue>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The files of a data directory.
+fn files(data: &Data) -> Result<Option<(PathBuf, PathBuf)>, String> {
+    match data {
+        Data::InMemory => Ok(None),
+        Data::Directory(path) => {
+            std::fs::create_dir_all(path)
+                .map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+            Ok(Some((path.join("table.sqlite"), path.join("queue.sqlite"))))
+        }
+    }
+}
+
+impl Server {
+    /// Starts the service and returns when it is ready.
+    ///
+    /// # Errors
+    /// One sentence for the operator: a port that is taken, data that cannot be opened.
+    pub async fn start(options: Options) -> Result<Self, String> {
+        // The port first: who started the server twice shall not open the data twice.
+        let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::AddrInUse => format!(
+                    "{} is taken: another program listens there; choose another with --listen",
+                    options.listen
+                ),
+                _ => format!("cannot listen on {}: {error}", options.listen),
+            }
+        })?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+
+        let files = files(&options.data)?;
+        let clients = Clients::from_env().unwrap_or_else(|_| Clients::local());
+        let (dynamodb, engine) = match &options.dynamodb_endpoint {
+            Some(endpoint) => (clients.dynamodb(Some(endpoint.clone())), None),
+            None => {
+                let engine = match &files {
+                    None => Engine::in_memory()?,
+                    Some((table, _)) => Engine::in_file(table)?,
+                };
+                (Clients::local().dynamodb_over(engine.clone(), None), Some(engine))
+            }
+        };
+        engine::create_table(&dynamodb, &options.table).await?;
+        let (sqs, queue, queue_url) = match &options.queue_url {
+            Some(url) => (clients.sqs(endpoint_of(url)), None, url.clone()),
+            None => {
+                let queue = match &files {
+                    None => Queue::in_memory(options.queue)?,
+                    Some((_, path)) => Queue::in_file(path, options.queue)?,
+                };
+                let client = Clients::local().sqs_over(queue.clone(), None);
+                (client, Some(queue), queue::BATCHES.to_owned())
+            }
+        };
+
+        let config = Config {
+            table: options.table,
+            queue_url: queue_url.clone(),
+            member_quota: options.member_quota,
+            member_may_leave: options.member_may_leave,
+            auth_uri: None,
+            public_endpoint: None,
+        };
+        let app = App::new(config, dynamodb, sqs.clone(), options.clock);
+        let (stop, stopped) = watch::channel(false);
+        let front = Front::new(app.clone(), Arc::new(Authorizer::new(&options.identity)));
+        let mut tasks = vec![
+            tokio::spawn(listen(listener, front, stopped.clone())),
+            tokio::spawn(worker::poll(
+                app.clone(),
+                sqs.clone(),
+                queue_url,
+                stopped.clone(),
+                run_batch::handle,
+            )),
+        ];
+        if queue.is_some() {
+            tasks.push(tokio::spawn(worker::poll(
+                app.clone(),
+                sqs,
+                queue::DEAD_LETTERS.to_owned(),
+                stopped.clone(),
+                settle_batch::handle,
+            )));
+        }
+        if let Some(engine) = engine.clone() {
+            tasks.push(tokio::spawn(sweep(engine, stopped)));
+        }
+        Ok(Self { address, app, engine, queue, stop, tasks })
+    }
+
+    /// The server's address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops: takes nothing new and returns when what was begun is done.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// `scheme://host:port` of a queue's URL, unless it is one of AWS's own.
+fn endpoint_of(queue_url: &str) -> Option<String> {
+    let (scheme, rest) = queue_url.split_once("://")?;
+    let host = rest.split('/').next()?;
+    (!host.ends_with(".amazonaws.com")).then(|| format!("{scheme}://{host}"))
+}
+
+async fn listen(listener: TcpListener, front: Front, mut stop: watch::Receiver<bool>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many open files, or a connection that was gone at once.
+                tracing::warn!(error.why = %error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let front = front.clone();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(60))
+            .pipeline_flush(true)
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(move |request| front.clone().serve(request)),
+            );
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error.why = %error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
+}
+
+async fn sweep(engine: Engine, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => engine.sweep(),
+            _ = stop.changed() => return,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The event sources: receive messages, run the function that takes them, delete what is done.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, Message as Received, MessageSystemAttributeName,
+};
+use shared::app::App;
+use shared::error::ApiError;
+use shared::queue::{SqsAttributes, SqsEvent, SqsRecord, each};
+use shared::time::Timestamp;
+use tokio::sync::watch;
+
+/// Messages of one delivery.
+const BATCH: i32 = 10;
+/// Seconds that one receive waits.
+const WAIT: i32 = 20;
+/// Seconds that a function may take, less than the visibility timeout.
+const TIMEOUT: i64 = 25;
+
+/// Receives from a queue until told to stop, and finishes what it holds before it returns.
+pub async fn poll<H, F>(
+    app: App,
+    client: Client,
+    queue_url: String,
+    mut stop: watch::Receiver<bool>,
+    handler: H,
+) where
+    H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    while !*stop.borrow() {
+        let receive = client
+            .receive_message()
+            .queue_url(&queue_url)
+            .max_number_of_messages(BATCH)
+            .wait_time_seconds(WAIT)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send();
+        let received = tokio::select! {
+            // A receive that is under way ends before a stop: what it took would stay hidden.
+            biased;
+            received = receive => received,
+            _ = stop.changed() => continue,
+        };
+        match received {
+            Ok(answer) => {
+                let messages = answer.messages.unwrap_or_default();
+                if !messages.is_empty() {
+                    deliver(&app, &client, &queue_url, messages, handler).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(error.why = %DisplayErrorContext(&error), "receive failed");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn deliver<H, F>(
+    app: &App,
+    client: &Client,
+    queue_url: &str,
+    messages: Vec<Received>,
+    handler: H,
+) where
+    H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let records = messages.iter().map(record).collect();
+    let until = app.now().plus_seconds(TIMEOUT);
+    let response = each(app.clone(), SqsEvent { records }, until, handler).await;
+    let failed = |id: &str| {
+        response.batch_item_failures.iter().any(|failure| failure.item_identifier == id)
+    };
+    let mut request = client.delete_message_batch().queue_url(queue_url);
+    let mut done = 0;
+    for (place, message) in messages.iter().enumerate() {
+        let entry = DeleteMessageBatchRequestEntry::builder()
+            .id(place.to_string())
+            .set_receipt_handle(message.receipt_handle.clone())
+            .build();
+        if let (false, Ok(entry)) = (failed(message.message_id().unwrap_or_default()), entry) {
+            request = request.entries(entry);
+            done += 1;
+        }
+    }
+    if done > 0
+        && let Err(error) = request.send().await
+    {
+        // They come again, and are recognized.
+        tracing::warn!(error.why = %DisplayErrorContext(&error), "delete failed");
+    }
+}
+
+fn record(message: &Received) -> SqsRecord {
+    let count = message
+        .attributes
+        .as_ref()
+        .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+        .cloned()
+        .unwrap_or_default();
+    SqsRecord {
+        message_id: message.message_id().unwrap_or_default().to_owned(),
+        body: message.body().unwrap_or_default().to_owned(),
+        attributes: SqsAttributes { approximate_receive_count: count },
+    }
+}

@@ -1,0 +1,265 @@
+//! Configuration, clients and clock: made once, passed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_http_client::tls;
+
+use crate::id::OperationId;
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::time::{Clock, Timestamp};
+
+/// Members that an image may have unless configured otherwise, as in Glance.
+pub const DEFAULT_MEMBER_QUOTA: i64 = 128;
+/// How often a request to the store or the queue is tried in all.
+const ATTEMPTS: u32 = 5;
+/// How long one try may take; a slower one is tried again.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a request may take with all its tries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What a deployment decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The URL of the batches' queue.
+    pub queue_url: String,
+    /// Most members of one image; negative means no limit.
+    pub member_quota: i64,
+    /// Whether a member may end its own membership.
+    pub member_may_leave: bool,
+    /// The identity service's address, for `WWW-Authenticate`.
+    pub auth_uri: Option<String>,
+    /// The service's own address, if it cannot be seen from a request.
+    pub public_endpoint: Option<String>,
+}
+
+/// Why the configuration is not usable: the variable's name and what is wrong with it.
+#[derive(Debug)]
+pub struct ConfigError(String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn required(name: &str) -> Result<String, ConfigError> {
+    optional(name).ok_or_else(|| ConfigError(format!("the environment variable {name} is not set")))
+}
+
+fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Result<T, ConfigError> {
+    match optional(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse()
+            .map_err(|_| ConfigError(format!("the environment variable {name} must be {form}"))),
+    }
+}
+
+impl Config {
+    /// Reads the environment; nothing else does.
+    ///
+    /// # Errors
+    /// If a variable is missing or malformed, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: required("TABLE_NAME")?,
+            queue_url: required("QUEUE_URL")?,
+            member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
+            member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
+            auth_uri: optional("AUTH_URI"),
+            public_endpoint: optional("PUBLIC_ENDPOINT"),
+        })
+    }
+}
+
+/// Everything that a handler needs; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    store: Store,
+    queue: Queue,
+    clock: Clock,
+}
+
+impl App {
+    /// Puts an app together from its parts.
+    pub fn new(
+        config: Config,
+        dynamodb: aws_sdk_dynamodb::Client,
+        sqs: aws_sdk_sqs::Client,
+        clock: Clock,
+    ) -> Self {
+        let store = Store::new(dynamodb, config.table.clone());
+        let queue = Queue::new(sqs, config.queue_url.clone());
+        Self { inner: Arc::new(Inner { config, store, queue, clock }) }
+    }
+
+    /// The app of a deployed function: configuration, region and credentials come from the
+    /// environment, as Lambda sets it.
+    ///
+    /// # Errors
+    /// If a variable is missing or malformed, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let level = optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+        tracing_subscriber::fmt()
+            .json()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+            .without_time()
+            .init();
+        let config = Config::from_env()?;
+        let clients = Clients::from_env()?;
+        let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
+        let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));
+        Ok(Self::new(config, dynamodb, sqs, Clock::System))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The table.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The batches' queue.
+    pub fn queue(&self) -> &Queue {
+        &self.inner.queue
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// An operation id for a request accepted now.
+    pub fn operation(&self) -> OperationId {
+        match &self.inner.clock {
+            Clock::System => OperationId::now(),
+            manual @ Clock::Manual(_) => OperationId::at(manual.now().micros()),
+        }
+    }
+}
+
+/// What the clients of the store and the queue have in common.
+///
+/// Credentials are read once: those of a Lambda sandbox last as long as it does.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    region: Region,
+    credentials: Credentials,
+    endpoint: Option<String>,
+}
+
+impl Clients {
+    /// Reads region, credentials and an optional common endpoint from the usual variables.
+    ///
+    /// # Errors
+    /// If a variable is missing, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let region = optional("AWS_REGION").or_else(|| optional("AWS_DEFAULT_REGION"));
+        let region = match region {
+            Some(region) => region,
+            None => required("AWS_REGION")?,
+        };
+        Ok(Self {
+            region: Region::new(region),
+            credentials: Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            endpoint: optional("AWS_ENDPOINT_URL"),
+        })
+    }
+
+    /// Clients of an engine on this machine, which looks at no signature.
+    pub fn local() -> Self {
+        Self {
+            region: Region::new("us-east-1"),
+            credentials: Credentials::new("local", "local", None, None, "local"),
+            endpoint: None,
+        }
+    }
+
+    /// A DynamoDB client over the network.
+    pub fn dynamodb(&self, endpoint: Option<String>) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_over(https(), endpoint)
+    }
+
+    /// A DynamoDB client over any transport.
+    pub fn dynamodb_over(
+        &self,
+        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
+        endpoint: Option<String>,
+    ) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region.clone())
+            .credentials_provider(self.credentials.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+            .http_client(http);
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// An SQS client over the network.
+    pub fn sqs(&self, endpoint: Option<String>) -> aws_sdk_sqs::Client {
+        self.sqs_over(https(), endpoint)
+    }
+
+    /// An SQS client over any transport.
+    pub fn sqs_over(
+        &self,
+        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
+        endpoint: Option<String>,
+    ) -> aws_sdk_sqs::Client {
+        // A receive waits for messages up to 20 s, so a try may take longer here.
+        let mut config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region.clone())
+            .credentials_provider(self.credentials.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(Duration::from_secs(25), Duration::from_secs(60)))
+            .http_client(http);
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+}
+
+fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
+}
+
+/// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
+fn https() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}

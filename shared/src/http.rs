@@ -1,0 +1,531 @@
+//! Parse a request, render an answer, run an API function.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt as _};
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::auth::{Caller, Role};
+use crate::error::{ApiError, RefusalKind};
+use crate::id::{ImageId, ProjectId};
+use crate::routes::{self, Family};
+use crate::time::Timestamp;
+
+/// A request as the gateway hands it to a function.
+pub type Request = lambda_http::Request;
+/// An answer.
+pub type Response = lambda_http::Response<Body>;
+/// What a handler returns.
+pub type Handled = Result<Response, ApiError>;
+
+/// The largest request body, in bytes.
+pub const BODY_MAX: usize = 1024 * 1024;
+/// The longest request id that is echoed, in characters.
+const REQUEST_ID_MAX: usize = 64;
+/// The header that carries the request id, both ways.
+const REQUEST_ID: &str = "x-openstack-request-id";
+const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
+                           application/openstack-images-v2.1-json-patch";
+
+/// Runs an API function under the Lambda runtime.
+///
+/// # Errors
+/// If the configuration is not complete, by the name of what is missing.
+pub async fn serve<H, F>(handler: H) -> Result<(), lambda_http::Error>
+where
+    H: Fn(App, Request) -> F + Copy + Send,
+    F: Future<Output = Handled> + Send,
+{
+    let app = App::from_env()?;
+    let app = &app;
+    lambda_http::run(lambda_http::service_fn(move |request: Request| async move {
+        Ok::<_, std::convert::Infallible>(answer(app.clone(), request, handler).await)
+    }))
+    .await
+}
+
+/// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
+pub async fn answer<H, F>(app: App, request: Request, handler: H) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let form = ErrorForm::of(&request, &app);
+    let path = raw_path(&request).to_owned();
+    let span = tracing::info_span!("request", request.id = %id, http.method = %form.method, http.path = %path);
+    async {
+        let outcome = AssertUnwindSafe(handler(app, request)).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(error) => {
+                match &error {
+                    ApiError::Internal(why) | ApiError::Unavailable(why) => {
+                        tracing::error!(error.status = error.status(), error.why = why.for_log(), "failed");
+                    }
+                    refused => tracing::debug!(error.status = refused.status(), "refused"),
+                }
+                form.render(&error)
+            }
+        };
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        tracing::info!(
+            http.status = response.status().as_u16(),
+            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The id of the request: the caller's, cut to 64 characters, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    match sent.map(str::trim).filter(|id| !id.is_empty()) {
+        Some(id) => id.chars().take(REQUEST_ID_MAX).collect(),
+        None => format!("req-{}", uuid::Uuid::new_v4()),
+    }
+}
+
+/// The path as the client sent it, without the gateway's stage.
+pub fn raw_path(request: &Request) -> &str {
+    match request.raw_http_path() {
+        "" => request.uri().path(),
+        path => path,
+    }
+}
+
+/// The caller, from the authorizer's context alone: headers of the request say nothing.
+///
+/// # Errors
+/// 401 if no authorizer has let the request through, or its word has expired.
+pub fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
+    let field = |name: &str| -> Option<&str> {
+        match request.request_context_ref()? {
+            RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name)?.as_str(),
+            RequestContext::ApiGatewayV2(context) => {
+                context.authorizer.as_ref()?.fields.get(name)?.as_str()
+            }
+            _ => None,
+        }
+    };
+    let project = field("project_id").ok_or(ApiError::Unauthorized)?;
+    let project = ProjectId::parse(project).map_err(|_| ApiError::Unauthorized)?;
+    if let Some(until) = field("expires_at") {
+        let until = Timestamp::parse(until).ok_or(ApiError::Unauthorized)?;
+        if until <= app.now() {
+            return Err(ApiError::Unauthorized);
+        }
+    }
+    let role = Role::strongest(field("roles").unwrap_or_default().split(','));
+    Ok(Caller { project, role })
+}
+
+/// A path parameter, percent-decoded once as UTF-8.
+///
+/// # Errors
+/// 400 if it is not UTF-8, 404 if the path has no such parameter.
+pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
+    let parameters = request.path_parameters_ref();
+    let value = parameters.and_then(|all| all.first(name)).ok_or_else(ApiError::no_such_resource)?;
+    // A REST API hands the segment on as it was sent, an HTTP API has decoded it.
+    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
+        return Ok(value.to_owned());
+    }
+    routes::decoded(value).ok_or_else(|| ApiError::bad_request("The path is not UTF-8."))
+}
+
+/// The image that a v2 path names.
+///
+/// # Errors
+/// 404, in Glance's words, for what is not the canonical spelling of a UUID.
+pub fn image_id(request: &Request) -> Result<ImageId, ApiError> {
+    let text = path(request, "image_id")?;
+    ImageId::canonical(&text)
+        .ok_or_else(|| ApiError::not_found(format!("Image {text} not found.")))
+}
+
+/// The member that a path names.
+///
+/// # Errors
+/// 404 for what cannot be a member's id.
+pub fn member_id(request: &Request, image: ImageId) -> Result<ProjectId, ApiError> {
+    let text = path(request, "member_id")?;
+    ProjectId::parse(text.as_str()).map_err(|_| no_such_member(&text, image))
+}
+
+/// 404 in Glance's words for a membership that the caller cannot see.
+pub fn no_such_member(member: &str, image: ImageId) -> ApiError {
+    ApiError::not_found(format!("{member} not found in the member list of the image {image}."))
+}
+
+/// The bytes of the body.
+///
+/// # Errors
+/// 413 if there are more than [`BODY_MAX`].
+pub fn body_bytes(request: &Request) -> Result<&[u8], ApiError> {
+    let bytes: &[u8] = match request.body() {
+        Body::Text(text) => text.as_bytes(),
+        Body::Binary(bytes) => bytes,
+        _ => &[],
+    };
+    if bytes.len() > BODY_MAX {
+        return Err(ApiError::too_large(format!(
+            "The request body has {} bytes, Maximum: {BODY_MAX}",
+            bytes.len()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// The JSON object or list of a request that must have one. Its media type is not looked at.
+///
+/// # Errors
+/// 400 with a sentence that says what is wrong with it.
+pub fn body(request: &Request) -> Result<Value, ApiError> {
+    let bytes = body_bytes(request)?;
+    if bytes.is_empty() {
+        return Err(ApiError::bad_request("Body expected in request."));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
+        Ok(_) => Err(ApiError::bad_request("Unexpected body type. Expected list/dict.")),
+        Err(_) => Err(ApiError::bad_request("Malformed JSON in request body.")),
+    }
+}
+
+/// Checks that a request that must have no body has none.
+///
+/// # Errors
+/// 400 if it has one.
+pub fn no_body(request: &Request) -> Result<(), ApiError> {
+    if body_bytes(request)?.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::bad_request("A body is not expected with this request."))
+    }
+}
+
+/// The decoded arguments of the query, in their order.
+pub fn query(request: &Request) -> Vec<(String, String)> {
+    let parameters = request.query_string_parameters();
+    let mut all: Vec<_> =
+        parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    // The event's map forgets the order of different names; a fixed one makes links stable.
+    if let Some(sent) = request.uri().query() {
+        let place = |name: &str| {
+            sent.split('&').position(|pair| {
+                pair.split('=').next().and_then(routes::decoded).is_some_and(|sent| sent == name)
+            })
+        };
+        all.sort_by_key(|(name, _)| place(name));
+    } else {
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
+    all
+}
+
+/// The service's address as this caller knows it, without a slash at its end.
+pub fn base_url(app: &App, request: &Request) -> String {
+    if let Some(endpoint) = &app.config().public_endpoint {
+        return endpoint.trim_end_matches('/').to_owned();
+    }
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let scheme = match header("x-forwarded-proto") {
+        Some("https") => "https",
+        Some(_) => "http",
+        None => request.uri().scheme_str().unwrap_or("http"),
+    };
+    let host = header("host").or_else(|| request.uri().host()).unwrap_or("localhost");
+    let stage = match request.request_context_ref() {
+        // Only the gateway's own names carry the stage in the path; a custom domain does not.
+        Some(RequestContext::ApiGatewayV1(context)) if host.contains(".execute-api.") => {
+            context.stage.as_deref().map(|stage| format!("/{stage}"))
+        }
+        _ => None,
+    };
+    format!("{scheme}://{host}{}", stage.unwrap_or_default())
+}
+
+fn response(status: u16, content_type: Option<&'static str>, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(content_type) = content_type {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    response
+}
+
+/// An answer with a JSON body.
+pub fn json(status: u16, value: &Value) -> Response {
+    response(status, Some("application/json"), value.to_string())
+}
+
+/// An answer without a body.
+pub fn empty(status: u16) -> Response {
+    response(status, None, Body::Empty)
+}
+
+/// An answer in plain text.
+pub fn text(status: u16, content_type: &'static str, text: &str) -> Response {
+    response(status, Some(content_type), text)
+}
+
+/// The same answer with one more header; a value that no header can hold is left out.
+pub fn with_header(mut response: Response, name: &'static str, value: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// How an error of this request is to be written.
+struct ErrorForm {
+    family: Family,
+    method: String,
+    media: Media,
+    auth_uri: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Media {
+    Plain,
+    Html,
+    Json,
+}
+
+impl ErrorForm {
+    fn of(request: &Request, app: &App) -> Self {
+        let accept = request.headers().get_all(header::ACCEPT);
+        let accept: Vec<_> = accept.iter().filter_map(|value| value.to_str().ok()).collect();
+        Self {
+            family: routes::family(&routes::normalized(raw_path(request))),
+            method: request.method().as_str().to_owned(),
+            media: preferred(&accept.join(",")),
+            auth_uri: match &app.config().auth_uri {
+                Some(uri) => uri.clone(),
+                None => format!("{}/identity/v3", base_url(app, request)),
+            },
+        }
+    }
+
+    fn render(&self, error: &ApiError) -> Response {
+        let status = error.status();
+        let (explanation, detail, separator) = words(error);
+        let mut response = match self.family {
+            Family::Ims => {
+                let message = sentence(&explanation, &detail);
+                json(status, &json!({"error": {"code": error.ims_code(), "message": message}}))
+            }
+            Family::Glance => {
+                let title = title(status);
+                match self.media {
+                    Media::Json => json(
+                        status,
+                        &json!({
+                            "message": sentence(&explanation, &detail),
+                            "code": format!("{status} {title}"),
+                            "title": title,
+                        }),
+                    ),
+                    Media::Html => self::response(
+                        status,
+                        Some("text/html; charset=UTF-8"),
+                        html(status, &explanation, &detail),
+                    ),
+                    Media::Plain => {
+                        let explanation = explanation.replace(['\n', '\r'], " ");
+                        let tail = match separator {
+                            Tail::Wide => format!("\n\n {detail}  "),
+                            Tail::Narrow => format!(" \n\n {detail}"),
+                        };
+                        let body = format!("{status} {title}\n\n{explanation}{tail}");
+                        self::response(status, Some("text/plain; charset=UTF-8"), body)
+                    }
+                }
+            }
+        };
+        match error {
+            ApiError::Unauthorized => {
+                response = with_header(
+                    response,
+                    "www-authenticate",
+                    &format!("Keystone uri=\"{}\"", self.auth_uri),
+                );
+            }
+            ApiError::MethodNotAllowed { allow, .. } => {
+                response = with_header(response, "allow", allow);
+            }
+            ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => {
+                response = with_header(response, "accept-patch", PATCH_TYPES);
+            }
+            ApiError::Unavailable(_) => response = with_header(response, "retry-after", "1"),
+            ApiError::Refused(_) | ApiError::Ims { .. } | ApiError::Internal(_) => {}
+        }
+        if self.method == "HEAD" {
+            // A HEAD has no body, and names the type that browsers get, as Glance does.
+            *response.body_mut() = Body::Empty;
+            response = with_header(response, "content-type", "text/html; charset=UTF-8");
+        }
+        response
+    }
+}
+
+/// The white space that follows an explanation in plain text.
+enum Tail {
+    Wide,
+    Narrow,
+}
+
+fn words(error: &ApiError) -> (String, String, Tail) {
+    let general = |status: u16| match status {
+        401 => {
+            "This server could not verify that you are authorized to access the document you \
+             requested. Either you supplied the wrong credentials (e.g., bad password), or your \
+             browser does not understand how to supply the credentials required."
+        }
+        403 => "Access was denied to this resource.",
+        404 => "The resource could not be found.",
+        409 => "There was a conflict when trying to complete your request.",
+        503 => "The server is currently unavailable. Please try again at a later time.",
+        _ => "The server has either erred or is incapable of performing the requested operation.",
+    };
+    match error {
+        ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => (
+            format!(
+                "The request media type {} is not supported by this server.",
+                refusal.explanation
+            ),
+            format!("Image PATCH expects Content-Type one of: {PATCH_TYPES}"),
+            Tail::Narrow,
+        ),
+        ApiError::Refused(refusal) => {
+            let explanation = match refusal.explanation.as_str() {
+                "" => general(error.status()).to_owned(),
+                words => words.to_owned(),
+            };
+            (explanation, refusal.detail.clone(), Tail::Wide)
+        }
+        ApiError::Ims { message, .. } => (message.clone(), String::new(), Tail::Wide),
+        ApiError::MethodNotAllowed { method, .. } => (
+            format!("The method {method} is not allowed for this resource."),
+            String::new(),
+            Tail::Narrow,
+        ),
+        ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => {
+            (general(error.status()).to_owned(), String::new(), Tail::Wide)
+        }
+    }
+}
+
+fn sentence(explanation: &str, detail: &str) -> String {
+    format!("{explanation} {detail}").trim().to_owned()
+}
+
+const fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Entity",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
+
+fn html(status: u16, explanation: &str, detail: &str) -> String {
+    let escape = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#x27;")
+    };
+    let (title, explanation, detail) = (title(status), escape(explanation), escape(detail));
+    format!(
+        "<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n  <h1>{status} \
+         {title}</h1>\n  {explanation}<br /><br />\n{detail}\n\n\n </body>\n</html>"
+    )
+}
+
+/// The form of an error body that an `Accept` header asks for: HTML and JSON are on offer, in
+/// that order; with neither asked for, or no header, it is plain text.
+fn preferred(accept: &str) -> Media {
+    let quality = |kind: &str, subtype: &str| -> f32 {
+        let mut best: (u8, f32) = (0, 0.0);
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let q = parts
+                .find_map(|part| part.strip_prefix("q="))
+                .map_or(1.0, |q| q.parse().unwrap_or(0.0));
+            let exactness = match media.split_once('/') {
+                Some((k, s)) if k == kind && s == subtype => 3,
+                Some((k, "*")) if k == kind => 2,
+                Some(("*", "*")) => 1,
+                _ => 0,
+            };
+            if exactness > best.0 {
+                best = (exactness, q);
+            }
+        }
+        best.1
+    };
+    let (html, json) = (quality("text", "html"), quality("application", "json"));
+    if html <= 0.0 && json <= 0.0 {
+        Media::Plain
+    } else if html >= json {
+        Media::Html
+    } else {
+        Media::Json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_header_chooses_the_form() {
+        for (accept, media) in [
+            ("", Media::Plain),
+            ("text/plain", Media::Plain),
+            ("application/xml", Media::Plain),
+            ("application/json", Media::Json),
+            ("*/*", Media::Html),
+            ("text/html", Media::Html),
+            ("application/json, */*", Media::Html),
+            ("text/html;q=0.9, application/json;q=0.5", Media::Html),
+            ("application/json;q=0.9, */*;q=0.1", Media::Json),
+            ("application/*", Media::Json),
+        ] {
+            assert_eq!(preferred(accept), media, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_escaped() {
+        assert!(html(404, "<script>\"'&", "").contains("&lt;script&gt;&quot;&#x27;&amp;"));
+    }
+}

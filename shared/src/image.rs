@@ -1,0 +1,555 @@
+//! An image's record: what sharing needs to know of it, and no data. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::auth::{Caller, Role};
+use crate::error::ApiError;
+use crate::id::{ImageId, OperationId, ProjectId};
+use crate::schema;
+use crate::time::Timestamp;
+
+/// Properties that describe what the service made of an image: never sent by a client.
+const DERIVED: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
+/// Properties that only the cloud's image pipeline (an admin) may set.
+const PIPELINE: [&str; 7] =
+    ["status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at"];
+/// Names that Glance keeps for itself.
+const RESERVED: [&str; 3] = ["location", "deleted", "deleted_at"];
+const RESERVED_PREFIX: &str = "os_glance";
+/// The property that marks an image made from a backup of a whole server.
+pub const BACKUP_PROPERTY: &str = "__backup_id";
+/// The longest name of a custom property, in characters.
+const PROPERTY_NAME_MAX: usize = 255;
+/// Most custom properties and most tags of one image, as in Glance.
+const PROPERTIES_MAX: usize = 128;
+const TAGS_MAX: usize = 128;
+/// The most that all of an image's texts may weigh, in bytes: an item holds 400 KB.
+const TEXT_MAX: usize = 256 * 1024;
+
+/// Who can see an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Visibility {
+    /// Everybody, in every list.
+    Public,
+    /// Its owner.
+    Private,
+    /// Its owner and its members.
+    Shared,
+    /// Everybody who asks for it.
+    Community,
+}
+
+impl Visibility {
+    /// Every visibility.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Private, Self::Shared, Self::Community];
+
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Shared => "shared",
+            Self::Community => "community",
+        }
+    }
+
+    /// The visibility that a word names, in exactly this spelling.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|visibility| visibility.as_str() == word)
+    }
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// The project that it belongs to.
+    pub owner: ProjectId,
+    /// Who can see it.
+    pub visibility: Visibility,
+    /// What it is called.
+    pub name: Option<String>,
+    /// `queued` until the image pipeline says otherwise; one of the schema's words.
+    pub status: String,
+    /// Whether it is safe from deletion.
+    pub protected: bool,
+    /// Whether lists leave it out unless asked.
+    pub os_hidden: bool,
+    /// Least memory to boot it, in MB.
+    pub min_ram: u64,
+    /// Least disk to boot it, in GB.
+    pub min_disk: u64,
+    /// Form of the container.
+    pub container_format: Option<String>,
+    /// Form of the disk.
+    pub disk_format: Option<String>,
+    /// Size of the data in bytes.
+    pub size: Option<u64>,
+    /// Size of the disk in bytes.
+    pub virtual_size: Option<u64>,
+    /// MD5 of the data.
+    pub checksum: Option<String>,
+    /// How `os_hash_value` was computed.
+    pub os_hash_algo: Option<String>,
+    /// Digest of the data.
+    pub os_hash_value: Option<String>,
+    /// Labels, in the order given, each once.
+    pub tags: Vec<String>,
+    /// Custom properties.
+    pub properties: BTreeMap<String, String>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// How many members it has; kept by the transactions that add and remove them.
+    pub member_count: u64,
+    /// The last operation applied to it, members apart.
+    pub op: OperationId,
+}
+
+impl Image {
+    /// The image as Glance shows it.
+    pub fn view(&self) -> Value {
+        let path = format!("/v2/images/{}", self.id);
+        let mut view: Map<String, Value> =
+            self.properties.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let Value::Object(base) = json!({
+            "name": self.name,
+            "disk_format": self.disk_format,
+            "container_format": self.container_format,
+            "visibility": self.visibility.as_str(),
+            "size": self.size,
+            "virtual_size": self.virtual_size,
+            "status": self.status,
+            "checksum": self.checksum,
+            "protected": self.protected,
+            "min_ram": self.min_ram,
+            "min_disk": self.min_disk,
+            "owner": self.owner.as_str(),
+            "os_hidden": self.os_hidden,
+            "os_hash_algo": self.os_hash_algo,
+            "os_hash_value": self.os_hash_value,
+            "id": self.id.to_string(),
+            "created_at": self.created_at.seconds(),
+            "updated_at": self.updated_at.seconds(),
+            "tags": self.tags,
+            "self": path,
+            "file": format!("{path}/file"),
+            "schema": "/v2/schemas/image",
+        }) else {
+            return Value::Null;
+        };
+        view.extend(base);
+        Value::Object(view)
+    }
+
+    /// Whether it was made from a backup of a whole server, so that accepting it needs a vault.
+    pub fn is_from_backup(&self) -> bool {
+        self.properties.contains_key(BACKUP_PROPERTY)
+    }
+
+    /// The image that a create request describes.
+    ///
+    /// # Errors
+    /// 400 for what does not match the schema, 403 for what the caller may not set.
+    pub fn from_request(
+        body: Value,
+        caller: &Caller,
+        op: OperationId,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let body = schema::check_object(body).map_err(ApiError::bad_request)?;
+        for name in DERIVED {
+            if body.contains_key(name) {
+                return Err(read_only(name));
+            }
+        }
+        for (name, value) in &body {
+            schema::check_image_property(name, value).map_err(ApiError::bad_request)?;
+        }
+        let id = match body.get("id").and_then(Value::as_str) {
+            Some(text) => ImageId::hyphenated(text)
+                .ok_or_else(|| ApiError::bad_request(format!("Invalid image id: {text}")))?,
+            None => ImageId::random(),
+        };
+        let mut image = Self {
+            id,
+            owner: caller.project.clone(),
+            visibility: Visibility::Shared,
+            name: None,
+            status: "queued".to_owned(),
+            protected: false,
+            os_hidden: false,
+            min_ram: 0,
+            min_disk: 0,
+            container_format: None,
+            disk_format: None,
+            size: None,
+            virtual_size: None,
+            checksum: None,
+            os_hash_algo: None,
+            os_hash_value: None,
+            tags: Vec::new(),
+            properties: BTreeMap::new(),
+            created_at: now,
+            updated_at: now,
+            member_count: 0,
+            op,
+        };
+        for (name, value) in body {
+            if name == "id" {
+                continue;
+            }
+            check_settable(&name, caller.role)?;
+            image.set(&name, value)?;
+        }
+        image.check_size()?;
+        Ok(image)
+    }
+
+    /// Sets one property to a value that matches the schema.
+    fn set(&mut self, name: &str, value: Value) -> Result<(), ApiError> {
+        let text = |value: Value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        match name {
+            "name" => self.name = text(value),
+            "owner" => {
+                let owner = text(value).unwrap_or_default();
+                self.owner = ProjectId::parse(owner).map_err(|_| {
+                    ApiError::bad_request("The owner must be a project id of 1 to 255 characters.")
+                })?;
+            }
+            "visibility" => {
+                if let Some(visibility) = value.as_str().and_then(Visibility::parse) {
+                    self.visibility = visibility;
+                }
+            }
+            "status" => self.status = text(value).unwrap_or_default(),
+            "protected" => self.protected = value.as_bool().unwrap_or_default(),
+            "os_hidden" => self.os_hidden = value.as_bool().unwrap_or_default(),
+            "min_ram" => self.min_ram = whole(name, &value)?.unwrap_or(0),
+            "min_disk" => self.min_disk = whole(name, &value)?.unwrap_or(0),
+            "container_format" => self.container_format = text(value),
+            "disk_format" => self.disk_format = text(value),
+            "size" => self.size = whole(name, &value)?,
+            "virtual_size" => self.virtual_size = whole(name, &value)?,
+            "checksum" => self.checksum = text(value),
+            "os_hash_algo" => self.os_hash_algo = text(value),
+            "os_hash_value" => self.os_hash_value = text(value),
+            "created_at" => {
+                let written = text(value).unwrap_or_default();
+                self.created_at = Timestamp::parse(&written).ok_or_else(|| {
+                    ApiError::bad_request(format!("created_at is not an RFC 3339 time: {written}"))
+                })?;
+            }
+            "tags" => {
+                self.tags.clear();
+                for tag in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    if !self.tags.iter().any(|have| have == tag) {
+                        self.tags.push(tag.to_owned());
+                    }
+                }
+            }
+            custom => {
+                let value = text(value).unwrap_or_default();
+                self.properties.insert(custom.to_owned(), value);
+            }
+        }
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        is_base(name) || self.properties.contains_key(name)
+    }
+
+    fn check_size(&self) -> Result<(), ApiError> {
+        if self.properties.len() > PROPERTIES_MAX {
+            return Err(ApiError::too_large(format!(
+                "The limit has been exceeded on the number of allowed image properties. \
+                 Attempted: {}, Maximum: {PROPERTIES_MAX}",
+                self.properties.len()
+            )));
+        }
+        if self.tags.len() > TAGS_MAX {
+            return Err(ApiError::too_large(format!(
+                "The limit has been exceeded on the number of allowed image tags. \
+                 Attempted: {}, Maximum: {TAGS_MAX}",
+                self.tags.len()
+            )));
+        }
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        let properties: usize = self.properties.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if tags + properties > TEXT_MAX {
+            return Err(ApiError::too_large(format!(
+                "The image's tags and properties take {} bytes, Maximum: {TEXT_MAX}",
+                tags + properties
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// One change of a patch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    kind: ChangeKind,
+    name: String,
+    value: Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ChangeKind {
+    Add,
+    AddNew,
+    Replace,
+    Remove,
+}
+
+/// The two media types of a patch and their form of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchForm {
+    /// `application/openstack-images-v2.0-json-patch`: `{"replace": "/name", "value": …}`.
+    V20,
+    /// `application/openstack-images-v2.1-json-patch`: `{"op": "replace", "path": "/name", …}`.
+    V21,
+}
+
+/// The changes that a patch body asks for.
+///
+/// # Errors
+/// 400 for a malformed operation, 403 for a property that the caller's role may not set.
+pub fn parse_patch(body: Value, form: PatchForm, role: Role) -> Result<Vec<Change>, ApiError> {
+    let Value::Array(operations) = body else {
+        return Err(ApiError::bad_request("Request body must be a JSON array of operation objects."));
+    };
+    operations.iter().map(|operation| parse_change(operation, form, role)).collect()
+}
+
+fn parse_change(operation: &Value, form: PatchForm, role: Role) -> Result<Change, ApiError> {
+    let Value::Object(operation) = operation else {
+        return Err(ApiError::bad_request("Operations must be JSON objects."));
+    };
+    let known = |word: &str| match word {
+        "add" => Some(if form == PatchForm::V20 { ChangeKind::AddNew } else { ChangeKind::Add }),
+        "replace" => Some(ChangeKind::Replace),
+        "remove" => Some(ChangeKind::Remove),
+        _ => None,
+    };
+    let (word, kind, pointer) = match form {
+        PatchForm::V21 => {
+            let word = match operation.get("op") {
+                None | Some(Value::Null) => {
+                    return Err(ApiError::bad_request(
+                        "Unable to find `op` in JSON Schema change. It must be one of the \
+                         following: add, remove, replace.",
+                    ));
+                }
+                Some(Value::String(word)) => word.as_str(),
+                Some(_) => "",
+            };
+            let kind = known(word).ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "Invalid operation: `{word}`. It must be one of the following: add, remove, \
+                     replace."
+                ))
+            })?;
+            let pointer = operation.get("path").ok_or_else(|| {
+                ApiError::bad_request("Unable to find 'path' in JSON Schema change")
+            })?;
+            (word, kind, pointer)
+        }
+        PatchForm::V20 => {
+            let mut found = operation.iter().filter_map(|(word, pointer)| {
+                known(word).map(|kind| (word.as_str(), kind, pointer))
+            });
+            match (found.next(), found.next()) {
+                (Some(one), None) => one,
+                (None, _) => {
+                    return Err(ApiError::bad_request(
+                        "Operation objects must contain exactly one member named \"add\", \
+                         \"remove\", or \"replace\".",
+                    ));
+                }
+                (Some(_), Some(_)) => {
+                    return Err(ApiError::bad_request(
+                        "Operation objects must contain only one member named \"add\", \
+                         \"remove\", or \"replace\".",
+                    ));
+                }
+            }
+        }
+    };
+    let name = property_of(pointer)?;
+    let value = match kind {
+        ChangeKind::Remove => Value::Null,
+        ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => {
+            operation.get("value").cloned().ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "Operation \"{word}\" requires a member named \"value\"."
+                ))
+            })?
+        }
+    };
+    check_settable(&name, role)?;
+    if matches!(name.as_str(), "id" | "updated_at") || DERIVED.contains(&name.as_str()) {
+        return Err(read_only(&name));
+    }
+    if name == "locations" {
+        return Err(ApiError::forbidden(
+            "It's not allowed to update locations: image data is not this service's.",
+        ));
+    }
+    if kind != ChangeKind::Remove {
+        schema::check_image_property(&name, &value).map_err(ApiError::bad_request)?;
+    }
+    Ok(Change { kind, name, value })
+}
+
+/// The property that a JSON pointer names; images have no deeper paths.
+fn property_of(pointer: &Value) -> Result<String, ApiError> {
+    let Value::String(pointer) = pointer else {
+        return Err(ApiError::bad_request("The path of a change must be a string."));
+    };
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return Err(ApiError::bad_request(format!("Pointer `{pointer}` does not start with \"/\".")));
+    };
+    if rest.ends_with('/') {
+        return Err(ApiError::bad_request(format!("Pointer `{pointer}` end with \"/\".")));
+    }
+    let mut escape = rest.split('~').skip(1);
+    if !escape.all(|after| after.starts_with(['0', '1'])) {
+        return Err(ApiError::bad_request(format!(
+            "Pointer `{pointer}` contains \"~\" not part of a recognized escape sequence."
+        )));
+    }
+    if rest.contains('/') {
+        return Err(ApiError::bad_request(format!(
+            "Invalid JSON pointer for this resource: '/{rest}'"
+        )));
+    }
+    let name = rest.replace("~1", "/").replace("~0", "~");
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(ApiError::bad_request(format!("Pointer `{pointer}` names no property.")));
+    }
+    Ok(name.to_owned())
+}
+
+/// What the caller may not change, whatever the image is.
+///
+/// # Errors
+/// 403 for the owner (admins only) and for a visibility that the role may not give.
+pub fn check_changes(changes: &[Change], caller: &Caller) -> Result<(), ApiError> {
+    for change in changes {
+        let name = change.name.as_str();
+        if name == "owner" && change.kind != ChangeKind::Remove && caller.role != Role::Admin {
+            return Err(ApiError::forbidden_detail("Owner can't be updated by non admin."));
+        }
+        if name == "visibility"
+            && let Some(wanted) = change.value.as_str().and_then(Visibility::parse)
+        {
+            check_visibility(wanted, caller)?;
+        }
+    }
+    Ok(())
+}
+
+/// The image after a patch. The order of the changes counts; none is applied if one is refused.
+///
+/// # Errors
+/// 403 for what may not be removed, 409 for a property that is not there.
+pub fn patched(
+    image: &Image,
+    changes: &[Change],
+    op: OperationId,
+    now: Timestamp,
+) -> Result<Image, ApiError> {
+    let mut next = image.clone();
+    for change in changes {
+        let name = change.name.as_str();
+        match change.kind {
+            ChangeKind::AddNew if next.has(name) => {
+                return Err(ApiError::conflict_detail(format!("Property {name} already present.")));
+            }
+            ChangeKind::Add | ChangeKind::AddNew => next.set(name, change.value.clone())?,
+            ChangeKind::Replace if next.has(name) => next.set(name, change.value.clone())?,
+            ChangeKind::Remove if is_base(name) => {
+                return Err(ApiError::forbidden_detail(format!(
+                    "Property {name} may not be removed."
+                )));
+            }
+            ChangeKind::Remove if next.has(name) => {
+                next.properties.remove(name);
+            }
+            ChangeKind::Replace | ChangeKind::Remove => {
+                return Err(ApiError::conflict_detail(format!("Property {name} does not exist.")));
+            }
+        }
+    }
+    next.check_size()?;
+    if next != *image {
+        next.updated_at = now;
+    }
+    next.op = op.not_before(image.op);
+    Ok(next)
+}
+
+/// Who may give an image this visibility: anybody with a writing role, `public` an admin only.
+pub fn check_visibility(wanted: Visibility, caller: &Caller) -> Result<(), ApiError> {
+    match (wanted, caller.role) {
+        (_, Role::Admin)
+        | (Visibility::Private | Visibility::Shared, _)
+        | (Visibility::Community, Role::Member) => Ok(()),
+        (Visibility::Public, _) => Err(ApiError::not_authorized("publicize_image")),
+        (Visibility::Community, _) => Err(ApiError::not_authorized("communitize_image")),
+    }
+}
+
+fn is_base(name: &str) -> bool {
+    matches!(
+        name,
+        "name" | "owner" | "visibility" | "status" | "protected" | "os_hidden" | "min_ram"
+            | "min_disk" | "container_format" | "disk_format" | "size" | "virtual_size"
+            | "checksum" | "os_hash_algo" | "os_hash_value" | "tags" | "created_at"
+            | "updated_at" | "id"
+    )
+}
+
+fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
+    if name == "updated_at" || (PIPELINE.contains(&name) && role != Role::Admin) {
+        return Err(read_only(name));
+    }
+    if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
+        return Err(ApiError::forbidden_detail(format!("Attribute '{name}' is reserved.")));
+    }
+    if name.chars().count() > PROPERTY_NAME_MAX {
+        return Err(ApiError::bad_request(
+            "Custom property should not be greater than 255 characters.",
+        ));
+    }
+    Ok(())
+}
+
+fn read_only(name: &str) -> ApiError {
+    ApiError::forbidden(format!("Attribute '{name}' is read-only."))
+}
+
+/// A whole number that the record can hold, or null.
+fn whole(name: &str, value: &Value) -> Result<Option<u64>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.as_u64().or_else(|| {
+        // 1.0 is an integer to JSON Schema.
+        value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64)
+    });
+    match number {
+        Some(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
+        _ => Err(ApiError::bad_request(format!("Cannot be a negative value or so large: {name}"))),
+    }
+}

@@ -1,0 +1,38 @@
+//! Everything that is true of imshare, whichever function asks.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`id`] | image, project, job and operation ids: parsed once, impossible to misuse |
+//! | [`time`] | instants, the three ways they are written, and the clock |
+//! | [`member`], [`image`], [`job`] | the domain: records, their states and how they are shown; pure |
+//! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
+//! | [`auth`] | who calls, and the whole permission policy as one pure function |
+//! | [`members_api`] | Glance's words for the policy's decisions about members |
+//! | [`schema`] | the JSON schemas that clients check answers against |
+//! | [`routes`] | every path of the API and the function that answers it |
+//! | [`error`] | one enum: status, code, public words, retryable or not |
+//! | [`http`] | parse a request, render an answer, run an API function |
+//! | [`page`] | the paging of the batch API |
+//! | [`store`] | the one table: conditional writes that say what happened |
+//! | [`queue`] | messages, sending them, and the partial batch response |
+//! | [`app`] | configuration (the only reader of the environment), clients, clock |
+//!
+//! A function of the service is three sentences: parse the request into types that cannot be
+//! wrong, ask the store one question, render what happened.
+
+pub mod app;
+pub mod auth;
+pub mod batch;
+pub mod error;
+pub mod http;
+pub mod id;
+pub mod image;
+pub mod job;
+pub mod member;
+pub mod members_api;
+pub mod page;
+pub mod queue;
+pub mod routes;
+pub mod schema;
+pub mod store;
+pub mod time;

@@ -1,0 +1,106 @@
+//! A membership: one project's standing on one image. Pure.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::id::{ImageId, OperationId, ProjectId};
+use crate::time::Timestamp;
+
+/// What the member answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberStatus {
+    /// Not yet: the image can be used by id but is not in the member's list.
+    Pending,
+    /// The image is in the member's list.
+    Accepted,
+    /// The image stays out of the member's list; it can still be used by id.
+    Rejected,
+}
+
+impl MemberStatus {
+    /// Every status, in the order in which they are documented.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Accepted, Self::Rejected];
+
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The status that a word names, in exactly this spelling.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A membership that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The image that is shared.
+    pub image_id: ImageId,
+    /// The project that it is shared with.
+    pub member_id: ProjectId,
+    /// What that project answered.
+    pub status: MemberStatus,
+    /// The vault named by the batch that accepted an image made from a backup.
+    pub vault_id: Option<String>,
+    /// When the project was added; a membership that was removed and added again is a new one.
+    pub created_at: Timestamp,
+    /// When the status last changed.
+    pub updated_at: Timestamp,
+    /// The operation that added it.
+    pub added: OperationId,
+    /// The last operation applied to it.
+    pub op: OperationId,
+}
+
+impl Member {
+    /// The membership as Glance shows it.
+    pub fn view(&self) -> Value {
+        json!({
+            "member_id": self.member_id.as_str(),
+            "image_id": self.image_id.to_string(),
+            "status": self.status.as_str(),
+            "created_at": self.created_at.seconds(),
+            "updated_at": self.updated_at.seconds(),
+            "schema": "/v2/schemas/member",
+        })
+    }
+}
+
+/// What is stored under a membership's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// A membership.
+    Present(Member),
+    /// The tombstone of one that was removed: never shown, it keeps an older batch from bringing
+    /// back what was taken away.
+    Gone {
+        /// The operation that had added it.
+        added: OperationId,
+        /// The operation that removed it.
+        op: OperationId,
+    },
+}
+
+impl Membership {
+    /// The membership if it exists.
+    pub fn present(self) -> Option<Member> {
+        match self {
+            Self::Present(member) => Some(member),
+            Self::Gone { .. } => None,
+        }
+    }
+
+    /// The last operation applied under this key.
+    pub fn op(&self) -> OperationId {
+        match self {
+            Self::Present(member) => member.op,
+            Self::Gone { op, .. } => *op,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Messages, sending them, and the partial batch response of the functions that take them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::batch::Slice;
+use crate::error::ApiError;
+use crate::id::{ImageId, JobId, ProjectId};
+use crate::job::JobKind;
+use crate::member::MemberStatus;
+use crate::time::Timestamp;
+
+/// Most messages of one `SendMessageBatch`.
+const BATCH_MAX: usize = 10;
+/// Most bytes of one `SendMessageBatch`, all bodies together.
+const BATCH_BYTES_MAX: usize = 240 * 1024;
+/// `SendMessageBatch` calls under way at once.
+const SENDS_AT_ONCE: usize = 4;
+/// How often what a call reported as failed is sent again.
+const RESENDS: u32 = 5;
+
+/// A message of the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Message {
+    /// Apply a chunk of a batch.
+    Chunk(Chunk),
+    /// Bury the memberships of an image that was deleted.
+    Bury {
+        /// The image.
+        image: String,
+    },
+}
+
+impl Message {
+    /// The message that has a deleted image's memberships buried.
+    pub fn bury(image: ImageId) -> Self {
+        Self::Bury { image: image.to_string() }
+    }
+}
+
+/// A chunk of a batch: everything that its worker must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// The job, as text.
+    pub job: String,
+    /// Which chunk of it, from 0.
+    pub number: usize,
+    /// The project that asked.
+    pub project: ProjectId,
+    /// Whether it asked as an admin.
+    pub admin: bool,
+    /// What to do.
+    pub kind: JobKind,
+    /// What an update answers.
+    pub status: Option<MemberStatus>,
+    /// The vault that an update names.
+    pub vault_id: Option<String>,
+    /// When the job is over, in microseconds since the Unix epoch.
+    pub deadline: i64,
+    /// The entries.
+    pub entries: Slice,
+}
+
+impl Chunk {
+    /// The job's id.
+    ///
+    /// # Errors
+    /// If the message is not one of ours.
+    pub fn job_id(&self) -> Result<JobId, ApiError> {
+        JobId::parse(&self.job).ok_or_else(|| ApiError::internal("message: job is not an id"))
+    }
+
+    /// When the job is over.
+    pub fn deadline(&self) -> Timestamp {
+        Timestamp::from_micros(self.deadline)
+    }
+}
+
+/// The batches' queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue of that URL.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Sends messages in as few calls as fit; what a call reports as failed is sent again.
+    ///
+    /// Returns the places of the messages that could not be sent; they may have arrived all the
+    /// same, if only the answer was lost.
+    ///
+    /// # Errors
+    /// If a message cannot be written.
+    pub async fn send(&self, messages: &[Message]) -> Result<Vec<usize>, ApiError> {
+        let mut calls: Vec<Vec<(usize, String)>> = Vec::new();
+        let mut room = 0;
+        for (place, message) in messages.iter().enumerate() {
+            let body = serde_json::to_string(message)
+                .map_err(|e| ApiError::internal(format!("encode message: {e}")))?;
+            match calls.last_mut().filter(|call| call.len() < BATCH_MAX && body.len() <= room) {
+                Some(call) => {
+                    room -= body.len();
+                    call.push((place, body));
+                }
+                None => {
+                    room = BATCH_BYTES_MAX.saturating_sub(body.len());
+                    calls.push(vec![(place, body)]);
+                }
+            }
+        }
+        let unsent = futures::stream::iter(calls)
+            .map(|call| self.send_call(call))
+            .buffer_unordered(SENDS_AT_ONCE)
+            .concat()
+            .await;
+        Ok(unsent)
+    }
+
+    async fn send_call(&self, mut call: Vec<(usize, String)>) -> Vec<usize> {
+        for attempt in 0..RESENDS {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+            }
+            let mut request = self.client.send_message_batch().queue_url(&self.url);
+            for (place, body) in &call {
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .message_body(body)
+                    .build();
+                match entry {
+                    Ok(entry) => request = request.entries(entry),
+                    Err(why) => {
+                        tracing::error!(error.why = %why, "message not built");
+                        return call.into_iter().map(|(place, _)| place).collect();
+                    }
+                }
+            }
+            match request.send().await {
+                Ok(answer) => {
+                    let failed: Vec<&str> = answer.failed().iter().map(|f| f.id()).collect();
+                    call.retain(|(place, _)| failed.contains(&place.to_string().as_str()));
+                    if call.is_empty() {
+                        return Vec::new();
+                    }
+                    tracing::warn!(queue.failed = call.len(), attempt, "queue refused messages");
+                }
+                Err(error) => {
+                    let why = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+                    tracing::warn!(error.why = %why, attempt, "queue did not answer");
+                }
+            }
+        }
+        call.into_iter().map(|(place, _)| place).collect()
+    }
+}
+
+/// What SQS hands to a function: only what we read of it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct SqsEvent {
+    /// The messages.
+    #[serde(rename = "Records")]
+    pub records: Vec<SqsRecord>,
+}
+
+/// One delivery of a message.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SqsRecord {
+    /// The id to name if it is to come again.
+    pub message_id: String,
+    /// The text that was sent.
+    pub body: String,
+    /// What the queue says of it.
+    #[serde(default)]
+    pub attributes: SqsAttributes,
+}
+
+/// What the queue says of a message.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SqsAttributes {
+    /// How often it was delivered, this time included; a number written as text.
+    #[serde(default)]
+    pub approximate_receive_count: String,
+}
+
+impl SqsRecord {
+    /// The message.
+    ///
+    /// # Errors
+    /// If it is not one of ours; the error has the place and nothing of the body.
+    pub fn message(&self) -> Result<Message, ApiError> {
+        serde_json::from_str(&self.body).map_err(|e| {
+            ApiError::internal(format!(
+                "message is not ours: {:?} error at column {}",
+                e.classify(),
+                e.column()
+            ))
+        })
+    }
+
+    /// Whether this is not the first delivery, as far as the queue knows.
+    pub fn is_redelivery(&self) -> bool {
+        self.attributes.approximate_receive_count != "1"
+    }
+}
+
+/// Which messages are to come again; all others are done with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// The failed ones.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// A message that is to come again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Its id, as it was given.
+    pub item_identifier: String,
+}
+
+/// Handles each message of an event by itself: one that cannot be read, fails or panics comes
+/// again alone. The handler gets the app, the delivery, and when to stop.
+pub async fn each<H, F>(app: App, event: SqsEvent, until: Timestamp, handler: H) -> BatchResponse
+where
+    H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let deliveries: Vec<_> = event
+        .records
+        .into_iter()
+        .map(|record| {
+            let id = record.message_id.clone();
+            let app = app.clone();
+            (id, tokio::spawn(handler(app, record, until)))
+        })
+        .collect();
+    let mut response = BatchResponse::default();
+    for (id, task) in deliveries {
+        let why = match task.await {
+            Ok(Ok(())) => continue,
+            Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
+                why.for_log().to_owned()
+            }
+            Ok(Err(other)) => format!("refused with {}", other.status()),
+            Err(_) => "the handler panicked".to_owned(),
+        };
+        tracing::error!(message.id = %id, error.why = %why, "message comes again");
+        response.batch_item_failures.push(BatchItemFailure { item_identifier: id });
+    }
+    response
+}
+
+/// Runs a function that takes messages under the Lambda runtime.
+///
+/// # Errors
+/// If the configuration is not complete, by the name of what is missing.
+pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+{
+    let app = App::from_env()?;
+    let app = &app;
+    lambda_runtime::run(lambda_runtime::service_fn(
+        move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
+            let until = event.context.deadline() - MARGIN;
+            let until = until.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
+            let until = Timestamp::from_micros(until);
+            Ok::<_, std::convert::Infallible>(each(app.clone(), event.payload, until, handler).await)
+        },
+    ))
+    .await
+}
+
+/// What is left of an invocation's time when no new entry is begun.
+const MARGIN: Duration = Duration::from_secs(3);

@@ -1,0 +1,231 @@
+//! Records to items and back. What does not parse is an error that names the key, never a default.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::schema::{self as at, Item, n, s};
+use crate::error::ApiError;
+use crate::id::{ImageId, OperationId, ProjectId};
+use crate::image::{Image, Visibility};
+use crate::member::{Member, MemberStatus, Membership};
+use crate::time::Timestamp;
+
+/// Reads the attributes of one item.
+pub(super) struct Reader<'a> {
+    item: &'a Item,
+}
+
+type Read<T> = Result<T, ApiError>;
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(item: &'a Item) -> Self {
+        Self { item }
+    }
+
+    /// The error for an attribute that is not what it must be: it names key and attribute.
+    fn corrupt(&self, name: &str) -> ApiError {
+        let text = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok());
+        ApiError::internal(format!(
+            "corrupt record: attribute {name} of pk={:?} sk={:?}",
+            text(at::PK),
+            text(at::SK)
+        ))
+    }
+
+    pub(super) fn text(&self, name: &str) -> Read<&'a str> {
+        self.optional_text(name)?.ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(super) fn optional_text(&self, name: &str) -> Read<Option<&'a str>> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(self.corrupt(name)),
+        }
+    }
+
+    pub(super) fn parsed<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
+        parse(self.text(name)?).ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(super) fn optional_number<T: std::str::FromStr>(&self, name: &str) -> Read<Option<T>> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(text)) => {
+                text.parse().map(Some).map_err(|_| self.corrupt(name))
+            }
+            Some(_) => Err(self.corrupt(name)),
+        }
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Read<T> {
+        self.optional_number(name)?.ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(super) fn parsed_number(
+        &self,
+        name: &str,
+        valid: impl FnOnce(usize) -> bool,
+    ) -> Read<usize> {
+        let number = self.number(name)?;
+        if valid(number) { Ok(number) } else { Err(self.corrupt(name)) }
+    }
+
+    fn flag(&self, name: &str) -> Read<bool> {
+        match self.item.get(name) {
+            Some(AttributeValue::Bool(flag)) => Ok(*flag),
+            _ => Err(self.corrupt(name)),
+        }
+    }
+
+    fn texts(&self, name: &str) -> Read<Vec<String>> {
+        match self.item.get(name) {
+            Some(AttributeValue::L(values)) => values
+                .iter()
+                .map(|value| value.as_s().cloned().map_err(|_| self.corrupt(name)))
+                .collect(),
+            _ => Err(self.corrupt(name)),
+        }
+    }
+
+    pub(super) fn text_map(&self, name: &str) -> Read<BTreeMap<String, String>> {
+        match self.item.get(name) {
+            Some(AttributeValue::M(values)) => values
+                .iter()
+                .map(|(key, value)| match value {
+                    AttributeValue::S(text) => Ok((key.clone(), text.clone())),
+                    _ => Err(self.corrupt(name)),
+                })
+                .collect(),
+            _ => Err(self.corrupt(name)),
+        }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.item.contains_key(at::GONE)
+    }
+
+    fn image_id(&self) -> Read<ImageId> {
+        self.parsed(at::PK, |pk| pk.strip_prefix("IMAGE#").and_then(ImageId::canonical))
+    }
+}
+
+/// The image of an item of the table or of an index; `None` for a tombstone.
+pub(super) fn image(item: &Item) -> Read<Option<Image>> {
+    let read = Reader::new(item);
+    if read.is_gone() {
+        return Ok(None);
+    }
+    let time = |name| read.parsed(name, Timestamp::parse);
+    let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
+    Ok(Some(Image {
+        id: read.image_id()?,
+        owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
+        visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
+        name: owned(at::NAME)?,
+        status: read.text(at::STATUS)?.to_owned(),
+        protected: read.flag(at::PROTECTED)?,
+        os_hidden: read.flag(at::OS_HIDDEN)?,
+        min_ram: read.number(at::MIN_RAM)?,
+        min_disk: read.number(at::MIN_DISK)?,
+        container_format: owned(at::CONTAINER_FORMAT)?,
+        disk_format: owned(at::DISK_FORMAT)?,
+        size: read.optional_number(at::SIZE)?,
+        virtual_size: read.optional_number(at::VIRTUAL_SIZE)?,
+        checksum: owned(at::CHECKSUM)?,
+        os_hash_algo: owned(at::OS_HASH_ALGO)?,
+        os_hash_value: owned(at::OS_HASH_VALUE)?,
+        tags: read.texts(at::TAGS)?,
+        properties: read.text_map(at::PROPERTIES)?,
+        created_at: time(at::CREATED_AT)?,
+        updated_at: time(at::UPDATED_AT)?,
+        // Not in the indexes, and nothing that comes from one asks for it.
+        member_count: read.optional_number(at::MEMBER_COUNT)?.unwrap_or(0),
+        op: read.parsed(at::OP, OperationId::parse)?,
+    }))
+}
+
+/// The attributes of an image but its key and its count of members.
+pub(super) fn image_attributes(image: &Image) -> Item {
+    let mut item = Item::from([
+        (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
+        (at::GSK.to_owned(), s(at::image_gsk(image.created_at, image.id))),
+        (at::VPK.to_owned(), s(at::visibility_vpk(image.visibility))),
+        (at::OWNER.to_owned(), s(image.owner.as_str())),
+        (at::VISIBILITY.to_owned(), s(image.visibility.as_str())),
+        (at::STATUS.to_owned(), s(image.status.as_str())),
+        (at::PROTECTED.to_owned(), AttributeValue::Bool(image.protected)),
+        (at::OS_HIDDEN.to_owned(), AttributeValue::Bool(image.os_hidden)),
+        (at::MIN_RAM.to_owned(), n(image.min_ram)),
+        (at::MIN_DISK.to_owned(), n(image.min_disk)),
+        (at::TAGS.to_owned(), AttributeValue::L(image.tags.iter().map(s).collect())),
+        (
+            at::PROPERTIES.to_owned(),
+            AttributeValue::M(image.properties.iter().map(|(k, v)| (k.clone(), s(v))).collect()),
+        ),
+        (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
+        (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
+        (at::OP.to_owned(), s(image.op.to_string())),
+    ]);
+    let texts = [
+        (at::NAME, &image.name),
+        (at::CONTAINER_FORMAT, &image.container_format),
+        (at::DISK_FORMAT, &image.disk_format),
+        (at::CHECKSUM, &image.checksum),
+        (at::OS_HASH_ALGO, &image.os_hash_algo),
+        (at::OS_HASH_VALUE, &image.os_hash_value),
+    ];
+    item.extend(
+        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), s(text.as_ref()?)))),
+    );
+    for (name, number) in [(at::SIZE, image.size), (at::VIRTUAL_SIZE, image.virtual_size)] {
+        if let Some(number) = number {
+            item.insert(name.to_owned(), n(number));
+        }
+    }
+    item
+}
+
+/// The image and the member that a membership's item is about.
+pub(super) fn member_key_of(item: &Item) -> Read<(ImageId, ProjectId)> {
+    let read = Reader::new(item);
+    let member = |sk: &str| ProjectId::parse(sk.strip_prefix(at::MEMBER_PREFIX)?).ok();
+    Ok((read.image_id()?, read.parsed(at::SK, member)?))
+}
+
+/// The membership of an item.
+pub(super) fn membership(item: &Item) -> Read<Membership> {
+    let read = Reader::new(item);
+    let added = read.parsed(at::ADDED, OperationId::parse)?;
+    let op = read.parsed(at::OP, OperationId::parse)?;
+    if read.is_gone() {
+        return Ok(Membership::Gone { added, op });
+    }
+    let (image_id, member_id) = member_key_of(item)?;
+    Ok(Membership::Present(Member {
+        image_id,
+        member_id,
+        status: read.parsed(at::STATUS, MemberStatus::parse)?,
+        vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),
+        created_at: read.parsed(at::CREATED_AT, Timestamp::parse)?,
+        updated_at: read.parsed(at::UPDATED_AT, Timestamp::parse)?,
+        added,
+        op,
+    }))
+}
+
+/// The item of a membership. Its index keys carry the image's age, which its record alone knows.
+pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item {
+    let mut item = at::member_key(member.image_id, &member.member_id);
+    item.extend([
+        (at::GPK.to_owned(), s(at::status_gpk(member.status, &member.member_id))),
+        (at::GSK.to_owned(), s(at::image_gsk(image_created_at, member.image_id))),
+        (at::STATUS.to_owned(), s(member.status.as_str())),
+        (at::CREATED_AT.to_owned(), s(member.created_at.stored())),
+        (at::UPDATED_AT.to_owned(), s(member.updated_at.stored())),
+        (at::ADDED.to_owned(), s(member.added.to_string())),
+        (at::OP.to_owned(), s(member.op.to_string())),
+    ]);
+    item
+}

@@ -1,0 +1,115 @@
+//! Instants, the three ways they are written, and the clock that is passed in.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// An instant in UTC, in microseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const MICROS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+impl Timestamp {
+    /// From microseconds since the Unix epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch: the unit of the table's TTL attribute.
+    pub const fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// This instant and the given number of seconds.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0 + seconds * 1_000_000)
+    }
+
+    /// `YYYY-MM-DDTHH:MM:SSZ`, as Glance writes times.
+    pub fn seconds(self) -> String {
+        self.format(SECONDS)
+    }
+
+    /// `YYYY-MM-DDTHH:MM:SS.mmmZ`, as IMS writes times.
+    pub fn millis(self) -> String {
+        self.format(MILLIS)
+    }
+
+    /// `YYYY-MM-DDTHH:MM:SS.mmmmmmZ`: the stored form, whose text order is the order in time.
+    pub fn stored(self) -> String {
+        self.format(MICROS)
+    }
+
+    /// Parses RFC 3339 in UTC or with an offset; `None` if it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+        i64::try_from(nanos.div_euclid(1_000)).ok().map(Self)
+    }
+
+    fn format(self, form: &[BorrowedFormatItem<'_>]) -> String {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .ok()
+            .and_then(|instant| instant.format(form).ok())
+            .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.seconds())
+    }
+}
+
+/// Where "now" comes from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The host's clock.
+    #[default]
+    System,
+    /// A clock that a test moves: microseconds since the Unix epoch.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => {
+                let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
+                Timestamp(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
+            }
+            Self::Manual(micros) => Timestamp(micros.load(Ordering::SeqCst)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_written_in_three_ways_and_read_back() {
+        let instant = Timestamp::from_micros(1_730_874_262_925_417);
+        assert_eq!(instant.seconds(), "2024-11-06T06:24:22Z");
+        assert_eq!(instant.millis(), "2024-11-06T06:24:22.925Z");
+        assert_eq!(instant.stored(), "2024-11-06T06:24:22.925417Z");
+        assert_eq!(Timestamp::parse(&instant.stored()), Some(instant));
+        assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! The tests of the whole service: one module a subject, each against the embedded engine in this
+//! process, over real HTTP.
+
+mod batch;
+mod budget;
+mod contract;
+mod corrupt;
+mod fixtures;
+mod members;
+mod permissions;
+mod property;
+mod races;
+mod restart;
+mod template;
+mod world;
