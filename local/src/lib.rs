@@ -14,5 +14,5 @@ pub mod front;
 pub mod identity;
 pub mod queue;
 pub mod server;
-mod transport;
+pub mod transport;
 pub mod worker;

@@ -224,7 +224,8 @@ impl Queue {
         Ok(json!({"Successful": deleted, "Failed": []}))
     }
 
-    async fn perform(self, operation: String, body: String) -> Answer {
+    /// Performs one operation of the SQS API.
+    pub async fn perform(self, operation: String, body: String) -> Answer {
         let Ok(request) = serde_json::from_str::<Value>(&body) else {
             return (400, r#"{"__type":"SerializationException"}"#.to_owned());
         };

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message as Received, MessageSystemAttributeName,
@@ -18,6 +19,8 @@ use tokio::sync::watch;
 const BATCH: i32 = 10;
 /// Seconds that one receive waits.
 const WAIT: i32 = 20;
+/// How long a receive may take with its wait.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Seconds that a function may take, less than the visibility timeout.
 const TIMEOUT: i64 = 25;
 
@@ -32,6 +35,11 @@ pub async fn poll<H, F>(
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<(), ApiError>> + Send + 'static,
 {
+    let patience = TimeoutConfig::builder()
+        .operation_attempt_timeout(RECEIVE_TIMEOUT)
+        .operation_timeout(RECEIVE_TIMEOUT)
+        .build();
+    let patient = aws_sdk_sqs::config::Builder::new().timeout_config(patience);
     while !*stop.borrow() {
         let receive = client
             .receive_message()
@@ -39,6 +47,8 @@ pub async fn poll<H, F>(
             .max_number_of_messages(BATCH)
             .wait_time_seconds(WAIT)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .customize()
+            .config_override(patient.clone())
             .send();
         let received = tokio::select! {
             // A receive that is under way ends before a stop: what it took would stay hidden.

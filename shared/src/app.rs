@@ -17,6 +17,8 @@ use crate::time::{Clock, Timestamp};
 pub const DEFAULT_MEMBER_QUOTA: i64 = 128;
 /// How often a request to the store or the queue is tried in all.
 const ATTEMPTS: u32 = 5;
+/// How often a request to the queue is tried; what is not sent is sent again by [`Queue::send`].
+const SEND_ATTEMPTS: u32 = 2;
 /// How long one try may take; a slower one is tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request may take with all its tries.
@@ -236,13 +238,12 @@ impl Clients {
         http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
         endpoint: Option<String>,
     ) -> aws_sdk_sqs::Client {
-        // A receive waits for messages up to 20 s, so a try may take longer here.
         let mut config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
             .credentials_provider(self.credentials.clone())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(Duration::from_secs(25), Duration::from_secs(60)))
+            .retry_config(RetryConfig::standard().with_max_attempts(SEND_ATTEMPTS))
+            .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
             .http_client(http);
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())

@@ -183,9 +183,9 @@ pub fn body_bytes(request: &Request) -> Result<&[u8], ApiError> {
         _ => &[],
     };
     if bytes.len() > BODY_MAX {
+        // Of a body that is too large not all has been read: its length is not known.
         return Err(ApiError::too_large(format!(
-            "The request body has {} bytes, Maximum: {BODY_MAX}",
-            bytes.len()
+            "The request body has more than {BODY_MAX} bytes."
         )));
     }
     Ok(bytes)

@@ -23,7 +23,7 @@ const BATCH_BYTES_MAX: usize = 240 * 1024;
 /// `SendMessageBatch` calls under way at once.
 const SENDS_AT_ONCE: usize = 4;
 /// How often what a call reported as failed is sent again.
-const RESENDS: u32 = 5;
+const RESENDS: u32 = 3;
 
 /// A message of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -109,7 +109,10 @@ pub struct Destination {
     pub parameters: Vec<(&'static str, String)>,
 }
 
-/// Finds who answers a request, as the gateway does: what is nobody's goes to discovery.
+/// Finds who answers a request: what is nobody's goes to discovery.
+///
+/// A deployed gateway does the same, but for the spellings that [`normalized`] mends: to it a path
+/// with a minor version or a double slash is nobody's.
 pub fn resolve(method: &str, path: &str) -> Destination {
     let path = normalized(path);
     for route in ROUTES {

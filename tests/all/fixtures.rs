@@ -1,1 +1,209 @@
-//! fixtures
+//! Every event in `events/` is replayed and its answer compared: through the handlers here, and
+//! through the real binaries under the Lambda Runtime API in `lambda`.
+//!
+//! `events/<function>/<case>.json` goes in, `<case>.out.json` is expected. In what is expected,
+//! `"{any}"` stands for any text. Set `UPDATE_GOLDEN=1` to write the expectations anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lambda_http::Body;
+use serde_json::{Value, json};
+use shared::batch::Slice;
+use shared::http::{Request, Response, answer};
+use shared::id::{JobId, ProjectId};
+use shared::job::{Job, JobKind};
+use shared::queue::{SqsEvent, each};
+use shared::routes::Function;
+use shared::time::Timestamp;
+
+use crate::world::{MEMBER, Who, World};
+
+pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
+pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
+pub const LONELY: &str = "33333333-3333-4333-8333-333333333333";
+const JOB: &str = "0199c6a1b2c37def8123456789abcdef";
+/// The year 2099, so that the events are good for a long time.
+const DEADLINE: i64 = 4_070_908_800_000_000;
+
+/// The state that every event is written for: three images of the owner, one shared with a member
+/// that has not answered, and a job of that member that has not begun.
+pub async fn set_up(world: &World) {
+    for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
+        let body = json!({"id": id, "name": visibility, "visibility": visibility});
+        world.post(Who::Owner, "/v2/images", body).await.expect(201);
+    }
+    world.share(SHARED, MEMBER).await.expect(200);
+    let images = [SHARED.to_owned(), "00000000-0000-4000-8000-000000000000".to_owned()];
+    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
+    let now = world.server.app.now();
+    let job = Job {
+        id: JobId::parse(JOB).unwrap(),
+        project: ProjectId::parse(MEMBER).unwrap(),
+        kind: JobKind::Update,
+        total: 2,
+        chunk_rows: 100,
+        succeeded: 0,
+        failed: 0,
+        errors: BTreeMap::new(),
+        begin: now,
+        updated_at: now,
+        deadline: Timestamp::from_micros(DEADLINE),
+    };
+    world.server.app.store().create_job(&job, &entries, None).await.unwrap();
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
+}
+
+/// The functions that have events.
+pub fn functions() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A function's cases: name and event.
+pub fn cases(function: &str) -> Vec<(String, Value)> {
+    let mut cases: Vec<(String, Value)> = std::fs::read_dir(directory().join(function))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.to_str().unwrap().ends_with(".out.json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap())
+        })
+        .collect();
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    assert!(!cases.is_empty(), "{function} has no events");
+    cases
+}
+
+/// Compares what a function answered with what is expected.
+pub fn check(function: &str, case: &str, found: &Value) {
+    let path = directory().join(function).join(format!("{case}.out.json"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let text = serde_json::to_string_pretty(&blurred(found.clone())).unwrap();
+        std::fs::write(&path, text + "\n").unwrap();
+    }
+    let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let expected: Value = serde_json::from_slice(&text).unwrap();
+    assert!(agrees(&expected, found), "{function}/{case}\nexpected {expected:#}\nfound {found:#}");
+}
+
+/// What changes from run to run, made one: times and new ids.
+fn blurred(value: Value) -> Value {
+    match value {
+        Value::Object(entries) => Value::Object(
+            entries
+                .into_iter()
+                .map(|(name, value)| {
+                    let changes = name.ends_with("_at") || name.ends_with("_time");
+                    let new = name == "job_id" && value != JOB;
+                    let any = (changes || new) && value.is_string();
+                    (name, if any { json!("{any}") } else { blurred(value) })
+                })
+                .collect(),
+        ),
+        Value::Array(values) => Value::Array(values.into_iter().map(blurred).collect()),
+        other => other,
+    }
+}
+
+fn agrees(expected: &Value, found: &Value) -> bool {
+    match (expected, found) {
+        (Value::String(any), Value::String(_)) if any == "{any}" => true,
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter().all(|(name, value)| b.get(name).is_some_and(|found| agrees(value, found)))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agrees(a, b))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// An answer as the gateway gets it, its body read if it is JSON.
+fn shown(response: Response) -> Value {
+    let (parts, body) = response.into_parts();
+    let body = match body {
+        Body::Text(text) => text,
+        Body::Binary(bytes) => String::from_utf8(bytes).unwrap(),
+        _ => String::new(),
+    };
+    let headers: BTreeMap<_, _> =
+        parts.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+    answer_of(parts.status.as_u16(), headers, &body)
+}
+
+/// The part of an answer that is compared.
+pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> Value {
+    let mut body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
+    let mut headers = json!(headers);
+    // A new image has a new id, wherever it stands.
+    if status == 201 && let Some(id) = body["id"].as_str().map(str::to_owned) {
+        body = serde_json::from_str(&body.to_string().replace(&id, "{any-id}")).unwrap();
+        headers = serde_json::from_str(&headers.to_string().replace(&id, "{any-id}")).unwrap();
+    }
+    json!({"statusCode": status, "headers": headers, "body": body})
+}
+
+async fn answered(world: &World, function: Function, event: &Value) -> Value {
+    let request: Request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let app = world.server.app.clone();
+    shown(match function {
+        Function::AddMember => answer(app, request, add_member::handle).await,
+        Function::UpdateMember => answer(app, request, update_member::handle).await,
+        Function::RemoveMember => answer(app, request, remove_member::handle).await,
+        Function::ReadMembers => answer(app, request, read_members::handle).await,
+        Function::BatchUpdate => answer(app, request, batch_update::handle).await,
+        Function::GetJob => answer(app, request, get_job::handle).await,
+        Function::Images => answer(app, request, images::handle).await,
+        Function::Discovery => answer(app, request, discovery::handle).await,
+    })
+}
+
+async fn handled(world: &World, function: &str, event: &Value) -> Value {
+    let app = world.server.app.clone();
+    let event: SqsEvent = serde_json::from_value(event.clone()).unwrap();
+    let until = Timestamp::from_micros(i64::MAX);
+    let response = match function {
+        "run-batch" => each(app, event, until, run_batch::handle).await,
+        "settle-batch" => each(app, event, until, settle_batch::handle).await,
+        other => panic!("no function {other}"),
+    };
+    serde_json::to_value(response).unwrap()
+}
+
+#[tokio::test]
+async fn the_handlers_answer_every_event_as_expected() {
+    let api = [
+        Function::AddMember,
+        Function::UpdateMember,
+        Function::RemoveMember,
+        Function::ReadMembers,
+        Function::BatchUpdate,
+        Function::GetJob,
+        Function::Images,
+        Function::Discovery,
+    ];
+    let mut count = 0;
+    for name in functions() {
+        for (case, event) in cases(&name) {
+            let world = World::new().await;
+            set_up(&world).await;
+            let found = match api.iter().find(|function| function.name() == name) {
+                Some(function) => answered(&world, *function, &event).await,
+                None => handled(&world, &name, &event).await,
+            };
+            check(&name, &case, &found);
+            count += 1;
+        }
+    }
+    println!("{count} events");
+}

@@ -7,6 +7,7 @@ mod contract;
 mod corrupt;
 mod faults;
 mod fixtures;
+mod lambda;
 mod members;
 mod model;
 mod permissions;

@@ -1,1 +1,617 @@
-//! model
+//! The batch protocol, checked in every state that it can reach at a small size.
+//!
+//! Two jobs of two entries each meet at the same two memberships, worked on by two workers that may
+//! die at any step; messages come again, twice at once, in any order, or become dead letters; direct
+//! calls come in between. What an entry finds and what it counts as is the product's own
+//! [`batch::standing`] and [`batch::outcome`]; that the store's conditions do the same is the last
+//! test of this file.
+
+use std::collections::{HashMap, HashSet};
+
+use shared::batch::{self, Outcome};
+use shared::id::{ImageId, OperationId, ProjectId};
+use shared::job::{Job, JobKind, JobStatus};
+use shared::member::{Member, MemberStatus, Membership};
+use shared::store::members::MemberChange;
+use shared::time::Timestamp;
+
+/// What a request wants of one membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wish {
+    Share,
+    Answer(MemberStatus),
+    Unshare,
+}
+
+use Wish::{Answer, Share, Unshare};
+
+/// What can be seen of a membership.
+pub type Seen = Option<MemberStatus>;
+
+impl Wish {
+    pub fn kind(self) -> JobKind {
+        match self {
+            Share => JobKind::Add,
+            Answer(_) => JobKind::Update,
+            Unshare => JobKind::Remove,
+        }
+    }
+
+    /// What it does when nothing goes wrong: the whole service in four lines.
+    fn does(self, before: Seen) -> Seen {
+        match (self, before) {
+            (Share, None) => Some(MemberStatus::Pending),
+            (Answer(status), Some(_)) => Some(status),
+            (Unshare, _) => None,
+            (Share, Some(_)) | (Answer(_), None) => before,
+        }
+    }
+}
+
+/// What a membership may be after these requests: those that succeeded one after the other in the
+/// order in which they were accepted, and any of those that did not.
+///
+/// An answer is also good if it was given to a membership that was ended and shared anew since, by
+/// requests that are older but were carried out later.
+pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, bool)>) -> HashSet<Seen> {
+    requests.sort_by_key(|(op, _, _)| *op);
+    let mut now = HashSet::from([before]);
+    let mut ended = false;
+    let mut anew = false;
+    for (_, wish, succeeded) in requests {
+        ended |= wish == Unshare;
+        anew |= ended && wish == Share;
+        let done = now.iter().map(|seen| wish.does(*seen));
+        let certain = succeeded && !(anew && matches!(wish, Answer(_)));
+        now = if certain { done.collect() } else { done.chain(now.iter().copied()).collect() };
+    }
+    now
+}
+
+/// What is stored of a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Cell {
+    Nothing,
+    Present { status: MemberStatus, added: OperationId, op: OperationId },
+    Gone { added: OperationId, op: OperationId },
+}
+
+impl Cell {
+    fn membership(self) -> Option<Membership> {
+        thread_local!(static SOMEBODY: ProjectId = ProjectId::parse("m").unwrap());
+        let time = Timestamp::from_micros(0);
+        match self {
+            Self::Nothing => None,
+            Self::Gone { added, op } => Some(Membership::Gone { added, op }),
+            Self::Present { status, added, op } => Some(Membership::Present(Member {
+                image_id: ImageId::any_spelling(super::world::OWNER).unwrap(),
+                member_id: SOMEBODY.with(Clone::clone),
+                status,
+                vault_id: None,
+                created_at: time,
+                updated_at: time,
+                added,
+                op,
+            })),
+        }
+    }
+
+    fn seen(self) -> Seen {
+        match self {
+            Self::Present { status, .. } => Some(status),
+            Self::Nothing | Self::Gone { .. } => None,
+        }
+    }
+
+    /// The write of a request that may be applied.
+    fn written(self, wish: Wish, op: OperationId) -> Self {
+        match (wish, self) {
+            (Answer(status), Self::Present { added, .. }) => Self::Present { status, added, op },
+            (Unshare, Self::Present { added, .. }) => Self::Gone { added, op },
+            (Share, Self::Nothing | Self::Gone { .. }) => {
+                Self::Present { status: MemberStatus::Pending, added: op, op }
+            }
+            (Share, Self::Present { status, op: last, .. }) => {
+                Self::Present { status, added: op, op: last }
+            }
+            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => {
+                panic!("{wish:?} was to be applied to {self:?}")
+            }
+        }
+    }
+
+    /// An entry of a batch: one conditional write. Tells whether the entry succeeded.
+    fn entry(self, wish: Wish, op: OperationId) -> (Self, bool) {
+        let standing = batch::standing(self.membership().as_ref(), wish.kind(), op);
+        let next = if standing.is_some() { self } else { self.written(wish, op) };
+        let change = standing.unwrap_or(MemberChange::Applied);
+        (next, batch::outcome(wish.kind(), &change, op) == Outcome::Succeeded)
+    }
+}
+
+/// How workers go about a chunk: as the product does, or in one of the ways that lose something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Product,
+    CountsFirst,
+    AcknowledgesFirst,
+    CountsAlways,
+}
+
+/// What is sent, in the order in which it is accepted.
+#[derive(Clone, Debug)]
+struct Scenario {
+    shared_before: bool,
+    /// Each meets both memberships.
+    jobs: [Wish; 2],
+    /// Each meets the first membership, after the one before it has been answered.
+    direct: Vec<Wish>,
+    /// Where the direct calls were accepted: before, between or after the jobs.
+    place: usize,
+    /// Entries of a chunk: one or both.
+    chunk_rows: usize,
+    protocol: Protocol,
+}
+
+/// Receives before a message is a dead letter.
+const RECEIVES: u8 = 2;
+const CHUNKS: usize = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Letter {
+    Queued(u8),
+    Dead,
+    Deleted,
+}
+
+type Rows = [Option<bool>; 2];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Worker {
+    Idle,
+    Applying { chunk: usize, rows: Rows, counted: bool },
+    Settling { chunk: usize, rows: Rows },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Call {
+    Waiting,
+    /// An answer has read the membership that it will write.
+    Read(OperationId),
+    Applied(OperationId),
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct State {
+    cells: [Cell; 2],
+    letters: [Letter; CHUNKS],
+    results: [Option<Rows>; CHUNKS],
+    /// Succeeded and failed of each job.
+    counters: [(u8, u8); 2],
+    workers: [Worker; 2],
+    calls: [Call; 2],
+}
+
+impl State {
+    /// A worker is done with a chunk, and its message is deleted unless the worker dies first.
+    fn release(&mut self, worker: usize, chunk: usize, dead: bool, acknowledged: bool) {
+        // Who received it before it became a dead letter cannot delete it there.
+        if acknowledged && dead == (self.letters[chunk] == Letter::Dead) {
+            self.letters[chunk] = Letter::Deleted;
+        }
+        self.workers[worker] = Worker::Idle;
+    }
+}
+
+impl Scenario {
+    fn op(&self, accepted: usize) -> OperationId {
+        thread_local!(static OPS: Vec<OperationId> =
+            (0..6).map(|at| OperationId::at(1_000_000 * (at + 1))).collect());
+        OPS.with(|ops| ops[accepted])
+    }
+
+    fn job_op(&self, job: usize) -> OperationId {
+        self.op(1 + job + if job >= self.place { self.direct.len() } else { 0 })
+    }
+
+    fn call_op(&self, call: usize) -> OperationId {
+        self.op(1 + self.place + call)
+    }
+
+    fn chunks_of_a_job(&self) -> usize {
+        2 / self.chunk_rows
+    }
+
+    fn job_of(&self, chunk: usize) -> usize {
+        chunk / self.chunks_of_a_job()
+    }
+
+    fn cells_of(&self, chunk: usize) -> std::ops::Range<usize> {
+        let first = chunk % self.chunks_of_a_job() * self.chunk_rows;
+        first..first + self.chunk_rows
+    }
+
+    fn start(&self) -> State {
+        let op = self.op(0);
+        let cell = match self.shared_before {
+            true => Cell::Present { status: MemberStatus::Pending, added: op, op },
+            false => Cell::Nothing,
+        };
+        let chunks = 2 * self.chunks_of_a_job();
+        State {
+            cells: [cell; 2],
+            letters: std::array::from_fn(|at| {
+                if at < chunks { Letter::Queued(0) } else { Letter::Deleted }
+            }),
+            results: [None; CHUNKS],
+            counters: [(0, 0); 2],
+            workers: [Worker::Idle; 2],
+            calls: std::array::from_fn(|at| {
+                if at < self.direct.len() { Call::Waiting } else { Call::Refused }
+            }),
+        }
+    }
+
+    fn job(&self, state: &State, job: usize) -> Job {
+        let (succeeded, failed) = state.counters[job];
+        let time = Timestamp::from_micros(0);
+        Job {
+            id: self.job_op(job),
+            project: ProjectId::parse("p").unwrap(),
+            kind: self.jobs[job].kind(),
+            total: 2,
+            chunk_rows: self.chunk_rows,
+            succeeded: succeeded.into(),
+            failed: failed.into(),
+            errors: Default::default(),
+            begin: time,
+            updated_at: time,
+            deadline: time.plus_seconds(1),
+        }
+    }
+
+    fn status(&self, state: &State, job: usize) -> JobStatus {
+        self.job(state, job).status(Timestamp::from_micros(0))
+    }
+
+    /// Results and counters, both or neither, once.
+    fn finish(&self, state: &mut State, chunk: usize, rows: Rows) {
+        if state.results[chunk].is_some() && self.protocol != Protocol::CountsAlways {
+            return;
+        }
+        state.results[chunk] = Some(rows);
+        let (succeeded, failed) = &mut state.counters[self.job_of(chunk)];
+        for row in rows.into_iter().flatten() {
+            *(if row { &mut *succeeded } else { &mut *failed }) += 1;
+        }
+    }
+
+    /// Every state that one step leads to.
+    fn next(&self, state: &State) -> Vec<State> {
+        let mut found = Vec::new();
+        let mut add = |change: &dyn Fn(&mut State)| {
+            let mut next = *state;
+            change(&mut next);
+            // Which of the workers does it makes no difference.
+            next.workers.sort();
+            found.push(next);
+        };
+        for chunk in 0..CHUNKS {
+            if state.letters[chunk] == Letter::Queued(RECEIVES) {
+                add(&|next| next.letters[chunk] = Letter::Dead);
+            }
+        }
+        for at in 0..2 {
+            if state.workers[at] != Worker::Idle {
+                add(&|next| next.workers[at] = Worker::Idle);
+            }
+            match state.workers[at] {
+                Worker::Idle => {
+                    for chunk in 0..CHUNKS {
+                        self.receive(state, chunk, at, &mut add);
+                    }
+                }
+                Worker::Applying { chunk, rows, counted } => {
+                    let (job, cells) = (self.job_of(chunk), self.cells_of(chunk));
+                    if self.protocol == Protocol::CountsFirst && !counted {
+                        let rows = rows.map(|_| None);
+                        let all = std::array::from_fn(|row| (row < cells.len()).then_some(true));
+                        add(&|next| {
+                            self.finish(next, chunk, all);
+                            next.workers[at] = Worker::Applying { chunk, rows, counted: true };
+                        });
+                        continue;
+                    }
+                    let mut open = false;
+                    for (row, cell) in cells.enumerate().filter(|(row, _)| rows[*row].is_none()) {
+                        open = true;
+                        add(&|next| {
+                            let mut rows = rows;
+                            let (written, succeeded) =
+                                state.cells[cell].entry(self.jobs[job], self.job_op(job));
+                            next.cells[cell] = written;
+                            rows[row] = Some(succeeded);
+                            next.workers[at] = Worker::Applying { chunk, rows, counted };
+                        });
+                    }
+                    if !open {
+                        for acknowledged in [true, false] {
+                            add(&|next| {
+                                self.finish(next, chunk, rows);
+                                next.release(at, chunk, false, acknowledged);
+                            });
+                        }
+                    }
+                }
+                Worker::Settling { chunk, rows } => {
+                    for acknowledged in [true, false] {
+                        add(&|next| {
+                            self.finish(next, chunk, rows);
+                            next.release(at, chunk, true, acknowledged);
+                        });
+                    }
+                }
+            }
+        }
+        self.call(state, &mut add);
+        found
+    }
+
+    fn receive(
+        &self,
+        state: &State,
+        chunk: usize,
+        at: usize,
+        add: &mut dyn FnMut(&dyn Fn(&mut State)),
+    ) {
+        match state.letters[chunk] {
+            Letter::Queued(receives) if receives < RECEIVES => add(&|next| {
+                next.letters[chunk] = match self.protocol {
+                    Protocol::AcknowledgesFirst => Letter::Deleted,
+                    _ => Letter::Queued(receives + 1),
+                };
+                if receives > 0 && state.results[chunk].is_some() {
+                    next.release(at, chunk, false, true);
+                } else {
+                    next.workers[at] = Worker::Applying { chunk, rows: [None; 2], counted: false };
+                }
+            }),
+            Letter::Dead => add(&|next| {
+                let (job, mut rows) = (self.job_of(chunk), [None; 2]);
+                let (kind, op) = (self.jobs[job].kind(), self.job_op(job));
+                for (row, cell) in self.cells_of(chunk).enumerate() {
+                    let stored = state.cells[cell].membership();
+                    let change = batch::standing(stored.as_ref(), kind, op);
+                    rows[row] = Some(change.is_some_and(|change| {
+                        batch::outcome(kind, &change, op) == Outcome::Succeeded
+                    }));
+                }
+                next.workers[at] = Worker::Settling { chunk, rows };
+            }),
+            Letter::Queued(_) | Letter::Deleted => {}
+        }
+    }
+
+    /// The next step of the direct calls.
+    fn call(&self, state: &State, add: &mut dyn FnMut(&dyn Fn(&mut State))) {
+        let done = |call: &Call| matches!(call, Call::Applied(_) | Call::Refused);
+        let Some(at) = state.calls.iter().position(|call| !done(call)) else { return };
+        let (wish, op) = (self.direct[at], self.call_op(at));
+        let cell = state.cells[0];
+        let newest = match cell {
+            Cell::Nothing => op,
+            Cell::Present { op: stored, .. } | Cell::Gone { op: stored, .. } => op.not_before(stored),
+        };
+        let allowed = matches!(cell, Cell::Present { .. }) != (wish == Share);
+        add(&|next| match (state.calls[at], wish, cell) {
+            _ if !allowed => next.calls[at] = Call::Refused,
+            (Call::Read(seen), Answer(_), Cell::Present { op: stored, .. }) if seen != stored => {
+                next.calls[at] = Call::Read(stored);
+            }
+            (Call::Waiting, Answer(_), Cell::Present { op: stored, .. }) => {
+                next.calls[at] = Call::Read(stored);
+            }
+            _ => {
+                next.cells[0] = cell.written(wish, newest);
+                next.calls[at] = Call::Applied(newest);
+            }
+        });
+    }
+
+    fn is_last(&self, state: &State) -> bool {
+        state.letters.iter().all(|letter| *letter == Letter::Deleted)
+            && state.workers == [Worker::Idle; 2]
+            && state.calls.iter().all(|call| matches!(call, Call::Applied(_) | Call::Refused))
+    }
+
+    /// What is wrong with a step.
+    fn check_step(&self, old: &State, new: &State) -> Result<(), String> {
+        for job in (0..2).filter(|job| old.counters[*job] != new.counters[*job]) {
+            let (before, after) = (self.status(old, job), self.status(new, job));
+            let ended = matches!(before, JobStatus::Success | JobStatus::Fail);
+            if before > after || ended && before != after {
+                return Err(format!("job {job} went from {before:?} to {after:?}"));
+            }
+            let rows = (0..CHUNKS).filter(|chunk| self.job_of(*chunk) == job);
+            let rows: Vec<bool> = rows.filter_map(|chunk| new.results[chunk]).flatten().flatten().collect();
+            let good = rows.iter().filter(|row| **row).count();
+            let (succeeded, failed) = new.counters[job];
+            if (usize::from(succeeded), usize::from(failed)) != (good, rows.len() - good) {
+                return Err(format!("job {job}: the counters are not those of the results"));
+            }
+        }
+        for (before, after) in old.cells.iter().zip(&new.cells) {
+            match (before, after) {
+                (Cell::Gone { op, .. }, Cell::Present { added, .. }) if added < op => {
+                    return Err("an older request brought back what was taken away".to_owned());
+                }
+                (Cell::Present { added: old, .. }, Cell::Gone { op, .. }) if op < old => {
+                    return Err("an older request took away what was shared anew".to_owned());
+                }
+                (
+                    Cell::Present { status: was, op: old, .. },
+                    Cell::Present { status: is, op: new, .. },
+                ) if was != is && new < old => {
+                    return Err("an older answer overwrote a newer one".to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong when everything has come to rest.
+    fn check_last(&self, state: &State) -> Result<(), String> {
+        for cell in 0..2 {
+            let mut requests = Vec::new();
+            for job in 0..2 {
+                if !matches!(self.status(state, job), JobStatus::Success | JobStatus::Fail) {
+                    return Err(format!("job {job} did not end"));
+                }
+                let chunk = job * self.chunks_of_a_job() + cell / self.chunk_rows;
+                let result = state.results[chunk].and_then(|rows| rows[cell % self.chunk_rows]);
+                requests.push((self.job_op(job), self.jobs[job], result == Some(true)));
+            }
+            for (wish, call) in self.direct.iter().zip(&state.calls) {
+                if let (0, Call::Applied(op)) = (cell, call) {
+                    requests.push((*op, *wish, true));
+                }
+            }
+            let before = self.start().cells[cell].seen();
+            let seen = state.cells[cell].seen();
+            if !possible(before, requests.clone()).contains(&seen) {
+                return Err(format!("it is {seen:?} after {:?}", requests));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through every state; tells how many there are, or what is wrong and how to get there.
+    fn check(&self) -> Result<usize, String> {
+        let start = self.start();
+        let mut number = HashMap::from([(start, 0_usize)]);
+        let mut states = vec![start];
+        let mut came_from: Vec<Vec<usize>> = vec![Vec::new()];
+        let mut at = 0;
+        while at < states.len() {
+            let state = states[at];
+            for next in self.next(&state) {
+                let to = *number.entry(next).or_insert_with(|| {
+                    states.push(next);
+                    came_from.push(Vec::new());
+                    states.len() - 1
+                });
+                came_from[to].push(at);
+                self.check_step(&state, &next).map_err(|why| self.story(&why, to, &states, &came_from))?;
+            }
+            if self.is_last(&state) {
+                self.check_last(&state).map_err(|why| self.story(&why, at, &states, &came_from))?;
+            }
+            at += 1;
+        }
+        // Whatever has happened, the end can still be reached.
+        let mut ends = vec![false; states.len()];
+        let mut todo: Vec<usize> = (0..states.len()).filter(|at| self.is_last(&states[*at])).collect();
+        while let Some(at) = todo.pop() {
+            if !std::mem::replace(&mut ends[at], true) {
+                todo.extend(&came_from[at]);
+            }
+        }
+        match ends.iter().position(|ends| !ends) {
+            Some(stuck) => Err(self.story("this never ends", stuck, &states, &came_from)),
+            None => Ok(states.len()),
+        }
+    }
+
+    fn story(&self, why: &str, mut at: usize, states: &[State], came_from: &[Vec<usize>]) -> String {
+        let mut steps = vec![format!("{:?}", states[at])];
+        while at != 0 {
+            at = came_from[at][0];
+            steps.push(format!("{:?}", states[at]));
+        }
+        steps.reverse();
+        format!("{why}\n{self:?}\n{}", steps.join("\n"))
+    }
+}
+
+const ACCEPT: Wish = Answer(MemberStatus::Accepted);
+const REJECT: Wish = Answer(MemberStatus::Rejected);
+
+/// Jobs that meet at memberships that are there, or not, with direct calls accepted at some place.
+fn scenario(shared_before: bool, jobs: [Wish; 2], direct: &[Wish], place: usize) -> Scenario {
+    let (direct, protocol) = (direct.to_vec(), Protocol::Product);
+    Scenario { shared_before, jobs, direct, place, chunk_rows: 2, protocol }
+}
+
+fn check_all(scenarios: &[Scenario]) {
+    let started = std::time::Instant::now();
+    let mut states = 0;
+    let mut wrong = Vec::new();
+    for scenario in scenarios {
+        match scenario.check() {
+            Ok(found) => states += found,
+            Err(why) => wrong.push(why),
+        }
+    }
+    println!("{states} states of {} scenarios in {:.1?}", scenarios.len(), started.elapsed());
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+#[test]
+fn two_jobs() {
+    check_all(&[
+        scenario(false, [Share, ACCEPT], &[], 0),
+        scenario(false, [Share, Unshare], &[], 0),
+        scenario(false, [Unshare, Share], &[], 0),
+        scenario(true, [Share, Unshare], &[], 0),
+        scenario(true, [Share, ACCEPT], &[], 0),
+        scenario(true, [ACCEPT, REJECT], &[], 0),
+        scenario(true, [ACCEPT, Share], &[], 0),
+        scenario(true, [ACCEPT, Unshare], &[], 0),
+        scenario(true, [Unshare, Unshare], &[], 0),
+    ]);
+}
+
+#[test]
+fn two_jobs_and_direct_calls() {
+    check_all(&[
+        scenario(true, [ACCEPT, Share], &[REJECT], 1),
+        scenario(true, [Share, Unshare], &[REJECT], 0),
+        scenario(true, [ACCEPT, Unshare], &[Unshare, Share], 1),
+    ]);
+}
+
+#[test]
+fn a_removal_outlives_a_newer_answer() {
+    check_all(&[
+        scenario(true, [Unshare, ACCEPT], &[], 0),
+        scenario(true, [Unshare, Unshare], &[REJECT], 2),
+    ]);
+}
+
+#[test]
+fn an_older_removal_does_not_undo_a_newer_share() {
+    check_all(&[scenario(true, [Unshare, Share], &[], 0)]);
+}
+
+/// The check finds what it is there to find.
+#[test]
+fn every_broken_protocol_is_found() {
+    for (protocol, found) in [
+        (Protocol::CountsFirst, "it is None after"),
+        (Protocol::AcknowledgesFirst, "did not end"),
+        (Protocol::CountsAlways, "the counters are not those of the results"),
+    ] {
+        let scenario = Scenario {
+            shared_before: false,
+            jobs: [Share, ACCEPT],
+            direct: Vec::new(),
+            place: 0,
+            chunk_rows: 2,
+            protocol,
+        };
+        let why = scenario.check().unwrap_err();
+        assert!(why.contains(found), "{protocol:?}: {why}");
+    }
+}

@@ -1,1 +1,222 @@
-//! property
+//! Random operations against a small pure model: the service and the model always agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+use local::server::Options;
+
+const QUOTA: usize = 2;
+const IMAGES: usize = 2;
+const MEMBERS: [&str; 3] = [MEMBER, MEMBER2, "x"];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add(Who, usize, usize),
+    Remove(Who, usize, usize),
+    Answer(Who, usize, usize, &'static str),
+    Show(Who, usize),
+    Visibility(usize, &'static str),
+    Delete(Who, usize),
+    List(Who, &'static str),
+    Members(Who, usize),
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![Just(Who::Owner), Just(Who::Member), Just(Who::Member2), Just(Who::Third), Just(Who::Admin)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (image, member) = (0..IMAGES, 0..MEMBERS.len());
+    let status = prop_oneof![Just("accepted"), Just("rejected"), Just("pending")];
+    let visibility = prop_oneof![Just("shared"), Just("private"), Just("community")];
+    prop_oneof![
+        4 => (who(), image.clone(), member.clone()).prop_map(|(w, i, m)| Step::Add(w, i, m)),
+        2 => (who(), image.clone(), member.clone()).prop_map(|(w, i, m)| Step::Remove(w, i, m)),
+        4 => (who(), image.clone(), member, status.clone()).prop_map(|(w, i, m, s)| Step::Answer(w, i, m, s)),
+        1 => (who(), image.clone()).prop_map(|(w, i)| Step::Show(w, i)),
+        1 => (image.clone(), visibility).prop_map(|(i, v)| Step::Visibility(i, v)),
+        1 => (who(), image.clone()).prop_map(|(w, i)| Step::Delete(w, i)),
+        2 => (who(), status).prop_map(|(w, s)| Step::List(w, s)),
+        2 => (who(), image).prop_map(|(w, i)| Step::Members(w, i)),
+    ]
+}
+
+/// What an image is to the model: visibility, and its members' statuses. `None` when deleted.
+#[derive(Clone, Debug)]
+struct Image {
+    visibility: &'static str,
+    members: BTreeMap<&'static str, &'static str>,
+}
+
+fn project(who: Who) -> &'static str {
+    match who {
+        Who::Owner => OWNER,
+        Who::Member => MEMBER,
+        Who::Member2 => MEMBER2,
+        Who::Admin => crate::world::ADMIN,
+        _ => crate::world::THIRD,
+    }
+}
+
+impl Image {
+    fn is_owner(who: Who) -> bool {
+        matches!(who, Who::Owner | Who::Admin)
+    }
+
+    fn seen_by(&self, who: Who) -> bool {
+        Self::is_owner(who)
+            || self.visibility == "community"
+            || self.visibility == "shared" && self.members.contains_key(project(who))
+    }
+
+    /// What stands before any action on members: 404 or 403, or nothing.
+    fn gate(image: Option<&mut Self>, who: Who) -> Result<&mut Self, u16> {
+        let image = image.filter(|image| image.seen_by(who)).ok_or(404_u16)?;
+        if image.visibility == "shared" { Ok(image) } else { Err(403) }
+    }
+
+    fn row_seen(&self, who: Who, member: &str) -> bool {
+        self.members.contains_key(member) && (Self::is_owner(who) || project(who) == member)
+    }
+}
+
+/// The status that a step must answer, and its effect.
+fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
+    let result = (|| match *step {
+        Step::Add(who, i, m) => {
+            let image = Image::gate(images[i].as_mut(), who)?;
+            if !Image::is_owner(who) {
+                return Err(403);
+            }
+            if image.members.len() >= QUOTA {
+                return Err(413);
+            }
+            match image.members.insert(MEMBERS[m], "pending") {
+                None => Ok(200),
+                Some(before) => {
+                    image.members.insert(MEMBERS[m], before);
+                    Err(409)
+                }
+            }
+        }
+        Step::Remove(who, i, m) => {
+            let image = Image::gate(images[i].as_mut(), who)?;
+            if !image.row_seen(who, MEMBERS[m]) {
+                return Err(404);
+            }
+            if !Image::is_owner(who) {
+                return Err(403);
+            }
+            image.members.remove(MEMBERS[m]);
+            Ok(204)
+        }
+        Step::Answer(who, i, m, status) => {
+            let image = Image::gate(images[i].as_mut(), who)?;
+            if !image.row_seen(who, MEMBERS[m]) {
+                return Err(404);
+            }
+            if who == Who::Owner {
+                return Err(403);
+            }
+            image.members.insert(MEMBERS[m], status);
+            Ok(200)
+        }
+        Step::Show(who, i) => {
+            images[i].as_ref().filter(|image| image.seen_by(who)).map(|_| 200).ok_or(404)
+        }
+        Step::Visibility(i, visibility) => match &mut images[i] {
+            Some(image) => {
+                image.visibility = visibility;
+                Ok(200)
+            }
+            None => Err(404),
+        },
+        Step::Delete(who, i) => {
+            images[i].as_ref().filter(|image| image.seen_by(who)).ok_or(404_u16)?;
+            if !Image::is_owner(who) {
+                return Err(403);
+            }
+            images[i] = None;
+            Ok(204)
+        }
+        Step::List(..) => Ok(200),
+        Step::Members(who, i) => Image::gate(images[i].as_mut(), who).map(|_| 200),
+    })();
+    result.unwrap_or_else(|status| status)
+}
+
+async fn run(steps: Vec<Step>) {
+    let world = World::with(Options { member_quota: QUOTA as i64, ..options() }).await;
+    let mut ids = Vec::new();
+    for _ in 0..IMAGES {
+        ids.push(world.image(json!({})).await);
+    }
+    let new = || Some(Image { visibility: "shared", members: BTreeMap::new() });
+    let mut images: Vec<Option<Image>> = (0..IMAGES).map(|_| new()).collect();
+    for step in &steps {
+        let path = |i: &usize| format!("/v2/images/{}", ids[*i]);
+        let row = |i: &usize, m: &usize| format!("{}/members/{}", path(i), MEMBERS[*m]);
+        let before = images.clone();
+        let status = expected(&mut images, step);
+        let answer = match step {
+            Step::Add(who, i, m) => {
+                world.post(*who, &format!("{}/members", path(i)), json!({"member": MEMBERS[*m]})).await
+            }
+            Step::Remove(who, i, m) => world.delete(*who, &row(i, m)).await,
+            Step::Answer(who, i, m, s) => world.put(*who, &row(i, m), json!({"status": s})).await,
+            Step::Show(who, i) => world.get(*who, &path(i)).await,
+            Step::Visibility(i, v) => {
+                let change = json!([{"op": "replace", "path": "/visibility", "value": v}]);
+                world.patch(Who::Owner, &path(i), change).await
+            }
+            Step::Delete(who, i) => world.delete(*who, &path(i)).await,
+            Step::List(who, s) => {
+                let found: BTreeSet<_> =
+                    world.listed(*who, &format!("?member_status={s}")).await.into_iter().collect();
+                let listed = |image: &Image| {
+                    let own = *who == Who::Owner || *who == Who::Admin && image.visibility != "community";
+                    let shared = image.visibility == "shared"
+                        && image.members.get(project(*who)) == Some(s);
+                    own || shared
+                };
+                let all: BTreeSet<_> = before
+                    .iter()
+                    .zip(&ids)
+                    .filter(|(image, _)| image.as_ref().is_some_and(listed))
+                    .map(|(_, id)| id.clone())
+                    .collect();
+                assert_eq!(found, all, "{step:?} of {steps:?}");
+                continue;
+            }
+            Step::Members(who, i) => {
+                let answer = world.get(*who, &format!("{}/members", path(i))).await;
+                if answer.status == 200 {
+                    let rows = answer.json();
+                    let found: BTreeMap<_, _> = rows["members"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|m| (m["member_id"].as_str().unwrap(), m["status"].as_str().unwrap()))
+                        .collect();
+                    let mut all = before[*i].clone().unwrap().members;
+                    all.retain(|member, _| Image::is_owner(*who) || project(*who) == *member);
+                    assert_eq!(found, all, "{step:?} of {steps:?}");
+                }
+                answer
+            }
+        };
+        assert_eq!(answer.status, status, "{step:?} of {steps:?}\n{}", answer.body);
+    }
+    world.server.stop().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn the_service_does_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+        tokio::runtime::Runtime::new().unwrap().block_on(run(steps));
+    }
+}

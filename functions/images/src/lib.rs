@@ -35,7 +35,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         }
         ("GET", false) => {
             http::no_body(&request)?;
-            match http::raw_path(&request).rsplit('/').next() {
+            match http::raw_path(&request).trim_end_matches('/').rsplit('/').next() {
                 Some("quota") => Ok(quota(&app)),
                 Some("cloudimages") => list_in_ims_form(&app, &caller, &request).await,
                 _ => list_images(&app, &caller, &request).await,

@@ -76,7 +76,7 @@ impl Store {
             (at::FAILED.to_owned(), n(job.failed)),
             (at::ERRORS.to_owned(), AttributeValue::M(Item::new())),
             (at::CREATED_AT.to_owned(), s(job.begin.stored())),
-            (at::UPDATED_AT.to_owned(), s(job.updated_at.stored())),
+            (at::ADVANCED_AT.to_owned(), s(job.updated_at.stored())),
             (at::DEADLINE.to_owned(), s(job.deadline.stored())),
             (at::EXPIRES_AT.to_owned(), expires.clone()),
         ]);
@@ -198,14 +198,14 @@ impl Store {
         let mut record = at::result_key(job, chunk);
         record.insert(at::OUTCOMES.to_owned(), s(to_json(&failures)?));
         record.insert(at::EXPIRES_AT.to_owned(), n(deadline.unix_seconds() + KEPT_SECONDS));
-        let mut set = "SET #updated = :now".to_owned();
+        let mut set = "SET #advanced = :now".to_owned();
         let mut update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::job_key(job)))
             .condition_expression("attribute_exists(#pk) AND #deadline > :now")
             .expression_attribute_names("#pk", at::PK)
             .expression_attribute_names("#deadline", at::DEADLINE)
-            .expression_attribute_names("#updated", at::UPDATED_AT)
+            .expression_attribute_names("#advanced", at::ADVANCED_AT)
             .expression_attribute_names("#succeeded", at::SUCCEEDED)
             .expression_attribute_names("#failed", at::FAILED)
             .expression_attribute_values(":now", s(now.stored()))
@@ -410,7 +410,7 @@ fn job_of(record: &Item) -> Result<Job, ApiError> {
         failed: read.number(at::FAILED)?,
         errors,
         begin: read.parsed(at::CREATED_AT, Timestamp::parse)?,
-        updated_at: read.parsed(at::UPDATED_AT, Timestamp::parse)?,
+        updated_at: read.parsed(at::ADVANCED_AT, Timestamp::parse)?,
         deadline: read.parsed(at::DEADLINE, Timestamp::parse)?,
     })
 }

@@ -84,6 +84,8 @@ pub const PROPERTIES: &str = "properties";
 pub const CREATED_AT: &str = "created_at";
 /// When the record last changed.
 pub const UPDATED_AT: &str = "updated_at";
+/// When a chunk of a job was last finished; not [`UPDATED_AT`], which the indexes carry.
+pub const ADVANCED_AT: &str = "advanced_at";
 /// The vault of a membership.
 pub const VAULT_ID: &str = "vault_id";
 /// The project of a job.
@@ -111,7 +113,7 @@ pub const DIGEST: &str = "digest";
 /// The job that an idempotency key stands for.
 pub const JOB_ID: &str = "job_id";
 
-/// What both indexes carry of an image: all that a list shows, and not the count of its members,
+/// What both indexes carry of an image (an index carries at most 20 attributes beside its keys): all that a list shows, and not the count of its members,
 /// so that adding one writes no index.
 pub const PROJECTED: &[&str] = &[
     OP, OWNER, VISIBILITY, NAME, STATUS, PROTECTED, OS_HIDDEN, MIN_RAM, MIN_DISK, CONTAINER_FORMAT,

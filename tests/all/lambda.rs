@@ -1,0 +1,189 @@
+//! The real binaries under the real protocol: a Lambda Runtime API hands them the events, and the
+//! embedded engine answers as their DynamoDB and SQS over HTTP.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use crate::fixtures::{answer_of, cases, check, functions, set_up};
+use crate::world::World;
+
+type Reply = hyper::Response<Full<Bytes>>;
+
+fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
+    hyper::Response::builder().status(status).body(Full::new(body.into())).unwrap()
+}
+
+/// Serves HTTP on a port of its own until the test ends.
+async fn serve<F, R>(handler: F) -> SocketAddr
+where
+    F: Fn(hyper::Request<Bytes>) -> R + Clone + Send + 'static,
+    R: Future<Output = Reply> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let handler = handler.clone();
+            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                let handler = handler.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await?.to_bytes();
+                    Ok::<_, hyper::Error>(handler(hyper::Request::from_parts(parts, body)).await)
+                }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(async move { connection.await.ok() });
+        }
+    });
+    address
+}
+
+/// The store and the queue of whichever world is set.
+async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
+    serve(move |request: hyper::Request<Bytes>| {
+        let world = world.lock().unwrap().clone().unwrap();
+        async move {
+            let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
+            let (service, operation) = target.split_once('.').unwrap();
+            let body = String::from_utf8(request.into_body().to_vec()).unwrap();
+            let (status, body) = if service.starts_with("DynamoDB") {
+                world.server.engine.as_ref().unwrap().perform(operation, &body)
+            } else {
+                world.server.queue.clone().unwrap().perform(operation.to_owned(), body).await
+            };
+            reply(status, body)
+        }
+    })
+    .await
+}
+
+/// A Runtime API that hands out what is sent to it, and sends back what is answered.
+async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String>) -> SocketAddr {
+    let events = Arc::new(tokio::sync::Mutex::new(events));
+    serve(move |request: hyper::Request<Bytes>| {
+        let (events, answers) = (events.clone(), answers.clone());
+        async move {
+            let path = request.uri().path().to_owned();
+            if path.ends_with("/invocation/next") {
+                let Some(event) = events.lock().await.recv().await else {
+                    return std::future::pending().await;
+                };
+                let deadline = std::time::SystemTime::now() + Duration::from_secs(30);
+                let deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+                let mut next = reply(200, event.to_string());
+                for (name, value) in [
+                    ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+                    ("lambda-runtime-deadline-ms", deadline.to_string()),
+                    ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:1:function:f".to_owned()),
+                ] {
+                    next.headers_mut().insert(name, value.parse().unwrap());
+                }
+                return next;
+            }
+            let body = String::from_utf8(request.into_body().to_vec()).unwrap();
+            let body = if path.ends_with("/response") { body } else { format!("{path}: {body}") };
+            answers.send(body).await.unwrap();
+            reply(202, "")
+        }
+    })
+    .await
+}
+
+fn binary(name: &str) -> std::path::PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join(name)
+}
+
+/// An answer of the runtime's protocol in the form of the fixtures.
+fn shown(text: &str) -> Value {
+    let answer: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
+    let Some(status) = answer["statusCode"].as_u64() else { return answer };
+    let headers: BTreeMap<String, String> = answer["multiValueHeaders"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, values)| (name.clone(), values[0].as_str().unwrap().to_owned()))
+        .collect();
+    answer_of(u16::try_from(status).unwrap(), headers, answer["body"].as_str().unwrap_or_default())
+}
+
+async fn replay(function: String) -> usize {
+    let world = Arc::new(Mutex::new(None));
+    let aws = aws(world.clone()).await;
+    let (event, events) = mpsc::channel(1);
+    let (answer, mut answers) = mpsc::channel(1);
+    let runtime = runtime(events, answer).await;
+    let path = binary(&function);
+    let _child = Command::new(&path)
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", &function)
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "s")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "g")
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_ENDPOINT_URL", format!("http://{aws}"))
+        .env("TABLE_NAME", "imshare")
+        .env("QUEUE_URL", local::queue::BATCHES)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; build it with cargo build", path.display()));
+    let mut count = 0;
+    for (case, input) in cases(&function) {
+        let fresh = World::new().await;
+        set_up(&fresh).await;
+        *world.lock().unwrap() = Some(Arc::new(fresh));
+        event.send(input).await.unwrap();
+        let found = tokio::time::timeout(Duration::from_secs(20), answers.recv()).await;
+        let found = found.unwrap_or_else(|_| panic!("{function}/{case}: no answer")).unwrap();
+        check(&function, &case, &shown(&found));
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binaries_answer_every_event_as_expected() {
+    let mut count = 0;
+    for function in functions() {
+        count += replay(function).await;
+    }
+    println!("{count} events");
+}
+
+#[tokio::test]
+async fn a_missing_variable_stops_a_function_by_its_name() {
+    for function in functions() {
+        let output = Command::new(binary(&function))
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")
+            .env("TABLE_NAME", "imshare")
+            .output()
+            .await
+            .unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("QUEUE_URL"), "{function}: {said}");
+    }
+}
