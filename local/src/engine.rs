@@ -40,7 +40,9 @@ impl Engine {
     /// # Errors
     /// In words for the operator.
     pub fn in_memory() -> Result<Self, String> {
-        Database::memory().map(Self::over).map_err(|error| error.to_string())
+        Database::memory()
+            .map(Self::over)
+            .map_err(|error| error.to_string())
     }
 
     /// An engine whose data is in this file.
@@ -55,12 +57,18 @@ impl Engine {
     }
 
     fn over(database: Database) -> Self {
-        Self { database, requests: Arc::default() }
+        Self {
+            database,
+            requests: Arc::default(),
+        }
     }
 
     /// How many requests of each operation were made; for tests of the budget.
     pub fn requests(&self) -> BTreeMap<String, u64> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Removes what has expired. DynamoDB does so by itself; nothing of ours relies on when.
@@ -93,7 +101,9 @@ impl Engine {
             "CreateTable" => call(body, |request| db.create_table(request)),
             "DescribeTable" => call(body, |request| db.describe_table(request)),
             "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
-            other => Err(DynoxideError::ValidationException(format!("no operation {other} here"))),
+            other => Err(DynoxideError::ValidationException(format!(
+                "no operation {other} here"
+            ))),
         };
         match outcome {
             Ok(body) => (200, body),
@@ -141,14 +151,20 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
     let described = client.describe_table().table_name(table).send().await;
     match described {
         Ok(_) => return Ok(()),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {}
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_not_found_exception()) => {}
         Err(error) => {
             let why = aws_sdk_dynamodb::error::DisplayErrorContext(&error);
             return Err(format!("cannot reach the table {table}: {why}"));
         }
     }
     let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
     };
     let text = |name: &str| {
         AttributeDefinition::builder()
@@ -159,11 +175,16 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
     let index = |name: &str, hash: &str| {
         let projection = Projection::builder()
             .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(at::PROJECTED.iter().map(|s| (*s).to_owned()).collect()))
+            .set_non_key_attributes(Some(
+                at::PROJECTED.iter().map(|s| (*s).to_owned()).collect(),
+            ))
             .build();
         GlobalSecondaryIndex::builder()
             .index_name(name)
-            .set_key_schema(Some(vec![key(hash, KeyType::Hash)?, key(at::GSK, KeyType::Range)?]))
+            .set_key_schema(Some(vec![
+                key(hash, KeyType::Hash)?,
+                key(at::GSK, KeyType::Range)?,
+            ]))
             .projection(projection)
             .build()
     };

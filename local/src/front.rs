@@ -62,10 +62,16 @@ impl Front {
     async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
         let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
         let mut context = ApiGatewayProxyRequestContext::default();
-        let token = parts.headers.get("x-auth-token").and_then(|value| value.to_str().ok());
+        let token = parts
+            .headers
+            .get("x-auth-token")
+            .and_then(|value| value.to_str().ok());
         if let Some(who) = token.and_then(|token| self.authorizer.authorize(token)) {
             let mut say = |name: &str, value: &str| {
-                context.authorizer.fields.insert(name.to_owned(), Value::from(value));
+                context
+                    .authorizer
+                    .fields
+                    .insert(name.to_owned(), Value::from(value));
             };
             say("project_id", &who.project_id);
             say("user_id", &who.user_id);
@@ -78,7 +84,11 @@ impl Front {
             .collect();
         let query = query(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
-        let body = if body.is_empty() { Body::Empty } else { Body::Binary(body) };
+        let body = if body.is_empty() {
+            Body::Empty
+        } else {
+            Body::Binary(body)
+        };
         let request = Request::from_parts(parts, body)
             .with_raw_http_path(path)
             .with_path_parameters(parameters)
@@ -100,11 +110,15 @@ impl Front {
 
 /// Reads a body. Of one that is too large just enough is kept for the function to see that.
 async fn read(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
-    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(BODY_MAX);
+    let expected = usize::try_from(body.size_hint().lower())
+        .unwrap_or(0)
+        .min(BODY_MAX);
     let mut bytes = Vec::with_capacity(expected);
     let mut seen = 0;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
         seen += data.len();
         if bytes.len() <= BODY_MAX {
             bytes.extend_from_slice(&data);
@@ -125,7 +139,10 @@ fn query(text: &str) -> HashMap<String, Vec<String>> {
     };
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        arguments.entry(decode(name)).or_default().push(decode(value));
+        arguments
+            .entry(decode(name))
+            .or_default()
+            .push(decode(value));
     }
     arguments
 }

@@ -133,7 +133,8 @@ impl Identity {
         // The message alone: the error's own form would show lines of the file, secrets included.
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
-                text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1)
+                text.get(..span.start)
+                    .map_or(1, |before| before.matches('\n').count() + 1)
             });
             format!("line {line}: {}", error.message())
         })

@@ -95,7 +95,11 @@ impl Serve {
         };
         Ok(Options {
             listen: self.listen,
-            data: if self.in_memory { Data::InMemory } else { Data::Directory(self.data_dir) },
+            data: if self.in_memory {
+                Data::InMemory
+            } else {
+                Data::Directory(self.data_dir)
+            },
             identity,
             member_quota: self.member_quota,
             member_may_leave: self.member_may_leave,
@@ -122,7 +126,10 @@ fn main() -> ExitCode {
 fn run(serve: Serve) -> Result<(), String> {
     let filter = tracing_subscriber::EnvFilter::try_new(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let demo = serve.identity.is_none();
     let options = serve.options()?;
     let identity = options.identity.clone();
@@ -147,7 +154,10 @@ fn say(server: &Server, demo: Option<&Identity>) {
     if let Some(identity) = demo {
         help.push_str("\nDemo tokens, for trying it out on this machine only:\n\n");
         for token in &identity.token {
-            let project = identity.project.iter().find(|project| project.id == token.project);
+            let project = identity
+                .project
+                .iter()
+                .find(|project| project.id == token.project);
             help.push_str(&format!(
                 "  {:8} {}  project {}\n",
                 project.map_or("", |project| &project.name),

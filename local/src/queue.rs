@@ -34,7 +34,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { visibility_timeout: Duration::from_secs(30), max_receive_count: 5 }
+        Self {
+            visibility_timeout: Duration::from_secs(30),
+            max_receive_count: 5,
+        }
     }
 }
 
@@ -98,7 +101,13 @@ impl Queue {
         connection.execute_batch(SCHEMA)?;
         connection.execute("UPDATE message SET visible_at = 0", [])?;
         let connection = Mutex::new(connection);
-        Ok(Self { inner: Arc::new(Inner { connection, settings, sent: Notify::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                connection,
+                settings,
+                sent: Notify::new(),
+            }),
+        })
     }
 
     /// How many messages a queue holds, hidden ones included.
@@ -107,14 +116,22 @@ impl Queue {
     /// If SQLite fails.
     pub fn len(&self, queue: &str) -> rusqlite::Result<u64> {
         self.with(|connection| {
-            connection.query_row("SELECT count(*) FROM message WHERE queue = ?1", [queue], |row| {
-                row.get(0)
-            })
+            connection.query_row(
+                "SELECT count(*) FROM message WHERE queue = ?1",
+                [queue],
+                |row| row.get(0),
+            )
         })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
-        work(&mut self.inner.connection.lock().unwrap_or_else(PoisonError::into_inner))
+        work(
+            &mut self
+                .inner
+                .connection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn send(&self, request: &Value) -> rusqlite::Result<Value> {
@@ -251,7 +268,9 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// Milliseconds since the Unix epoch.
 fn now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 

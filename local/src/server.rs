@@ -115,15 +115,16 @@ impl Server {
     /// One sentence for the operator: a port that is taken, data that cannot be opened.
     pub async fn start(options: Options) -> Result<Self, String> {
         // The port first: who started the server twice shall not open the data twice.
-        let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::AddrInUse => format!(
-                    "{} is taken: another program listens there; choose another with --listen",
-                    options.listen
-                ),
-                _ => format!("cannot listen on {}: {error}", options.listen),
-            }
-        })?;
+        let listener =
+            TcpListener::bind(options.listen)
+                .await
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::AddrInUse => format!(
+                        "{} is taken: another program listens there; choose another with --listen",
+                        options.listen
+                    ),
+                    _ => format!("cannot listen on {}: {error}", options.listen),
+                })?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
 
         let files = files(&options.data)?;
@@ -135,7 +136,10 @@ impl Server {
                     None => Engine::in_memory()?,
                     Some((table, _)) => Engine::in_file(table)?,
                 };
-                (Clients::local().dynamodb_over(engine.clone(), None), Some(engine))
+                (
+                    Clients::local().dynamodb_over(engine.clone(), None),
+                    Some(engine),
+                )
             }
         };
         engine::create_table(&dynamodb, &options.table).await?;
@@ -184,7 +188,14 @@ impl Server {
         if let Some(engine) = engine.clone() {
             tasks.push(tokio::spawn(sweep(engine, stopped)));
         }
-        Ok(Self { address, app, engine, queue, stop, tasks })
+        Ok(Self {
+            address,
+            app,
+            engine,
+            queue,
+            stop,
+            tasks,
+        })
     }
 
     /// The server's address as a URL.

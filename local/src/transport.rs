@@ -23,7 +23,9 @@ pub fn response((status, body): Answer) -> Result<HttpResponse, ConnectorError> 
     let status = StatusCode::try_from(status)
         .map_err(|error| ConnectorError::other(Box::new(error), None))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
-    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+        .headers_mut()
+        .insert("content-type", "application/x-amz-json-1.0");
     Ok(response)
 }
 

@@ -51,10 +51,11 @@ pub async fn poll<H, F>(
             .config_override(patient.clone())
             .send();
         let received = tokio::select! {
-            // A receive that is under way ends before a stop: what it took would stay hidden.
+            // What has arrived is handled before a stop: it would stay hidden for a while.
             biased;
             received = receive => received,
-            _ = stop.changed() => continue,
+            // Told to stop, or nobody is left to tell.
+            _ = stop.changed() => return,
         };
         match received {
             Ok(answer) => {
@@ -85,7 +86,10 @@ async fn deliver<H, F>(
     let until = app.now().plus_seconds(TIMEOUT);
     let response = each(app.clone(), SqsEvent { records }, until, handler).await;
     let failed = |id: &str| {
-        response.batch_item_failures.iter().any(|failure| failure.item_identifier == id)
+        response
+            .batch_item_failures
+            .iter()
+            .any(|failure| failure.item_identifier == id)
     };
     let mut request = client.delete_message_batch().queue_url(queue_url);
     let mut done = 0;
@@ -117,6 +121,8 @@ fn record(message: &Received) -> SqsRecord {
     SqsRecord {
         message_id: message.message_id().unwrap_or_default().to_owned(),
         body: message.body().unwrap_or_default().to_owned(),
-        attributes: SqsAttributes { approximate_receive_count: count },
+        attributes: SqsAttributes {
+            approximate_receive_count: count,
+        },
     }
 }

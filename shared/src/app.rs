@@ -111,7 +111,14 @@ impl App {
     ) -> Self {
         let store = Store::new(dynamodb, config.table.clone());
         let queue = Queue::new(sqs, config.queue_url.clone());
-        Self { inner: Arc::new(Inner { config, store, queue, clock }) }
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                store,
+                queue,
+                clock,
+            }),
+        }
     }
 
     /// The app of a deployed function: configuration, region and credentials come from the
@@ -261,6 +268,8 @@ fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
 /// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
 fn https() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
     aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
         .build_https()
 }

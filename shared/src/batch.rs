@@ -58,10 +58,18 @@ impl Slice {
             .filter(|text: &String| seen.insert(text.clone()))
             .collect();
         let mut seen = std::collections::HashSet::new();
-        let projects: Vec<_> =
-            projects.iter().filter(|project| seen.insert(*project)).cloned().collect();
+        let projects: Vec<_> = projects
+            .iter()
+            .filter(|project| seen.insert(*project))
+            .cloned()
+            .collect();
         let rows = images.len() * projects.len();
-        Self { images, projects, skip: 0, rows }
+        Self {
+            images,
+            projects,
+            skip: 0,
+            rows,
+        }
     }
 
     /// Rows of each chunk of this request: as many whole images as fit, or one image's own.
@@ -81,10 +89,26 @@ impl Slice {
         let (first, last) = (from / width, (from + rows).div_ceil(width));
         let images = self.images.get(first..last).unwrap_or_default().to_vec();
         if images.len() == 1 {
-            let projects = self.projects.iter().skip(from % width).take(rows).cloned().collect();
-            return Self { images, projects, skip: 0, rows };
+            let projects = self
+                .projects
+                .iter()
+                .skip(from % width)
+                .take(rows)
+                .cloned()
+                .collect();
+            return Self {
+                images,
+                projects,
+                skip: 0,
+                rows,
+            };
         }
-        Self { images, projects: self.projects.clone(), skip: from % width, rows }
+        Self {
+            images,
+            projects: self.projects.clone(),
+            skip: from % width,
+            rows,
+        }
     }
 
     /// The entries: image and project of every row, in order.
@@ -92,7 +116,9 @@ impl Slice {
         self.images
             .iter()
             .flat_map(|image| {
-                self.projects.iter().map(move |project| (image.as_str(), project.as_str()))
+                self.projects
+                    .iter()
+                    .map(move |project| (image.as_str(), project.as_str()))
             })
             .skip(self.skip)
             .take(self.rows)
@@ -106,10 +132,9 @@ pub fn refusal(image: &Image, decision: Decision) -> Option<ImsCode> {
         (Decision::Allow | Decision::AllowOwnRow, _) => None,
         (Decision::Hidden, _) => Some(ImsCode::ImageNotFound),
         (Decision::NotShared, Visibility::Public) => Some(ImsCode::PublicImage),
-        (
-            Decision::NotShared,
-            Visibility::Private | Visibility::Community | Visibility::Shared,
-        ) => Some(ImsCode::ImageUnavailable),
+        (Decision::NotShared, Visibility::Private | Visibility::Community | Visibility::Shared) => {
+            Some(ImsCode::ImageUnavailable)
+        }
         (Decision::Forbidden, _) => Some(ImsCode::NotOwner),
     }
 }
@@ -123,7 +148,9 @@ pub fn answer_refusal(
     status: MemberStatus,
     vault: Option<&str>,
 ) -> Option<ImsCode> {
-    let Some(image) = image else { return Some(ImsCode::ImageNotFound) };
+    let Some(image) = image else {
+        return Some(ImsCode::ImageNotFound);
+    };
     let is_owner = image.owner == *member;
     match image.visibility {
         Visibility::Public => return Some(ImsCode::PublicImage),
@@ -144,7 +171,11 @@ pub fn answer_refusal(
 
 /// How a membership stands towards an operation that may have been applied to it: what a write
 /// would have found. `None` if the operation was not applied and could still be.
-pub fn standing(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Option<MemberChange> {
+pub fn standing(
+    stored: Option<&Membership>,
+    kind: JobKind,
+    op: OperationId,
+) -> Option<MemberChange> {
     match (stored, kind) {
         (Some(stored), _) if stored.op() == op => Some(MemberChange::AppliedBefore),
         (Some(stored), _) if stored.op() > op => Some(MemberChange::Superseded(stored.clone())),
@@ -227,7 +258,15 @@ mod tests {
 
     #[test]
     fn every_row_is_in_one_chunk_and_in_order() {
-        for (images, projects) in [(1, 1), (3, 7), (250, 1), (9, 33), (2, 128), (3, 1500), (1, 2500)] {
+        for (images, projects) in [
+            (1, 1),
+            (3, 7),
+            (250, 1),
+            (9, 33),
+            (2, 128),
+            (3, 1500),
+            (1, 2500),
+        ] {
             let whole = Slice::of_request(&names("i", images), &names("p", projects));
             let rows = whole.chunk_rows();
             let mut found = Vec::new();
@@ -244,7 +283,12 @@ mod tests {
                 found.extend(part.entries().map(|(i, p)| (i.to_owned(), p.to_owned())));
                 from += rows;
             }
-            assert!(whole.entries().map(|(i, p)| (i.to_owned(), p.to_owned())).eq(found));
+            assert!(
+                whole
+                    .entries()
+                    .map(|(i, p)| (i.to_owned(), p.to_owned()))
+                    .eq(found)
+            );
         }
     }
 
@@ -252,7 +296,12 @@ mod tests {
     fn both_spellings_are_one_image_and_duplicates_one_entry() {
         let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
         let slice = Slice::of_request(
-            &[id.to_owned(), id.replace('-', ""), id.to_uppercase(), "x".repeat(100)],
+            &[
+                id.to_owned(),
+                id.replace('-', ""),
+                id.to_uppercase(),
+                "x".repeat(100),
+            ],
             &["p".to_owned(), "p".to_owned()],
         );
         assert_eq!(slice.images, [id.to_owned(), "x".repeat(64)]);

@@ -232,8 +232,16 @@ impl ImsCode {
 }
 
 impl ApiError {
-    fn refused(kind: RefusalKind, explanation: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Refused(Refusal { kind, explanation: explanation.into(), detail: detail.into() })
+    fn refused(
+        kind: RefusalKind,
+        explanation: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self::Refused(Refusal {
+            kind,
+            explanation: explanation.into(),
+            detail: detail.into(),
+        })
     }
 
     /// 400 with a sentence that says what is wrong.
@@ -253,7 +261,9 @@ impl ApiError {
 
     /// 403 because the policy of that name says no.
     pub fn not_authorized(policy: &str) -> Self {
-        Self::forbidden(format!("You are not authorized to complete {policy} action."))
+        Self::forbidden(format!(
+            "You are not authorized to complete {policy} action."
+        ))
     }
 
     /// 404 with a sentence.
@@ -298,12 +308,20 @@ impl ApiError {
 
     /// A batch API's refusal with a sentence.
     pub fn ims_because(code: ImsCode, message: impl Into<String>) -> Self {
-        Self::Ims { code, status: code.status(), message: message.into() }
+        Self::Ims {
+            code,
+            status: code.status(),
+            message: message.into(),
+        }
     }
 
     /// The same refusal where a path names what is not there.
     pub fn ims_with_status(status: u16, code: ImsCode) -> Self {
-        Self::Ims { code, status, message: code.reason().to_owned() }
+        Self::Ims {
+            code,
+            status,
+            message: code.reason().to_owned(),
+        }
     }
 
     /// 503: words for the log only.

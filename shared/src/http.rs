@@ -45,9 +45,11 @@ where
 {
     let app = App::from_env()?;
     let app = &app;
-    lambda_http::run(lambda_http::service_fn(move |request: Request| async move {
-        Ok::<_, std::convert::Infallible>(answer(app.clone(), request, handler).await)
-    }))
+    lambda_http::run(lambda_http::service_fn(
+        move |request: Request| async move {
+            Ok::<_, std::convert::Infallible>(answer(app.clone(), request, handler).await)
+        },
+    ))
     .await
 }
 
@@ -70,7 +72,11 @@ where
             Err(error) => {
                 match &error {
                     ApiError::Internal(why) | ApiError::Unavailable(why) => {
-                        tracing::error!(error.status = error.status(), error.why = why.for_log(), "failed");
+                        tracing::error!(
+                            error.status = error.status(),
+                            error.why = why.for_log(),
+                            "failed"
+                        );
                     }
                     refused => tracing::debug!(error.status = refused.status(), "refused"),
                 }
@@ -93,7 +99,9 @@ where
 
 /// The id of the request: the caller's, cut to 64 characters, or a new one.
 fn request_id(headers: &HeaderMap) -> String {
-    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let sent = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
     match sent.map(str::trim).filter(|id| !id.is_empty()) {
         Some(id) => id.chars().take(REQUEST_ID_MAX).collect(),
         None => format!("req-{}", uuid::Uuid::new_v4()),
@@ -140,9 +148,14 @@ pub fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
 /// 400 if it is not UTF-8, 404 if the path has no such parameter.
 pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
     let parameters = request.path_parameters_ref();
-    let value = parameters.and_then(|all| all.first(name)).ok_or_else(ApiError::no_such_resource)?;
+    let value = parameters
+        .and_then(|all| all.first(name))
+        .ok_or_else(ApiError::no_such_resource)?;
     // A REST API hands the segment on as it was sent, an HTTP API has decoded it.
-    if matches!(request.request_context_ref(), Some(RequestContext::ApiGatewayV2(_))) {
+    if matches!(
+        request.request_context_ref(),
+        Some(RequestContext::ApiGatewayV2(_))
+    ) {
         return Ok(value.to_owned());
     }
     routes::decoded(value).ok_or_else(|| ApiError::bad_request("The path is not UTF-8."))
@@ -154,8 +167,7 @@ pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
 /// 404, in Glance's words, for what is not the canonical spelling of a UUID.
 pub fn image_id(request: &Request) -> Result<ImageId, ApiError> {
     let text = path(request, "image_id")?;
-    ImageId::canonical(&text)
-        .ok_or_else(|| ApiError::not_found(format!("Image {text} not found.")))
+    ImageId::canonical(&text).ok_or_else(|| ApiError::not_found(format!("Image {text} not found.")))
 }
 
 /// The member that a path names.
@@ -169,7 +181,9 @@ pub fn member_id(request: &Request, image: ImageId) -> Result<ProjectId, ApiErro
 
 /// 404 in Glance's words for a membership that the caller cannot see.
 pub fn no_such_member(member: &str, image: ImageId) -> ApiError {
-    ApiError::not_found(format!("{member} not found in the member list of the image {image}."))
+    ApiError::not_found(format!(
+        "{member} not found in the member list of the image {image}."
+    ))
 }
 
 /// The bytes of the body.
@@ -202,7 +216,9 @@ pub fn body(request: &Request) -> Result<Value, ApiError> {
     }
     match serde_json::from_slice(bytes) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
-        Ok(_) => Err(ApiError::bad_request("Unexpected body type. Expected list/dict.")),
+        Ok(_) => Err(ApiError::bad_request(
+            "Unexpected body type. Expected list/dict.",
+        )),
         Err(_) => Err(ApiError::bad_request("Malformed JSON in request body.")),
     }
 }
@@ -215,20 +231,27 @@ pub fn no_body(request: &Request) -> Result<(), ApiError> {
     if body_bytes(request)?.is_empty() {
         Ok(())
     } else {
-        Err(ApiError::bad_request("A body is not expected with this request."))
+        Err(ApiError::bad_request(
+            "A body is not expected with this request.",
+        ))
     }
 }
 
 /// The decoded arguments of the query, in their order.
 pub fn query(request: &Request) -> Vec<(String, String)> {
     let parameters = request.query_string_parameters();
-    let mut all: Vec<_> =
-        parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut all: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     // The event's map forgets the order of different names; a fixed one makes links stable.
     if let Some(sent) = request.uri().query() {
         let place = |name: &str| {
             sent.split('&').position(|pair| {
-                pair.split('=').next().and_then(routes::decoded).is_some_and(|sent| sent == name)
+                pair.split('=')
+                    .next()
+                    .and_then(routes::decoded)
+                    .is_some_and(|sent| sent == name)
             })
         };
         all.sort_by_key(|(name, _)| place(name));
@@ -243,13 +266,20 @@ pub fn base_url(app: &App, request: &Request) -> String {
     if let Some(endpoint) = &app.config().public_endpoint {
         return endpoint.trim_end_matches('/').to_owned();
     }
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let scheme = match header("x-forwarded-proto") {
         Some("https") => "https",
         Some(_) => "http",
         None => request.uri().scheme_str().unwrap_or("http"),
     };
-    let host = header("host").or_else(|| request.uri().host()).unwrap_or("localhost");
+    let host = header("host")
+        .or_else(|| request.uri().host())
+        .unwrap_or("localhost");
     let stage = match request.request_context_ref() {
         // Only the gateway's own names carry the stage in the path; a custom domain does not.
         Some(RequestContext::ApiGatewayV1(context)) if host.contains(".execute-api.") => {
@@ -313,7 +343,10 @@ enum Media {
 impl ErrorForm {
     fn of(request: &Request, app: &App) -> Self {
         let accept = request.headers().get_all(header::ACCEPT);
-        let accept: Vec<_> = accept.iter().filter_map(|value| value.to_str().ok()).collect();
+        let accept: Vec<_> = accept
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
         Self {
             family: routes::family(&routes::normalized(raw_path(request))),
             method: request.method().as_str().to_owned(),
@@ -331,7 +364,10 @@ impl ErrorForm {
         let mut response = match self.family {
             Family::Ims => {
                 let message = sentence(&explanation, &detail);
-                json(status, &json!({"error": {"code": error.ims_code(), "message": message}}))
+                json(
+                    status,
+                    &json!({"error": {"code": error.ims_code(), "message": message}}),
+                )
             }
             Family::Glance => {
                 let title = title(status);
@@ -428,9 +464,11 @@ fn words(error: &ApiError) -> (String, String, Tail) {
             String::new(),
             Tail::Narrow,
         ),
-        ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => {
-            (general(error.status()).to_owned(), String::new(), Tail::Wide)
-        }
+        ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => (
+            general(error.status()).to_owned(),
+            String::new(),
+            Tail::Wide,
+        ),
     }
 }
 

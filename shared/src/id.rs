@@ -26,12 +26,18 @@ impl ImageId {
 
     /// A UUID with hyphens in either case: what the image schema's pattern allows.
     pub fn hyphenated(text: &str) -> Option<Self> {
-        (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten().map(Self)
+        (text.len() == 36)
+            .then(|| Uuid::try_parse(text).ok())
+            .flatten()
+            .map(Self)
     }
 
     /// An id in a batch: with or without hyphens, in either case; both spellings are one image.
     pub fn any_spelling(text: &str) -> Option<Self> {
-        matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok()).flatten().map(Self)
+        matches!(text.len(), 32 | 36)
+            .then(|| Uuid::try_parse(text).ok())
+            .flatten()
+            .map(Self)
     }
 }
 
@@ -128,12 +134,18 @@ impl OperationId {
         let micros = u64::try_from(unix_micros).unwrap_or(0);
         let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
         let context = uuid::ContextV7::new();
-        Self(Uuid::new_v7(uuid::Timestamp::from_unix(context, micros / 1_000_000, nanos)))
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(
+            context,
+            micros / 1_000_000,
+            nanos,
+        )))
     }
 
     /// Parses the 32 hex digits that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        let id = (text.len() == 32).then(|| Uuid::try_parse(text).ok()).flatten()?;
+        let id = (text.len() == 32)
+            .then(|| Uuid::try_parse(text).ok())
+            .flatten()?;
         (id.as_simple().to_string() == text).then_some(Self(id))
     }
 
@@ -145,7 +157,11 @@ impl OperationId {
     /// This id, or one just after `stored` if that is not older: how a direct call always applies
     /// although the clocks of two hosts differ by milliseconds.
     pub fn not_before(self, stored: Self) -> Self {
-        if stored < self { self } else { stored.successor() }
+        if stored < self {
+            self
+        } else {
+            stored.successor()
+        }
     }
 }
 
@@ -181,14 +197,20 @@ mod tests {
         ] {
             assert_eq!(ImageId::canonical(&other), None, "{other}");
         }
-        assert_eq!(ImageId::any_spelling(&text.to_uppercase().replace('-', "")), ImageId::canonical(text));
+        assert_eq!(
+            ImageId::any_spelling(&text.to_uppercase().replace('-', "")),
+            ImageId::canonical(text)
+        );
     }
 
     #[test]
     fn a_project_id_has_1_to_255_characters_of_any_kind() {
         assert_eq!(ProjectId::parse(""), Err(BadProjectId::Empty));
         assert!(ProjectId::parse("😀".repeat(255)).is_ok());
-        assert_eq!(ProjectId::parse("😀".repeat(256)), Err(BadProjectId::TooLong));
+        assert_eq!(
+            ProjectId::parse("😀".repeat(256)),
+            Err(BadProjectId::TooLong)
+        );
         assert!(ProjectId::parse(" \n/%2F").is_ok());
     }
 

@@ -13,8 +13,15 @@ use crate::time::Timestamp;
 /// Properties that describe what the service made of an image: never sent by a client.
 const DERIVED: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
 /// Properties that only the cloud's image pipeline (an admin) may set.
-const PIPELINE: [&str; 7] =
-    ["status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at"];
+const PIPELINE: [&str; 7] = [
+    "status",
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "created_at",
+];
 /// Names that Glance keeps for itself.
 const RESERVED: [&str; 3] = ["location", "deleted", "deleted_at"];
 const RESERVED_PREFIX: &str = "os_glance";
@@ -57,7 +64,9 @@ impl Visibility {
 
     /// The visibility that a word names, in exactly this spelling.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|visibility| visibility.as_str() == word)
+        Self::ALL
+            .into_iter()
+            .find(|visibility| visibility.as_str() == word)
     }
 }
 
@@ -114,8 +123,11 @@ impl Image {
     /// The image as Glance shows it.
     pub fn view(&self) -> Value {
         let path = format!("/v2/images/{}", self.id);
-        let mut view: Map<String, Value> =
-            self.properties.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let mut view: Map<String, Value> = self
+            .properties
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
         let Value::Object(base) = json!({
             "name": self.name,
             "disk_format": self.disk_format,
@@ -249,7 +261,12 @@ impl Image {
             }
             "tags" => {
                 self.tags.clear();
-                for tag in value.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                for tag in value
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                {
                     if !self.tags.iter().any(|have| have == tag) {
                         self.tags.push(tag.to_owned());
                     }
@@ -325,9 +342,14 @@ pub enum PatchForm {
 /// 400 for a malformed operation, 403 for a property that the caller's role may not set.
 pub fn parse_patch(body: Value, form: PatchForm, role: Role) -> Result<Vec<Change>, ApiError> {
     let Value::Array(operations) = body else {
-        return Err(ApiError::bad_request("Request body must be a JSON array of operation objects."));
+        return Err(ApiError::bad_request(
+            "Request body must be a JSON array of operation objects.",
+        ));
     };
-    operations.iter().map(|operation| parse_change(operation, form, role)).collect()
+    operations
+        .iter()
+        .map(|operation| parse_change(operation, form, role))
+        .collect()
 }
 
 fn parse_change(operation: &Value, form: PatchForm, role: Role) -> Result<Change, ApiError> {
@@ -335,7 +357,11 @@ fn parse_change(operation: &Value, form: PatchForm, role: Role) -> Result<Change
         return Err(ApiError::bad_request("Operations must be JSON objects."));
     };
     let known = |word: &str| match word {
-        "add" => Some(if form == PatchForm::V20 { ChangeKind::AddNew } else { ChangeKind::Add }),
+        "add" => Some(if form == PatchForm::V20 {
+            ChangeKind::AddNew
+        } else {
+            ChangeKind::Add
+        }),
         "replace" => Some(ChangeKind::Replace),
         "remove" => Some(ChangeKind::Remove),
         _ => None,
@@ -413,13 +439,19 @@ fn parse_change(operation: &Value, form: PatchForm, role: Role) -> Result<Change
 /// The property that a JSON pointer names; images have no deeper paths.
 fn property_of(pointer: &Value) -> Result<String, ApiError> {
     let Value::String(pointer) = pointer else {
-        return Err(ApiError::bad_request("The path of a change must be a string."));
+        return Err(ApiError::bad_request(
+            "The path of a change must be a string.",
+        ));
     };
     let Some(rest) = pointer.strip_prefix('/') else {
-        return Err(ApiError::bad_request(format!("Pointer `{pointer}` does not start with \"/\".")));
+        return Err(ApiError::bad_request(format!(
+            "Pointer `{pointer}` does not start with \"/\"."
+        )));
     };
     if rest.ends_with('/') {
-        return Err(ApiError::bad_request(format!("Pointer `{pointer}` end with \"/\".")));
+        return Err(ApiError::bad_request(format!(
+            "Pointer `{pointer}` end with \"/\"."
+        )));
     }
     let mut escape = rest.split('~').skip(1);
     if !escape.all(|after| after.starts_with(['0', '1'])) {
@@ -435,7 +467,9 @@ fn property_of(pointer: &Value) -> Result<String, ApiError> {
     let name = rest.replace("~1", "/").replace("~0", "~");
     let name = name.trim();
     if name.is_empty() {
-        return Err(ApiError::bad_request(format!("Pointer `{pointer}` names no property.")));
+        return Err(ApiError::bad_request(format!(
+            "Pointer `{pointer}` names no property."
+        )));
     }
     Ok(name.to_owned())
 }
@@ -448,7 +482,9 @@ pub fn check_changes(changes: &[Change], caller: &Caller) -> Result<(), ApiError
     for change in changes {
         let name = change.name.as_str();
         if name == "owner" && change.kind != ChangeKind::Remove && caller.role != Role::Admin {
-            return Err(ApiError::forbidden_detail("Owner can't be updated by non admin."));
+            return Err(ApiError::forbidden_detail(
+                "Owner can't be updated by non admin.",
+            ));
         }
         if name == "visibility"
             && let Some(wanted) = change.value.as_str().and_then(Visibility::parse)
@@ -474,7 +510,9 @@ pub fn patched(
         let name = change.name.as_str();
         match change.kind {
             ChangeKind::AddNew if next.has(name) => {
-                return Err(ApiError::conflict_detail(format!("Property {name} already present.")));
+                return Err(ApiError::conflict_detail(format!(
+                    "Property {name} already present."
+                )));
             }
             ChangeKind::Add | ChangeKind::AddNew => next.set(name, change.value.clone())?,
             ChangeKind::Replace if next.has(name) => next.set(name, change.value.clone())?,
@@ -487,7 +525,9 @@ pub fn patched(
                 next.properties.remove(name);
             }
             ChangeKind::Replace | ChangeKind::Remove => {
-                return Err(ApiError::conflict_detail(format!("Property {name} does not exist.")));
+                return Err(ApiError::conflict_detail(format!(
+                    "Property {name} does not exist."
+                )));
             }
         }
     }
@@ -513,10 +553,25 @@ pub fn check_visibility(wanted: Visibility, caller: &Caller) -> Result<(), ApiEr
 fn is_base(name: &str) -> bool {
     matches!(
         name,
-        "name" | "owner" | "visibility" | "status" | "protected" | "os_hidden" | "min_ram"
-            | "min_disk" | "container_format" | "disk_format" | "size" | "virtual_size"
-            | "checksum" | "os_hash_algo" | "os_hash_value" | "tags" | "created_at"
-            | "updated_at" | "id"
+        "name"
+            | "owner"
+            | "visibility"
+            | "status"
+            | "protected"
+            | "os_hidden"
+            | "min_ram"
+            | "min_disk"
+            | "container_format"
+            | "disk_format"
+            | "size"
+            | "virtual_size"
+            | "checksum"
+            | "os_hash_algo"
+            | "os_hash_value"
+            | "tags"
+            | "created_at"
+            | "updated_at"
+            | "id"
     )
 }
 
@@ -525,7 +580,9 @@ fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
         return Err(read_only(name));
     }
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
-        return Err(ApiError::forbidden_detail(format!("Attribute '{name}' is reserved.")));
+        return Err(ApiError::forbidden_detail(format!(
+            "Attribute '{name}' is reserved."
+        )));
     }
     if name.chars().count() > PROPERTY_NAME_MAX {
         return Err(ApiError::bad_request(
@@ -546,10 +603,15 @@ fn whole(name: &str, value: &Value) -> Result<Option<u64>, ApiError> {
     }
     let number = value.as_u64().or_else(|| {
         // 1.0 is an integer to JSON Schema.
-        value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n)).map(|n| n as u64)
+        value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n))
+            .map(|n| n as u64)
     });
     match number {
         Some(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
-        _ => Err(ApiError::bad_request(format!("Cannot be a negative value or so large: {name}"))),
+        _ => Err(ApiError::bad_request(format!(
+            "Cannot be a negative value or so large: {name}"
+        ))),
     }
 }

@@ -44,7 +44,9 @@ impl JobKind {
 
     /// The kind that a job type names.
     pub fn parse(job_type: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.job_type() == job_type)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.job_type() == job_type)
     }
 
     /// The code of an entry that could not be applied after all retries.
@@ -137,7 +139,11 @@ impl Job {
     /// Where it stands. It never goes back: the counters only grow, and so does time.
     pub fn status(&self, now: Timestamp) -> JobStatus {
         if self.done() >= self.total {
-            if self.failed == 0 { JobStatus::Success } else { JobStatus::Fail }
+            if self.failed == 0 {
+                JobStatus::Success
+            } else {
+                JobStatus::Fail
+            }
         } else if now >= self.deadline {
             JobStatus::Fail
         } else if self.done() == 0 {
@@ -160,7 +166,8 @@ impl Job {
 
     /// Whether it is past the time for which jobs are kept.
     pub fn is_forgotten(&self, now: Timestamp) -> bool {
-        self.end(now).is_some_and(|end| end.plus_seconds(KEPT_SECONDS) <= now)
+        self.end(now)
+            .is_some_and(|end| end.plus_seconds(KEPT_SECONDS) <= now)
     }
 
     /// The code of the first failed entry, in the order of the request.
@@ -168,9 +175,13 @@ impl Job {
         match self.status(now) {
             JobStatus::Init | JobStatus::Running | JobStatus::Success => None,
             // Chunks that never came back failed too, but the codes of those that did are known.
-            JobStatus::Fail => {
-                Some(self.errors.values().next().copied().unwrap_or(self.kind.gave_up()))
-            }
+            JobStatus::Fail => Some(
+                self.errors
+                    .values()
+                    .next()
+                    .copied()
+                    .unwrap_or(self.kind.gave_up()),
+            ),
         }
     }
 
@@ -203,7 +214,13 @@ impl Job {
     }
 
     /// One row of the results: an entry and what became of it, `None` while it is under way.
-    pub fn row(&self, image: &str, project: &str, outcome: Option<Outcome>, now: Timestamp) -> Value {
+    pub fn row(
+        &self,
+        image: &str,
+        project: &str,
+        outcome: Option<Outcome>,
+        now: Timestamp,
+    ) -> Value {
         let outcome = match (outcome, self.status(now)) {
             (Some(outcome), _) => outcome,
             (None, JobStatus::Init | JobStatus::Running) => {

@@ -31,7 +31,9 @@ pub fn visible<'a>(caller: &Caller, id: ImageId, facts: &'a Facts) -> Result<&'a
     match permit(caller.role, relation, image.visibility, Action::ShowImage) {
         Decision::Allow => Ok(image),
         // Without a role even the owner's own images are not there, in the general words.
-        _ if relation != crate::auth::Relation::Stranger && caller.role == crate::auth::Role::None => {
+        _ if relation != crate::auth::Relation::Stranger
+            && caller.role == crate::auth::Role::None =>
+        {
             Err(ApiError::no_such_resource())
         }
         _ => Err(hidden(id)),
@@ -46,7 +48,12 @@ fn hidden(id: ImageId) -> ApiError {
 ///
 /// # Errors
 /// 403 (404 for one membership) in Glance's words.
-pub fn has_members(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Result<(), ApiError> {
+pub fn has_members(
+    caller: &Caller,
+    image: &Image,
+    facts: &Facts,
+    action: Action,
+) -> Result<(), ApiError> {
     let relation = caller.relation(image, facts.membership(&caller.project));
     let id = image.id;
     match permit(caller.role, relation, image.visibility, action) {

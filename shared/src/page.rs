@@ -23,20 +23,31 @@ pub struct Page {
 /// IMG.0001 for a limit that is not a number from 1 to 1000.
 pub fn of_query(query: &[(String, String)], default: usize) -> Result<Page, ApiError> {
     let last = |wanted: &str| {
-        query.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+        query
+            .iter()
+            .rev()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.as_str())
     };
     let limit = match last("limit") {
         None => default,
-        Some(text) => {
-            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+            .ok_or_else(|| {
                 ApiError::ims_because(
                     ImsCode::BadRequest,
                     format!("limit must be a whole number from 1 to {LIMIT_MAX}."),
                 )
-            })?
-        }
+            })?,
     };
-    Ok(Page { limit, marker: last("marker").filter(|text| !text.is_empty()).map(str::to_owned) })
+    Ok(Page {
+        limit,
+        marker: last("marker")
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
+    })
 }
 
 /// A marker to hand out.
@@ -52,5 +63,8 @@ pub fn decode_marker(marker: &str) -> Option<String> {
 
 /// The refusal of a marker that was not handed out by us.
 pub fn bad_marker() -> ApiError {
-    ApiError::ims_because(ImsCode::BadRequest, "marker is not one that a page has given.")
+    ApiError::ims_because(
+        ImsCode::BadRequest,
+        "marker is not one that a page has given.",
+    )
 }

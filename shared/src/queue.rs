@@ -41,7 +41,9 @@ pub enum Message {
 impl Message {
     /// The message that has a deleted image's memberships buried.
     pub fn bury(image: ImageId) -> Self {
-        Self::Bury { image: image.to_string() }
+        Self::Bury {
+            image: image.to_string(),
+        }
     }
 }
 
@@ -109,7 +111,10 @@ impl Queue {
         for (place, message) in messages.iter().enumerate() {
             let body = serde_json::to_string(message)
                 .map_err(|e| ApiError::internal(format!("encode message: {e}")))?;
-            match calls.last_mut().filter(|call| call.len() < BATCH_MAX && body.len() <= room) {
+            match calls
+                .last_mut()
+                .filter(|call| call.len() < BATCH_MAX && body.len() <= room)
+            {
                 Some(call) => {
                     room -= body.len();
                     call.push((place, body));
@@ -260,7 +265,9 @@ where
             Err(_) => "the handler panicked".to_owned(),
         };
         tracing::error!(message.id = %id, error.why = %why, "message comes again");
-        response.batch_item_failures.push(BatchItemFailure { item_identifier: id });
+        response.batch_item_failures.push(BatchItemFailure {
+            item_identifier: id,
+        });
     }
     response
 }
@@ -279,10 +286,14 @@ where
     lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
             let until = event.context.deadline() - MARGIN;
-            let until = until.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let until = until
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
             let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
             let until = Timestamp::from_micros(until);
-            Ok::<_, std::convert::Infallible>(each(app.clone(), event.payload, until, handler).await)
+            Ok::<_, std::convert::Infallible>(
+                each(app.clone(), event.payload, until, handler).await,
+            )
         },
     ))
     .await

@@ -53,7 +53,11 @@ pub struct Route {
 }
 
 const fn route(method: &'static str, path: &'static str, function: Function) -> Route {
-    Route { method, path, function }
+    Route {
+        method,
+        path,
+        function,
+    }
 }
 
 /// The API. Methods of one path stand in the order in which `Allow` lists them.
@@ -63,11 +67,27 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v2/images/{image_id}", Function::Images),
     route("PATCH", "/v2/images/{image_id}", Function::Images),
     route("DELETE", "/v2/images/{image_id}", Function::Images),
-    route("GET", "/v2/images/{image_id}/members", Function::ReadMembers),
+    route(
+        "GET",
+        "/v2/images/{image_id}/members",
+        Function::ReadMembers,
+    ),
     route("POST", "/v2/images/{image_id}/members", Function::AddMember),
-    route("GET", "/v2/images/{image_id}/members/{member_id}", Function::ReadMembers),
-    route("PUT", "/v2/images/{image_id}/members/{member_id}", Function::UpdateMember),
-    route("DELETE", "/v2/images/{image_id}/members/{member_id}", Function::RemoveMember),
+    route(
+        "GET",
+        "/v2/images/{image_id}/members/{member_id}",
+        Function::ReadMembers,
+    ),
+    route(
+        "PUT",
+        "/v2/images/{image_id}/members/{member_id}",
+        Function::UpdateMember,
+    ),
+    route(
+        "DELETE",
+        "/v2/images/{image_id}/members/{member_id}",
+        Function::RemoveMember,
+    ),
     route("GET", "/v2/schemas/{schema}", Function::Discovery),
     route("GET", "/v2/cloudimages", Function::Images),
     route("POST", "/v1/cloudimages/members", Function::BatchUpdate),
@@ -77,8 +97,16 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/cloudimages/job/{job_id}", Function::GetJob),
     route("GET", "/v1/{project_id}/jobs", Function::GetJob),
     route("GET", "/v1/{project_id}/jobs/{job_id}", Function::GetJob),
-    route("GET", "/v1/{project_id}/cloudimages/{image_id}/members", Function::ReadMembers),
-    route("GET", "/v1/{project_id}/cloudimages/{image_id}/members/{member_id}", Function::ReadMembers),
+    route(
+        "GET",
+        "/v1/{project_id}/cloudimages/{image_id}/members",
+        Function::ReadMembers,
+    ),
+    route(
+        "GET",
+        "/v1/{project_id}/cloudimages/{image_id}/members/{member_id}",
+        Function::ReadMembers,
+    ),
 ];
 
 /// Minor versions of the v2 API that a path may name; `/v2.9/images` is `/v2/images`.
@@ -95,7 +123,11 @@ pub enum Family {
 
 /// The family of a path.
 pub fn family(path: &str) -> Family {
-    if path.starts_with("/v1/") || path == "/v2/cloudimages" { Family::Ims } else { Family::Glance }
+    if path.starts_with("/v1/") || path == "/v2/cloudimages" {
+        Family::Ims
+    } else {
+        Family::Glance
+    }
 }
 
 /// Where a request goes.
@@ -119,10 +151,18 @@ pub fn resolve(method: &str, path: &str) -> Destination {
         if route.method == method
             && let Some(parameters) = matched(route.path, &path)
         {
-            return Destination { function: route.function, resource: Some(route.path), parameters };
+            return Destination {
+                function: route.function,
+                resource: Some(route.path),
+                parameters,
+            };
         }
     }
-    Destination { function: Function::Discovery, resource: None, parameters: Vec::new() }
+    Destination {
+        function: Function::Discovery,
+        resource: None,
+        parameters: Vec::new(),
+    }
 }
 
 /// The methods of a path that is ours, as `Allow` lists them; `None` if no route has the path.
@@ -153,7 +193,9 @@ pub fn normalized(path: &str) -> String {
     }
     if let Some(first) = segments.first_mut()
         && let Some(minor) = first.strip_prefix("v2.")
-        && minor.parse().is_ok_and(|minor: u8| V2_MINORS.contains(&minor))
+        && minor
+            .parse()
+            .is_ok_and(|minor: u8| V2_MINORS.contains(&minor))
         && (minor == "0" || !minor.starts_with('0'))
     {
         *first = "v2";
@@ -166,7 +208,10 @@ fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
     let mut segments = path.split('/');
     for expected in pattern.split('/') {
         let segment = segments.next()?;
-        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+        match expected
+            .strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+        {
             // An empty segment is no parameter.
             Some(_) if segment.is_empty() => return None,
             Some(name) => parameters.push((name, segment.to_owned())),
@@ -179,7 +224,10 @@ fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, Strin
 
 /// A path segment decoded once, as UTF-8; `None` if it is not UTF-8.
 pub fn decoded(segment: &str) -> Option<String> {
-    percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(segment)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -190,18 +238,38 @@ mod tests {
     fn a_path_finds_its_function() {
         let found = resolve("PUT", "/v2/images/a%2Fb/members/c");
         assert_eq!(found.function, Function::UpdateMember);
-        assert_eq!(found.parameters, [("image_id", "a%2Fb".to_owned()), ("member_id", "c".to_owned())]);
-        assert_eq!(resolve("GET", "//v2.9/images/x/../y/members").parameters[0].1, "y");
-        for nobodys in ["/v2/images/", "/v2/images//members", "/v2.99/images", "/v1/images/x/members"] {
+        assert_eq!(
+            found.parameters,
+            [
+                ("image_id", "a%2Fb".to_owned()),
+                ("member_id", "c".to_owned())
+            ]
+        );
+        assert_eq!(
+            resolve("GET", "//v2.9/images/x/../y/members").parameters[0].1,
+            "y"
+        );
+        for nobodys in [
+            "/v2/images/",
+            "/v2/images//members",
+            "/v2.99/images",
+            "/v1/images/x/members",
+        ] {
             assert_eq!(resolve("GET", nobodys).resource, None, "{nobodys}");
         }
         assert_eq!(resolve("get", "/v2/images").resource, None);
-        assert_eq!(resolve("GET", "/v1/cloudimages/quota").function, Function::Images);
+        assert_eq!(
+            resolve("GET", "/v1/cloudimages/quota").function,
+            Function::Images
+        );
     }
 
     #[test]
     fn a_path_lists_its_methods() {
-        assert_eq!(allowed("/v2/images/x/members/y").as_deref(), Some("GET, PUT, DELETE"));
+        assert_eq!(
+            allowed("/v2/images/x/members/y").as_deref(),
+            Some("GET, PUT, DELETE")
+        );
         assert_eq!(allowed("/v2/images").as_deref(), Some("GET, POST"));
         assert_eq!(allowed("/v2/nonsense"), None);
     }

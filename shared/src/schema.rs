@@ -50,7 +50,9 @@ fn collection(name: &str, item: &Value) -> Value {
 /// # Errors
 /// The sentence to show: what does not match, and the part of the schema that says so.
 pub fn check_image_property(name: &str, value: &Value) -> Result<(), String> {
-    let named = IMAGE.pointer("/properties").and_then(|properties| properties.get(name));
+    let named = IMAGE
+        .pointer("/properties")
+        .and_then(|properties| properties.get(name));
     let any = json!({"type": "string"});
     let (schema, at) = match named {
         Some(schema) => (schema, format!("['properties'][{}]", repr_str(name))),
@@ -86,7 +88,10 @@ fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), 
         };
         if !types.iter().any(|name| is_type(name, value)) {
             let names: Vec<_> = types.iter().map(|name| repr_str(name)).collect();
-            return fail("type", format!("{} is not of type {}", repr(value), names.join(", ")));
+            return fail(
+                "type",
+                format!("{} is not of type {}", repr(value), names.join(", ")),
+            );
         }
     }
     if let Some(Value::Array(allowed)) = schema.get("enum")
@@ -95,7 +100,8 @@ fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), 
         let allowed = repr(&Value::Array(allowed.clone()));
         return fail("enum", format!("{} is not one of {allowed}", repr(value)));
     }
-    if let (Some(max), Value::String(text)) = (schema.get("maxLength").and_then(Value::as_u64), value)
+    if let (Some(max), Value::String(text)) =
+        (schema.get("maxLength").and_then(Value::as_u64), value)
         && text.chars().count() as u64 > max
     {
         return fail("maxLength", format!("{} is too long", repr(value)));
@@ -103,11 +109,19 @@ fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), 
     if let (Some(pattern), Value::String(text)) = (schema.get("pattern"), value)
         && crate::id::ImageId::hyphenated(text).is_none()
     {
-        return fail("pattern", format!("{} does not match {}", repr(value), repr(pattern)));
+        return fail(
+            "pattern",
+            format!("{} does not match {}", repr(value), repr(pattern)),
+        );
     }
     if let (Some(items), Value::Array(values)) = (schema.get("items"), value) {
         for (index, item) in values.iter().enumerate() {
-            check(items, item, &format!("{at}['items']"), &format!("{instance}[{index}]"))?;
+            check(
+                items,
+                item,
+                &format!("{at}['items']"),
+                &format!("{instance}[{index}]"),
+            )?;
         }
     }
     Ok(())
@@ -140,15 +154,21 @@ fn repr(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(object) => {
-            let entries: Vec<_> =
-                object.iter().map(|(key, value)| format!("{}: {}", repr_str(key), repr(value))).collect();
+            let entries: Vec<_> = object
+                .iter()
+                .map(|(key, value)| format!("{}: {}", repr_str(key), repr(value)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
     }
 }
 
 fn repr_str(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut out = String::with_capacity(text.len() + 2);
     out.push(quote);
     for c in text.chars() {
@@ -190,7 +210,11 @@ fn pretty(value: &Value, indent: usize) -> String {
             '{',
             '}',
         ),
-        Value::Array(items) => (items.iter().map(|item| pretty(item, indent + 1)).collect(), '[', ']'),
+        Value::Array(items) => (
+            items.iter().map(|item| pretty(item, indent + 1)).collect(),
+            '[',
+            ']',
+        ),
         _ => return line,
     };
     let separator = format!(",\n{}", " ".repeat(indent + 1));

@@ -23,7 +23,10 @@ async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
 }
 
 fn spent(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
-    pairs.iter().map(|(operation, count)| ((*operation).to_owned(), *count)).collect()
+    pairs
+        .iter()
+        .map(|(operation, count)| ((*operation).to_owned(), *count))
+        .collect()
 }
 
 #[tokio::test]
@@ -40,22 +43,59 @@ async fn the_happy_paths_keep_their_budget() {
     };
 
     let create = world.post(Who::Owner, "/v2/images", json!({}));
-    check("create image", requests(&world, create).await, &[("PutItem", 1)]);
+    check(
+        "create image",
+        requests(&world, create).await,
+        &[("PutItem", 1)],
+    );
     let add = async { world.share(&image, MEMBER).await.expect(200) };
-    check("add", requests(&world, add).await, &[("TransactWriteItems", 1)]);
+    check(
+        "add",
+        requests(&world, add).await,
+        &[("TransactWriteItems", 1)],
+    );
     let show = async { world.get(Who::Member, &row).await.expect(200) };
-    check("show member", requests(&world, show).await, &[("BatchGetItem", 1)]);
+    check(
+        "show member",
+        requests(&world, show).await,
+        &[("BatchGetItem", 1)],
+    );
     let list = async { world.get(Who::Owner, &members).await.expect(200) };
-    check("list members", requests(&world, list).await, &[("Query", 1)]);
-    let update = async { world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200) };
-    check("update", requests(&world, update).await, &[("BatchGetItem", 1), ("UpdateItem", 1)]);
+    check(
+        "list members",
+        requests(&world, list).await,
+        &[("Query", 1)],
+    );
+    let update = async {
+        world
+            .answer(Who::Member, &image, MEMBER, "accepted")
+            .await
+            .expect(200)
+    };
+    check(
+        "update",
+        requests(&world, update).await,
+        &[("BatchGetItem", 1), ("UpdateItem", 1)],
+    );
     let show = async { world.get(Who::Member, &path).await.expect(200) };
-    check("show image", requests(&world, show).await, &[("BatchGetItem", 1)]);
+    check(
+        "show image",
+        requests(&world, show).await,
+        &[("BatchGetItem", 1)],
+    );
     // Own, public, accepted: three sorted streams, and the shared images as they stand now.
     let list = async { world.get(Who::Member, "/v2/images").await.expect(200) };
-    check("list images", requests(&world, list).await, &[("BatchGetItem", 1), ("Query", 3)]);
+    check(
+        "list images",
+        requests(&world, list).await,
+        &[("BatchGetItem", 1), ("Query", 3)],
+    );
     let remove = async { world.delete(Who::Owner, &row).await.expect(204) };
-    check("remove", requests(&world, remove).await, &[("TransactWriteItems", 1)]);
+    check(
+        "remove",
+        requests(&world, remove).await,
+        &[("TransactWriteItems", 1)],
+    );
 
     println!("{}", table.join("\n"));
 }
@@ -72,18 +112,38 @@ async fn a_batch_keeps_its_budget() {
     let body = json!({"images": images, "project_id": MEMBER, "status": "accepted"});
     let mut job = String::new();
     let whole = requests(&world, async {
-        job = world.put(Who::Member, "/v1/cloudimages/members", body).await.expect(200).text("/job_id");
+        job = world
+            .put(Who::Member, "/v1/cloudimages/members", body)
+            .await
+            .expect(200)
+            .text("/job_id");
         // Wait without asking the store.
-        while world.server.queue.as_ref().unwrap().len(local::queue::BATCHES).unwrap() > 0 {
+        while world
+            .server
+            .queue
+            .as_ref()
+            .unwrap()
+            .len(local::queue::BATCHES)
+            .unwrap()
+            > 0
+        {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     })
     .await;
     // One to accept it; one write an entry; two more for each of the two chunks.
-    let expected =
-        spent(&[("TransactWriteItems", 1 + 2), ("BatchGetItem", 2), ("UpdateItem", 200)]);
+    let expected = spent(&[
+        ("TransactWriteItems", 1 + 2),
+        ("BatchGetItem", 2),
+        ("UpdateItem", 200),
+    ]);
     assert_eq!(whole, expected);
-    let show = async { world.get(Who::Member, &format!("/v1/cloudimages/job/{job}")).await.expect(200) };
+    let show = async {
+        world
+            .get(Who::Member, &format!("/v1/cloudimages/job/{job}"))
+            .await
+            .expect(200)
+    };
     let shown = requests(&world, show).await;
     assert_eq!(shown, spent(&[("GetItem", 1), ("BatchGetItem", 1)]));
 }
@@ -91,7 +151,11 @@ async fn a_batch_keeps_its_budget() {
 /// The requests of a list do not depend on how much there is, only on the page.
 #[tokio::test]
 async fn lists_cost_the_same_however_much_there_is() {
-    let world = World::with(Options { member_quota: -1, ..options() }).await;
+    let world = World::with(Options {
+        member_quota: -1,
+        ..options()
+    })
+    .await;
     let mut costs = Vec::new();
     let mut made = 0;
     for size in [30, 100, 300] {
@@ -100,15 +164,25 @@ async fn lists_cost_the_same_however_much_there_is() {
             world.share(&image, MEMBER).await.expect(200);
             // All but three are accepted.
             if made >= 3 {
-                world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200);
+                world
+                    .answer(Who::Member, &image, MEMBER, "accepted")
+                    .await
+                    .expect(200);
             }
             if made % 2 == 1 {
-                world.post(Who::Admin, "/v2/images", json!({"visibility": "public"})).await.expect(201);
+                world
+                    .post(Who::Admin, "/v2/images", json!({"visibility": "public"}))
+                    .await
+                    .expect(201);
             }
             made += 1;
         }
         let mut cost = Vec::new();
-        for query in ["?limit=25", "?limit=25&member_status=pending", "?limit=25&visibility=public"] {
+        for query in [
+            "?limit=25",
+            "?limit=25&member_status=pending",
+            "?limit=25&visibility=public",
+        ] {
             let list = async { assert!(!world.listed(Who::Member, query).await.is_empty()) };
             cost.push(requests(&world, list).await);
         }
@@ -126,23 +200,42 @@ async fn pages_put_together_are_the_list() {
     let mut expected = Vec::new();
     for i in 0..23 {
         let id = match i % 3 {
-            0 => world.post(Who::Member, "/v2/images", json!({})).await.text("/id"),
+            0 => world
+                .post(Who::Member, "/v2/images", json!({}))
+                .await
+                .text("/id"),
             1 => {
                 let id = world.image(json!({"name": format!("n{i:02}")})).await;
                 world.share(&id, MEMBER).await.expect(200);
-                world.answer(Who::Member, &id, MEMBER, "accepted").await.expect(200);
+                world
+                    .answer(Who::Member, &id, MEMBER, "accepted")
+                    .await
+                    .expect(200);
                 id
             }
-            _ => world.post(Who::Admin, "/v2/images", json!({"visibility": "public"})).await.text("/id"),
+            _ => world
+                .post(Who::Admin, "/v2/images", json!({"visibility": "public"}))
+                .await
+                .text("/id"),
         };
         expected.push(id);
     }
-    for (query, ascending) in [("?limit=4", false), ("?limit=4&sort=created_at:asc", true), ("?limit=7&sort=name:asc", false)] {
+    for (query, ascending) in [
+        ("?limit=4", false),
+        ("?limit=4&sort=created_at:asc", true),
+        ("?limit=7&sort=name:asc", false),
+    ] {
         let mut found = Vec::new();
         let mut next = Some(format!("/v2/images{query}"));
         while let Some(path) = next {
             let page = world.get(Who::Member, &path).await.expect(200).json();
-            found.extend(page["images"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()));
+            found.extend(
+                page["images"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|i| i["id"].as_str().unwrap().to_owned()),
+            );
             next = page["next"].as_str().map(str::to_owned);
         }
         assert_eq!(found.len(), 23, "{query}");

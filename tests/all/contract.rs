@@ -19,7 +19,13 @@ const OBSERVED: &str = include_str!("../contract/glance-33-observed.jsonl");
 /// How a text ends that was too long to be kept.
 const CUT: &str = "…(cut)";
 /// The headers that clients read; of the others, nothing is promised.
-const HEADERS: [&str; 5] = ["content-type", "allow", "location", "accept-patch", "www-authenticate"];
+const HEADERS: [&str; 5] = [
+    "content-type",
+    "allow",
+    "location",
+    "accept-patch",
+    "www-authenticate",
+];
 
 /// One exchange.
 #[derive(Deserialize)]
@@ -41,23 +47,79 @@ struct Row {
 
 /// Rows that we answer differently on purpose, our status and the reason.
 const DIFFERENT: &[(&str, u16, &str)] = &[
-    ("add.member.int", 400, "a member is a string; a number would be stored as something else"),
-    ("add.member.float", 400, "a member is a string; a number would be stored as something else"),
-    ("add.member.list", 400, "a member is a string, and anything else no error of the server"),
-    ("add.member.object", 400, "a member is a string, and anything else no error of the server"),
-    ("add.member.256", 400, "a member's id has at most 255 characters, whatever the store takes"),
-    ("add.member.1000", 400, "a member's id has at most 255 characters, whatever the store takes"),
-    ("add.member.emoji", 200, "a member's id may have any character"),
+    (
+        "add.member.int",
+        400,
+        "a member is a string; a number would be stored as something else",
+    ),
+    (
+        "add.member.float",
+        400,
+        "a member is a string; a number would be stored as something else",
+    ),
+    (
+        "add.member.list",
+        400,
+        "a member is a string, and anything else no error of the server",
+    ),
+    (
+        "add.member.object",
+        400,
+        "a member is a string, and anything else no error of the server",
+    ),
+    (
+        "add.member.256",
+        400,
+        "a member's id has at most 255 characters, whatever the store takes",
+    ),
+    (
+        "add.member.1000",
+        400,
+        "a member's id has at most 255 characters, whatever the store takes",
+    ),
+    (
+        "add.member.emoji",
+        200,
+        "a member's id may have any character",
+    ),
     ("add.nan", 400, "NaN is not JSON"),
     ("add.body.10mib", 413, "a body has at most 1 MiB"),
-    ("add.body.deep", 400, "a body that nests too deep is no error of the server"),
-    ("add.badimageid.unicode", 404, "a path is UTF-8: the message shows the id that was sent"),
-    ("add.badimageid.badutf8", 400, "a path that is not UTF-8 gets an answer"),
-    ("add.readd.list", 200, "a membership that is made again is a new one: the last of the list"),
-    ("get.unicode", 200, "a path is UTF-8: a member with such an id can be found"),
-    ("http.reqid.65", 200, "a long request id is cut, and no error of the server"),
+    (
+        "add.body.deep",
+        400,
+        "a body that nests too deep is no error of the server",
+    ),
+    (
+        "add.badimageid.unicode",
+        404,
+        "a path is UTF-8: the message shows the id that was sent",
+    ),
+    (
+        "add.badimageid.badutf8",
+        400,
+        "a path that is not UTF-8 gets an answer",
+    ),
+    (
+        "add.readd.list",
+        200,
+        "a membership that is made again is a new one: the last of the list",
+    ),
+    (
+        "get.unicode",
+        200,
+        "a path is UTF-8: a member with such an id can be found",
+    ),
+    (
+        "http.reqid.65",
+        200,
+        "a long request id is cut, and no error of the server",
+    ),
     ("http.chunked", 200, "a chunked body is read"),
-    ("img.create.list", 400, "a list is no image, and no error of the server"),
+    (
+        "img.create.list",
+        400,
+        "a list is no image, and no error of the server",
+    ),
 ];
 
 /// Rows about what this service does not serve: nobody has recorded one yet.
@@ -80,11 +142,26 @@ const MEMBERSHIPS: &[(&str, Memberships)] = &[
     ("add.by.member", ACCEPTED),
     ("add.deactivated.put", PENDING),
     ("add.readd.post", REMOVED),
-    ("add.readd.list", &[(MEMBER, "removed"), (MEMBER2, "pending"), (MEMBER, "pending")]),
+    (
+        "add.readd.list",
+        &[
+            (MEMBER, "removed"),
+            (MEMBER2, "pending"),
+            (MEMBER, "pending"),
+        ],
+    ),
     ("add.readd", ACCEPTED),
     ("add.", &[]),
     ("list.none", &[]),
-    ("list.order", &[("zz", "pending"), ("aa", "accepted"), ("mm", "pending"), ("BB", "pending")]),
+    (
+        "list.order",
+        &[
+            ("zz", "pending"),
+            ("aa", "accepted"),
+            ("mm", "pending"),
+            ("BB", "pending"),
+        ],
+    ),
     ("list.", &[(MEMBER, "pending"), (MEMBER2, "rejected")]),
     ("get.unicode", &[("été", "pending")]),
     ("get.", &[(MEMBER, "pending"), (MEMBER2, "rejected")]),
@@ -107,7 +184,10 @@ const MEMBERSHIPS: &[(&str, Memberships)] = &[
     ("image.delete.accepted", ACCEPTED),
     ("image.", REJECTED),
     ("http.gzip", &[(MEMBER, "pending"), ("expect", "pending")]),
-    ("auth.owner_reader", &[(MEMBER, "pending"), ("expect", "pending")]),
+    (
+        "auth.owner_reader",
+        &[(MEMBER, "pending"), ("expect", "pending")],
+    ),
     ("route.", PENDING),
     ("http.", PENDING),
     ("auth.", PENDING),
@@ -118,8 +198,20 @@ const MEMBERSHIPS: &[(&str, Memberships)] = &[
 /// recorded names, owner, visibility, and what the member answered.
 const LISTED: [(&str, u8, Who, &str, Option<&str>); 9] = [
     ("shared-pending", 30, Who::Owner, "shared", Some("pending")),
-    ("shared-accepted", 31, Who::Owner, "shared", Some("accepted")),
-    ("shared-rejected", 32, Who::Owner, "shared", Some("rejected")),
+    (
+        "shared-accepted",
+        31,
+        Who::Owner,
+        "shared",
+        Some("accepted"),
+    ),
+    (
+        "shared-rejected",
+        32,
+        Who::Owner,
+        "shared",
+        Some("rejected"),
+    ),
     ("shared-nomember", 33, Who::Owner, "shared", None),
     ("private", 34, Who::Owner, "private", None),
     ("public", 35, Who::Owner, "public", None),
@@ -135,7 +227,12 @@ struct Names(BTreeMap<String, String>);
 impl Names {
     fn of(world: &World) -> Self {
         let mut names = Self(BTreeMap::new());
-        let projects = [("owner", OWNER), ("member", MEMBER), ("member2", MEMBER2), ("third", THIRD)];
+        let projects = [
+            ("owner", OWNER),
+            ("member", MEMBER),
+            ("member2", MEMBER2),
+            ("third", THIRD),
+        ];
         for (name, project) in projects.into_iter().chain([("admin", ADMIN)]) {
             names.set(name, project);
         }
@@ -148,7 +245,9 @@ impl Names {
     }
 
     fn fill(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
     }
 }
 
@@ -164,7 +263,11 @@ impl Stage {
     async fn new() -> Self {
         let world = World::new().await;
         let names = Names::of(&world);
-        Self { world, names, images: RefCell::default() }
+        Self {
+            world,
+            names,
+            images: RefCell::default(),
+        }
     }
 
     /// The stage of the rows about lists of images.
@@ -186,9 +289,16 @@ impl Stage {
         // Only an admin makes an image public.
         let public = visibility == "public";
         body["visibility"] = json!(if public { "private" } else { visibility });
-        let image = self.world.post(owner, "/v2/images", body).await.expect(201).text("/id");
+        let image = self
+            .world
+            .post(owner, "/v2/images", body)
+            .await
+            .expect(201)
+            .text("/id");
         if public {
-            self.world.set_visibility(Who::Admin, &image, visibility).await;
+            self.world
+                .set_visibility(Who::Admin, &image, visibility)
+                .await;
         }
         image
     }
@@ -203,7 +313,10 @@ impl Stage {
                 world.delete(Who::Owner, &path).await.expect(204);
             }
             answer => {
-                world.answer(Who::Admin, image, project, answer).await.expect(200);
+                world
+                    .answer(Who::Admin, image, project, answer)
+                    .await
+                    .expect(200);
             }
         }
     }
@@ -213,7 +326,9 @@ impl Stage {
         let mut names = self.names.clone();
         names.set("uuid", &Uuid::new_v4().to_string());
         names.set("req", &format!("req-{}", Uuid::new_v4()));
-        let Some(placeholder) = row.image() else { return names };
+        let Some(placeholder) = row.image() else {
+            return names;
+        };
         // The row shows the image itself, or it does not matter what it is called.
         let shown: Value = serde_json::from_str(&row.body).unwrap_or_default();
         let mut body = json!({"name": "x"});
@@ -238,8 +353,10 @@ impl Stage {
     }
 
     async fn image(&self, row: &Row, body: Value) -> String {
-        let mut states =
-            row.visibility.split("->").map(|state| state.split([',', '(']).next().unwrap());
+        let mut states = row
+            .visibility
+            .split("->")
+            .map(|state| state.split([',', '(']).next().unwrap());
         let first = match states.next().unwrap() {
             "default" | "deleted" => "shared",
             visibility => visibility,
@@ -251,12 +368,17 @@ impl Stage {
             }
         }
         for visibility in states {
-            self.world.set_visibility(Who::Admin, &image, visibility).await;
+            self.world
+                .set_visibility(Who::Admin, &image, visibility)
+                .await;
         }
         let path = format!("/v2/images/{image}");
         if let Some((name, value)) = property(&row.id) {
             let change = json!([{"op": "replace", "path": format!("/{name}"), "value": value}]);
-            self.world.patch(Who::Admin, &path, change).await.expect(200);
+            self.world
+                .patch(Who::Admin, &path, change)
+                .await
+                .expect(200);
         }
         if row.visibility == "deleted" {
             self.world.delete(Who::Owner, &path).await.expect(204);
@@ -269,11 +391,15 @@ impl Stage {
         match row.id.as_str() {
             "http.chunked" => {
                 let body = "15\r\n{\"member\": \"chunked\"}\r\n0\r\n\r\n";
-                return self.send_raw(&path, "Transfer-Encoding: chunked", body).await;
+                return self
+                    .send_raw(&path, "Transfer-Encoding: chunked", body)
+                    .await;
             }
             "http.expect" => {
                 let headers = "Content-Length: 20\r\nExpect: 100-continue";
-                return self.send_raw(&path, headers, "{\"member\": \"expect\"}").await;
+                return self
+                    .send_raw(&path, headers, "{\"member\": \"expect\"}")
+                    .await;
             }
             _ => {}
         }
@@ -282,9 +408,13 @@ impl Stage {
         if row.id == "auth.emptytoken" {
             headers.push(("x-auth-token".to_owned(), String::new()));
         }
-        let headers: Vec<_> =
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.world.send_with(row.who(), &row.method, &path, &headers, row.sent(names)).await
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        self.world
+            .send_with(row.who(), &row.method, &path, &headers, row.sent(names))
+            .await
     }
 
     /// A request of the owner as no client library would write it.
@@ -306,12 +436,23 @@ impl Stage {
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let status = lines
+            .next()
+            .unwrap()
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         let headers = lines
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        Answer { status, headers, body: body.to_owned() }
+        Answer {
+            status,
+            headers,
+            body: body.to_owned(),
+        }
     }
 }
 
@@ -319,7 +460,9 @@ impl Stage {
 fn memberships(id: &str) -> Vec<(String, &'static str)> {
     let pending = |names: Vec<String>| names.into_iter().map(|name| (name, "pending")).collect();
     if id == "add.list.after" {
-        let mut names = ["12345", "1.5", "1", " ", "  sp  "].map(str::to_owned).to_vec();
+        let mut names = ["12345", "1.5", "1", " ", "  sp  "]
+            .map(str::to_owned)
+            .to_vec();
         names.extend(["a".repeat(254), "b".repeat(255)]);
         return pending(names);
     }
@@ -332,9 +475,14 @@ fn memberships(id: &str) -> Vec<(String, &'static str)> {
         }
         return all;
     }
-    let found = MEMBERSHIPS.iter().find(|(prefix, _)| id.starts_with(prefix));
+    let found = MEMBERSHIPS
+        .iter()
+        .find(|(prefix, _)| id.starts_with(prefix));
     let found = found.map_or(&[][..], |(_, found)| *found);
-    found.iter().map(|(project, state)| ((*project).to_owned(), *state)).collect()
+    found
+        .iter()
+        .map(|(project, state)| ((*project).to_owned(), *state))
+        .collect()
 }
 
 /// What else an image has that a row finds.
@@ -387,7 +535,9 @@ impl Row {
     fn sent(&self, names: &Names) -> Option<Vec<u8>> {
         let text = match self.id.as_str() {
             "add.member.1000" => json!({"member": "d".repeat(1000)}).to_string(),
-            "add.body.10mib" => json!({"member": "bigpad10", "pad": "x".repeat(10 << 20)}).to_string(),
+            "add.body.10mib" => {
+                json!({"member": "bigpad10", "pad": "x".repeat(10 << 20)}).to_string()
+            }
             "add.body.deep" => {
                 let (open, close) = ("[".repeat(20_000), "]".repeat(20_000));
                 format!("{{\"member\": \"deep\", \"x\": {open}{close}}}")
@@ -395,7 +545,10 @@ impl Row {
             _ => names.fill(self.request_body.as_deref()?),
         };
         let mut bytes = text.into_bytes();
-        while let Some(at) = bytes.windows(4).position(|four| matches!(four, br"\xff" | br"\xfe")) {
+        while let Some(at) = bytes
+            .windows(4)
+            .position(|four| matches!(four, br"\xff" | br"\xfe"))
+        {
             let byte = if bytes[at + 3] == b'f' { 0xff } else { 0xfe };
             bytes.splice(at..at + 4, [byte]);
         }
@@ -406,7 +559,11 @@ impl Row {
     fn differences(&self, answer: &Answer, mut names: Names) -> Vec<String> {
         // The id that an answer gives a new image.
         if self.status == 201
-            && !self.request_body.as_deref().unwrap_or_default().contains("{uuid}")
+            && !self
+                .request_body
+                .as_deref()
+                .unwrap_or_default()
+                .contains("{uuid}")
             && let Ok(body) = serde_json::from_str::<Value>(&answer.body)
             && let Some(id) = body["id"].as_str().filter(|id| id.parse::<Uuid>().is_ok())
         {
@@ -435,16 +592,31 @@ impl Row {
         let expected = self.request_headers.get("X-Openstack-Request-Id");
         let expected = names.fill(expected.map_or("req-", String::as_str));
         let got = answer.header("x-openstack-request-id").unwrap_or_default();
-        check("x-openstack-request-id", got.starts_with(&expected), &expected, got);
+        check(
+            "x-openstack-request-id",
+            got.starts_with(&expected),
+            &expected,
+            got,
+        );
         let expected = names.fill(&self.body);
-        check("body", same_body(&expected, answer), &expected, &answer.body);
+        check(
+            "body",
+            same_body(&expected, answer),
+            &expected,
+            &answer.body,
+        );
         if let Some(listed) = self.note.strip_prefix("returns ") {
             let listed = names.fill(listed);
             let expected: Vec<&str> = listed.split('\'').skip(1).step_by(2).collect();
             let got = serde_json::from_str::<Value>(&answer.body).unwrap_or_default();
             let got = got["images"].as_array().into_iter().flatten();
             let got: Vec<&str> = got.filter_map(|image| image["id"].as_str()).collect();
-            check("images", got == expected, &expected.join(" "), &got.join(" "));
+            check(
+                "images",
+                got == expected,
+                &expected.join(" "),
+                &got.join(" "),
+            );
         }
         differences
     }
@@ -460,21 +632,35 @@ fn same_body(expected: &str, answer: &Answer) -> bool {
         None => (expected, false),
     };
     if !whole.starts_with('{') {
-        return if cut { got.starts_with(whole) } else { got == whole };
+        return if cut {
+            got.starts_with(whole)
+        } else {
+            got == whole
+        };
     }
-    let expected = if cut { complete_part(whole) } else { serde_json::from_str(whole).unwrap() };
+    let expected = if cut {
+        complete_part(whole)
+    } else {
+        serde_json::from_str(whole).unwrap()
+    };
     serde_json::from_str(got).is_ok_and(|got| same_json(&plain(expected), &got, cut))
 }
 
 /// What is complete in the text of an object of which the end is missing: the items of its first list.
 fn complete_part(text: &str) -> Value {
-    let ends = text.rmatch_indices('}').map(|(end, _)| format!("{}]}}", &text[..=end]));
-    ends.filter_map(|part| serde_json::from_str(&part).ok()).next().unwrap()
+    let ends = text
+        .rmatch_indices('}')
+        .map(|(end, _)| format!("{}]}}", &text[..=end]));
+    ends.filter_map(|part| serde_json::from_str(&part).ok())
+        .next()
+        .unwrap()
 }
 
 /// An error without the HTML that Glance leaves in its message: we send the plain sentence.
 fn plain(mut body: Value) -> Value {
-    if body.get("title").is_some() && let Some(Value::String(message)) = body.get_mut("message") {
+    if body.get("title").is_some()
+        && let Some(Value::String(message)) = body.get_mut("message")
+    {
         *message = message.replace("<br />", "").trim().to_owned();
     }
     body
@@ -487,10 +673,16 @@ fn same_json(expected: &Value, got: &Value, cut: bool) -> bool {
         (Value::String(expected), Value::String(got)) if expected == "{ts}" => is_time(got),
         (Value::Array(expected), Value::Array(got)) => {
             as_many(expected.len(), got.len())
-                && expected.iter().zip(got).all(|(expected, got)| same_json(expected, got, false))
+                && expected
+                    .iter()
+                    .zip(got)
+                    .all(|(expected, got)| same_json(expected, got, false))
         }
         (Value::Object(expected), Value::Object(got)) => {
-            let same = |(name, expected)| got.get(name).is_some_and(|got| same_json(expected, got, cut));
+            let same = |(name, expected)| {
+                got.get(name)
+                    .is_some_and(|got| same_json(expected, got, cut))
+            };
             as_many(expected.len(), got.len()) && expected.iter().all(same)
         }
         _ => expected == got,
@@ -499,18 +691,32 @@ fn same_json(expected: &Value, got: &Value, cut: bool) -> bool {
 
 /// `YYYY-MM-DDTHH:MM:SSZ`
 fn is_time(text: &str) -> bool {
-    let form: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let form: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
     form == "0000-00-00T00:00:00Z"
 }
 
 #[tokio::test]
 async fn every_observed_exchange() {
-    let rows: Vec<Row> = OBSERVED.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<Row> = OBSERVED
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let known: Vec<_> = DIFFERENT.iter().chain(NOT_SERVED).collect();
-    let unknown = known.iter().filter(|(id, ..)| !rows.iter().any(|row| row.id == *id));
-    let mut wrong: Vec<String> = unknown.map(|(id, ..)| format!("{id} is listed and no row")).collect();
+    let unknown = known
+        .iter()
+        .filter(|(id, ..)| !rows.iter().any(|row| row.id == *id));
+    let mut wrong: Vec<String> = unknown
+        .map(|(id, ..)| format!("{id} is listed and no row"))
+        .collect();
     // Lists show all that there is: the rows about them have stages of their own.
-    let (common, empty, listed) = (Stage::new().await, Stage::new().await, Stage::with_list().await);
+    let (common, empty, listed) = (
+        Stage::new().await,
+        Stage::new().await,
+        Stage::with_list().await,
+    );
     let mut agree = 0;
     for row in &rows {
         let stage = match row.group.as_str() {
@@ -533,6 +739,15 @@ async fn every_observed_exchange() {
             Some(_) => {}
         }
     }
-    println!("{agree} agree, {} differ on purpose, {} not served", DIFFERENT.len(), NOT_SERVED.len());
-    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+    println!(
+        "{agree} agree, {} differ on purpose, {} not served",
+        DIFFERENT.len(),
+        NOT_SERVED.len()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} rows:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -14,8 +14,12 @@ async fn spoil(world: &World, pk: String, sk: String, attribute: &str) {
         "ExpressionAttributeNames": {"#a": attribute},
         "ExpressionAttributeValues": {":v": {"S": "spoilt-secret"}},
     });
-    let (status, answer) =
-        world.server.engine.as_ref().unwrap().perform("UpdateItem", &body.to_string());
+    let (status, answer) = world
+        .server
+        .engine
+        .as_ref()
+        .unwrap()
+        .perform("UpdateItem", &body.to_string());
     assert_eq!(status, 200, "{answer}");
 }
 
@@ -26,21 +30,41 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
     for image in [&good, &bad] {
         world.share(image, MEMBER).await.expect(200);
         world.share(image, MEMBER2).await.expect(200);
-        world.answer(Who::Member, image, MEMBER, "accepted").await.expect(200);
+        world
+            .answer(Who::Member, image, MEMBER, "accepted")
+            .await
+            .expect(200);
     }
     let pk = format!("IMAGE#{bad}");
     spoil(&world, pk.clone(), "MEM#".to_owned() + MEMBER2, at::STATUS).await;
-    let broken = world.get(Who::Member2, &format!("/v2/images/{bad}/members/{MEMBER2}")).await.expect(500);
-    assert!(!broken.body.contains("spoilt") && !broken.body.contains("pk="), "{}", broken.body);
-    world.get(Who::Member, &format!("/v2/images/{bad}/members/{MEMBER}")).await.expect(200);
+    let broken = world
+        .get(Who::Member2, &format!("/v2/images/{bad}/members/{MEMBER2}"))
+        .await
+        .expect(500);
+    assert!(
+        !broken.body.contains("spoilt") && !broken.body.contains("pk="),
+        "{}",
+        broken.body
+    );
+    world
+        .get(Who::Member, &format!("/v2/images/{bad}/members/{MEMBER}"))
+        .await
+        .expect(200);
 
     spoil(&world, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
-    world.get(Who::Owner, &format!("/v2/images/{bad}")).await.expect(500);
+    world
+        .get(Who::Owner, &format!("/v2/images/{bad}"))
+        .await
+        .expect(500);
     assert_eq!(world.listed(Who::Owner, "").await, [good.clone()]);
     assert_eq!(world.listed(Who::Member, "").await, [good.clone()]);
     // In a batch its entry fails alone.
     let body = json!({"images": [bad, good], "project_id": MEMBER, "status": "rejected"});
-    let job = world.put(Who::Member, "/v1/cloudimages/members", body).await.expect(200).text("/job_id");
+    let job = world
+        .put(Who::Member, "/v1/cloudimages/members", body)
+        .await
+        .expect(200)
+        .text("/job_id");
     let job = world.ended(Who::Member, &job).await;
     assert_eq!(job["entities"]["results"][0]["error_code"], "IMG.0113");
     assert_eq!(job["entities"]["results"][1]["status"], "success");

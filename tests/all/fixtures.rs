@@ -34,7 +34,10 @@ pub async fn set_up(world: &World) {
         world.post(Who::Owner, "/v2/images", body).await.expect(201);
     }
     world.share(SHARED, MEMBER).await.expect(200);
-    let images = [SHARED.to_owned(), "00000000-0000-4000-8000-000000000000".to_owned()];
+    let images = [
+        SHARED.to_owned(),
+        "00000000-0000-4000-8000-000000000000".to_owned(),
+    ];
     let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
     let now = world.server.app.now();
     let job = Job {
@@ -50,7 +53,13 @@ pub async fn set_up(world: &World) {
         updated_at: now,
         deadline: Timestamp::from_micros(DEADLINE),
     };
-    world.server.app.store().create_job(&job, &entries, None).await.unwrap();
+    world
+        .server
+        .app
+        .store()
+        .create_job(&job, &entries, None)
+        .await
+        .unwrap();
 }
 
 fn directory() -> PathBuf {
@@ -75,7 +84,10 @@ pub fn cases(function: &str) -> Vec<(String, Value)> {
         .filter(|path| !path.to_str().unwrap().ends_with(".out.json"))
         .map(|path| {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            (name, serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap())
+            (
+                name,
+                serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap(),
+            )
         })
         .collect();
     cases.sort_by(|a, b| a.0.cmp(&b.0));
@@ -92,7 +104,10 @@ pub fn check(function: &str, case: &str, found: &Value) {
     }
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let expected: Value = serde_json::from_slice(&text).unwrap();
-    assert!(agrees(&expected, found), "{function}/{case}\nexpected {expected:#}\nfound {found:#}");
+    assert!(
+        agrees(&expected, found),
+        "{function}/{case}\nexpected {expected:#}\nfound {found:#}"
+    );
 }
 
 /// What changes from run to run, made one: times and new ids.
@@ -119,7 +134,8 @@ fn agrees(expected: &Value, found: &Value) -> bool {
         (Value::String(any), Value::String(_)) if any == "{any}" => true,
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()
-                && a.iter().all(|(name, value)| b.get(name).is_some_and(|found| agrees(value, found)))
+                && a.iter()
+                    .all(|(name, value)| b.get(name).is_some_and(|found| agrees(value, found)))
         }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agrees(a, b))
@@ -136,8 +152,11 @@ fn shown(response: Response) -> Value {
         Body::Binary(bytes) => String::from_utf8(bytes).unwrap(),
         _ => String::new(),
     };
-    let headers: BTreeMap<_, _> =
-        parts.headers.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect();
+    let headers: BTreeMap<_, _> = parts
+        .headers
+        .iter()
+        .map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned()))
+        .collect();
     answer_of(parts.status.as_u16(), headers, &body)
 }
 
@@ -146,7 +165,9 @@ pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> 
     let mut body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
     let mut headers = json!(headers);
     // A new image has a new id, wherever it stands.
-    if status == 201 && let Some(id) = body["id"].as_str().map(str::to_owned) {
+    if status == 201
+        && let Some(id) = body["id"].as_str().map(str::to_owned)
+    {
         body = serde_json::from_str(&body.to_string().replace(&id, "{any-id}")).unwrap();
         headers = serde_json::from_str(&headers.to_string().replace(&id, "{any-id}")).unwrap();
     }

@@ -22,7 +22,10 @@ use crate::world::World;
 type Reply = hyper::Response<Full<Bytes>>;
 
 fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
-    hyper::Response::builder().status(status).body(Full::new(body.into())).unwrap()
+    hyper::Response::builder()
+        .status(status)
+        .body(Full::new(body.into()))
+        .unwrap()
 }
 
 /// Serves HTTP on a port of its own until the test ends.
@@ -57,13 +60,27 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
     serve(move |request: hyper::Request<Bytes>| {
         let world = world.lock().unwrap().clone().unwrap();
         async move {
-            let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
+            let target = request.headers()["x-amz-target"]
+                .to_str()
+                .unwrap()
+                .to_owned();
             let (service, operation) = target.split_once('.').unwrap();
             let body = String::from_utf8(request.into_body().to_vec()).unwrap();
             let (status, body) = if service.starts_with("DynamoDB") {
-                world.server.engine.as_ref().unwrap().perform(operation, &body)
+                world
+                    .server
+                    .engine
+                    .as_ref()
+                    .unwrap()
+                    .perform(operation, &body)
             } else {
-                world.server.queue.clone().unwrap().perform(operation.to_owned(), body).await
+                world
+                    .server
+                    .queue
+                    .clone()
+                    .unwrap()
+                    .perform(operation.to_owned(), body)
+                    .await
             };
             reply(status, body)
         }
@@ -83,19 +100,32 @@ async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String>) -
                     return std::future::pending().await;
                 };
                 let deadline = std::time::SystemTime::now() + Duration::from_secs(30);
-                let deadline = deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+                let deadline = deadline
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap()
+                    .as_millis();
                 let mut next = reply(200, event.to_string());
                 for (name, value) in [
-                    ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+                    (
+                        "lambda-runtime-aws-request-id",
+                        "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
+                    ),
                     ("lambda-runtime-deadline-ms", deadline.to_string()),
-                    ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:1:function:f".to_owned()),
+                    (
+                        "lambda-runtime-invoked-function-arn",
+                        "arn:aws:lambda:eu-west-1:1:function:f".to_owned(),
+                    ),
                 ] {
                     next.headers_mut().insert(name, value.parse().unwrap());
                 }
                 return next;
             }
             let body = String::from_utf8(request.into_body().to_vec()).unwrap();
-            let body = if path.ends_with("/response") { body } else { format!("{path}: {body}") };
+            let body = if path.ends_with("/response") {
+                body
+            } else {
+                format!("{path}: {body}")
+            };
             answers.send(body).await.unwrap();
             reply(202, "")
         }
@@ -113,14 +143,20 @@ fn binary(name: &str) -> std::path::PathBuf {
 /// An answer of the runtime's protocol in the form of the fixtures.
 fn shown(text: &str) -> Value {
     let answer: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
-    let Some(status) = answer["statusCode"].as_u64() else { return answer };
+    let Some(status) = answer["statusCode"].as_u64() else {
+        return answer;
+    };
     let headers: BTreeMap<String, String> = answer["multiValueHeaders"]
         .as_object()
         .unwrap()
         .iter()
         .map(|(name, values)| (name.clone(), values[0].as_str().unwrap().to_owned()))
         .collect();
-    answer_of(u16::try_from(status).unwrap(), headers, answer["body"].as_str().unwrap_or_default())
+    answer_of(
+        u16::try_from(status).unwrap(),
+        headers,
+        answer["body"].as_str().unwrap_or_default(),
+    )
 }
 
 async fn replay(function: String) -> usize {
@@ -156,7 +192,9 @@ async fn replay(function: String) -> usize {
         *world.lock().unwrap() = Some(Arc::new(fresh));
         event.send(input).await.unwrap();
         let found = tokio::time::timeout(Duration::from_secs(20), answers.recv()).await;
-        let found = found.unwrap_or_else(|_| panic!("{function}/{case}: no answer")).unwrap();
+        let found = found
+            .unwrap_or_else(|_| panic!("{function}/{case}: no answer"))
+            .unwrap();
         check(&function, &case, &shown(&found));
         count += 1;
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{ADMIN, MEMBER, MEMBER2, OWNER, ManualClock, Who, World, options};
+use crate::world::{ADMIN, MEMBER, MEMBER2, ManualClock, OWNER, Who, World, options};
 use local::server::Options;
 
 #[tokio::test]
@@ -19,24 +19,51 @@ async fn shared_accepted_listed_and_taken_away() {
     assert_eq!(added["created_at"], added["updated_at"]);
 
     assert!(world.listed(Who::Member, "").await.is_empty());
-    assert_eq!(world.listed(Who::Member, "?member_status=pending").await, [image.clone()]);
+    assert_eq!(
+        world.listed(Who::Member, "?member_status=pending").await,
+        [image.clone()]
+    );
 
-    let accepted = world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200);
+    let accepted = world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
     assert_eq!(accepted.json()["status"], "accepted");
     assert_eq!(world.listed(Who::Member, "").await, [image.clone()]);
     assert!(world.listed(Who::Member2, "").await.is_empty());
 
-    let rejected = world.answer(Who::Member, &image, MEMBER, "rejected").await.expect(200);
+    let rejected = world
+        .answer(Who::Member, &image, MEMBER, "rejected")
+        .await
+        .expect(200);
     assert_eq!(rejected.json()["status"], "rejected");
     assert!(world.listed(Who::Member, "").await.is_empty());
     // A rejected image is hidden from the list, not from use.
-    world.get(Who::Member, &format!("/v2/images/{image}")).await.expect(200);
+    world
+        .get(Who::Member, &format!("/v2/images/{image}"))
+        .await
+        .expect(200);
 
-    world.delete(Who::Owner, &format!("{members}/{MEMBER}")).await.expect(204);
-    world.delete(Who::Owner, &format!("{members}/{MEMBER}")).await.expect(404);
-    world.get(Who::Member, &format!("/v2/images/{image}")).await.expect(404);
-    world.get(Who::Member, &format!("{members}/{MEMBER}")).await.expect(404);
-    assert_eq!(world.get(Who::Owner, &members).await.expect(200).json()["members"], json!([]));
+    world
+        .delete(Who::Owner, &format!("{members}/{MEMBER}"))
+        .await
+        .expect(204);
+    world
+        .delete(Who::Owner, &format!("{members}/{MEMBER}"))
+        .await
+        .expect(404);
+    world
+        .get(Who::Member, &format!("/v2/images/{image}"))
+        .await
+        .expect(404);
+    world
+        .get(Who::Member, &format!("{members}/{MEMBER}"))
+        .await
+        .expect(404);
+    assert_eq!(
+        world.get(Who::Owner, &members).await.expect(200).json()["members"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -45,13 +72,24 @@ async fn the_same_status_again_leaves_the_time_as_it_is() {
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
     clock.forward(10);
-    let first = world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200).json();
+    let first = world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200)
+        .json();
     assert_ne!(first["created_at"], first["updated_at"]);
     clock.forward(10);
-    let again = world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200).json();
+    let again = world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200)
+        .json();
     assert_eq!(first, again);
     let path = format!("/v2/images/{image}/members/{MEMBER}");
-    assert_eq!(world.get(Who::Member, &path).await.expect(200).json(), first);
+    assert_eq!(
+        world.get(Who::Member, &path).await.expect(200).json(),
+        first
+    );
 }
 
 #[tokio::test]
@@ -59,10 +97,16 @@ async fn a_member_added_again_is_a_new_membership() {
     let (world, clock) = World::with_clock().await;
     let image = world.image(json!({})).await;
     let first = world.share(&image, MEMBER).await.expect(200).json();
-    world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200);
+    world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
     world.share(&image, MEMBER).await.expect(409);
     clock.forward(5);
-    world.delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}")).await.expect(204);
+    world
+        .delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}"))
+        .await
+        .expect(204);
     clock.forward(5);
     let second = world.share(&image, MEMBER).await.expect(200).json();
     assert_eq!(second["status"], "pending");
@@ -72,28 +116,53 @@ async fn a_member_added_again_is_a_new_membership() {
 
 #[tokio::test]
 async fn the_quota_is_exact_and_comes_before_the_duplicate() {
-    let world = World::with(Options { member_quota: 2, ..options() }).await;
+    let world = World::with(Options {
+        member_quota: 2,
+        ..options()
+    })
+    .await;
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
     world.share(&image, "x").await.expect(200);
     let full = world.share(&image, "y").await.expect(413);
-    assert!(full.body.contains("Attempted: 3, Maximum: 2"), "{}", full.body);
+    assert!(
+        full.body.contains("Attempted: 3, Maximum: 2"),
+        "{}",
+        full.body
+    );
     world.share(&image, "x").await.expect(413);
-    world.delete(Who::Owner, &format!("/v2/images/{image}/members/x")).await.expect(204);
+    world
+        .delete(Who::Owner, &format!("/v2/images/{image}/members/x"))
+        .await
+        .expect(204);
     world.share(&image, MEMBER).await.expect(409);
     world.share(&image, "y").await.expect(200);
 
-    let none = World::with(Options { member_quota: 0, ..options() }).await;
+    let none = World::with(Options {
+        member_quota: 0,
+        ..options()
+    })
+    .await;
     let image = none.image(json!({})).await;
     none.share(&image, MEMBER).await.expect(413);
-    let endless = World::with(Options { member_quota: -1, ..options() }).await;
+    let endless = World::with(Options {
+        member_quota: -1,
+        ..options()
+    })
+    .await;
     let image = endless.image(json!({})).await;
     for i in 0..200 {
         endless.share(&image, &format!("m{i}")).await.expect(200);
     }
-    let members = endless.get(Who::Owner, &format!("/v2/images/{image}/members")).await.json();
+    let members = endless
+        .get(Who::Owner, &format!("/v2/images/{image}/members"))
+        .await
+        .json();
     let members = members["members"].as_array().unwrap();
-    let order: Vec<_> = members.iter().map(|m| m["member_id"].as_str().unwrap()).collect();
+    let order: Vec<_> = members
+        .iter()
+        .map(|m| m["member_id"].as_str().unwrap())
+        .collect();
     let expected: Vec<_> = (0..200).map(|i| format!("m{i}")).collect();
     assert_eq!(order, expected, "in the order in which they were added");
 }
@@ -103,14 +172,27 @@ async fn memberships_outlive_private_and_public_times() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
-    world.answer(Who::Member, &image, MEMBER, "accepted").await.expect(200);
+    world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
     for visibility in ["private", "community", "public"] {
         world.set_visibility(Who::Admin, &image, visibility).await;
-        let seen = world.get(Who::Member, &format!("/v2/images/{image}")).await.status;
-        assert_eq!(seen, if visibility == "private" { 404 } else { 200 }, "{visibility}");
+        let seen = world
+            .get(Who::Member, &format!("/v2/images/{image}"))
+            .await
+            .status;
+        assert_eq!(
+            seen,
+            if visibility == "private" { 404 } else { 200 },
+            "{visibility}"
+        );
         world.share(&image, MEMBER2).await.expect(403);
         world.set_visibility(Who::Admin, &image, "shared").await;
-        let members = world.get(Who::Owner, &format!("/v2/images/{image}/members")).await.json();
+        let members = world
+            .get(Who::Owner, &format!("/v2/images/{image}/members"))
+            .await
+            .json();
         assert_eq!(members["members"][0]["status"], "accepted");
         assert_eq!(world.listed(Who::Member, "").await, [image.clone()]);
     }
@@ -123,28 +205,64 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
     let kept = world.image(json!({})).await;
     for id in [&image, &kept] {
         world.share(id, MEMBER).await.expect(200);
-        world.answer(Who::Member, id, MEMBER, "accepted").await.expect(200);
+        world
+            .answer(Who::Member, id, MEMBER, "accepted")
+            .await
+            .expect(200);
     }
-    world.delete(Who::Member, &format!("/v2/images/{image}")).await.expect(403);
-    world.delete(Who::Third, &format!("/v2/images/{image}")).await.expect(404);
-    world.delete(Who::Owner, &format!("/v2/images/{image}")).await.expect(204);
+    world
+        .delete(Who::Member, &format!("/v2/images/{image}"))
+        .await
+        .expect(403);
+    world
+        .delete(Who::Third, &format!("/v2/images/{image}"))
+        .await
+        .expect(404);
+    world
+        .delete(Who::Owner, &format!("/v2/images/{image}"))
+        .await
+        .expect(204);
     assert_eq!(world.listed(Who::Member, "").await, [kept.clone()]);
     for who in [Who::Owner, Who::Member, Who::Admin] {
-        world.get(who, &format!("/v2/images/{image}")).await.expect(404);
-        world.get(who, &format!("/v2/images/{image}/members")).await.expect(404);
-        world.answer(who, &image, MEMBER, "accepted").await.expect(404);
+        world
+            .get(who, &format!("/v2/images/{image}"))
+            .await
+            .expect(404);
+        world
+            .get(who, &format!("/v2/images/{image}/members"))
+            .await
+            .expect(404);
+        world
+            .answer(who, &image, MEMBER, "accepted")
+            .await
+            .expect(404);
     }
     world.share(&image, MEMBER2).await.expect(404);
-    world.delete(Who::Owner, &format!("/v2/images/{image}")).await.expect(404);
+    world
+        .delete(Who::Owner, &format!("/v2/images/{image}"))
+        .await
+        .expect(404);
     // Its id stays taken for as long as an old message about it can be under way.
-    world.post(Who::Owner, "/v2/images", json!({"id": image})).await.expect(409);
+    world
+        .post(Who::Owner, "/v2/images", json!({"id": image}))
+        .await
+        .expect(409);
 
     // The message that the deletion sent buries the membership.
     let id = shared::id::ImageId::canonical(&image).unwrap();
     let member = shared::id::ProjectId::parse(MEMBER).unwrap();
     for _ in 0..400 {
-        let facts = world.server.app.store().facts(id, &[&member]).await.unwrap();
-        if facts.membership(&member).is_some_and(|m| m.clone().present().is_none()) {
+        let facts = world
+            .server
+            .app
+            .store()
+            .facts(id, &[&member])
+            .await
+            .unwrap();
+        if facts
+            .membership(&member)
+            .is_some_and(|m| m.clone().present().is_none())
+        {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
@@ -160,21 +278,45 @@ async fn a_member_may_leave_where_that_is_configured() {
     let row = format!("/v2/images/{image}/members/{MEMBER}");
     world.delete(Who::Member, &row).await.expect(403);
 
-    let world = World::with(Options { member_may_leave: true, ..options() }).await;
+    let world = World::with(Options {
+        member_may_leave: true,
+        ..options()
+    })
+    .await;
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
     world.share(&image, MEMBER2).await.expect(200);
     let row = |member: &str| format!("/v2/images/{image}/members/{member}");
     world.delete(Who::Member, &row(MEMBER2)).await.expect(404);
-    world.delete(Who::MemberReader, &row(MEMBER)).await.expect(403);
-    world.delete(Who::Third, &row(crate::world::THIRD)).await.expect(404);
+    world
+        .delete(Who::MemberReader, &row(MEMBER))
+        .await
+        .expect(403);
+    world
+        .delete(Who::Third, &row(crate::world::THIRD))
+        .await
+        .expect(404);
     world.delete(Who::Member, &row(MEMBER)).await.expect(204);
     world.delete(Who::Member, &row(MEMBER)).await.expect(404);
-    let rest = world.get(Who::Owner, &format!("/v2/images/{image}/members")).await.json();
+    let rest = world
+        .get(Who::Owner, &format!("/v2/images/{image}/members"))
+        .await
+        .json();
     assert_eq!(rest["members"].as_array().unwrap().len(), 1);
     // The count went down with it.
     let id = shared::id::ImageId::canonical(&image).unwrap();
-    assert_eq!(world.server.app.store().image(id).await.unwrap().unwrap().member_count, 1);
+    assert_eq!(
+        world
+            .server
+            .app
+            .store()
+            .image(id)
+            .await
+            .unwrap()
+            .unwrap()
+            .member_count,
+        1
+    );
 }
 
 #[tokio::test]
@@ -198,12 +340,24 @@ async fn names_of_all_kinds_are_stored_and_found() {
         world.share(&image, name).await.expect(200);
         world.share(&image, name).await.expect(409);
         let path = format!("/v2/images/{image}/members/{encoded}");
-        assert_eq!(world.get(Who::Owner, &path).await.expect(200).json()["member_id"], *name);
-        world.put(Who::Admin, &path, json!({"status": "accepted"})).await.expect(200);
+        assert_eq!(
+            world.get(Who::Owner, &path).await.expect(200).json()["member_id"],
+            *name
+        );
+        world
+            .put(Who::Admin, &path, json!({"status": "accepted"}))
+            .await
+            .expect(200);
         world.delete(Who::Owner, &path).await.expect(204);
     }
-    world.get(Who::Owner, &format!("/v2/images/{image}/members/%FF")).await.expect(400);
-    world.get(Who::Owner, "/v2/images/%FF/members").await.expect(400);
+    world
+        .get(Who::Owner, &format!("/v2/images/{image}/members/%FF"))
+        .await
+        .expect(400);
+    world
+        .get(Who::Owner, "/v2/images/%FF/members")
+        .await
+        .expect(400);
 }
 
 #[tokio::test]
@@ -211,7 +365,11 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
     let members = format!("/v2/images/{image}/members");
-    let deep = format!("{{\"member\": \"x\", \"y\": {}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let deep = format!(
+        "{{\"member\": \"x\", \"y\": {}{}}}",
+        "[".repeat(20_000),
+        "]".repeat(20_000)
+    );
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (vec![], "Body expected"),
         (b"{".to_vec(), "Malformed"),
@@ -227,25 +385,56 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
         (br#"{"member": "x", "y": NaN}"#.to_vec(), "Malformed"),
         (b"{\"member\": \"\xff\xfe\"}".to_vec(), "Malformed"),
         (deep.into_bytes(), "Malformed"),
-        (format!(r#"{{"member": "{}"}}"#, "x".repeat(256)).into_bytes(), "255 characters"),
+        (
+            format!(r#"{{"member": "{}"}}"#, "x".repeat(256)).into_bytes(),
+            "255 characters",
+        ),
     ];
     for (body, words) in cases {
         // Even for who may not see the image: a bad body wins over everything about it.
         for who in [Who::Owner, Who::Third] {
-            let answer = world.send_with(who, "POST", &members, &[], Some(body.clone())).await;
+            let answer = world
+                .send_with(who, "POST", &members, &[], Some(body.clone()))
+                .await;
             let answer = answer.expect(400);
             assert!(answer.body.contains(words), "{words}: {}", answer.body);
         }
     }
     world.share(&image, &"x".repeat(255)).await.expect(200);
     let big = vec![b' '; 1024 * 1024 + 1];
-    world.send_with(Who::Owner, "POST", &members, &[], Some(big)).await.expect(413);
-    let hundred = format!("{{\"member\": \"deep\", \"y\": {}{}}}", "[".repeat(100), "]".repeat(100));
-    world.send(Who::Owner, "POST", &members, Some(&hundred)).await.expect(200);
-    world.send(Who::Owner, "POST", &members, Some(r#"{"member": "a", "member": "b"}"#)).await.expect(200);
+    world
+        .send_with(Who::Owner, "POST", &members, &[], Some(big))
+        .await
+        .expect(413);
+    let hundred = format!(
+        "{{\"member\": \"deep\", \"y\": {}{}}}",
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    world
+        .send(Who::Owner, "POST", &members, Some(&hundred))
+        .await
+        .expect(200);
+    world
+        .send(
+            Who::Owner,
+            "POST",
+            &members,
+            Some(r#"{"member": "a", "member": "b"}"#),
+        )
+        .await
+        .expect(200);
     let names = world.get(Who::Owner, &members).await.json();
-    let names: Vec<_> = names["members"].as_array().unwrap().iter().map(|m| &m["member_id"]).collect();
-    assert_eq!(names, [&json!("x".repeat(255)), &json!("deep"), &json!("b")]);
+    let names: Vec<_> = names["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| &m["member_id"])
+        .collect();
+    assert_eq!(
+        names,
+        [&json!("x".repeat(255)), &json!("deep"), &json!("b")]
+    );
 }
 
 #[tokio::test]
@@ -253,8 +442,14 @@ async fn the_owner_may_share_with_itself_but_never_answers() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
     world.share(&image, OWNER).await.expect(200);
-    world.answer(Who::Owner, &image, OWNER, "accepted").await.expect(403);
-    world.answer(Who::Admin, &image, OWNER, "accepted").await.expect(200);
+    world
+        .answer(Who::Owner, &image, OWNER, "accepted")
+        .await
+        .expect(403);
+    world
+        .answer(Who::Admin, &image, OWNER, "accepted")
+        .await
+        .expect(200);
     assert_eq!(world.listed(Who::Owner, "").await, [image.clone()]);
     world.share(&image, ADMIN).await.expect(200);
 }

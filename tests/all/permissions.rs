@@ -44,7 +44,10 @@ fn the_matrix_is_the_golden_file() {
         std::fs::write(GOLDEN, &matrix).unwrap();
     }
     let golden = std::fs::read_to_string(GOLDEN).unwrap();
-    assert!(golden == matrix, "the policy differs from tests/golden/permissions.txt");
+    assert!(
+        golden == matrix,
+        "the policy differs from tests/golden/permissions.txt"
+    );
 }
 
 /// The status that a decision becomes for an action.
@@ -82,7 +85,9 @@ async fn every_row_holds_over_http() {
                 world.share(&image, MEMBER).await.expect(200);
                 world.share(&image, MEMBER2).await.expect(200);
                 if visibility != Visibility::Shared {
-                    world.set_visibility(Who::Admin, &image, visibility.as_str()).await;
+                    world
+                        .set_visibility(Who::Admin, &image, visibility.as_str())
+                        .await;
                 }
                 let path = format!("/v2/images/{image}");
                 let row = format!("{path}/members/{MEMBER}");
@@ -97,7 +102,9 @@ async fn every_row_holds_over_http() {
                     Action::ListMembers => world.get(who, &format!("{path}/members")).await,
                     Action::ShowMember => world.get(who, &row).await,
                     Action::AddMember => {
-                        world.post(who, &format!("{path}/members"), json!({"member": "new"})).await
+                        world
+                            .post(who, &format!("{path}/members"), json!({"member": "new"}))
+                            .await
                     }
                     Action::UpdateMember => world.put(who, &row, accept).await,
                     Action::RemoveMember => world.delete(who, &row).await,
@@ -123,24 +130,36 @@ async fn a_member_sees_only_its_own_row() {
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
     world.share(&image, MEMBER2).await.expect(200);
-    let list = world.get(Who::Member, &format!("/v2/images/{image}/members")).await.json();
+    let list = world
+        .get(Who::Member, &format!("/v2/images/{image}/members"))
+        .await
+        .json();
     assert_eq!(list["members"].as_array().unwrap().len(), 1);
     assert_eq!(list["members"][0]["member_id"], MEMBER);
     let other = format!("/v2/images/{image}/members/{MEMBER2}");
     for method in ["GET", "PUT", "DELETE"] {
         let body = (method == "PUT").then_some(r#"{"status": "accepted"}"#);
-        world.send(Who::Member, method, &other, body).await.expect(404);
+        world
+            .send(Who::Member, method, &other, body)
+            .await
+            .expect(404);
     }
 }
 
 #[tokio::test]
 async fn nobody_comes_in_without_a_token_and_headers_say_nothing() {
     let world = World::new().await;
-    let forged = [("x-project-id", crate::world::OWNER), ("x-roles", "admin"), ("x-user-id", "u")];
+    let forged = [
+        ("x-project-id", crate::world::OWNER),
+        ("x-roles", "admin"),
+        ("x-user-id", "u"),
+    ];
     for route in shared::routes::ROUTES {
         let path = route.path.replace(['{', '}'], "");
         for who in [Who::NoToken, Who::BadToken] {
-            let answer = world.send_with(who, route.method, &path, &forged, None).await;
+            let answer = world
+                .send_with(who, route.method, &path, &forged, None)
+                .await;
             assert_eq!(answer.status, 401, "{} {}", route.method, route.path);
             let ask = answer.header("www-authenticate").unwrap();
             assert!(ask.starts_with("Keystone uri=\""), "{ask}");

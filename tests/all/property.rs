@@ -25,7 +25,13 @@ enum Step {
 }
 
 fn who() -> impl Strategy<Value = Who> {
-    prop_oneof![Just(Who::Owner), Just(Who::Member), Just(Who::Member2), Just(Who::Third), Just(Who::Admin)]
+    prop_oneof![
+        Just(Who::Owner),
+        Just(Who::Member),
+        Just(Who::Member2),
+        Just(Who::Third),
+        Just(Who::Admin)
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -75,7 +81,11 @@ impl Image {
     /// What stands before any action on members: 404 or 403, or nothing.
     fn gate(image: Option<&mut Self>, who: Who) -> Result<&mut Self, u16> {
         let image = image.filter(|image| image.seen_by(who)).ok_or(404_u16)?;
-        if image.visibility == "shared" { Ok(image) } else { Err(403) }
+        if image.visibility == "shared" {
+            Ok(image)
+        } else {
+            Err(403)
+        }
     }
 
     fn row_seen(&self, who: Who, member: &str) -> bool {
@@ -124,9 +134,11 @@ fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
             image.members.insert(MEMBERS[m], status);
             Ok(200)
         }
-        Step::Show(who, i) => {
-            images[i].as_ref().filter(|image| image.seen_by(who)).map(|_| 200).ok_or(404)
-        }
+        Step::Show(who, i) => images[i]
+            .as_ref()
+            .filter(|image| image.seen_by(who))
+            .map(|_| 200)
+            .ok_or(404),
         Step::Visibility(i, visibility) => match &mut images[i] {
             Some(image) => {
                 image.visibility = visibility;
@@ -135,7 +147,10 @@ fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
             None => Err(404),
         },
         Step::Delete(who, i) => {
-            images[i].as_ref().filter(|image| image.seen_by(who)).ok_or(404_u16)?;
+            images[i]
+                .as_ref()
+                .filter(|image| image.seen_by(who))
+                .ok_or(404_u16)?;
             if !Image::is_owner(who) {
                 return Err(403);
             }
@@ -149,12 +164,21 @@ fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
 }
 
 async fn run(steps: Vec<Step>) {
-    let world = World::with(Options { member_quota: QUOTA as i64, ..options() }).await;
+    let world = World::with(Options {
+        member_quota: QUOTA as i64,
+        ..options()
+    })
+    .await;
     let mut ids = Vec::new();
     for _ in 0..IMAGES {
         ids.push(world.image(json!({})).await);
     }
-    let new = || Some(Image { visibility: "shared", members: BTreeMap::new() });
+    let new = || {
+        Some(Image {
+            visibility: "shared",
+            members: BTreeMap::new(),
+        })
+    };
     let mut images: Vec<Option<Image>> = (0..IMAGES).map(|_| new()).collect();
     for step in &steps {
         let path = |i: &usize| format!("/v2/images/{}", ids[*i]);
@@ -163,7 +187,13 @@ async fn run(steps: Vec<Step>) {
         let status = expected(&mut images, step);
         let answer = match step {
             Step::Add(who, i, m) => {
-                world.post(*who, &format!("{}/members", path(i)), json!({"member": MEMBERS[*m]})).await
+                world
+                    .post(
+                        *who,
+                        &format!("{}/members", path(i)),
+                        json!({"member": MEMBERS[*m]}),
+                    )
+                    .await
             }
             Step::Remove(who, i, m) => world.delete(*who, &row(i, m)).await,
             Step::Answer(who, i, m, s) => world.put(*who, &row(i, m), json!({"status": s})).await,
@@ -174,12 +204,16 @@ async fn run(steps: Vec<Step>) {
             }
             Step::Delete(who, i) => world.delete(*who, &path(i)).await,
             Step::List(who, s) => {
-                let found: BTreeSet<_> =
-                    world.listed(*who, &format!("?member_status={s}")).await.into_iter().collect();
+                let found: BTreeSet<_> = world
+                    .listed(*who, &format!("?member_status={s}"))
+                    .await
+                    .into_iter()
+                    .collect();
                 let listed = |image: &Image| {
-                    let own = *who == Who::Owner || *who == Who::Admin && image.visibility != "community";
-                    let shared = image.visibility == "shared"
-                        && image.members.get(project(*who)) == Some(s);
+                    let own =
+                        *who == Who::Owner || *who == Who::Admin && image.visibility != "community";
+                    let shared =
+                        image.visibility == "shared" && image.members.get(project(*who)) == Some(s);
                     own || shared
                 };
                 let all: BTreeSet<_> = before
@@ -199,7 +233,12 @@ async fn run(steps: Vec<Step>) {
                         .as_array()
                         .unwrap()
                         .iter()
-                        .map(|m| (m["member_id"].as_str().unwrap(), m["status"].as_str().unwrap()))
+                        .map(|m| {
+                            (
+                                m["member_id"].as_str().unwrap(),
+                                m["status"].as_str().unwrap(),
+                            )
+                        })
                         .collect();
                     let mut all = before[*i].clone().unwrap().members;
                     all.retain(|member, _| Image::is_owner(*who) || project(*who) == *member);
@@ -208,7 +247,11 @@ async fn run(steps: Vec<Step>) {
                 answer
             }
         };
-        assert_eq!(answer.status, status, "{step:?} of {steps:?}\n{}", answer.body);
+        assert_eq!(
+            answer.status, status,
+            "{step:?} of {steps:?}\n{}",
+            answer.body
+        );
     }
     world.server.stop().await;
 }

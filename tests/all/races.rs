@@ -9,7 +9,15 @@ use local::server::Options;
 
 async fn count(world: &World, image: &str) -> u64 {
     let id = ImageId::canonical(image).unwrap();
-    world.server.app.store().image(id).await.unwrap().unwrap().member_count
+    world
+        .server
+        .app
+        .store()
+        .image(id)
+        .await
+        .unwrap()
+        .unwrap()
+        .member_count
 }
 
 fn tally(statuses: impl IntoIterator<Item = u16>) -> std::collections::BTreeMap<u16, usize> {
@@ -26,24 +34,43 @@ async fn of_many_adds_of_one_member_one_wins_and_one_delete_ends_it() {
     let image = world.image(json!({})).await;
     for _ in 0..5 {
         let adds = join_all((0..20).map(|_| world.share(&image, MEMBER))).await;
-        assert_eq!(tally(adds.iter().map(|a| a.status)), [(200, 1), (409, 19)].into());
+        assert_eq!(
+            tally(adds.iter().map(|a| a.status)),
+            [(200, 1), (409, 19)].into()
+        );
         assert_eq!(count(&world, &image).await, 1);
         let row = format!("/v2/images/{image}/members/{MEMBER}");
         let deletes = join_all((0..20).map(|_| world.delete(Who::Owner, &row))).await;
-        assert_eq!(tally(deletes.iter().map(|a| a.status)), [(204, 1), (404, 19)].into());
+        assert_eq!(
+            tally(deletes.iter().map(|a| a.status)),
+            [(204, 1), (404, 19)].into()
+        );
         assert_eq!(count(&world, &image).await, 0);
-        world.get(Who::Member, &format!("/v2/images/{image}")).await.expect(404);
+        world
+            .get(Who::Member, &format!("/v2/images/{image}"))
+            .await
+            .expect(404);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quota_is_exact_under_parallel_adds() {
-    let world = World::with(Options { member_quota: 10, ..options() }).await;
+    let world = World::with(Options {
+        member_quota: 10,
+        ..options()
+    })
+    .await;
     let image = world.image(json!({})).await;
     let names: Vec<String> = (0..40).map(|i| format!("m{i}")).collect();
     let adds = join_all(names.iter().map(|name| world.share(&image, name))).await;
-    assert_eq!(tally(adds.iter().map(|a| a.status)), [(200, 10), (413, 30)].into());
-    let members = world.get(Who::Owner, &format!("/v2/images/{image}/members")).await.json();
+    assert_eq!(
+        tally(adds.iter().map(|a| a.status)),
+        [(200, 10), (413, 30)].into()
+    );
+    let members = world
+        .get(Who::Owner, &format!("/v2/images/{image}/members"))
+        .await
+        .json();
     assert_eq!(members["members"].as_array().unwrap().len(), 10);
     assert_eq!(count(&world, &image).await, 10);
 }
@@ -59,21 +86,34 @@ async fn every_answer_of_many_applies_and_the_last_is_shown() {
     }))
     .await;
     assert_eq!(tally(answers.iter().map(|a| a.status)), [(200, 30)].into());
-    world.answer(Who::Member, &image, MEMBER, "rejected").await.expect(200);
-    let row = world.get(Who::Member, &format!("/v2/images/{image}/members/{MEMBER}")).await;
+    world
+        .answer(Who::Member, &image, MEMBER, "rejected")
+        .await
+        .expect(200);
+    let row = world
+        .get(Who::Member, &format!("/v2/images/{image}/members/{MEMBER}"))
+        .await;
     assert_eq!(row.text("/status"), "rejected");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_members_answer_for_one_image_at_once() {
-    let world = World::with(Options { member_quota: -1, ..options() }).await;
+    let world = World::with(Options {
+        member_quota: -1,
+        ..options()
+    })
+    .await;
     let image = world.image(json!({})).await;
     let names: Vec<String> = (0..60).map(|i| format!("m{i}")).collect();
     for name in &names {
         world.share(&image, name).await.expect(200);
     }
-    let answers =
-        join_all(names.iter().map(|name| world.answer(Who::Admin, &image, name, "accepted"))).await;
+    let answers = join_all(
+        names
+            .iter()
+            .map(|name| world.answer(Who::Admin, &image, name, "accepted")),
+    )
+    .await;
     assert_eq!(tally(answers.iter().map(|a| a.status)), [(200, 60)].into());
 }
 
@@ -89,7 +129,10 @@ async fn patches_at_once_all_count() {
     }))
     .await;
     assert_eq!(tally(patches.iter().map(|a| a.status)), [(200, 8)].into());
-    let shown = world.get(Who::Owner, &format!("/v2/images/{image}")).await.json();
+    let shown = world
+        .get(Who::Owner, &format!("/v2/images/{image}"))
+        .await
+        .json();
     assert!((0..8).all(|i| shown[format!("p{i}")] == "v"), "{shown}");
 }
 
@@ -99,5 +142,8 @@ async fn one_id_is_taken_once() {
     let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e99";
     let creates =
         join_all((0..10).map(|_| world.post(Who::Owner, "/v2/images", json!({"id": id})))).await;
-    assert_eq!(tally(creates.iter().map(|a| a.status)), [(201, 1), (409, 9)].into());
+    assert_eq!(
+        tally(creates.iter().map(|a| a.status)),
+        [(201, 1), (409, 9)].into()
+    );
 }

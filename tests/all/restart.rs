@@ -11,7 +11,10 @@ use tokio::process::{Child, Command};
 use crate::world::{MEMBER, Who, World, options};
 
 fn kept(directory: &tempfile::TempDir) -> Options {
-    Options { data: Data::Directory(directory.path().join("data")), ..options() }
+    Options {
+        data: Data::Directory(directory.path().join("data")),
+        ..options()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +28,11 @@ async fn a_job_that_was_running_when_it_stopped_goes_on() {
         images.push(image);
     }
     let body = json!({"images": images, "project_id": MEMBER, "status": "accepted"});
-    let job = world.put(Who::Member, "/v1/cloudimages/members", body).await.expect(200).text("/job_id");
+    let job = world
+        .put(Who::Member, "/v1/cloudimages/members", body)
+        .await
+        .expect(200)
+        .text("/job_id");
     world.server.stop().await;
 
     let world = World::with(kept(&directory)).await;
@@ -51,16 +58,25 @@ async fn start(arguments: &[&str]) -> (Child, String) {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}; build it with cargo build", binary().display()));
+        .unwrap_or_else(|error| {
+            panic!("{}: {error}; build it with cargo build", binary().display())
+        });
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await.unwrap();
+    let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+        .await
+        .unwrap();
     let line = line.unwrap().unwrap();
     let url = line.strip_prefix("listening on ").unwrap().to_owned();
     (child, url)
 }
 
 async fn refused(arguments: &[&str]) -> String {
-    let output = Command::new(binary()).arg("serve").args(arguments).output().await.unwrap();
+    let output = Command::new(binary())
+        .arg("serve")
+        .args(arguments)
+        .output()
+        .await
+        .unwrap();
     assert!(!output.status.success());
     String::from_utf8(output.stderr).unwrap()
 }
@@ -70,8 +86,18 @@ async fn the_binary_says_where_it_listens_and_stops_on_sigterm() {
     let (mut child, url) = start(&["--in-memory", "--listen", "127.0.0.1:0"]).await;
     assert!(url.starts_with("http://127.0.0.1:"));
     let pid = child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    let status = tokio::time::timeout(Duration::from_secs(30), child.wait())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(status.code(), Some(0));
 }
 
@@ -80,7 +106,10 @@ async fn a_bad_option_is_one_clear_sentence() {
     let world = World::new().await;
     let taken = world.address().to_string();
     let said = refused(&["--in-memory", "--listen", &taken]).await;
-    assert!(said.starts_with(&format!("imshare: {taken} is taken")), "{said}");
+    assert!(
+        said.starts_with(&format!("imshare: {taken} is taken")),
+        "{said}"
+    );
     let said = refused(&["--in-memory", "--listen", "0.0.0.0:0"]).await;
     assert!(said.contains("--allow-remote"), "{said}");
     let said = refused(&["--in-memory", "--identity", "/nonexistent"]).await;
@@ -91,7 +120,10 @@ async fn a_bad_option_is_one_clear_sentence() {
     let file = directory.path().join("identity.toml");
     std::fs::write(&file, "[[token]]\nid = \"top-secret\"\nuser = 5\n").unwrap();
     let said = refused(&["--in-memory", "--identity", file.to_str().unwrap()]).await;
-    assert!(said.contains("line") && !said.contains("top-secret"), "{said}");
+    assert!(
+        said.contains("line") && !said.contains("top-secret"),
+        "{said}"
+    );
     for said in [said] {
         assert_eq!(said.trim().lines().count(), 1, "{said}");
     }

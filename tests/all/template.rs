@@ -9,22 +9,35 @@ use shared::store::schema as at;
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
 fn names(directory: &str) -> BTreeSet<String> {
-    std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    std::fs::read_dir(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(directory),
+    )
+    .unwrap()
+    .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    .collect()
 }
 
 /// The text of each resource, by its name.
 fn resources() -> BTreeMap<&'static str, String> {
     let mut resources: BTreeMap<&str, String> = BTreeMap::new();
     let mut current = "";
-    for line in TEMPLATE.lines().skip_while(|line| *line != "Resources:").skip(1) {
-        let name = line.strip_prefix("  ").and_then(|rest| rest.strip_suffix(':'));
+    for line in TEMPLATE
+        .lines()
+        .skip_while(|line| *line != "Resources:")
+        .skip(1)
+    {
+        let name = line
+            .strip_prefix("  ")
+            .and_then(|rest| rest.strip_suffix(':'));
         if let Some(name) = name.filter(|name| !name.starts_with([' ', '#'])) {
             current = name;
         }
-        resources.entry(current).or_default().push_str(&format!("{line}\n"));
+        resources
+            .entry(current)
+            .or_default()
+            .push_str(&format!("{line}\n"));
     }
     resources
 }
@@ -32,8 +45,12 @@ fn resources() -> BTreeMap<&'static str, String> {
 /// The text of the function that is built from this binary.
 fn function(name: &str) -> String {
     let binary = format!("Binary: {name}\n");
-    let mut found = resources().into_values().filter(|text| text.contains(&binary));
-    let text = found.next().unwrap_or_else(|| panic!("the template has no {name}"));
+    let mut found = resources()
+        .into_values()
+        .filter(|text| text.contains(&binary));
+    let text = found
+        .next()
+        .unwrap_or_else(|| panic!("the template has no {name}"));
     assert!(found.next().is_none());
     text
 }
@@ -60,7 +77,11 @@ fn each_route_leads_to_its_function() {
         );
     }
     let events = TEMPLATE.matches("Type: Api, Properties:").count();
-    let known = ROUTES.iter().map(|r| (r.method, r.path)).collect::<BTreeSet<_>>().len();
+    let known = ROUTES
+        .iter()
+        .map(|r| (r.method, r.path))
+        .collect::<BTreeSet<_>>()
+        .len();
     assert!(events >= known, "{events} events for {known} routes");
 }
 
@@ -76,8 +97,14 @@ fn the_table_has_the_names_of_the_schema() {
     }
     assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");
     for name in at::PROJECTED {
-        let count = table.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| w == name).count();
-        assert!(count >= 2 || table.contains('&'), "{name} is projected by both indexes");
+        let count = table
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|w| w == name)
+            .count();
+        assert!(
+            count >= 2 || table.contains('&'),
+            "{name} is projected by both indexes"
+        );
     }
 }
 

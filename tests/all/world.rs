@@ -81,7 +81,11 @@ impl Answer {
 
     pub fn text(&self, pointer: &str) -> String {
         let value = self.json();
-        value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {value}")).to_owned()
+        value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} in {value}"))
+            .to_owned()
     }
 }
 
@@ -102,7 +106,10 @@ pub fn options() -> Options {
     ];
     for (who, project, roles) in more {
         let token = json!({"id": who.token(), "user": "u", "project": project, "roles": roles});
-        options.identity.token.push(serde_json::from_value(token).unwrap());
+        options
+            .identity
+            .token
+            .push(serde_json::from_value(token).unwrap());
     }
     options
 }
@@ -121,7 +128,11 @@ impl World {
     /// A service whose clock stands still until it is moved.
     pub async fn with_clock() -> (Self, ManualClock) {
         let clock = ManualClock::default();
-        let world = Self::with(Options { clock: clock.clock(), ..options() }).await;
+        let world = Self::with(Options {
+            clock: clock.clock(),
+            ..options()
+        })
+        .await;
         (world, clock)
     }
 
@@ -130,7 +141,8 @@ impl World {
     }
 
     pub async fn send(&self, who: Who, method: &str, path: &str, body: Option<&str>) -> Answer {
-        self.send_with(who, method, path, &[], body.map(|b| b.as_bytes().to_vec())).await
+        self.send_with(who, method, path, &[], body.map(|b| b.as_bytes().to_vec()))
+            .await
     }
 
     pub async fn send_with(
@@ -178,38 +190,76 @@ impl World {
     }
 
     pub async fn patch(&self, who: Who, path: &str, body: Value) -> Answer {
-        let media = [("content-type", "application/openstack-images-v2.1-json-patch")];
-        self.send_with(who, "PATCH", path, &media, Some(body.to_string().into_bytes())).await
+        let media = [(
+            "content-type",
+            "application/openstack-images-v2.1-json-patch",
+        )];
+        self.send_with(
+            who,
+            "PATCH",
+            path,
+            &media,
+            Some(body.to_string().into_bytes()),
+        )
+        .await
     }
 
     /// A new image of the owner, and its id.
     pub async fn image(&self, body: Value) -> String {
-        self.post(Who::Owner, "/v2/images", body).await.expect(201).text("/id")
+        self.post(Who::Owner, "/v2/images", body)
+            .await
+            .expect(201)
+            .text("/id")
     }
 
     pub async fn set_visibility(&self, who: Who, image: &str, visibility: &str) {
         let change = json!([{"op": "replace", "path": "/visibility", "value": visibility}]);
-        self.patch(who, &format!("/v2/images/{image}"), change).await.expect(200);
+        self.patch(who, &format!("/v2/images/{image}"), change)
+            .await
+            .expect(200);
     }
 
     pub async fn share(&self, image: &str, member: &str) -> Answer {
-        self.post(Who::Owner, &format!("/v2/images/{image}/members"), json!({"member": member})).await
+        self.post(
+            Who::Owner,
+            &format!("/v2/images/{image}/members"),
+            json!({"member": member}),
+        )
+        .await
     }
 
     pub async fn answer(&self, who: Who, image: &str, member: &str, status: &str) -> Answer {
-        self.put(who, &format!("/v2/images/{image}/members/{member}"), json!({"status": status})).await
+        self.put(
+            who,
+            &format!("/v2/images/{image}/members/{member}"),
+            json!({"status": status}),
+        )
+        .await
     }
 
     /// The ids that a list of images shows.
     pub async fn listed(&self, who: Who, query: &str) -> Vec<String> {
-        let answer = self.get(who, &format!("/v2/images{query}")).await.expect(200).json();
-        answer["images"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect()
+        let answer = self
+            .get(who, &format!("/v2/images{query}"))
+            .await
+            .expect(200)
+            .json();
+        answer["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| i["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// A job when it has ended.
     pub async fn ended(&self, who: Who, job: &str) -> Value {
         for _ in 0..1200 {
-            let answer = self.get(who, &format!("/v1/cloudimages/job/{job}")).await.expect(200).json();
+            let answer = self
+                .get(who, &format!("/v1/cloudimages/job/{job}"))
+                .await
+                .expect(200)
+                .json();
             if matches!(answer["status"].as_str(), Some("SUCCESS" | "FAIL")) {
                 return answer;
             }

@@ -1,15 +1,14 @@
 import contextlib
 import io
 import logging
-import multiprocessing
 import os
 import sys
-import traceback
 from importlib.metadata import version
 
 import keystone
 import pytest
 import requests
+from osc_lib.clientmanager import ClientCache, ClientManager
 
 URL = os.environ.get("IMSHARE_URL", "http://127.0.0.1:9292").rstrip("/")
 PEOPLE = {
@@ -32,35 +31,28 @@ class Terminal(io.StringIO):
 
 
 def run(main, argv):
-    """Runs the function behind a command: (exit code, output, errors).
+    """Runs the function behind a command in this process: (exit code, output, errors).
 
-    Loading a command's code takes seconds, and the tour has dozens of calls: so it is loaded once, and every
-    call is a fork of its own, since the openstack command keeps its login for the life of the process.
+    Each start of a command takes seconds; the tour has dozens.
     """
-    receive, send = multiprocessing.Pipe(duplex=False)
-    child = multiprocessing.get_context("fork").Process(target=command, args=(main, argv, send))
-    child.start()
-    send.close()
-    try:
-        assert receive.poll(60), f"{argv} does not end"
-        return receive.recv()
-    finally:
-        child.kill()
-        child.join()
-
-
-def command(main, argv, send):
     out, err = io.StringIO(), io.StringIO()
-    logging.getLogger().handlers.clear()
+    # The openstack command keeps its login in its classes, for the life of its process.
+    for kept in vars(ClientManager).values():
+        if isinstance(kept, ClientCache):
+            kept._handle = None
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, sys.argv, sys.stdin
+    root.handlers[:] = []
     sys.argv, sys.stdin = argv, Terminal()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main() or 0
     except SystemExit as end:
         code = end.code or 0
-    except BaseException:
-        code = traceback.format_exc()
-    send.send((code, out.getvalue(), err.getvalue()))
+    finally:
+        root.handlers[:], level, sys.argv, sys.stdin = before
+        root.setLevel(level)
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,20 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let caller = http::caller(&app, &request)?;
     let member = member_of(&http::body(&request)?)?;
     let id = http::image_id(&request)?;
-    let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+    let stamp = Stamp {
+        op: app.operation(),
+        now: app.now(),
+        order: Order::Direct,
+    };
     let quota = app.config().member_quota;
 
     let image = if caller.role >= shared::auth::Role::Member {
         let members = [member.clone()];
-        match app.store().add_members(&caller, id, &members, quota, stamp).await? {
+        match app
+            .store()
+            .add_members(&caller, id, &members, quota, stamp)
+            .await?
+        {
             Changed::Members(changes) => {
                 return match changes.first() {
                     Some(MemberChange::Applied | MemberChange::AppliedBefore) => {
@@ -43,7 +51,9 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let image = api::visible(&caller, id, &facts)?;
     api::has_members(&caller, image, &facts, Action::AddMember)?;
     api::allowed(&caller, image, &facts, Action::AddMember)?;
-    Err(ApiError::unavailable("add member: the image changed meanwhile"))
+    Err(ApiError::unavailable(
+        "add member: the image changed meanwhile",
+    ))
 }
 
 /// The member that a body names.

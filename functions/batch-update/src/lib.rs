@@ -61,13 +61,22 @@ pub async fn handle(app: App, request: Request) -> Handled {
         updated_at: now,
         deadline: now.plus_seconds(DEADLINE_SECONDS),
     };
-    match app.store().create_job(&job, &batch.entries, idempotency.as_ref()).await? {
+    match app
+        .store()
+        .create_job(&job, &batch.entries, idempotency.as_ref())
+        .await?
+    {
         Created::New => {
             if !start(&app, &caller, &batch, &job).await? {
                 if let Some(sent) = &idempotency {
-                    app.store().forget_key(&job.project, &sent.key, job.id).await?;
+                    app.store()
+                        .forget_key(&job.project, &sent.key, job.id)
+                        .await?;
                 }
-                return Err(ApiError::unavailable(format!("job {}: queue refused messages", job.id)));
+                return Err(ApiError::unavailable(format!(
+                    "job {}: queue refused messages",
+                    job.id
+                )));
             }
             Ok(accepted(job.id))
         }
@@ -112,7 +121,9 @@ async fn start(app: &App, caller: &Caller, batch: &Batch, job: &Job) -> Result<b
     for number in &unsent {
         let rows = job.chunk_rows.min(job.total - number * job.chunk_rows);
         let outcomes = vec![Outcome::Failed(job.kind.gave_up()); rows];
-        app.store().finish_chunk(job.id, *number, &outcomes, job.deadline, app.now()).await?;
+        app.store()
+            .finish_chunk(job.id, *number, &outcomes, job.deadline, app.now())
+            .await?;
     }
     Ok(unsent.is_empty())
 }
@@ -146,7 +157,10 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
             if project != caller.project && !caller.is_admin() {
                 return Err(ApiError::ims(ImsCode::ForeignProject));
             }
-            let status = body.get("status").and_then(Value::as_str).and_then(MemberStatus::parse);
+            let status = body
+                .get("status")
+                .and_then(Value::as_str)
+                .and_then(MemberStatus::parse);
             let status = status
                 .filter(|status| matches!(status, MemberStatus::Accepted | MemberStatus::Rejected))
                 .ok_or_else(|| bad("status must be \"accepted\" or \"rejected\"."))?;
@@ -160,16 +174,28 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
             format!("{} entries at once, Maximum: {ENTRIES_MAX}.", entries.rows),
         ));
     }
-    Ok(Batch { kind, entries, status, vault_id })
+    Ok(Batch {
+        kind,
+        entries,
+        status,
+        vault_id,
+    })
 }
 
 /// A list of strings that is not empty.
 fn texts(body: &Map<String, Value>, name: &str) -> Result<Vec<String>, ApiError> {
-    let Some(value) = body.get(name) else { return Err(bad(format!("{name} is missing."))) };
+    let Some(value) = body.get(name) else {
+        return Err(bad(format!("{name} is missing.")));
+    };
     let texts = value
         .as_array()
         .filter(|items| !items.is_empty())
-        .and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
+        .and_then(|items| {
+            items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect()
+        });
     texts.ok_or_else(|| bad(format!("{name} must be a list of one or more strings.")))
 }
 
@@ -187,24 +213,37 @@ fn vault_of(body: &Map<String, Value>) -> Result<Option<String>, ApiError> {
         Some(Value::String(text)) if (1..=VAULT_ID_MAX).contains(&text.chars().count()) => {
             Ok(Some(text.clone()))
         }
-        Some(_) => Err(bad(format!("vault_id must be a string of 1 to {VAULT_ID_MAX} characters."))),
+        Some(_) => Err(bad(format!(
+            "vault_id must be a string of 1 to {VAULT_ID_MAX} characters."
+        ))),
     }
 }
 
 fn idempotency_of(request: &Request) -> Result<Option<Idempotency>, ApiError> {
-    let Some(key) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let Some(key) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
     let key = key
         .to_str()
         .ok()
         .filter(|key| (1..=KEY_MAX).contains(&key.len()))
         .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(|| {
-            bad(format!("Idempotency-Key must have 1 to {KEY_MAX} visible ASCII characters."))
+            bad(format!(
+                "Idempotency-Key must have 1 to {KEY_MAX} visible ASCII characters."
+            ))
         })?;
     let mut digest = Sha256::new();
     digest.update(request.method().as_str());
     digest.update(b"\n");
     digest.update(http::body_bytes(request)?);
-    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some(Idempotency { key: key.to_owned(), digest }))
+    let digest = digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Some(Idempotency {
+        key: key.to_owned(),
+        digest,
+    }))
 }

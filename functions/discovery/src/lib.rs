@@ -31,7 +31,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
     http::caller(&app, &request)?;
     if let Some(allow) = ours {
         if !allow.split(", ").any(|allowed| allowed == method) {
-            return Err(ApiError::MethodNotAllowed { method: method.to_owned(), allow });
+            return Err(ApiError::MethodNotAllowed {
+                method: method.to_owned(),
+                allow,
+            });
         }
         if let ["v2", "schemas", name] = segments.as_slice() {
             http::no_body(&request)?;
@@ -46,9 +49,9 @@ pub async fn handle(app: App, request: Request) -> Handled {
             Ok(http::with_header(response, "location", &location))
         }
         // An empty segment is a name that no image has.
-        ["v2", "images", "", rest @ ..] if !rest.is_empty() && rest.len() == 1 => {
-            Err(ApiError::not_found(format!("No image found with ID {}", rest.concat())))
-        }
+        ["v2", "images", "", rest @ ..] if !rest.is_empty() && rest.len() == 1 => Err(
+            ApiError::not_found(format!("No image found with ID {}", rest.concat())),
+        ),
         ["v2", "images", _, data, ..] if DATA.contains(data) => Err(ApiError::not_found(
             "The data of images is not kept by this service, only who may see them.",
         )),

@@ -74,7 +74,8 @@ async fn show(
         let mut info = json!({"current_count": rows.len(), "total_count": job.total});
         if next < job.total && !rows.is_empty() {
             let next = page::encode_marker(&next.to_string());
-            info.as_object_mut().map(|info| info.insert("next_marker".to_owned(), json!(next)));
+            info.as_object_mut()
+                .map(|info| info.insert("next_marker".to_owned(), json!(next)));
         }
         entities.insert("results".to_owned(), Value::Array(rows));
         entities.insert("page_info".to_owned(), info);
@@ -97,9 +98,9 @@ async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
         },
         kind: match asked("job_type").or_else(|| asked("type")) {
             None => None,
-            Some((_, word)) => {
-                Some(JobKind::parse(word).ok_or_else(|| bad("job_type is not one that there is."))?)
-            }
+            Some((_, word)) => Some(
+                JobKind::parse(word).ok_or_else(|| bad("job_type is not one that there is."))?,
+            ),
         },
     };
     let marker = match &page.marker {
@@ -107,7 +108,10 @@ async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
         Some(text) => Some(JobId::parse(text).ok_or_else(page::bad_marker)?),
     };
     let now = app.now();
-    let (jobs, more) = app.store().list_jobs(project, filter, marker, page.limit, now).await?;
+    let (jobs, more) = app
+        .store()
+        .list_jobs(project, filter, marker, page.limit, now)
+        .await?;
     let mut info = json!({"current_count": jobs.len()});
     if let (true, Some(last), Some(info)) = (more, jobs.last(), info.as_object_mut()) {
         info.insert("next_marker".to_owned(), json!(last.id.to_string()));

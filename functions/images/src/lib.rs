@@ -35,7 +35,11 @@ pub async fn handle(app: App, request: Request) -> Handled {
         }
         ("GET", false) => {
             http::no_body(&request)?;
-            match http::raw_path(&request).trim_end_matches('/').rsplit('/').next() {
+            match http::raw_path(&request)
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()
+            {
                 Some("quota") => Ok(quota(&app)),
                 Some("cloudimages") => list_in_ims_form(&app, &caller, &request).await,
                 _ => list_images(&app, &caller, &request).await,
@@ -62,14 +66,24 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
     }
     image::check_visibility(image.visibility, caller)?;
     if !app.store().create_image(&image).await? {
-        return Err(ApiError::conflict(format!("Image ID {} already exists!", image.id)));
+        return Err(ApiError::conflict(format!(
+            "Image ID {} already exists!",
+            image.id
+        )));
     }
     let location = format!("{}/v2/images/{}", http::base_url(app, request), image.id);
-    Ok(http::with_header(http::json(201, &image.view()), "location", &location))
+    Ok(http::with_header(
+        http::json(201, &image.view()),
+        "location",
+        &location,
+    ))
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let (image, _) = find(app, caller, request, |text| format!("No image found with ID {text}")).await?;
+    let (image, _) = find(app, caller, request, |text| {
+        format!("No image found with ID {text}")
+    })
+    .await?;
     Ok(http::json(200, &image.view()))
 }
 
@@ -101,18 +115,29 @@ fn allowed(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Res
 }
 
 async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let media = request.headers().get("content-type").and_then(|value| value.to_str().ok());
-    let media = media.and_then(|media| media.split(';').next()).map(str::trim);
+    let media = request
+        .headers()
+        .get("content-type")
+        .and_then(|value| value.to_str().ok());
+    let media = media
+        .and_then(|media| media.split(';').next())
+        .map(str::trim);
     let form = match media {
         Some("application/openstack-images-v2.0-json-patch") => PatchForm::V20,
         Some("application/openstack-images-v2.1-json-patch") => PatchForm::V21,
-        other => return Err(ApiError::unsupported_media_type(other.unwrap_or("${CONTENT_TYPE}"))),
+        other => {
+            return Err(ApiError::unsupported_media_type(
+                other.unwrap_or("${CONTENT_TYPE}"),
+            ));
+        }
     };
     let changes = image::parse_patch(http::body(request)?, form, caller.role)?;
     let op = app.operation();
     for _ in 0..RACES {
-        let (seen, facts) =
-            find(app, caller, request, |text| format!("No image found with ID {text}")).await?;
+        let (seen, facts) = find(app, caller, request, |text| {
+            format!("No image found with ID {text}")
+        })
+        .await?;
         if changes.is_empty() {
             return Ok(http::json(200, &seen.view()));
         }
@@ -132,7 +157,11 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     let text = http::path(request, "image_id")?;
     let id = ImageId::canonical(&text).ok_or_else(|| ApiError::not_found(words(&text)))?;
     if caller.role >= Role::Member {
-        let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+        let stamp = Stamp {
+            op: app.operation(),
+            now: app.now(),
+            order: Order::Direct,
+        };
         if app.store().delete_image(caller, id, stamp).await? == Written::Done {
             // From here on nothing of it is visible; what is left is only to be tidied up.
             if !app.queue().send(&[Message::bury(id)]).await?.is_empty() {
@@ -148,7 +177,9 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
             "Image {id} is protected and cannot be deleted."
         )));
     }
-    Err(ApiError::unavailable("delete image: the image changed meanwhile"))
+    Err(ApiError::unavailable(
+        "delete image: the image changed meanwhile",
+    ))
 }
 
 async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -183,7 +214,10 @@ async fn list_in_ims_form(app: &App, caller: &Caller, request: &Request) -> Hand
     if let (Some(next), Some(info)) = (page.next, info.as_object_mut()) {
         info.insert("next_marker".to_owned(), json!(next.to_string()));
     }
-    Ok(http::json(200, &json!({"images": images, "page_info": info})))
+    Ok(http::json(
+        200,
+        &json!({"images": images, "page_info": info}),
+    ))
 }
 
 /// The member quota of an image; negative means none.

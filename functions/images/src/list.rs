@@ -37,7 +37,10 @@ pub async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Page, Api
         Some(text) => Some(marker(app, caller, text).await?),
     };
     if query.nothing || query.limit == 0 {
-        return Ok(Page { images: Vec::new(), next: None });
+        return Ok(Page {
+            images: Vec::new(),
+            next: None,
+        });
     }
     match query.stored_order() {
         Some(ascending) => in_stored_order(app, caller, query, marker, ascending).await,
@@ -100,7 +103,11 @@ async fn sorted(
     query: &Query,
     marker: Option<Image>,
 ) -> Result<Page, ApiError> {
-    let start = Start { after: None, ascending: false, page: READ_ALL };
+    let start = Start {
+        after: None,
+        ascending: false,
+        page: READ_ALL,
+    };
     let mut merged = Merged::new(app, caller, query, start);
     let mut images: Vec<Image> = Vec::new();
     let mut examined = 0;
@@ -112,7 +119,9 @@ async fn sorted(
                  sort by created_at."
             )));
         }
-        let after_marker = marker.as_ref().is_none_or(|marker| query.compare(marker, &image).is_lt());
+        let after_marker = marker
+            .as_ref()
+            .is_none_or(|marker| query.compare(marker, &image).is_lt());
         if after_marker && query.matches(&image) {
             images.push(image);
         }
@@ -180,7 +189,13 @@ impl<'a> Merged<'a> {
             .into_iter()
             .map(|source| (source.clone(), app.store().stream(source, start.clone())))
             .collect();
-        Self { streams, ascending: start.ascending, seen: HashSet::new(), caller, query }
+        Self {
+            streams,
+            ascending: start.ascending,
+            seen: HashSet::new(),
+            caller,
+            query,
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Image>, ApiError> {
@@ -191,14 +206,22 @@ impl<'a> Merged<'a> {
             for (place, head) in heads.into_iter().enumerate() {
                 let Some((position, _)) = head else { continue };
                 let first = best.is_none_or(|(_, best)| {
-                    if self.ascending { position.as_str() < best } else { position.as_str() > best }
+                    if self.ascending {
+                        position.as_str() < best
+                    } else {
+                        position.as_str() > best
+                    }
                 });
                 if first {
                     best = Some((place, position));
                 }
             }
-            let Some(place) = best.map(|(place, _)| place) else { return Ok(None) };
-            let Some((source, stream)) = self.streams.get_mut(place) else { return Ok(None) };
+            let Some(place) = best.map(|(place, _)| place) else {
+                return Ok(None);
+            };
+            let Some((source, stream)) = self.streams.get_mut(place) else {
+                return Ok(None);
+            };
             let Some(image) = stream.take() else { continue };
             if visible(source, &image, self.caller, self.query) && self.seen.insert(image.id) {
                 return Ok(Some(image));

@@ -12,8 +12,16 @@ use shared::time::Timestamp;
 const LIMIT_DEFAULT: usize = 25;
 const LIMIT_MAX: usize = 1000;
 
-const SORT_KEYS: [&str; 8] =
-    ["name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at"];
+const SORT_KEYS: [&str; 8] = [
+    "name",
+    "status",
+    "container_format",
+    "disk_format",
+    "size",
+    "id",
+    "created_at",
+    "updated_at",
+];
 
 /// Which visibilities a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +167,9 @@ impl Query {
                 }
                 "os_hidden" => hidden = flag(name, &value.to_lowercase())?,
                 "protected" => {
-                    query.filters.push(Filter::Flag(FlagField::Protected, flag(name, value)?));
+                    query
+                        .filters
+                        .push(Filter::Flag(FlagField::Protected, flag(name, value)?));
                 }
                 other => query.filters.push(filter(other, value)?),
             }
@@ -167,7 +177,9 @@ impl Query {
         query.filters.push(Filter::Flag(FlagField::Hidden, hidden));
         query.sort = match combined {
             Some(_) if !keys.is_empty() || !directions.is_empty() => {
-                return Err(ApiError::bad_request("Old and new sorting syntax cannot be combined"));
+                return Err(ApiError::bad_request(
+                    "Old and new sorting syntax cannot be combined",
+                ));
             }
             Some((_, text)) => sort_of(text)?,
             None => {
@@ -180,9 +192,16 @@ impl Query {
                     keys.push(SortKey::CreatedAt);
                 }
                 let ascends = |place: usize| {
-                    directions.get(place).or(directions.first()).copied().unwrap_or(false)
+                    directions
+                        .get(place)
+                        .or(directions.first())
+                        .copied()
+                        .unwrap_or(false)
                 };
-                keys.into_iter().enumerate().map(|(place, key)| (key, ascends(place))).collect()
+                keys.into_iter()
+                    .enumerate()
+                    .map(|(place, key)| (key, ascends(place)))
+                    .collect()
             }
         };
         Ok(query)
@@ -193,8 +212,10 @@ impl Query {
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
     pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
-        let (types, others): (Vec<_>, Vec<_>) =
-            arguments.iter().cloned().partition(|(name, _)| name == "__imagetype");
+        let (types, others): (Vec<_>, Vec<_>) = arguments
+            .iter()
+            .cloned()
+            .partition(|(name, _)| name == "__imagetype");
         let mut query = Self::parse(&others)?;
         for (_, image_type) in types {
             match image_type.as_str() {
@@ -217,7 +238,9 @@ impl Query {
             // No image has an empty visibility.
             ("", None) => self.nothing = true,
             (other, None) => {
-                return Err(ApiError::bad_request(format!("Invalid visibility value: {other}")));
+                return Err(ApiError::bad_request(format!(
+                    "Invalid visibility value: {other}"
+                )));
             }
         }
         Ok(())
@@ -238,7 +261,10 @@ impl Query {
             Shown::Only(visibility) => image.visibility == visibility,
         };
         shown
-            && self.owner.as_deref().is_none_or(|owner| image.owner.as_str() == owner)
+            && self
+                .owner
+                .as_deref()
+                .is_none_or(|owner| image.owner.as_str() == owner)
             && self.filters.iter().all(|filter| passes(filter, image))
     }
 
@@ -367,7 +393,9 @@ fn ascends(text: &str) -> Result<bool, ApiError> {
     match text.trim() {
         "asc" => Ok(true),
         "desc" => Ok(false),
-        other => Err(ApiError::bad_request(format!("Invalid sort direction: {other}"))),
+        other => Err(ApiError::bad_request(format!(
+            "Invalid sort direction: {other}"
+        ))),
     }
 }
 
@@ -377,7 +405,11 @@ fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
         .split(',')
         .map(|part| {
             let (key, direction) = part.split_once(':').unwrap_or((part, "desc"));
-            let direction = if direction.is_empty() { "desc" } else { direction };
+            let direction = if direction.is_empty() {
+                "desc"
+            } else {
+                direction
+            };
             Ok((sort_key(key)?, ascends(direction)?))
         })
         .collect()
@@ -386,7 +418,9 @@ fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
 fn filter(name: &str, value: &str) -> Result<Filter, ApiError> {
     let number = || {
         value.parse::<u64>().map_err(|_| {
-            ApiError::bad_request(format!("Unable to filter on a range with a non-numeric value for {name}."))
+            ApiError::bad_request(format!(
+                "Unable to filter on a range with a non-numeric value for {name}."
+            ))
         })
     };
     Ok(match name {
@@ -411,7 +445,9 @@ fn filter(name: &str, value: &str) -> Result<Filter, ApiError> {
 
 /// `in:a,b` or one text; a comma within quotes is part of a text.
 fn any_of(value: &str) -> Result<Vec<String>, ApiError> {
-    let Some(list) = value.strip_prefix("in:") else { return Ok(vec![value.to_owned()]) };
+    let Some(list) = value.strip_prefix("in:") else {
+        return Ok(vec![value.to_owned()]);
+    };
     let mut texts = vec![String::new()];
     let mut quoted = false;
     for c in list.chars() {
@@ -467,8 +503,10 @@ pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
     if let Some(marker) = marker {
         pairs.push(("marker", marker.to_string()));
     }
-    let encoded: Vec<String> =
-        pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let encoded: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
     if encoded.is_empty() {
         "/v2/images".to_owned()
     } else {
@@ -479,7 +517,13 @@ pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
 /// A query's part, with a plus for a space.
 fn encode(text: &str) -> String {
     use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
-    utf8_percent_encode(text, KEPT).to_string().replace(' ', "+")
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'~')
+        .remove(b' ');
+    utf8_percent_encode(text, KEPT)
+        .to_string()
+        .replace(' ', "+")
 }

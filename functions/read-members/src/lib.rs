@@ -39,12 +39,17 @@ async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     let image = api::visible(caller, id, &facts)?;
     api::has_members(caller, image, &facts, Action::ListMembers)?;
     let members: Vec<Value> = match api::allowed(caller, image, &facts, Action::ListMembers)? {
-        Decision::AllowOwnRow => {
-            members.iter().filter(|m| m.member_id == caller.project).map(Member::view).collect()
-        }
+        Decision::AllowOwnRow => members
+            .iter()
+            .filter(|m| m.member_id == caller.project)
+            .map(Member::view)
+            .collect(),
         _ => members.iter().map(Member::view).collect(),
     };
-    Ok(http::json(200, &json!({"members": members, "schema": "/v2/schemas/members"})))
+    Ok(http::json(
+        200,
+        &json!({"members": members, "schema": "/v2/schemas/members"}),
+    ))
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -89,10 +94,12 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
     let id = ImageId::any_spelling(&http::path(request, "image_id")?).ok_or_else(not_found)?;
     if one {
         let member = http::member_id(request, id);
-        let member = find(app, caller, id, member).await.map_err(|error| match error.status() {
-            404 => ApiError::ims_with_status(404, ImsCode::NoSuchMember),
-            _ => error,
-        })?;
+        let member = find(app, caller, id, member)
+            .await
+            .map_err(|error| match error.status() {
+                404 => ApiError::ims_with_status(404, ImsCode::NoSuchMember),
+                _ => error,
+            })?;
         return Ok(http::json(200, &json!({"member": member.view()})));
     }
     let page = page::of_query(&http::query(request), PAGE_DEFAULT)?;
@@ -106,13 +113,19 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
     let mut members = visible_page(app, caller, image, &facts, marker.as_ref(), page.limit).await?;
     let more = members.len() > page.limit;
     members.truncate(page.limit);
-    let next = members.last().filter(|_| more).map(|m| page::encode_marker(m.member_id.as_str()));
+    let next = members
+        .last()
+        .filter(|_| more)
+        .map(|m| page::encode_marker(m.member_id.as_str()));
     let mut info = json!({"current_count": members.len()});
     if let (Some(next), Some(info)) = (next, info.as_object_mut()) {
         info.insert("next_marker".to_owned(), json!(next));
     }
     let members: Vec<Value> = members.iter().map(Member::view).collect();
-    Ok(http::json(200, &json!({"members": members, "page_info": info})))
+    Ok(http::json(
+        200,
+        &json!({"members": members, "page_info": info}),
+    ))
 }
 
 async fn visible_page(
@@ -123,13 +136,18 @@ async fn visible_page(
     marker: Option<&ProjectId>,
     limit: usize,
 ) -> Result<Vec<Member>, ApiError> {
-    api::has_members(caller, image, facts, Action::ListMembers).map_err(|_| {
-        ApiError::ims(ImsCode::ImageUnavailable)
-    })?;
+    api::has_members(caller, image, facts, Action::ListMembers)
+        .map_err(|_| ApiError::ims(ImsCode::ImageUnavailable))?;
     match api::allowed(caller, image, facts, Action::ListMembers)? {
         Decision::AllowOwnRow => {
-            let own = facts.membership(&caller.project).cloned().and_then(Membership::present);
-            Ok(own.into_iter().filter(|own| marker.is_none_or(|m| *m < own.member_id)).collect())
+            let own = facts
+                .membership(&caller.project)
+                .cloned()
+                .and_then(Membership::present);
+            Ok(own
+                .into_iter()
+                .filter(|own| marker.is_none_or(|m| *m < own.member_id))
+                .collect())
         }
         _ => app.store().page_members(image.id, marker, limit + 1).await,
     }

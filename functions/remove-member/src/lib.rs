@@ -14,15 +14,25 @@ pub async fn handle(app: App, request: Request) -> Handled {
     http::no_body(&request)?;
     let id = http::image_id(&request)?;
     let member = http::member_id(&request, id);
-    let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+    let stamp = Stamp {
+        op: app.operation(),
+        now: app.now(),
+        order: Order::Direct,
+    };
     let leaving = app.config().member_may_leave
         && caller.role == Role::Member
-        && member.as_ref().is_ok_and(|member| *member == caller.project);
+        && member
+            .as_ref()
+            .is_ok_and(|member| *member == caller.project);
 
     let mut image = None;
     if let (Ok(member), true) = (&member, caller.role >= Role::Member) {
         let members = std::slice::from_ref(member);
-        match app.store().remove_members(&caller, id, members, leaving, stamp).await? {
+        match app
+            .store()
+            .remove_members(&caller, id, members, leaving, stamp)
+            .await?
+        {
             Changed::Members(changes) => {
                 return match changes.first() {
                     Some(MemberChange::Applied | MemberChange::AppliedBefore) => {
@@ -58,5 +68,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         return Err(http::no_such_member(member.as_str(), id));
     }
     api::allowed(&caller, image, &facts, Action::RemoveMember)?;
-    Err(ApiError::unavailable("remove member: the image changed meanwhile"))
+    Err(ApiError::unavailable(
+        "remove member: the image changed meanwhile",
+    ))
 }

@@ -35,7 +35,11 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(),
                 .ok_or_else(|| ApiError::internal("message: image is not an id"))?;
             // Only of an image that is really gone: the message may be early, or a forgery.
             if app.store().image(image).await?.is_none() {
-                let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+                let stamp = Stamp {
+                    op: app.operation(),
+                    now: app.now(),
+                    order: Order::Direct,
+                };
                 let buried = app.store().bury_members_of(image, stamp).await?;
                 tracing::info!(image.id = %image, members = buried, "buried the members of a deleted image");
             }
@@ -55,8 +59,10 @@ async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Re
         return Ok(());
     }
     let outcomes = apply(app, chunk, job, until).await?;
-    let finished =
-        app.store().finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now()).await?;
+    let finished = app
+        .store()
+        .finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now())
+        .await?;
     match finished {
         Finished::Counted | Finished::Before => {}
         Finished::Over => {
@@ -93,11 +99,17 @@ async fn apply(
     let images: HashMap<ImageId, Result<Option<Image>, ApiError>> =
         app.store().images(&ids).await?.into_iter().collect();
 
-    let stamp = Stamp { op, now: app.now(), order: Order::Batch };
+    let stamp = Stamp {
+        op,
+        now: app.now(),
+        order: Order::Batch,
+    };
     let images = &images;
     let mut done = stream::iter(groups.into_values().map(|group| async move {
         let outcomes = if app.now() >= until {
-            Err(ApiError::unavailable("out of time: the rest of the chunk is given back"))
+            Err(ApiError::unavailable(
+                "out of time: the rest of the chunk is given back",
+            ))
         } else {
             apply_group(app, chunk, &group, images, stamp, until).await
         };
@@ -121,7 +133,9 @@ async fn apply(
             Err(ApiError::Internal(why)) => {
                 tracing::error!(job.id = %op, error.why = why.for_log(), "entries failed");
             }
-            Err(other) => tracing::error!(job.id = %op, error.status = other.status(), "entries failed"),
+            Err(other) => {
+                tracing::error!(job.id = %op, error.status = other.status(), "entries failed")
+            }
         }
     }
     match retry {
@@ -140,7 +154,9 @@ async fn apply_group(
     until: Timestamp,
 ) -> Result<Vec<Outcome>, ApiError> {
     let all = |code| Ok(vec![Outcome::Failed(code); group.rows.len()]);
-    let Some(id) = group.image else { return all(ImsCode::BadImageId) };
+    let Some(id) = group.image else {
+        return all(ImsCode::BadImageId);
+    };
     let image = match images.get(&id) {
         None | Some(Ok(None)) => None,
         Some(Ok(Some(image))) => Some(image),
@@ -160,9 +176,15 @@ async fn apply_group(
         JobKind::Add | JobKind::Remove => {
             let caller = Caller {
                 project: chunk.project.clone(),
-                role: if chunk.admin { Role::Admin } else { Role::Member },
+                role: if chunk.admin {
+                    Role::Admin
+                } else {
+                    Role::Member
+                },
             };
-            let Some(image) = image else { return all(ImsCode::ImageNotFound) };
+            let Some(image) = image else {
+                return all(ImsCode::ImageNotFound);
+            };
             if let Some(code) = refusal(app, chunk.kind, &caller, image).await? {
                 return all(code);
             }
@@ -184,8 +206,13 @@ async fn answer(
     if let Some(code) = batch::answer_refusal(image, member, status, vault) {
         return Ok(Outcome::Failed(code));
     }
-    let Some(image) = image else { return Ok(Outcome::Failed(ImsCode::ImageNotFound)) };
-    let answer = Answer { status, vault_id: chunk.vault_id.clone() };
+    let Some(image) = image else {
+        return Ok(Outcome::Failed(ImsCode::ImageNotFound));
+    };
+    let answer = Answer {
+        status,
+        vault_id: chunk.vault_id.clone(),
+    };
     let change = app
         .store()
         .update_member_in_batch(image.id, image.created_at, member, &answer, stamp)
@@ -243,29 +270,36 @@ async fn share(
         .collect();
     for part in open.chunks(TRANSACTION_MEMBERS) {
         if app.now() >= until {
-            return Err(ApiError::unavailable("out of time: the rest of the chunk is given back"));
+            return Err(ApiError::unavailable(
+                "out of time: the rest of the chunk is given back",
+            ));
         }
         let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
         let store = app.store();
         let changed = match kind {
             JobKind::Add => {
-                store.add_members(caller, image.id, &members, app.config().member_quota, stamp).await?
+                store
+                    .add_members(caller, image.id, &members, app.config().member_quota, stamp)
+                    .await?
             }
             JobKind::Remove | JobKind::Update => {
-                store.remove_members(caller, image.id, &members, false, stamp).await?
+                store
+                    .remove_members(caller, image.id, &members, false, stamp)
+                    .await?
             }
         };
         let results: Vec<Outcome> = match changed {
-            Changed::Members(changes) => {
-                changes.iter().map(|change| batch::outcome(kind, change, stamp.op)).collect()
-            }
+            Changed::Members(changes) => changes
+                .iter()
+                .map(|change| batch::outcome(kind, change, stamp.op))
+                .collect(),
             // The image has changed since the chunk was begun.
             Changed::Image(now) => {
                 let code = match &now {
                     None => ImsCode::ImageNotFound,
-                    Some(now) => {
-                        refusal(app, kind, caller, now).await?.unwrap_or(ImsCode::ImageUnavailable)
-                    }
+                    Some(now) => refusal(app, kind, caller, now)
+                        .await?
+                        .unwrap_or(ImsCode::ImageUnavailable),
                 };
                 vec![Outcome::Failed(code); part.len()]
             }
@@ -277,6 +311,8 @@ async fn share(
         }
     }
     let gave_up = Outcome::Failed(kind.gave_up());
-    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(gave_up)).collect())
+    Ok(outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_or(gave_up))
+        .collect())
 }
-

@@ -34,7 +34,10 @@ async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
         .entries
         .entries()
         .map(|(image, project)| {
-            Some((ImageId::any_spelling(image)?, ProjectId::parse(project).ok()?))
+            Some((
+                ImageId::any_spelling(image)?,
+                ProjectId::parse(project).ok()?,
+            ))
         })
         .collect();
     let keys: Vec<(ImageId, ProjectId)> = entries.iter().flatten().cloned().collect();
@@ -49,8 +52,10 @@ async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
             },
         })
         .collect();
-    let finished =
-        app.store().finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now()).await?;
+    let finished = app
+        .store()
+        .finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now())
+        .await?;
     tracing::error!(job.id = %job, job.chunk = chunk.number, outcome = ?finished, "settled a dead letter");
     Ok(())
 }

@@ -44,15 +44,25 @@ pub async fn handle(app: App, request: Request) -> Handled {
         }
     }
     // A status that there is not is told only to who may set one, as in Glance.
-    let status = status.as_str().and_then(MemberStatus::parse).ok_or_else(|| {
-        ApiError::bad_request(
-            "Incorrect request: Status must be \"pending\", \"accepted\" or \"rejected\".",
-        )
-    })?;
+    let status = status
+        .as_str()
+        .and_then(MemberStatus::parse)
+        .ok_or_else(|| {
+            ApiError::bad_request(
+                "Incorrect request: Status must be \"pending\", \"accepted\" or \"rejected\".",
+            )
+        })?;
 
-    let stamp = Stamp { op: app.operation(), now: app.now(), order: Order::Direct };
+    let stamp = Stamp {
+        op: app.operation(),
+        now: app.now(),
+        order: Order::Direct,
+    };
     let answer = Answer { status, vault_id };
-    let updated = app.store().update_member(seen, image.created_at, &answer, stamp).await?;
+    let updated = app
+        .store()
+        .update_member(seen, image.created_at, &answer, stamp)
+        .await?;
     Ok(http::json(200, &updated.ok_or_else(no_such_member)?.view()))
 }
 
@@ -63,7 +73,9 @@ fn answer_of(body: &Value) -> Result<(&Value, Option<String>), ApiError> {
             "Expected a status in the form: {\"status\": \"status\"}",
         ));
     };
-    let status = body.get("status").ok_or_else(|| ApiError::bad_request("Status not specified"))?;
+    let status = body
+        .get("status")
+        .ok_or_else(|| ApiError::bad_request("Status not specified"))?;
     let vault_id = match body.get("vault_id") {
         None | Some(Value::Null) => None,
         Some(Value::String(vault)) if (1..=VAULT_ID_MAX).contains(&vault.chars().count()) => {

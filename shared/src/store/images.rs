@@ -85,7 +85,9 @@ impl Store {
         &self,
         ids: &[ImageId],
     ) -> Result<Vec<(ImageId, Result<Option<Image>, ApiError>)>, ApiError> {
-        let found = self.batch_get(ids.iter().map(|id| at::image_key(*id)).collect()).await?;
+        let found = self
+            .batch_get(ids.iter().map(|id| at::image_key(*id)).collect())
+            .await?;
         Ok(found
             .iter()
             .filter_map(|found| {
@@ -161,7 +163,8 @@ impl Store {
         stamp: Stamp,
     ) -> Result<Written, ApiError> {
         let mut condition =
-            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false".to_owned();
+            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
+                .to_owned();
         let mut request = self
             .client
             .update_item()
@@ -196,7 +199,9 @@ impl Store {
             Ok(_) => Ok(Written::Done),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(lost)) => {
-                    let Some(stored) = lost.item() else { return Ok(Written::Refused(None)) };
+                    let Some(stored) = lost.item() else {
+                        return Ok(Written::Refused(None));
+                    };
                     // A lost answer and a second try by the client library: it is ours.
                     let op = item::Reader::new(stored).text(at::OP)?;
                     if op == stamp.op.to_string() {
@@ -211,7 +216,13 @@ impl Store {
 
     /// The images of a source from its newest (or oldest) on.
     pub fn stream(&self, source: Source, start: Start) -> Stream<'_> {
-        Stream { store: self, source, start, buffer: VecDeque::new(), ended: false }
+        Stream {
+            store: self,
+            source,
+            start,
+            buffer: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// The sort key after which a list goes on from an image that it has shown.
@@ -299,9 +310,16 @@ impl Stream<'_> {
                 .expression_attribute_names("#gsk", at::GSK)
                 .expression_attribute_values(":after", s(after)),
         };
-        let page = request.send().await.map_err(|e| failed("list images", &e))?;
+        let page = request
+            .send()
+            .await
+            .map_err(|e| failed("list images", &e))?;
         let rows = page.items.unwrap_or_default();
-        match rows.last().and_then(|row| row.get(at::GSK)).and_then(|gsk| gsk.as_s().ok()) {
+        match rows
+            .last()
+            .and_then(|row| row.get(at::GSK))
+            .and_then(|gsk| gsk.as_s().ok())
+        {
             Some(last) => self.start.after = Some(last.clone()),
             None => self.ended = true,
         }
@@ -313,7 +331,8 @@ impl Stream<'_> {
                 for row in &rows {
                     match item::image(row) {
                         Ok(Some(image)) => {
-                            self.buffer.push_back((gsk_of(row).unwrap_or_default(), image));
+                            self.buffer
+                                .push_back((gsk_of(row).unwrap_or_default(), image));
                         }
                         Ok(None) => {}
                         Err(corrupt) => skip(&corrupt),

@@ -52,15 +52,14 @@ impl<'a> Reader<'a> {
     pub(super) fn optional_number<T: std::str::FromStr>(&self, name: &str) -> Read<Option<T>> {
         match self.item.get(name) {
             None => Ok(None),
-            Some(AttributeValue::N(text)) => {
-                text.parse().map(Some).map_err(|_| self.corrupt(name))
-            }
+            Some(AttributeValue::N(text)) => text.parse().map(Some).map_err(|_| self.corrupt(name)),
             Some(_) => Err(self.corrupt(name)),
         }
     }
 
     pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Read<T> {
-        self.optional_number(name)?.ok_or_else(|| self.corrupt(name))
+        self.optional_number(name)?
+            .ok_or_else(|| self.corrupt(name))
     }
 
     pub(super) fn parsed_number(
@@ -69,7 +68,11 @@ impl<'a> Reader<'a> {
         valid: impl FnOnce(usize) -> bool,
     ) -> Read<usize> {
         let number = self.number(name)?;
-        if valid(number) { Ok(number) } else { Err(self.corrupt(name)) }
+        if valid(number) {
+            Ok(number)
+        } else {
+            Err(self.corrupt(name))
+        }
     }
 
     fn flag(&self, name: &str) -> Read<bool> {
@@ -107,7 +110,9 @@ impl<'a> Reader<'a> {
     }
 
     fn image_id(&self) -> Read<ImageId> {
-        self.parsed(at::PK, |pk| pk.strip_prefix("IMAGE#").and_then(ImageId::canonical))
+        self.parsed(at::PK, |pk| {
+            pk.strip_prefix("IMAGE#").and_then(ImageId::canonical)
+        })
     }
 }
 
@@ -150,19 +155,37 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
 pub(super) fn image_attributes(image: &Image) -> Item {
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
-        (at::GSK.to_owned(), s(at::image_gsk(image.created_at, image.id))),
+        (
+            at::GSK.to_owned(),
+            s(at::image_gsk(image.created_at, image.id)),
+        ),
         (at::VPK.to_owned(), s(at::visibility_vpk(image.visibility))),
         (at::OWNER.to_owned(), s(image.owner.as_str())),
         (at::VISIBILITY.to_owned(), s(image.visibility.as_str())),
         (at::STATUS.to_owned(), s(image.status.as_str())),
-        (at::PROTECTED.to_owned(), AttributeValue::Bool(image.protected)),
-        (at::OS_HIDDEN.to_owned(), AttributeValue::Bool(image.os_hidden)),
+        (
+            at::PROTECTED.to_owned(),
+            AttributeValue::Bool(image.protected),
+        ),
+        (
+            at::OS_HIDDEN.to_owned(),
+            AttributeValue::Bool(image.os_hidden),
+        ),
         (at::MIN_RAM.to_owned(), n(image.min_ram)),
         (at::MIN_DISK.to_owned(), n(image.min_disk)),
-        (at::TAGS.to_owned(), AttributeValue::L(image.tags.iter().map(s).collect())),
+        (
+            at::TAGS.to_owned(),
+            AttributeValue::L(image.tags.iter().map(s).collect()),
+        ),
         (
             at::PROPERTIES.to_owned(),
-            AttributeValue::M(image.properties.iter().map(|(k, v)| (k.clone(), s(v))).collect()),
+            AttributeValue::M(
+                image
+                    .properties
+                    .iter()
+                    .map(|(k, v)| (k.clone(), s(v)))
+                    .collect(),
+            ),
         ),
         (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
@@ -177,9 +200,14 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::OS_HASH_VALUE, &image.os_hash_value),
     ];
     item.extend(
-        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), s(text.as_ref()?)))),
+        texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), s(text.as_ref()?)))),
     );
-    for (name, number) in [(at::SIZE, image.size), (at::VIRTUAL_SIZE, image.virtual_size)] {
+    for (name, number) in [
+        (at::SIZE, image.size),
+        (at::VIRTUAL_SIZE, image.virtual_size),
+    ] {
         if let Some(number) = number {
             item.insert(name.to_owned(), n(number));
         }
@@ -219,8 +247,14 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
 pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item {
     let mut item = at::member_key(member.image_id, &member.member_id);
     item.extend([
-        (at::GPK.to_owned(), s(at::status_gpk(member.status, &member.member_id))),
-        (at::GSK.to_owned(), s(at::image_gsk(image_created_at, member.image_id))),
+        (
+            at::GPK.to_owned(),
+            s(at::status_gpk(member.status, &member.member_id)),
+        ),
+        (
+            at::GSK.to_owned(),
+            s(at::image_gsk(image_created_at, member.image_id)),
+        ),
         (at::STATUS.to_owned(), s(member.status.as_str())),
         (at::CREATED_AT.to_owned(), s(member.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(member.updated_at.stored())),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+    Update,
 };
 
 use super::schema::{self as at, Item, n, s};
@@ -99,7 +100,10 @@ impl Store {
             record.extend([
                 (at::DIGEST.to_owned(), s(&idempotency.digest)),
                 (at::JOB_ID.to_owned(), s(job.id.to_string())),
-                (at::EXPIRES_AT.to_owned(), n(job.begin.unix_seconds() + IDEMPOTENCY_SECONDS)),
+                (
+                    at::EXPIRES_AT.to_owned(),
+                    n(job.begin.unix_seconds() + IDEMPOTENCY_SECONDS),
+                ),
             ]);
             items.push(self.put_new(record, Some(job.begin))?);
         }
@@ -197,7 +201,10 @@ impl Store {
         let first = failures.values().next().copied();
         let mut record = at::result_key(job, chunk);
         record.insert(at::OUTCOMES.to_owned(), s(to_json(&failures)?));
-        record.insert(at::EXPIRES_AT.to_owned(), n(deadline.unix_seconds() + KEPT_SECONDS));
+        record.insert(
+            at::EXPIRES_AT.to_owned(),
+            n(deadline.unix_seconds() + KEPT_SECONDS),
+        );
         let mut set = "SET #advanced = :now".to_owned();
         let mut update = Update::builder()
             .table_name(&self.table)
@@ -222,8 +229,10 @@ impl Store {
             .update_expression(format!("{set} ADD #succeeded :succeeded, #failed :failed"))
             .build()
             .map_err(|e| ApiError::internal(format!("finish chunk: {e}")))?;
-        let items =
-            vec![self.put_new(record, None)?, TransactWriteItem::builder().update(update).build()];
+        let items = vec![
+            self.put_new(record, None)?,
+            TransactWriteItem::builder().update(update).build(),
+        ];
         Ok(match self.transact("finish chunk", items).await? {
             Transacted::Applied => Finished::Counted,
             Transacted::Cancelled(reasons) if refused(reasons.first()) => Finished::Before,
@@ -236,7 +245,10 @@ impl Store {
     /// # Errors
     /// If the store does not answer.
     pub async fn is_finished(&self, job: JobId, chunk: usize) -> Result<bool, ApiError> {
-        Ok(!self.batch_get(vec![at::result_key(job, chunk)]).await?.is_empty())
+        Ok(!self
+            .batch_get(vec![at::result_key(job, chunk)])
+            .await?
+            .is_empty())
     }
 
     /// A job's record; `None` if there is none or its time is over.
@@ -285,9 +297,15 @@ impl Store {
             let read = item::Reader::new(&found);
             let sk = read.text(at::SK)?.to_owned();
             if found.contains_key(at::ENTRIES) {
-                entries.insert(sk, read.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())?);
+                entries.insert(
+                    sk,
+                    read.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())?,
+                );
             } else {
-                results.insert(sk, read.parsed(at::OUTCOMES, |text| serde_json::from_str(text).ok())?);
+                results.insert(
+                    sk,
+                    read.parsed(at::OUTCOMES, |text| serde_json::from_str(text).ok())?,
+                );
             }
         }
         let mut rows = Vec::with_capacity(end - from);
@@ -353,12 +371,17 @@ impl Store {
                 ids.push(item::Reader::new(row).parsed(at::GSK, JobId::parse)?);
             }
             let mut found: BTreeMap<JobId, Job> = BTreeMap::new();
-            for record in self.batch_get(ids.iter().map(|id| at::job_key(*id)).collect()).await? {
+            for record in self
+                .batch_get(ids.iter().map(|id| at::job_key(*id)).collect())
+                .await?
+            {
                 let job = job_of(&record)?;
                 found.insert(job.id, job);
             }
             for id in &ids {
-                let Some(job) = found.remove(id) else { continue };
+                let Some(job) = found.remove(id) else {
+                    continue;
+                };
                 if job.is_forgotten(now) || !filter.matches(&job, now) {
                     continue;
                 }

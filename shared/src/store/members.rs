@@ -82,13 +82,20 @@ impl Store {
     pub async fn facts(&self, image: ImageId, projects: &[&ProjectId]) -> Result<Facts, ApiError> {
         let mut keys = vec![at::image_key(image)];
         for (index, project) in projects.iter().enumerate() {
-            if !projects.iter().take(index).any(|earlier| earlier == project) {
+            if !projects
+                .iter()
+                .take(index)
+                .any(|earlier| earlier == project)
+            {
                 keys.push(at::member_key(image, project));
             }
         }
         let mut facts = Facts::default();
         for found in self.batch_get(keys).await? {
-            let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+            let sk = found
+                .get(at::SK)
+                .and_then(|sk| sk.as_s().ok())
+                .map_or("", String::as_str);
             if sk == at::IMAGE {
                 facts.image = item::image(&found)?;
             } else if let Some(Ok(project)) =
@@ -108,7 +115,10 @@ impl Store {
         &self,
         keys: &[(ImageId, ProjectId)],
     ) -> Result<HashMap<(ImageId, ProjectId), Membership>, ApiError> {
-        let wanted = keys.iter().map(|(image, member)| at::member_key(*image, member)).collect();
+        let wanted = keys
+            .iter()
+            .map(|(image, member)| at::member_key(*image, member))
+            .collect();
         let mut all = HashMap::new();
         for found in self.batch_get(wanted).await? {
             all.insert(item::member_key_of(&found)?, item::membership(&found)?);
@@ -156,7 +166,9 @@ impl Store {
             }
             let mut items = vec![self.count(caller, image, signed(open.len()), Some(quota))?];
             for &index in &open {
-                let Some(member) = members.get(index) else { continue };
+                let Some(member) = members.get(index) else {
+                    continue;
+                };
                 items.push(self.put_member(image, member, age, Stamp { op, ..stamp })?);
             }
             let reasons = match self.transact("add members", items).await? {
@@ -238,11 +250,16 @@ impl Store {
             if open.is_empty() {
                 return Ok(Changed::Members(outcomes.into_iter().flatten().collect()));
             }
-            let anyone = Caller { role: crate::auth::Role::Admin, ..caller.clone() };
+            let anyone = Caller {
+                role: crate::auth::Role::Admin,
+                ..caller.clone()
+            };
             let on_behalf = if leaving { &anyone } else { caller };
             let mut items = vec![self.count(on_behalf, image, -signed(open.len()), None)?];
             for &index in &open {
-                let Some(member) = members.get(index) else { continue };
+                let Some(member) = members.get(index) else {
+                    continue;
+                };
                 items.push(self.bury_member(image, member, Stamp { op, ..stamp })?);
             }
             let reasons = match self.transact("remove members", items).await? {
@@ -370,7 +387,9 @@ impl Store {
         };
         let write = self
             .update_member_request(&next, image_created_at)
-            .condition_expression("attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op")
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op",
+            )
             .expression_attribute_names("#pk", at::PK)
             .expression_attribute_names("#gone", at::GONE);
         let error = match write.send().await {
@@ -394,7 +413,8 @@ impl Store {
         next: &Member,
         image_created_at: Timestamp,
     ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
-        let mut set = "#status = :status, #op = :op, #updated = :updated, #gpk = :gpk, #gsk = :gsk".to_owned();
+        let mut set = "#status = :status, #op = :op, #updated = :updated, #gpk = :gpk, #gsk = :gsk"
+            .to_owned();
         let mut request = self
             .client
             .update_item()
@@ -409,10 +429,7 @@ impl Store {
             .expression_attribute_values(":op", s(next.op.to_string()))
             .expression_attribute_values(":updated", s(next.updated_at.stored()))
             .expression_attribute_values(":gpk", s(at::status_gpk(next.status, &next.member_id)))
-            .expression_attribute_values(
-                ":gsk",
-                s(at::image_gsk(image_created_at, next.image_id)),
-            )
+            .expression_attribute_values(":gsk", s(at::image_gsk(image_created_at, next.image_id)))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if let Some(vault) = &next.vault_id {
@@ -537,8 +554,12 @@ impl Store {
         let mut buried = 0;
         let mut marker: Option<ProjectId> = None;
         loop {
-            let members = self.page_members(image, marker.as_ref(), TRANSACTION_MEMBERS).await?;
-            let Some(last) = members.last() else { return Ok(buried) };
+            let members = self
+                .page_members(image, marker.as_ref(), TRANSACTION_MEMBERS)
+                .await?;
+            let Some(last) = members.last() else {
+                return Ok(buried);
+            };
             marker = Some(last.member_id.clone());
             let mut items = Vec::with_capacity(members.len());
             for member in &members {
@@ -562,7 +583,8 @@ impl Store {
         quota: Option<i64>,
     ) -> Result<TransactWriteItem, ApiError> {
         let mut condition =
-            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #visibility = :shared".to_owned();
+            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #visibility = :shared"
+                .to_owned();
         let mut update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(image)))
@@ -602,7 +624,9 @@ impl Store {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item::member_item(&member, age)))
-            .condition_expression("attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)")
+            .condition_expression(
+                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
+            )
             .expression_attribute_names("#pk", at::PK)
             .expression_attribute_names("#gone", at::GONE)
             .expression_attribute_names("#op", at::OP)
@@ -626,7 +650,9 @@ impl Store {
                 "SET #gone = :true, #op = :op, #expires = :expires \
                  REMOVE #gpk, #gsk, #status, #vault, #created, #updated",
             )
-            .condition_expression("attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op")
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op",
+            )
             .expression_attribute_names("#pk", at::PK)
             .expression_attribute_names("#gone", at::GONE)
             .expression_attribute_names("#op", at::OP)
@@ -637,7 +663,10 @@ impl Store {
             .expression_attribute_names("#vault", at::VAULT_ID)
             .expression_attribute_names("#created", at::CREATED_AT)
             .expression_attribute_names("#updated", at::UPDATED_AT)
-            .expression_attribute_values(":true", aws_sdk_dynamodb::types::AttributeValue::Bool(true))
+            .expression_attribute_values(
+                ":true",
+                aws_sdk_dynamodb::types::AttributeValue::Bool(true),
+            )
             .expression_attribute_values(":op", s(stamp.op.to_string()))
             .expression_attribute_values(
                 ":expires",
@@ -672,8 +701,7 @@ pub struct Answer {
 
 impl Answer {
     fn changes(&self, member: &Member) -> bool {
-        self.status != member.status
-            || self.vault_id.is_some() && self.vault_id != member.vault_id
+        self.status != member.status || self.vault_id.is_some() && self.vault_id != member.vault_id
     }
 }
 
@@ -700,12 +728,16 @@ fn allows(image: &Image, caller: &Caller) -> bool {
 fn stored_membership(reason: &CancellationReason) -> Result<Membership, ApiError> {
     match reason.item() {
         Some(stored) => item::membership(stored),
-        None => Err(ApiError::internal("a condition failed and no item came with it")),
+        None => Err(ApiError::internal(
+            "a condition failed and no item came with it",
+        )),
     }
 }
 
 fn unresolved(outcomes: &[Option<MemberChange>]) -> Vec<usize> {
-    (0..outcomes.len()).filter(|&index| matches!(outcomes.get(index), Some(None))).collect()
+    (0..outcomes.len())
+        .filter(|&index| matches!(outcomes.get(index), Some(None)))
+        .collect()
 }
 
 fn resolve(

@@ -53,7 +53,11 @@ pub struct Store {
 impl Store {
     /// The table of that name.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table, ages: Arc::default() }
+        Self {
+            client,
+            table,
+            ages: Arc::default(),
+        }
     }
 
     fn remember_age(&self, id: ImageId, created_at: Timestamp) {
@@ -65,14 +69,20 @@ impl Store {
     }
 
     fn remembered_age(&self, id: ImageId) -> Option<Timestamp> {
-        self.ages.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+        self.ages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .copied()
     }
 
     /// Reads the items of these keys, strongly consistent, in as few requests as fit. Missing
     /// ones are missing from the answer.
     async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
         let mut found = Vec::with_capacity(keys.len());
-        let requests = keys.chunks(BATCH_GET_MAX).map(|keys| self.batch_get_once(keys.to_vec()));
+        let requests = keys
+            .chunks(BATCH_GET_MAX)
+            .map(|keys| self.batch_get_once(keys.to_vec()));
         for items in futures::future::try_join_all(requests).await? {
             found.extend(items);
         }
@@ -97,7 +107,11 @@ impl Store {
             for items in answer.responses.unwrap_or_default().into_values() {
                 found.extend(items);
             }
-            match answer.unprocessed_keys.unwrap_or_default().remove(&self.table) {
+            match answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table)
+            {
                 Some(rest) if !rest.keys.is_empty() => keys = rest.keys,
                 _ => return Ok(found),
             }
@@ -132,7 +146,10 @@ impl Store {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     let reasons = cancelled.cancellation_reasons();
                     let code = |wanted: &str| reasons.iter().any(|r| r.code() == Some(wanted));
-                    if code("TransactionConflict") || code("ThrottlingError") || code("ProvisionedThroughputExceeded") {
+                    if code("TransactionConflict")
+                        || code("ThrottlingError")
+                        || code("ProvisionedThroughputExceeded")
+                    {
                         tracing::debug!(store.operation = what, race, "conflict");
                     } else if code("ConditionalCheckFailed") {
                         return Ok(Transacted::Cancelled(reasons.to_vec()));
@@ -145,7 +162,9 @@ impl Store {
             }
             pause(race).await;
         }
-        Err(ApiError::unavailable(format!("{what}: conflicts do not end")))
+        Err(ApiError::unavailable(format!(
+            "{what}: conflicts do not end"
+        )))
     }
 }
 
@@ -182,7 +201,9 @@ where
             SdkError::TimeoutError(_) => "timeout",
             SdkError::DispatchFailure(_) => "no connection",
             SdkError::ResponseError(_) => "unreadable answer",
-            SdkError::ConstructionFailure(_) => return ApiError::internal(format!("{what}: {error:?}")),
+            SdkError::ConstructionFailure(_) => {
+                return ApiError::internal(format!("{what}: {error:?}"));
+            }
             _ => "failure",
         };
         return ApiError::unavailable(format!("{what}: {kind}"));

@@ -116,9 +116,26 @@ pub const JOB_ID: &str = "job_id";
 /// What both indexes carry of an image (an index carries at most 20 attributes beside its keys): all that a list shows, and not the count of its members,
 /// so that adding one writes no index.
 pub const PROJECTED: &[&str] = &[
-    OP, OWNER, VISIBILITY, NAME, STATUS, PROTECTED, OS_HIDDEN, MIN_RAM, MIN_DISK, CONTAINER_FORMAT,
-    DISK_FORMAT, SIZE, VIRTUAL_SIZE, CHECKSUM, OS_HASH_ALGO, OS_HASH_VALUE, TAGS, PROPERTIES,
-    CREATED_AT, UPDATED_AT,
+    OP,
+    OWNER,
+    VISIBILITY,
+    NAME,
+    STATUS,
+    PROTECTED,
+    OS_HIDDEN,
+    MIN_RAM,
+    MIN_DISK,
+    CONTAINER_FORMAT,
+    DISK_FORMAT,
+    SIZE,
+    VIRTUAL_SIZE,
+    CHECKSUM,
+    OS_HASH_ALGO,
+    OS_HASH_VALUE,
+    TAGS,
+    PROPERTIES,
+    CREATED_AT,
+    UPDATED_AT,
 ];
 
 /// The sort key of an image and of a job.
