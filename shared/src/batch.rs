@@ -171,6 +171,9 @@ pub fn answer_refusal(
 
 /// How a membership stands towards an operation that may have been applied to it: what a write
 /// would have found. `None` if the operation was not applied and could still be.
+///
+/// Only a newer share outranks a removal, not a newer answer; and a share that finds the member
+/// there already counts as newer than any removal before it.
 pub fn standing(
     stored: Option<&Membership>,
     kind: JobKind,
@@ -178,11 +181,14 @@ pub fn standing(
 ) -> Option<MemberChange> {
     match (stored, kind) {
         (Some(stored), _) if stored.op() == op => Some(MemberChange::AppliedBefore),
-        (Some(stored), _) if stored.op() > op => Some(MemberChange::Superseded(stored.clone())),
         (Some(Membership::Present(member)), JobKind::Add) => {
-            Some(MemberChange::Existing(member.clone()))
+            (member.added >= op).then(|| MemberChange::Existing(member.clone()))
         }
-        (Some(Membership::Present(_)), JobKind::Update | JobKind::Remove) => None,
+        (Some(stored @ Membership::Present(member)), JobKind::Remove) => {
+            (member.added > op).then(|| MemberChange::Superseded(stored.clone()))
+        }
+        (Some(stored), _) if stored.op() > op => Some(MemberChange::Superseded(stored.clone())),
+        (Some(Membership::Present(_)), JobKind::Update) => None,
         (Some(Membership::Gone { .. }) | None, JobKind::Add) => None,
         (Some(Membership::Gone { .. }) | None, JobKind::Update | JobKind::Remove) => {
             Some(MemberChange::Absent)

@@ -38,7 +38,8 @@ const WORKERS: usize = 6;
 /// Receives before a message is a dead letter.
 const RECEIVES: u32 = 5;
 
-/// Where chance comes from: the same trouble for the same seed.
+/// Where chance comes from. A seed gives the same decisions; which request meets which of them also
+/// depends on the client library's own jitter.
 #[derive(Clone, Debug)]
 struct Chance(Arc<Mutex<u64>>);
 
@@ -426,25 +427,6 @@ impl Run {
     }
 }
 
-/// What the service does not keep to yet, both ignored tests of the model: a batch removal that
-/// met a newer answer, and a batch add that found its member, are not taken at their word.
-fn forgive(requests: &mut [(OperationId, Wish, bool)]) {
-    requests.sort_by_key(|(op, _, _)| *op);
-    for at in 0..requests.len() {
-        let (older, rest) = requests.split_at_mut(at);
-        let Some(((_, wish, succeeded), newer)) = rest.split_first_mut() else {
-            continue;
-        };
-        *succeeded &= match wish {
-            Wish::Share => older.iter().all(|(_, wish, _)| *wish != Wish::Unshare),
-            Wish::Unshare => newer
-                .iter()
-                .all(|(_, wish, _)| !matches!(wish, Wish::Answer(_))),
-            Wish::Answer(_) => true,
-        };
-    }
-}
-
 /// Compares what is stored with what was answered.
 async fn check(run: &Run, app: &App) {
     let store = app.store();
@@ -493,10 +475,9 @@ async fn check(run: &Run, app: &App) {
                 .and_then(|found| found.present())
                 .map(|member| member.status);
             present += u64::from(seen.is_some());
-            let mut requests = requests
+            let requests = requests
                 .remove(&(image.id, member.clone()))
                 .unwrap_or_default();
-            forgive(&mut requests);
             assert!(
                 possible(None, requests.clone()).contains(&seen),
                 "image {} member {member:?} is {stored:#?} after {requests:#?}",
@@ -578,7 +559,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn nothing_is_lost_or_done_twice() {
     let started = std::time::Instant::now();
     let seeds = number("IMSHARE_FAULT_SEEDS", 20);
-    let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 500)).unwrap();
+    let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 300)).unwrap();
     let mut failed = Vec::new();
     for seed in 0..seeds {
         // On one thread and with a clock that skips every wait, so that backing off costs nothing.

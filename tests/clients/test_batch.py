@@ -57,6 +57,7 @@ def test_share_and_unshare(raw, people):
         assert (job["status"], job["job_type"], job["error_code"]) == ("SUCCESS", kind, None)
         rows = raw("owner", "GET", f"/v2/images/{image}/members").json()["members"]
         assert sorted(row["member_id"] for row in rows) == sorted(left)
+        assert raw("owner", "GET", f"/v1/cloudimages/job/{job['job_id']}").json() == job
         # A job is its own project's alone.
         assert raw("stranger", "GET", f"/v1/cloudimages/job/{job['job_id']}").status_code == 404
     assert raw("owner", "DELETE", f"/v2/images/{image}").status_code == 204

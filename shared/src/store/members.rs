@@ -184,10 +184,13 @@ impl Store {
                 };
                 let stored = stored_membership(reason)?;
                 let change = match stored {
-                    Membership::Present(member) if member.op == op && member.added == op => {
-                        Some(MemberChange::AppliedBefore)
-                    }
-                    Membership::Present(member) => Some(MemberChange::Existing(member)),
+                    Membership::Present(member) => match stamp.order {
+                        Order::Batch if member.added < op => {
+                            let confirmed = self.confirm_member(&member, op).await?;
+                            confirmed.then_some(MemberChange::Existing(member))
+                        }
+                        Order::Batch | Order::Direct => Some(MemberChange::Existing(member)),
+                    },
                     gone @ Membership::Gone { .. } => match stamp.order {
                         Order::Batch => Some(MemberChange::Superseded(gone)),
                         Order::Direct => {
@@ -278,24 +281,33 @@ impl Store {
                 let Some(reason) = reasons.get(place + 1).filter(|r| refused(Some(r))) else {
                     continue;
                 };
-                let change = if reason.item().is_none() {
-                    Some(MemberChange::Absent)
-                } else {
-                    match (stored_membership(reason)?, stamp.order) {
-                        (Membership::Gone { op: stored, .. }, _) if stored == op => {
-                            Some(MemberChange::AppliedBefore)
-                        }
-                        (gone @ Membership::Gone { .. }, Order::Batch) if gone.op() > op => {
-                            Some(MemberChange::Superseded(gone))
-                        }
-                        (Membership::Gone { .. }, _) => Some(MemberChange::Absent),
-                        (present @ Membership::Present(_), Order::Batch) => {
-                            Some(MemberChange::Superseded(present))
-                        }
-                        (Membership::Present(member), Order::Direct) => {
-                            op = op.not_before(member.op);
-                            None
-                        }
+                let stored = reason.item().map(item::membership).transpose()?;
+                let change = match (stored, stamp.order) {
+                    (Some(Membership::Present(member)), Order::Direct) => {
+                        op = op.not_before(member.op);
+                        None
+                    }
+                    (Some(present @ Membership::Present(_)), Order::Batch) => {
+                        Some(MemberChange::Superseded(present))
+                    }
+                    (Some(Membership::Gone { .. }) | None, Order::Direct) => {
+                        Some(MemberChange::Absent)
+                    }
+                    (Some(gone @ Membership::Gone { .. }), Order::Batch) if gone.op() == op => {
+                        // Left by this removal, whether or not there was a member to remove.
+                        Some(match gone {
+                            Membership::Gone { added, .. } if added == op => MemberChange::Absent,
+                            _ => MemberChange::AppliedBefore,
+                        })
+                    }
+                    (Some(gone @ Membership::Gone { .. }), Order::Batch) if gone.op() > op => {
+                        Some(MemberChange::Superseded(gone))
+                    }
+                    (Some(Membership::Gone { .. }) | None, Order::Batch) => {
+                        let member = members.get(index);
+                        let member = member.ok_or_else(|| ApiError::internal("no such row"))?;
+                        let left = self.leave_tombstone(image, member, op, stamp.now).await?;
+                        left.then_some(MemberChange::Absent)
                     }
                 };
                 if let Some(slot) = outcomes.get_mut(index) {
@@ -354,7 +366,7 @@ impl Store {
             };
             match lost.item().map(item::membership).transpose()? {
                 // A lost answer and a second try by the client library: it is ours.
-                Some(Membership::Present(member)) if member.op == op => return Ok(Some(member)),
+                Some(Membership::Present(member)) if member == next => return Ok(Some(member)),
                 Some(Membership::Present(member)) => seen = member,
                 Some(Membership::Gone { .. }) | None => return Ok(None),
             }
@@ -499,7 +511,7 @@ impl Store {
                 Some(_) | None => break,
             }
         }
-        members.sort_by(|a, b| (a.created_at, a.added).cmp(&(b.created_at, b.added)));
+        members.sort_by_key(|member| (member.created_at, member.added));
         Ok((facts, members))
     }
 
@@ -613,6 +625,61 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
+    /// Notes that a batch shares anew what is shared already, so that an older removal that is
+    /// still under way does not end it. `false` if the membership has changed meanwhile.
+    async fn confirm_member(&self, member: &Member, op: OperationId) -> Result<bool, ApiError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(member.image_id, &member.member_id)))
+            .update_expression("SET #added = :op")
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #added < :op",
+            )
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#added", at::ADDED)
+            .expression_attribute_values(":op", s(op.to_string()))
+            .send()
+            .await;
+        done_or_refused("confirm member", outcome)
+    }
+
+    /// Notes that a batch removed what was not there, so that an older share that is still under
+    /// way does not bring it about. `false` if the membership has changed meanwhile.
+    async fn leave_tombstone(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        op: OperationId,
+        now: Timestamp,
+    ) -> Result<bool, ApiError> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(image, member)))
+            .update_expression("SET #gone = :true, #op = :op, #added = :op, #expires = :expires")
+            .condition_expression(
+                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
+            )
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#op", at::OP)
+            .expression_attribute_names("#added", at::ADDED)
+            .expression_attribute_names("#expires", at::EXPIRES_AT)
+            .expression_attribute_values(
+                ":true",
+                aws_sdk_dynamodb::types::AttributeValue::Bool(true),
+            )
+            .expression_attribute_values(":op", s(op.to_string()))
+            .expression_attribute_values(":expires", n(now.unix_seconds() + TOMBSTONE_SECONDS))
+            .send()
+            .await;
+        done_or_refused("leave tombstone", outcome)
+    }
+
     fn put_member(
         &self,
         image: ImageId,
@@ -643,6 +710,11 @@ impl Store {
         member: &ProjectId,
         stamp: Stamp,
     ) -> Result<TransactWriteItem, ApiError> {
+        // A batch outranks what its member answered meanwhile, but not a newer share.
+        let outranks = match stamp.order {
+            Order::Direct => at::OP,
+            Order::Batch => at::ADDED,
+        };
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::member_key(image, member)))
@@ -651,9 +723,10 @@ impl Store {
                  REMOVE #gpk, #gsk, #status, #vault, #created, #updated",
             )
             .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op",
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #outranks < :op",
             )
             .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#outranks", outranks)
             .expression_attribute_names("#gone", at::GONE)
             .expression_attribute_names("#op", at::OP)
             .expression_attribute_names("#expires", at::EXPIRES_AT)
@@ -676,6 +749,20 @@ impl Store {
             .build()
             .map_err(|e| ApiError::internal(format!("bury member: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// Whether a conditional update was done; `false` if its condition did not hold.
+fn done_or_refused<T>(
+    what: &str,
+    outcome: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
+) -> Result<bool, ApiError> {
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(failed(what, &error)),
+        },
     }
 }
 
