@@ -136,7 +136,7 @@ impl Queue {
 
     fn send(&self, request: &Value) -> rusqlite::Result<Value> {
         let queue = text(request, "QueueUrl");
-        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let entries = entries(request);
         let sent = self.with(|connection| {
             let transaction = connection.transaction()?;
             let mut sent = Vec::new();
@@ -205,8 +205,8 @@ impl Queue {
     /// Receives, and waits for messages as long as the request says.
     async fn receive(&self, request: Value) -> rusqlite::Result<Value> {
         let queue = text(&request, "QueueUrl").to_owned();
-        let most = request["MaxNumberOfMessages"].as_u64().unwrap_or(1).min(10);
-        let wait = Duration::from_secs(request["WaitTimeSeconds"].as_u64().unwrap_or(0));
+        let most = number(&request, "MaxNumberOfMessages").clamp(1, 10);
+        let wait = Duration::from_secs(number(&request, "WaitTimeSeconds"));
         let until = tokio::time::Instant::now() + wait;
         loop {
             let sent = self.inner.sent.notified();
@@ -226,7 +226,7 @@ impl Queue {
     }
 
     fn delete(&self, request: &Value) -> rusqlite::Result<Value> {
-        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let entries = entries(request);
         let deleted = self.with(|connection| {
             let transaction = connection.transaction()?;
             let mut deleted = Vec::new();
@@ -263,7 +263,19 @@ impl Queue {
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn entries(request: &Value) -> Vec<Value> {
+    request
+        .get("Entries")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Milliseconds since the Unix epoch.

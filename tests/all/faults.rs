@@ -538,16 +538,17 @@ async fn run_seed(seed: u64, entries: usize) {
     for task in tasks {
         task.await.unwrap();
     }
-    let post = run.post.lock().unwrap();
-    println!(
-        "seed {seed}: {entries} entries in {} jobs: {} deliveries, {} repeated, {} killed, {} dead letters",
-        run.jobs.lock().unwrap().len(),
-        post.deliveries,
-        post.repeated,
-        post.killed,
-        post.dead
-    );
-    drop(post);
+    {
+        let post = run.post.lock().unwrap();
+        println!(
+            "seed {seed}: {entries} entries in {} jobs: {} deliveries, {} repeated, {} killed, {} dead letters",
+            run.jobs.lock().unwrap().len(),
+            post.deliveries,
+            post.repeated,
+            post.killed,
+            post.dead
+        );
+    }
     check(&run, &calm).await;
 }
 

@@ -216,6 +216,9 @@ enum Call {
     Refused,
 }
 
+/// Takes a step: what it does to the state.
+type Add<'a> = &'a mut dyn FnMut(&dyn Fn(&mut State));
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct State {
     cells: [Cell; 2],
@@ -422,13 +425,7 @@ impl Scenario {
         found
     }
 
-    fn receive(
-        &self,
-        state: &State,
-        chunk: usize,
-        at: usize,
-        add: &mut dyn FnMut(&dyn Fn(&mut State)),
-    ) {
+    fn receive(&self, state: &State, chunk: usize, at: usize, add: Add<'_>) {
         match state.letters[chunk] {
             Letter::Queued(receives) if receives < RECEIVES => add(&|next| {
                 next.letters[chunk] = match self.protocol {
@@ -462,7 +459,7 @@ impl Scenario {
     }
 
     /// The next step of the direct calls.
-    fn call(&self, state: &State, add: &mut dyn FnMut(&dyn Fn(&mut State))) {
+    fn call(&self, state: &State, add: Add<'_>) {
         let done = |call: &Call| matches!(call, Call::Applied(_) | Call::Refused);
         let Some(at) = state.calls.iter().position(|call| !done(call)) else {
             return;

@@ -18,14 +18,11 @@ fn matrix() -> String {
             for visibility in Visibility::ALL {
                 for action in Action::ALL {
                     let decision = permit(role, relation, visibility, action);
+                    let (role, relation) = (format!("{role:?}"), format!("{relation:?}"));
+                    let (visibility, action) = (visibility.as_str(), format!("{action:?}"));
                     writeln!(
                         out,
-                        "{:<7} {:<9} {:<11} {:<13} {}",
-                        format!("{role:?}"),
-                        format!("{relation:?}"),
-                        visibility.as_str(),
-                        format!("{action:?}"),
-                        format!("{decision:?}"),
+                        "{role:<7} {relation:<9} {visibility:<11} {action:<13} {decision:?}"
                     )
                     .unwrap();
                 }
