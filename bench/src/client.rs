@@ -1,0 +1,72 @@
+//! A caller: one connection that is kept, one request at a time.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// Who sends a request: the tokens of the demo identities.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    /// Owns the images.
+    Owner,
+    /// Has them shared to it.
+    Member,
+}
+
+impl Who {
+    fn token(self) -> &'static str {
+        match self {
+            Self::Owner => "owner-token-0123456789abcdef",
+            Self::Member => "member-token-0123456789abcdef",
+        }
+    }
+}
+
+/// A connection.
+pub struct Client {
+    address: String,
+    connection: SendRequest<Full<Bytes>>,
+}
+
+impl Client {
+    /// Connects.
+    pub async fn new(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.expect("connect");
+        stream.set_nodelay(true).expect("no delay");
+        let (connection, driver) = handshake(TokioIo::new(stream)).await.expect("handshake");
+        tokio::spawn(driver);
+        Self {
+            address: address.to_owned(),
+            connection,
+        }
+    }
+
+    /// Sends a request and returns the body of its answer, which must have a status below 300.
+    pub async fn send(&mut self, who: Who, method: &str, path: &str, body: String) -> Bytes {
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.address)
+            .header("x-auth-token", who.token())
+            .body(Full::from(body))
+            .expect("a request");
+        let response = self.connection.send_request(request).await.expect("answer");
+        let status = response.status();
+        let body = response.into_body().collect().await.expect("body");
+        let body = body.to_bytes();
+        assert!(
+            status.as_u16() < 300,
+            "{method} {path}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
+        body
+    }
+
+    /// The same, for an answer in JSON.
+    pub async fn json(&mut self, who: Who, method: &str, path: &str, body: String) -> Value {
+        serde_json::from_slice(&self.send(who, method, path, body).await).expect("JSON")
+    }
+}
