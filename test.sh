@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# The same packages each time, so that nothing is built twice with other features. The binaries
-# first: the tests start the real ones.
-cargo build --locked --workspace --bins
+# The tests start the real binaries. Both are built by one command: apart, each would build the
+# dependencies with features of its own.
+cargo build --locked --workspace --bins --tests
 cargo test --locked --workspace
 checks/clients.sh target/debug/imshare
