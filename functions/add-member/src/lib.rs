@@ -30,7 +30,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         {
             Changed::Members(changes) => {
                 return match changes.first() {
-                    Some(MemberChange::Applied | MemberChange::AppliedBefore) => {
+                    Some(MemberChange::Applied) => {
                         Ok(http::json(200, &new_member(id, member, stamp).view()))
                     }
                     Some(MemberChange::Absent) => Err(quota_full(id, quota)),

@@ -35,9 +35,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         {
             Changed::Members(changes) => {
                 return match changes.first() {
-                    Some(MemberChange::Applied | MemberChange::AppliedBefore) => {
-                        Ok(http::empty(204))
-                    }
+                    Some(MemberChange::Applied) => Ok(http::empty(204)),
                     // Somebody who leaves what was never shared with it learns nothing.
                     _ if leaving => {
                         let facts = app.store().facts(id, &[&caller.project]).await?;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use super::members::Stamp;
 use super::schema::{self as at, Item, n, s};
-use super::{Store, TOMBSTONE_SECONDS, failed, item};
+use super::{Store, TOMBSTONE, failed, item, tombstone_names, tombstone_values};
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
@@ -170,24 +170,19 @@ impl Store {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::image_key(id)))
-            .update_expression(
-                "SET #gone = :true, #op = :op, #expires = :expires REMOVE #gpk, #gsk, #vpk, #name, #tags, #properties",
-            )
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
+            .update_expression(format!(
+                "{TOMBSTONE} REMOVE #gpk, #gsk, #vpk, #name, #tags, #properties"
+            ))
+            .set_expression_attribute_names(tombstone_names())
             .expression_attribute_names("#protected", at::PROTECTED)
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_names("#expires", at::EXPIRES_AT)
             .expression_attribute_names("#gpk", at::GPK)
             .expression_attribute_names("#gsk", at::GSK)
             .expression_attribute_names("#vpk", at::VPK)
             .expression_attribute_names("#name", at::NAME)
             .expression_attribute_names("#tags", at::TAGS)
             .expression_attribute_names("#properties", at::PROPERTIES)
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
-            .expression_attribute_values(":op", s(stamp.op.to_string()))
-            .expression_attribute_values(":expires", n(stamp.now.unix_seconds() + TOMBSTONE_SECONDS))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if !caller.is_admin() {
             condition.push_str(" AND #owner = :owner");

@@ -22,10 +22,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, KeysAndAttributes, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem,
+};
 
 use crate::error::ApiError;
-use crate::id::ImageId;
+use crate::id::{ImageId, OperationId};
 use crate::store::schema::Item;
 use crate::time::Timestamp;
 
@@ -166,6 +168,36 @@ impl Store {
             "{what}: conflicts do not end"
         )))
     }
+}
+
+/// The part of every update that leaves a tombstone: [`tombstone_names`] and
+/// [`tombstone_values`] belong to it.
+const TOMBSTONE: &str = "SET #gone = :true, #op = :op, #expires = :expires";
+
+fn tombstone_names() -> Option<HashMap<String, String>> {
+    let names = [
+        ("#pk", schema::PK),
+        ("#gone", schema::GONE),
+        ("#op", schema::OP),
+        ("#expires", schema::EXPIRES_AT),
+    ];
+    Some(HashMap::from(names.map(|(name, attribute)| {
+        (name.to_owned(), attribute.to_owned())
+    })))
+}
+
+fn tombstone_values(op: OperationId, now: Timestamp) -> Option<Item> {
+    let values = [
+        (":true", AttributeValue::Bool(true)),
+        (":op", schema::s(op.to_string())),
+        (
+            ":expires",
+            schema::n(now.unix_seconds() + TOMBSTONE_SECONDS),
+        ),
+    ];
+    Some(HashMap::from(
+        values.map(|(name, value)| (name.to_owned(), value)),
+    ))
 }
 
 /// How a transaction ended.
