@@ -29,6 +29,7 @@ use shared::store::jobs::Created;
 use shared::store::members::{Answer, Changed, MemberChange, Order, Stamp};
 use shared::time::Clock;
 
+use super::chance::Chance;
 use super::model::{Wish, possible};
 use super::world::OWNER;
 
@@ -37,37 +38,6 @@ const MEMBERS: usize = 6;
 const WORKERS: usize = 6;
 /// Receives before a message is a dead letter.
 const RECEIVES: u32 = 5;
-
-/// Where chance comes from. A seed gives the same decisions; which request meets which of them also
-/// depends on the client library's own jitter.
-#[derive(Clone, Debug)]
-struct Chance(Arc<Mutex<u64>>);
-
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(
-            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d,
-        )))
-    }
-
-    /// A number below `end` (splitmix64).
-    fn below(&self, end: usize) -> usize {
-        let mut state = self.0.lock().unwrap();
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = *state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).unwrap()
-    }
-
-    fn percent(&self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    async fn pause(&self, most_ms: usize) {
-        tokio::time::sleep(Duration::from_millis(self.below(most_ms + 1) as u64)).await;
-    }
-}
 
 tokio::task_local! {
     /// The operation ids that a direct call has sent to the store, each once.

@@ -3,10 +3,12 @@
 
 mod batch;
 mod budget;
+mod chance;
 mod contract;
 mod corrupt;
 mod faults;
 mod fixtures;
+mod fuzz;
 mod lambda;
 mod members;
 mod model;
@@ -14,5 +16,6 @@ mod permissions;
 mod property;
 mod races;
 mod restart;
+mod standing;
 mod template;
 mod world;

@@ -1,0 +1,284 @@
+//! Whatever the queue does: messages again, late, in any order, or never.
+
+use crate::world::{MEMBER, OWNER, Who, World};
+use serde_json::json;
+use shared::job::{DEADLINE_SECONDS, JobKind};
+use shared::member::MemberStatus;
+use shared::queue::{Chunk, Message, SqsAttributes, SqsRecord};
+use shared::time::Timestamp;
+
+use super::{codes, deliver, held, results, shown, status};
+
+#[tokio::test]
+async fn redelivery_in_any_order_changes_nothing() {
+    let world = World::new().await;
+    let mut images = Vec::new();
+    for _ in 0..250 {
+        let image = world.image(json!({})).await;
+        world.share(&image, MEMBER).await.expect(200);
+        images.push(image);
+    }
+    let accepted = Some(MemberStatus::Accepted);
+    let (job, records) = held(
+        &world,
+        MEMBER,
+        JobKind::Update,
+        accepted,
+        &images,
+        &[MEMBER],
+    )
+    .await;
+    assert_eq!(shown(&world, Who::Member, job).await["status"], "INIT");
+    assert_eq!(records.len(), 3);
+    let mut percents = Vec::new();
+    for place in [2, 2, 0, 2, 0, 1, 1, 0, 2] {
+        deliver(&world, &records[place]).await;
+        let now = shown(&world, Who::Member, job).await;
+        percents.push(now["entities"]["process_percent"].as_f64().unwrap());
+        assert_eq!(results(&now).len(), 250);
+    }
+    assert_eq!(percents, [0.2, 0.2, 0.6, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0]);
+    let end = shown(&world, Who::Member, job).await;
+    assert_eq!(end["status"], "SUCCESS");
+    // A decision made since is not undone by a message that comes once more.
+    world
+        .answer(Who::Member, &images[0], MEMBER, "rejected")
+        .await
+        .expect(200);
+    deliver(&world, &records[0]).await;
+    assert_eq!(
+        status(&world, &images[0], MEMBER).await.as_deref(),
+        Some("rejected")
+    );
+    assert_eq!(shown(&world, Who::Member, job).await, end);
+}
+
+#[tokio::test]
+async fn the_request_accepted_last_wins_whatever_the_queue_does() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let images = [image.clone()];
+    let update = |status| {
+        held(
+            &world,
+            MEMBER,
+            JobKind::Update,
+            Some(status),
+            &images,
+            &[MEMBER],
+        )
+    };
+    let (older, first) = update(MemberStatus::Rejected).await;
+    let (newer, second) = update(MemberStatus::Accepted).await;
+    deliver(&world, &second[0]).await;
+    deliver(&world, &first[0]).await;
+    assert_eq!(
+        status(&world, &image, MEMBER).await.as_deref(),
+        Some("accepted")
+    );
+    for job in [older, newer] {
+        assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+    }
+
+    // A direct call with the status that is there already is a decision too.
+    let (_, late) = update(MemberStatus::Rejected).await;
+    world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
+    deliver(&world, &late[0]).await;
+    assert_eq!(
+        status(&world, &image, MEMBER).await.as_deref(),
+        Some("accepted")
+    );
+}
+
+#[tokio::test]
+async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    let images = [image.clone()];
+    let row = format!("/v2/images/{image}/members/{MEMBER}");
+    let (_, add) = held(&world, OWNER, JobKind::Add, None, &images, &[MEMBER]).await;
+    let (_, accept) = held(
+        &world,
+        MEMBER,
+        JobKind::Update,
+        Some(MemberStatus::Accepted),
+        &images,
+        &[MEMBER],
+    )
+    .await;
+    deliver(&world, &add[0]).await;
+    world.delete(Who::Owner, &row).await.expect(204);
+    deliver(&world, &add[0]).await;
+    assert_eq!(status(&world, &image, MEMBER).await, None);
+    // Shared anew: an answer to the first sharing is none to the second.
+    world.share(&image, MEMBER).await.expect(200);
+    deliver(&world, &accept[0]).await;
+    assert_eq!(
+        status(&world, &image, MEMBER).await.as_deref(),
+        Some("pending")
+    );
+
+    // The other way round: a removal that is late does not end a membership that is newer.
+    let (_, remove) = held(&world, OWNER, JobKind::Remove, None, &images, &[MEMBER]).await;
+    world.delete(Who::Owner, &row).await.expect(204);
+    world.share(&image, MEMBER).await.expect(200);
+    deliver(&world, &remove[0]).await;
+    assert_eq!(
+        status(&world, &image, MEMBER).await.as_deref(),
+        Some("pending")
+    );
+    let id = shared::id::ImageId::canonical(&image).unwrap();
+    assert_eq!(
+        world
+            .server
+            .app
+            .store()
+            .image(id)
+            .await
+            .unwrap()
+            .unwrap()
+            .member_count,
+        1
+    );
+}
+
+#[tokio::test]
+async fn dead_letters_and_lost_messages_end_the_job() {
+    let (world, clock) = World::with_clock().await;
+    let mut images = Vec::new();
+    for _ in 0..150 {
+        let image = world.image(json!({})).await;
+        world.share(&image, MEMBER).await.expect(200);
+        images.push(image);
+    }
+    let accepted = Some(MemberStatus::Accepted);
+    clock.forward(1);
+    let (job, records) = held(
+        &world,
+        MEMBER,
+        JobKind::Update,
+        accepted,
+        &images,
+        &[MEMBER],
+    )
+    .await;
+    // Of the first chunk one entry was applied before its worker died for good.
+    let chunk: Message = serde_json::from_str(&records[0].body).unwrap();
+    let Message::Chunk(mut one) = chunk else {
+        panic!()
+    };
+    one.entries = one.entries.part(0, 1);
+    one.number = 7;
+    let body = serde_json::to_string(&Message::Chunk(one)).unwrap();
+    deliver(
+        &world,
+        &SqsRecord {
+            body,
+            ..records[0].clone()
+        },
+    )
+    .await;
+    let until = Timestamp::from_micros(i64::MAX);
+    for _ in 0..2 {
+        settle_batch::handle(world.server.app.clone(), records[0].clone(), until)
+            .await
+            .unwrap();
+    }
+    let now = shown(&world, Who::Member, job).await;
+    assert_eq!(now["status"], "RUNNING");
+    assert_eq!(codes(&now)[..2], ["success", "IMG.0113"]);
+    assert_eq!(codes(&now)[149], "running");
+    // A chunk that is settled is not applied any more.
+    let again = SqsRecord {
+        attributes: SqsAttributes {
+            approximate_receive_count: "2".into(),
+        },
+        ..records[0].clone()
+    };
+    deliver(&world, &again).await;
+    assert_eq!(
+        status(&world, &images[1], MEMBER).await.as_deref(),
+        Some("pending")
+    );
+
+    // The second chunk's message is lost: the job ends at its deadline all the same.
+    clock.forward(DEADLINE_SECONDS);
+    let end = shown(&world, Who::Member, job).await;
+    assert_eq!(end["status"], "FAIL");
+    assert_eq!(codes(&end)[149], "IMG.0113");
+    deliver(&world, &records[1]).await;
+    assert_eq!(
+        shown(&world, Who::Member, job).await,
+        end,
+        "nothing is begun after the end"
+    );
+    assert_eq!(
+        status(&world, &images[149], MEMBER).await.as_deref(),
+        Some("pending")
+    );
+    clock.forward(shared::job::KEPT_SECONDS);
+    world
+        .get(Who::Member, &format!("/v1/cloudimages/job/{job}"))
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn a_worker_out_of_time_gives_the_rest_back() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let accepted = Some(MemberStatus::Accepted);
+    let (job, records) = held(
+        &world,
+        MEMBER,
+        JobKind::Update,
+        accepted,
+        &[image],
+        &[MEMBER],
+    )
+    .await;
+    let app = world.server.app.clone();
+    let late = run_batch::handle(app.clone(), records[0].clone(), app.now()).await;
+    assert!(late.is_err_and(|error| error.retryable()));
+    assert_eq!(shown(&world, Who::Member, job).await["status"], "INIT");
+    deliver(&world, &records[0]).await;
+    assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+}
+
+#[tokio::test]
+async fn a_poison_message_comes_again_alone() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let accepted = Some(MemberStatus::Accepted);
+    let (job, mut records) = held(
+        &world,
+        MEMBER,
+        JobKind::Update,
+        accepted,
+        &[image],
+        &[MEMBER],
+    )
+    .await;
+    records.push(SqsRecord {
+        message_id: "poison".into(),
+        body: "{\"type\": \"chunk\"}".into(),
+        attributes: SqsAttributes::default(),
+    });
+    let event = shared::queue::SqsEvent { records };
+    let until = Timestamp::from_micros(i64::MAX);
+    let app = world.server.app.clone();
+    let response = shared::queue::each(app, event, until, run_batch::handle).await;
+    let failed: Vec<_> = response
+        .batch_item_failures
+        .iter()
+        .map(|f| f.item_identifier.as_str())
+        .collect();
+    assert_eq!(failed, ["poison"]);
+    assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+}

@@ -1,0 +1,135 @@
+//! Batches: accepted, applied once whatever the queue does, and accounted for entry by entry.
+
+mod delivery;
+mod entries;
+mod requests;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shared::batch::Slice;
+use shared::id::{JobId, ProjectId};
+use shared::job::{DEADLINE_SECONDS, Job, JobKind};
+use shared::member::MemberStatus;
+use shared::queue::{Chunk, Message, SqsAttributes, SqsRecord};
+use shared::store::jobs::Created;
+use shared::time::Timestamp;
+
+use crate::world::{Answer, Who, World};
+
+const BATCH: &str = "/v1/cloudimages/members";
+const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
+
+fn error_of(answer: &Answer) -> String {
+    answer.text("/error/code")
+}
+
+/// The results of a job as (image, project, status, code).
+fn results(job: &Value) -> Vec<(String, String, String, String)> {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    job["entities"]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            (
+                text(row, "image_id"),
+                text(row, "project_id"),
+                text(row, "status"),
+                text(row, "error_code"),
+            )
+        })
+        .collect()
+}
+
+fn codes(job: &Value) -> Vec<String> {
+    results(job)
+        .into_iter()
+        .map(|(_, _, status, code)| if code.is_empty() { status } else { code })
+        .collect()
+}
+
+async fn run(world: &World, who: Who, method: &str, body: Value) -> Value {
+    let answer = world
+        .send(who, method, BATCH, Some(&body.to_string()))
+        .await
+        .expect(200);
+    world.ended(who, &answer.text("/job_id")).await
+}
+
+/// A job whose record exists and whose messages are in our hands instead of the queue's.
+async fn held(
+    world: &World,
+    project: &str,
+    kind: JobKind,
+    status: Option<MemberStatus>,
+    images: &[String],
+    projects: &[&str],
+) -> (JobId, Vec<SqsRecord>) {
+    let app = &world.server.app;
+    let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
+    let entries = Slice::of_request(images, &projects);
+    let now = app.now();
+    let job = Job {
+        id: app.operation(),
+        project: ProjectId::parse(project).unwrap(),
+        kind,
+        total: entries.rows,
+        chunk_rows: entries.chunk_rows(),
+        succeeded: 0,
+        failed: 0,
+        errors: BTreeMap::new(),
+        begin: now,
+        updated_at: now,
+        deadline: now.plus_seconds(DEADLINE_SECONDS),
+    };
+    assert_eq!(
+        app.store().create_job(&job, &entries, None).await.unwrap(),
+        Created::New
+    );
+    let records = (0..job.chunks())
+        .map(|number| {
+            let message = Message::Chunk(Chunk {
+                job: job.id.to_string(),
+                number,
+                project: job.project.clone(),
+                admin: false,
+                kind,
+                status,
+                vault_id: None,
+                deadline: job.deadline.micros(),
+                entries: entries.part(number * job.chunk_rows, job.chunk_rows),
+            });
+            SqsRecord {
+                message_id: format!("m{number}"),
+                body: serde_json::to_string(&message).unwrap(),
+                attributes: SqsAttributes {
+                    approximate_receive_count: "1".into(),
+                },
+            }
+        })
+        .collect();
+    (job.id, records)
+}
+
+async fn deliver(world: &World, record: &SqsRecord) {
+    let until = Timestamp::from_micros(i64::MAX);
+    run_batch::handle(world.server.app.clone(), record.clone(), until)
+        .await
+        .unwrap();
+}
+
+async fn shown(world: &World, who: Who, job: JobId) -> Value {
+    world
+        .get(who, &format!("/v1/cloudimages/job/{job}"))
+        .await
+        .expect(200)
+        .json()
+}
+
+async fn status(world: &World, image: &str, member: &str) -> Option<String> {
+    let answer = world
+        .get(Who::Owner, &format!("/v2/images/{image}/members/{member}"))
+        .await;
+    (answer.status == 200).then(|| answer.text("/status"))
+}

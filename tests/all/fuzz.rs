@@ -1,0 +1,372 @@
+//! Raw requests of every kind at every route: whatever comes, there is an answer, it is not a 5xx,
+//! and its body is what its type says. `IMSHARE_FUZZ_REQUESTS` and `IMSHARE_FUZZ_SEED` ask for more
+//! requests or for the ones of a failure again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::routes::ROUTES;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::chance::Chance;
+use crate::world::{MEMBER, OWNER, Who, World};
+
+const REQUESTS: usize = 2_000;
+
+fn setting(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => default,
+    }
+}
+
+#[tokio::test]
+async fn every_request_has_an_answer_that_is_no_outage() {
+    let seed = setting("IMSHARE_FUZZ_SEED", 1);
+    let world = World::new().await;
+    let image = world.image(json!({"name": "n", "tags": ["t"]})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let mut statuses = std::collections::BTreeMap::new();
+    for number in 0..setting("IMSHARE_FUZZ_REQUESTS", REQUESTS) {
+        let chance = Chance::new((seed * 1_000_003 + number) as u64);
+        let request = request(&chance, &image);
+        let answer = send(&world, &request).await;
+        let told = || {
+            let shown: Vec<u8> = request.iter().take(2_000).copied().collect();
+            let shown = String::from_utf8_lossy(&shown).into_owned();
+            format!("IMSHARE_FUZZ_SEED={seed}, request {number}:\n{shown}\n--\n{answer}")
+        };
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| {
+            panic!("no answer to {}", told());
+        });
+        let status: u16 = head.get(9..12).unwrap().parse().unwrap();
+        assert!(status < 500, "{}", told());
+        let head = head.to_ascii_lowercase();
+        if head.contains("content-type: application/json") && !request.starts_with(b"HEAD") {
+            let parsed: Result<Value, _> = serde_json::from_str(body);
+            assert!(parsed.is_ok(), "{}", told());
+        }
+        *statuses.entry(status).or_insert(0) += 1;
+    }
+    println!("seed {seed}: {statuses:?}");
+    // The generator reaches more than refusals.
+    assert!(statuses.keys().any(|status| *status < 300), "{statuses:?}");
+    // Nobody else's request has gone wrong meanwhile.
+    world.get(Who::Owner, "/v2/images").await.expect(200);
+}
+
+/// Sends the bytes on a connection of their own and reads all that comes back.
+async fn send(world: &World, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    // A server that has answered early may have closed its end: what counts is the answer.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let outcome = tokio::time::timeout(Duration::from_secs(20), read).await;
+    assert!(outcome.is_ok(), "no answer in time");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn request(chance: &Chance, image: &str) -> Vec<u8> {
+    let (method, path) = match chance.below(10) {
+        0 => (method(chance), segment(chance, image)),
+        _ => {
+            let route = &ROUTES[chance.below(ROUTES.len())];
+            let method = match chance.below(8) {
+                0 => method(chance),
+                _ => route.method,
+            };
+            let path = route
+                .path
+                .split('/')
+                .map(|part| match part {
+                    "{schema}" => chance.of(&["image", "members", "x"]).to_owned(),
+                    part if part.starts_with('{') => segment(chance, image),
+                    part => part.to_owned(),
+                })
+                .collect::<Vec<_>>()
+                .join("/");
+            (method, path)
+        }
+    };
+    let path = path.trim_start_matches('/');
+    let mut head = format!("{method} /{path}{} HTTP/1.1\r\n", query(chance));
+    head.push_str("Host: localhost\r\nConnection: close\r\n");
+    if let Some(token) = chance.of(&[&Who::Owner, &Who::Member, &Who::Admin]).token()
+        && !chance.percent(5)
+    {
+        head.push_str(&format!("X-Auth-Token: {token}\r\n"));
+    }
+    for _ in 0..chance.below(3) {
+        head.push_str(&header(chance));
+    }
+    let body = if matches!(method, "GET" | "HEAD") && !chance.percent(10) {
+        Vec::new()
+    } else {
+        body(chance, image)
+    };
+    if chance.percent(10) {
+        head.push_str("Transfer-Encoding: chunked\r\n\r\n");
+        let mut bytes = head.into_bytes();
+        for part in body.chunks(1 + chance.below(50_000)) {
+            bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+            bytes.extend_from_slice(part);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"0\r\n\r\n");
+        return bytes;
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let mut bytes = head.into_bytes();
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+fn method(chance: &Chance) -> &'static str {
+    chance.of(&[
+        "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "FOO",
+    ])
+}
+
+/// A part of a path: good, bad, and encoded in every way.
+fn segment(chance: &Chance, image: &str) -> String {
+    match chance.below(12) {
+        0..5 => image.to_owned(),
+        5 => image.to_ascii_uppercase(),
+        6 => image.replace('-', ""),
+        7 => MEMBER.to_owned(),
+        8 => OWNER.to_owned(),
+        9 => "x".repeat(chance.below(2_000)),
+        10 => (0..1 + chance.below(6))
+            .map(|_| format!("%{:02X}", chance.below(256)))
+            .collect(),
+        _ => chance
+            .of(&[
+                "%2F",
+                "%23",
+                "%00",
+                "%FF",
+                "%",
+                "%zz",
+                "%F0%9F%98%80",
+                "..",
+                "%2e%2e",
+                "a%2Fb",
+                "",
+                "~",
+                "a;b",
+                "a+b",
+                "%C3%A9",
+                "%ED%A0%80",
+                "v2",
+                "%0d%0a",
+            ])
+            .to_owned(),
+    }
+}
+
+fn query(chance: &Chance) -> String {
+    let mut query = String::new();
+    for place in 0..chance.below(4) {
+        let name = chance.of(&[
+            "limit",
+            "marker",
+            "sort_key",
+            "sort_dir",
+            "sort",
+            "name",
+            "owner",
+            "status",
+            "visibility",
+            "member_status",
+            "tag",
+            "os_hidden",
+            "created_at",
+            "image_id",
+            "type",
+            "__imagetype",
+            "%FF",
+            "",
+            "size_min",
+        ]);
+        let value = chance.of(&[
+            "0",
+            "1",
+            "-1",
+            "1000",
+            "1001",
+            "99999999999999999999",
+            "all",
+            "shared",
+            "public",
+            "accepted",
+            "Accepted",
+            "%00",
+            "%FF",
+            "%F0%9F%98%80",
+            "in:a,b",
+            "in:",
+            "name:asc",
+            "name:asc,size:desc",
+            "asc",
+            "desc",
+            "",
+            "gt:2020-01-01T00:00:00Z",
+            "true",
+            "a%26b",
+            "AAAA",
+            "SUCCESS",
+        ]);
+        query.push(if place == 0 { '?' } else { '&' });
+        query.push_str(name);
+        if !chance.percent(5) {
+            query.push('=');
+            query.push_str(value);
+        }
+    }
+    query
+}
+
+fn header(chance: &Chance) -> String {
+    let name = chance.of(&[
+        "Accept",
+        "Content-Type",
+        "X-Openstack-Request-Id",
+        "Idempotency-Key",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Project-Id",
+        "X-Roles",
+        "Origin",
+        "Cookie",
+        "Authorization",
+    ]);
+    let value = match chance.below(10) {
+        0 => "v".repeat(40_000),
+        1 => "é\u{1f600}".to_owned(),
+        _ => chance
+            .of(&[
+                "",
+                "*/*",
+                "application/json",
+                "text/html",
+                "text/plain;q=0.1, */*;q=nonsense",
+                "application/openstack-images-v2.1-json-patch",
+                "https",
+                "a b",
+                "\u{7f}",
+                "application/openstack-images-v2.0-json-patch",
+                "%00",
+                "SDK-HMAC-SHA256 Access=",
+                "key-1",
+                "admin",
+            ])
+            .to_owned(),
+    };
+    format!("{name}: {value}\r\n")
+}
+
+fn body(chance: &Chance, image: &str) -> Vec<u8> {
+    match chance.below(12) {
+        0 => Vec::new(),
+        1 => (0..chance.below(64))
+            .map(|_| chance.below(256) as u8)
+            .collect(),
+        2 => "[".repeat(1 + chance.below(3_000)).into_bytes(),
+        3 => "{\"a\":".repeat(1 + chance.below(3_000)).into_bytes(),
+        4 => br#"{"member": "a", "member": "b", "status": "pending", "status": "x"}"#.to_vec(),
+        5 => br#"{"member": "\ud800"}"#.to_vec(),
+        6 if chance.percent(20) => vec![b' '; 1024 * 1024 + chance.below(3)],
+        _ => {
+            let value = known(chance, image);
+            let mut bytes = value.to_string().into_bytes();
+            if chance.percent(10) {
+                bytes.truncate(chance.below(bytes.len() + 1));
+            }
+            bytes
+        }
+    }
+}
+
+/// A body with the names that the API knows and values of every type.
+fn known(chance: &Chance, image: &str) -> Value {
+    let any = |chance: &Chance| -> Value {
+        match chance.below(16) {
+            0 => Value::Null,
+            1 => json!(true),
+            2 => json!(-1),
+            3 => json!(1.5e300),
+            4 => json!([]),
+            5 => json!({}),
+            6 => json!(""),
+            7 => json!(image),
+            8 => json!(MEMBER),
+            9 => json!("accepted"),
+            10 => json!("public"),
+            11 => json!([image, MEMBER]),
+            12 => json!("\u{0}\u{1f600}"),
+            13 => json!("x".repeat(300)),
+            14 => json!({"a": [null]}),
+            _ => json!(u64::MAX),
+        }
+    };
+    if chance.percent(30) {
+        let step = |chance: &Chance| {
+            let path = chance.of(&[
+                "/name",
+                "/visibility",
+                "/tags",
+                "/tags/-",
+                "/tags/0",
+                "/min_ram",
+                "/min_disk",
+                "/protected",
+                "/os_hidden",
+                "/custom",
+                "/a~1b",
+                "/a~0b",
+                "/~2",
+                "",
+                "/id",
+                "/owner",
+                "/status",
+                "/size",
+                "/a/b",
+                "name",
+                "/locations",
+            ]);
+            let op = chance.of(&["add", "replace", "remove", "move", "test", "x"]);
+            json!({"op": op, "path": path, "value": any(chance)})
+        };
+        return (0..chance.below(4)).map(|_| step(chance)).collect();
+    }
+    let mut object = serde_json::Map::new();
+    for _ in 0..chance.below(5) {
+        let name = chance.of(&[
+            "member",
+            "status",
+            "images",
+            "projects",
+            "project_id",
+            "vault_id",
+            "name",
+            "id",
+            "visibility",
+            "tags",
+            "min_ram",
+            "min_disk",
+            "protected",
+            "owner",
+            "size",
+            "container_format",
+            "disk_format",
+            "custom",
+            "os_hidden",
+            "created_at",
+            "checksum",
+        ]);
+        object.insert(name.to_owned(), any(chance));
+    }
+    Value::Object(object)
+}

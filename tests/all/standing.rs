@@ -1,0 +1,166 @@
+//! The store's conditions say the same as the pure function that the model is built on: every batch
+//! operation on every membership that can be stored, and once more, as when its message comes again.
+
+use serde_json::json;
+use shared::app::Clients;
+use shared::auth::{Caller, Role};
+use shared::batch::{outcome, standing};
+use shared::id::{ImageId, OperationId, ProjectId};
+use shared::image::Image;
+use shared::job::JobKind;
+use shared::member::{MemberStatus, Membership};
+use shared::store::Store;
+use shared::store::members::{Answer, Changed, MemberChange, Order, Stamp};
+use shared::time::Timestamp;
+
+use local::engine::{self, Engine};
+
+use super::world::OWNER;
+
+struct Bench {
+    store: Store,
+    owner: Caller,
+    image: Image,
+    ops: Vec<OperationId>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let client = Clients::local().dynamodb_over(Engine::in_memory().unwrap(), None);
+        engine::create_table(&client, "t").await.unwrap();
+        let store = Store::new(client, "t".to_owned());
+        let project = ProjectId::parse(OWNER).unwrap();
+        let owner = Caller {
+            project,
+            role: Role::Member,
+        };
+        let body = json!({"visibility": "shared"});
+        let ops: Vec<_> = (1_i64..=5)
+            .map(|at| OperationId::at(at * 1_000_000))
+            .collect();
+        let now = Timestamp::from_micros(0);
+        let image = Image::from_request(body, &owner, ops[0], now).unwrap();
+        assert!(store.create_image(&image).await.unwrap());
+        Self {
+            store,
+            owner,
+            image,
+            ops,
+        }
+    }
+
+    async fn stored(&self, member: &ProjectId) -> Option<Membership> {
+        let facts = self.store.facts(self.image.id, &[member]).await.unwrap();
+        facts.membership(member).cloned()
+    }
+
+    async fn apply(&self, kind: JobKind, member: &ProjectId, op: OperationId) -> MemberChange {
+        let stamp = Stamp {
+            op,
+            now: Timestamp::from_micros(1),
+            order: Order::Batch,
+        };
+        let (id, members): (ImageId, _) = (self.image.id, [member.clone()]);
+        let changed = match kind {
+            JobKind::Add => {
+                self.store
+                    .add_members(&self.owner, id, &members, -1, stamp)
+                    .await
+            }
+            JobKind::Remove => {
+                let store = &self.store;
+                store
+                    .remove_members(&self.owner, id, &members, false, stamp)
+                    .await
+            }
+            JobKind::Update => {
+                let answer = Answer {
+                    status: MemberStatus::Accepted,
+                    vault_id: None,
+                };
+                let age = self.image.created_at;
+                let store = &self.store;
+                return store
+                    .update_member_in_batch(id, age, member, &answer, stamp)
+                    .await
+                    .unwrap();
+            }
+        };
+        match changed.unwrap() {
+            Changed::Members(changes) => changes[0].clone(),
+            Changed::Image(_) => panic!("the image is shared and the caller's own"),
+        }
+    }
+}
+
+const KINDS: [JobKind; 3] = [JobKind::Add, JobKind::Update, JobKind::Remove];
+
+/// The operations that make each membership that can be stored: kinds and the places of their ids.
+fn histories() -> Vec<Vec<(JobKind, usize)>> {
+    let mut all = vec![vec![]];
+    for length in 1..=3 {
+        let mut longer = Vec::new();
+        for history in all
+            .iter()
+            .filter(|history: &&Vec<_>| history.len() == length - 1)
+        {
+            for kind in KINDS {
+                // No two requests have the same id.
+                for at in [0, 2, 4] {
+                    if history.iter().any(|(_, taken)| *taken == at) {
+                        continue;
+                    }
+                    let mut history = history.clone();
+                    history.push((kind, at));
+                    longer.push(history);
+                }
+            }
+        }
+        all.extend(longer);
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_stores_conditions_are_the_models() {
+    let bench = Bench::new().await;
+    let mut seen = std::collections::BTreeMap::new();
+    for (number, history) in histories().into_iter().enumerate() {
+        let (kind, at) = match history.last() {
+            None => continue,
+            Some(last) => *last,
+        };
+        let member = ProjectId::parse(format!("m{number}")).unwrap();
+        for (kind, at) in history.iter().take(history.len() - 1) {
+            bench.apply(*kind, &member, bench.ops[*at]).await;
+        }
+        let op = bench.ops[at];
+        let before = bench.stored(&member).await;
+        let expected = standing(before.as_ref(), kind, op).unwrap_or(MemberChange::Applied);
+        let told = || format!("{history:?} on {before:?}");
+        for again in [false, true] {
+            let change = bench.apply(kind, &member, op).await;
+            assert_eq!(
+                outcome(kind, &change, op),
+                outcome(kind, &expected, op),
+                "again: {again}, {change:?} and {expected:?}, {}",
+                told()
+            );
+        }
+        *seen
+            .entry(format!("{kind:?} {:?}", variant(&expected)))
+            .or_insert(0) += 1;
+    }
+    println!("{seen:#?}");
+    assert!(seen.len() >= 10, "{seen:?}");
+}
+
+fn variant(change: &MemberChange) -> &'static str {
+    match change {
+        MemberChange::Applied => "applied",
+        MemberChange::AppliedBefore => "applied before",
+        MemberChange::Superseded(_) => "superseded",
+        MemberChange::Existing(_) => "existing",
+        MemberChange::Absent => "absent",
+    }
+}
