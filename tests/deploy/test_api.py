@@ -38,9 +38,9 @@ def test_tour_of_the_readme(stack):
 
 def test_discovery_needs_no_token(stack):
     root = stack.call(None, "GET", "/")
-    base = f"http://{stack.api}.execute-api.localhost:{stack.cloud.port}/{stack.stage}"
+    base = f"//{stack.api}.execute-api.localhost:{stack.cloud.port}/{stack.stage}"
     assert root.status_code == 300
-    assert root.json()["versions"][0]["links"][0]["href"] == f"{base}/v2/"
+    assert root.json()["versions"][0]["links"][0]["href"].endswith(f"{base}/v2/")
     assert stack.call(None, "GET", "/versions").json() == root.json()
     assert stack.call(None, "GET", "/v9/images").status_code == 300
     assert stack.call(None, "GET", "/healthcheck").status_code == 200
