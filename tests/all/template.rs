@@ -89,7 +89,7 @@ fn each_route_leads_to_its_function() {
 /// The events of a function: method, path, and whether they need no token.
 fn events(text: &str) -> Vec<(&str, &str, bool)> {
     text.lines()
-        .filter_map(|line| line.split_once("Method: "))
+        .filter_map(|line| line.split_once(", Method: "))
         .map(|(_, rest)| {
             let (method, rest) = rest.split_once(", Path: \"").unwrap();
             let (path, rest) = rest.split_once('"').unwrap();
