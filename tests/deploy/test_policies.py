@@ -133,12 +133,12 @@ def test_every_statement_is_tested(stack):
     print(f"\n{len(found)} statements of {len(roles)} policies")
 
 
-@pytest.mark.parametrize("role, about", REQUESTS, ids="-".join)
+@pytest.mark.parametrize("role, about", REQUESTS)
 def test_a_request_needs_its_statement(stack, role, about):
     request = REQUESTS[role, about](stack)
     with without(stack, role, position(stack, role, about)):
         refused = stack.call(*request)
-    assert refused.status_code in (500, 503), refused.text
+    assert refused.status_code >= 500, refused.text
     # What the function was refused stays inside.
     assert "AccessDenied" not in refused.text
     assert "not authorized" not in refused.text
