@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -159,6 +159,25 @@ fn shown(text: &str) -> Value {
     )
 }
 
+/// Events that no function of this service takes.
+fn of_other_sources() -> [(&'static str, Value); 3] {
+    [
+        ("an empty object", json!({})),
+        (
+            "a schedule",
+            json!({"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events",
+                   "account": "1", "time": "2025-01-01T00:00:00Z", "region": "eu-west-1",
+                   "resources": [], "detail": {}}),
+        ),
+        (
+            "a load balancer",
+            json!({"requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:1"}},
+                   "httpMethod": "GET", "path": "/v2/images", "queryStringParameters": {},
+                   "headers": {"host": "images.example"}, "body": "", "isBase64Encoded": false}),
+        ),
+    ]
+}
+
 async fn replay(function: String) -> usize {
     let world = Arc::new(Mutex::new(None));
     let aws = aws(world.clone()).await;
@@ -186,6 +205,16 @@ async fn replay(function: String) -> usize {
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}; build it with cargo build", path.display()));
     let mut count = 0;
+    // First what another source would send: it is refused, and the function lives on.
+    for (case, input) in of_other_sources() {
+        event.send(input).await.unwrap();
+        let found = tokio::time::timeout(Duration::from_secs(20), answers.recv()).await;
+        let found = found
+            .unwrap_or_else(|_| panic!("{function}: no answer to {case}"))
+            .unwrap();
+        let refused = found.contains("\"errorMessage\":") && !found.contains("panicked");
+        assert!(refused, "{function}: {case}: {found}");
+    }
     for (case, input) in cases(&function) {
         let fresh = World::new().await;
         set_up(&fresh).await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use shared::id::{ImageId, JobId};
 use shared::routes::ROUTES;
 use shared::store::schema as at;
 
@@ -83,6 +84,102 @@ fn each_route_leads_to_its_function() {
         .collect::<BTreeSet<_>>()
         .len();
     assert!(events >= known, "{events} events for {known} routes");
+}
+
+/// The events of a function: method, path, and whether they need no token.
+fn events(text: &str) -> Vec<(&str, &str, bool)> {
+    text.lines()
+        .filter_map(|line| line.split_once(", Method: "))
+        .map(|(_, rest)| {
+            let (method, rest) = rest.split_once(", Path: \"").unwrap();
+            let (path, rest) = rest.split_once('"').unwrap();
+            (method, path, rest.contains("Auth: {Authorizer: NONE}"))
+        })
+        .collect()
+}
+
+#[test]
+fn only_discovery_answers_without_a_token_and_only_where_clients_begin() {
+    for name in names("functions") {
+        let text = function(&name);
+        for (method, path, open) in events(&text) {
+            let begins = matches!(path, "/" | "/versions" | "/healthcheck" | "/{proxy+}");
+            let expected = name == "discovery" && (begins || method == "OPTIONS");
+            assert_eq!(open, expected, "{name}: {method} {path}");
+        }
+    }
+}
+
+#[test]
+fn each_path_has_a_405_and_a_preflight() {
+    let discovery = function("discovery");
+    let events = events(&discovery);
+    for route in ROUTES {
+        for (method, open) in [("ANY", false), ("OPTIONS", true)] {
+            assert!(
+                events.contains(&(method, route.path, open)),
+                "{method} {}",
+                route.path
+            );
+        }
+    }
+    // Each is a statement of some 450 bytes in the function's own policy, which has at most 20 KB.
+    assert!(events.len() <= 40, "{} events", events.len());
+}
+
+/// A number in a resource's text.
+fn number(text: &str, name: &str) -> Option<i64> {
+    let (_, rest) = text.split_once(&format!("{name}: "))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+#[test]
+fn no_message_comes_again_while_it_is_worked_on() {
+    let resources = resources();
+    for (queue, name) in [("Queue", "run-batch"), ("DeadLetters", "settle-batch")] {
+        let hidden = number(&resources[queue], "VisibilityTimeout").unwrap();
+        let worked_on = number(&function(name), "Timeout").unwrap();
+        assert!(
+            hidden >= 6 * worked_on,
+            "{queue}: {hidden} s for {worked_on} s"
+        );
+    }
+}
+
+#[test]
+fn policies_have_the_keys_of_the_schema() {
+    let id = "11111111-1111-4111-8111-111111111111";
+    let image = at::image_pk(ImageId::canonical(id).unwrap());
+    let job = at::job_pk(JobId::parse("0199c6a1b2c37def8123456789abcdef").unwrap());
+    let mut count = 0;
+    for line in TEMPLATE
+        .lines()
+        .filter(|line| line.contains("dynamodb:LeadingKeys"))
+    {
+        let (_, list) = line.split_once("LeadingKeys: [").unwrap();
+        for pattern in list.split('"').filter(|part| part.contains('#')) {
+            let prefix = pattern.strip_suffix('*').unwrap();
+            assert!(
+                image.starts_with(prefix) || job.starts_with(prefix),
+                "{pattern}"
+            );
+        }
+        count += 1;
+    }
+    // Every statement about items of the table has such a condition.
+    let statements = TEMPLATE.matches("Resource: !GetAtt Table.Arn\n").count();
+    assert_eq!(count, statements);
+}
+
+#[test]
+fn access_keys_have_a_table_of_their_own() {
+    let table = resources().remove("AccessKeys").unwrap();
+    assert!(table.contains("Condition: TakesSignatures\n"));
+    let keys = table.split_once("KeySchema:\n").unwrap().1;
+    assert_eq!(
+        keys.trim(),
+        format!("- {{AttributeName: {}, KeyType: HASH}}", at::PK)
+    );
 }
 
 #[test]

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Deploys template.yaml with the release binaries to an AWS emulator on this machine, drives it over
+# HTTP, takes its permissions away one by one, changes it and deletes it:
+# checks/deploy.sh [PYTEST-ARGUMENT…]
+# BINARIES names a directory of binaries for x86_64 that are built already.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. checks/venv.sh
+
+if [[ -z ${BINARIES:-} ]]; then
+    cargo build --locked --release --workspace --bins
+    BINARIES=target/release
+fi
+
+# Two environments, because the tools ask for different versions of the same packages.
+venv template "${TEMPLATE_PINS[@]}"
+sam=$PWD/$venv/bin/sam
+venv deploy ministack==1.5.33 aws-sam-translator==1.115.0 pytest==9.2.0 requests==2.34.2
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for function in functions/*/; do
+    name=$(basename "$function")
+    mkdir -p "$work/code/$name"
+    cp "$BINARIES/$name" "$work/code/$name/bootstrap"
+done
+
+# The tools read settings and keep caches at home: they get a home of their own.
+HOME="$work" CODE="$work/code" SAM="$sam" PYTHONDONTWRITEBYTECODE=1 \
+    "$venv/bin/python" -m pytest -p no:cacheprovider tests/deploy "$@"

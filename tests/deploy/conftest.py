@@ -1,0 +1,205 @@
+"""The emulator, a stand-in for Keystone, and the template deployed to it once for all tests."""
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import time
+import uuid
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
+
+from keystone import PASSWORD, PROJECTS, Keystone, token
+
+ROOT = pathlib.Path(__file__).parents[2]
+REGION = "us-east-1"
+NAME = "imshare"
+PARAMETERS = {
+    "Architecture": "x86_64",
+    # The emulator's event source has no such setting.
+    "WorkerConcurrency": "0",
+    "TableDeletionProtection": "false",
+}
+
+
+class Cloud:
+    """An emulated account."""
+
+    def __init__(self, work):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.work = work
+        self.environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": self.url,
+            "SAM_CLI_TELEMETRY": "0",
+            # Its own default is every address of the machine.
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self.port),
+            # Signatures are checked, and policies are enforced.
+            "AUTH": "true",
+        }
+        program = [sys.executable, str(ROOT / "tests/deploy/emulator.py")]
+        with (work / "emulator.log").open("wb") as log:
+            self.process = subprocess.Popen(program, env=self.environment, cwd=work, stdout=log, stderr=log)
+        for _ in range(600):
+            try:
+                requests.get(f"{self.url}/_ministack/health", timeout=5)
+                return
+            except requests.ConnectionError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.1)
+        raise RuntimeError((work / "emulator.log").read_text()[-4000:])
+
+    def client(self, service):
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 1}),
+        )
+
+    def deploy(self, template, **parameters):
+        """Runs `sam deploy` and returns what it says; raises if it fails."""
+        overrides = [f"{name}={value}" for name, value in {**PARAMETERS, **parameters}.items()]
+        command = [os.environ["SAM"], "deploy", "--template-file", template, "--stack-name", NAME, "--region", REGION]
+        command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+        command += ["--no-progressbar", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides]
+        done = subprocess.run(command, env=self.environment, cwd=self.work, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError((done.stdout + done.stderr)[-4000:])
+        return done.stdout
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Stack:
+    """The deployed template, and its API."""
+
+    def __init__(self, cloud, template, parameters):
+        self.cloud, self.template, self.parameters = cloud, template, parameters
+        self.calls = 0
+        cloud.deploy(template, **parameters)
+        self.look()
+
+    def look(self):
+        """Reads what the stack consists of."""
+        stacks = self.cloud.client("cloudformation")
+        outputs = stacks.describe_stacks(StackName=NAME)["Stacks"][0]["Outputs"]
+        self.outputs = {each["OutputKey"]: each["OutputValue"] for each in outputs}
+        pages = stacks.get_paginator("list_stack_resources").paginate(StackName=NAME)
+        resources = [each for page in pages for each in page["StackResourceSummaries"]]
+        self.resources = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+        self.api, self.stage = re.fullmatch(r"https://(\w+)\.execute-api\.[^/]+/(\w+)", self.outputs["ApiUrl"]).groups()
+
+    def update(self, **parameters):
+        self.parameters = {**self.parameters, **parameters}
+        self.cloud.deploy(self.template, **self.parameters)
+        self.look()
+
+    def call(self, who, method, path, body=None, headers=None):
+        """Sends a request with the token of `who`, or without one."""
+        self.calls += 1
+        headers = {"Host": f"{self.api}.execute-api.localhost:{self.cloud.port}", **(headers or {})}
+        if who:
+            headers["X-Auth-Token"] = token(who) if who in PROJECTS else who
+        url = f"{self.cloud.url}/{self.stage}{path}"
+        data = None if body is None else json.dumps(body)
+        return requests.request(method, url, data=data, headers=headers, timeout=60, allow_redirects=False)
+
+    def image(self, **fields):
+        """A new image of the owner's."""
+        answer = self.call("owner", "POST", "/v2/images", {"id": str(uuid.uuid4()), **fields})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def share(self, image, who="member"):
+        body = {"member": PROJECTS[who][0]}
+        answer = self.call("owner", "POST", f"/v2/images/{image}/members", body)
+        assert answer.status_code == 200, answer.text
+
+    def job(self, who, job, seconds=120):
+        """The job when it has ended."""
+        end = time.monotonic() + seconds
+        while True:
+            answer = self.call(who, "GET", f"/v1/cloudimages/job/{job}")
+            assert answer.status_code == 200, answer.text
+            if answer.json()["status"] in ("SUCCESS", "FAIL"):
+                return answer.json()
+            assert time.monotonic() < end, answer.text
+            time.sleep(0.5)
+
+    def log(self, function):
+        """All that a function has logged."""
+        group = f"/aws/lambda/{NAME}/{function}"
+        pages = self.cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        return "\n".join(event["message"] for page in pages for event in page["events"])
+
+
+@pytest.fixture(scope="session")
+def keystone():
+    keystone = Keystone()
+    yield keystone
+    keystone.shutdown()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    cloud = Cloud(tmp_path_factory.mktemp("cloud"))
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cloud):
+    """The template with the binaries that were built already in place of their source."""
+    parsed = yaml_parse((ROOT / "template.yaml").read_text())
+    del parsed["Globals"]["Function"]["CodeUri"]
+    for resource in parsed["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            binary = resource["Metadata"]["BuildProperties"]["Binary"]
+            resource["Properties"]["CodeUri"] = f"{os.environ['CODE']}/{binary}"
+    # The emulator has alarms on one metric alone; this one is on a sum of several.
+    del parsed["Resources"]["ThrottlesAlarm"]
+    path = cloud.work / "template.json"
+    path.write_text(json.dumps(parsed))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def needed(cloud, keystone):
+    """The parameters without a default."""
+    fields = {"KEYSTONE_USERNAME": "imshare", "KEYSTONE_PASSWORD": PASSWORD}
+    secrets = cloud.client("secretsmanager")
+    secret = secrets.create_secret(Name="imshare/keystone", SecretString=json.dumps(fields))
+    # Stands for the layer with the extension, which the emulator's own extension does the work of.
+    archive = b"PK\x05\x06" + bytes(18)
+    layer = cloud.client("lambda").publish_layer_version(LayerName="secrets", Content={"ZipFile": archive})
+    return {
+        "KeystoneUrl": keystone.url,
+        "KeystoneSecretArn": secret["ARN"],
+        "SecretsExtensionArn": layer["LayerVersionArn"],
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(cloud, template, needed):
+    stack = Stack(cloud, template, needed)
+    yield stack
+    print(f"\n{stack.calls} requests to {len(stack.resources)} resources")

@@ -1,0 +1,127 @@
+"""Starts the AWS emulator, with what it leaves out and the template relies on.
+
+Run as a program: the environment says where it listens (see conftest.py).
+"""
+
+import json
+import os
+import re
+import sys
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import ministack.core.iam_actions as iam
+import ministack.core.lambda_runtime as runtime
+
+# Before the functions' service is loaded, which takes this one along by name.
+sessions = {}
+execution_credentials = runtime.execution_credentials
+
+
+def remembered_credentials(config):
+    credentials = execution_credentials(config)
+    sessions[credentials["AWS_SESSION_TOKEN"]] = credentials
+    return credentials
+
+
+runtime.execution_credentials = remembered_credentials
+
+import ministack.services.apigateway_v1 as api  # noqa: E402
+
+# An OpenAPI body's ANY methods and gateway responses.
+api._OPENAPI_HTTP_METHODS.add("any")
+import_path_item, import_rest_api = api._import_path_item, api._import_rest_api
+
+
+def path_item(api_id, path, methods, *rest):
+    named = {"any" if k == "x-amazon-apigateway-any-method" else k: v for k, v in methods.items()}
+    return import_path_item(api_id, path, named, *rest)
+
+
+def rest_api(spec, base_data=None):
+    api_id = import_rest_api(spec, base_data)
+    for kind, response in (spec.get("x-amazon-apigateway-gateway-responses") or {}).items():
+        api._put_gateway_response(api_id, kind, response)
+    return api_id
+
+
+api._import_path_item, api._import_rest_api = path_item, rest_api
+
+# SendMessageBatch is authorized as sqs:SendMessage.
+extract_iam_action = iam.extract_iam_action
+
+
+def iam_action(*args, **kwargs):
+    action = extract_iam_action(*args, **kwargs)
+    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+
+iam.extract_iam_action = iam_action
+
+# The condition key dynamodb:LeadingKeys: the partition keys that a request names.
+dynamodb_service_context = iam.dynamodb_service_context
+
+
+def partition_keys(request, found):
+    """Adds the keys of a request, of its parts and of the conditions of a query."""
+    if isinstance(request, list):
+        for part in request:
+            partition_keys(part, found)
+    elif isinstance(request, dict):
+        for name, part in request.items():
+            if name == "pk" and isinstance(part, dict) and "S" in part:
+                found.append(part["S"])
+            else:
+                partition_keys(part, found)
+        condition = re.match(r"(\S+) = (:\w+)", request.get("KeyConditionExpression") or "")
+        if condition:
+            found.append(request["ExpressionAttributeValues"][condition[2]]["S"])
+    return found
+
+
+def dynamodb_context(body):
+    keys = partition_keys(json.loads(body or b"{}"), [])
+    return {**dynamodb_service_context(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+
+
+iam.dynamodb_service_context = dynamodb_context
+
+
+class SecretsExtension(BaseHTTPRequestHandler):
+    """The extension of the functions' sandbox that reads secrets with the function's own role."""
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        secret = urllib.parse.parse_qs(url.query)["secretId"][0]
+        session = sessions[self.headers["X-Aws-Parameters-Secrets-Token"]]
+        client = boto3.client(
+            "secretsmanager",
+            region_name="us-east-1",
+            endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+            aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=session["AWS_SESSION_TOKEN"],
+        )
+        try:
+            status, answer = 200, {"SecretString": client.get_secret_value(SecretId=secret)["SecretString"]}
+        except client.exceptions.ClientError as error:
+            status, answer = 400, {"message": str(error)}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+extension = ThreadingHTTPServer(("127.0.0.1", 0), SecretsExtension)
+threading.Thread(target=extension.serve_forever, daemon=True).start()
+# The functions get the emulator's environment beside their own.
+os.environ["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"] = str(extension.server_port)
+
+from ministack.app import main  # noqa: E402
+
+sys.argv[0] = "ministack"
+sys.exit(main())

@@ -1,0 +1,187 @@
+"""Least privilege: each statement of each policy is taken away, and what needs it fails."""
+
+import json
+import time
+import uuid
+from contextlib import contextmanager
+
+import pytest
+
+from keystone import PROJECTS
+
+MEMBER = PROJECTS["member"][0]
+
+
+@contextmanager
+def without(stack, role, position):
+    """The role without one statement of its policy; yields that statement."""
+    iam = stack.cloud.client("iam")
+    name = stack.resources[role]
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    whole = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+    part = json.loads(json.dumps(whole))
+    statement = part["Statement"].pop(position)
+    iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(part))
+    try:
+        yield statement
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(whole))
+
+
+def statements(stack, role):
+    iam = stack.cloud.client("iam")
+    name = stack.resources[role]
+    (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    return iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]
+
+
+def shared_image(stack):
+    image = stack.image()
+    stack.share(image)
+    return image
+
+
+def membership(image):
+    return f"/v2/images/{image}/members/{MEMBER}"
+
+
+# What needs the statement: by role and by what the statement is about. Each makes ready what it
+# needs and returns a request that is to fail without the statement, and to succeed with it.
+def add(stack):
+    image = stack.image()
+    return "owner", "POST", f"/v2/images/{image}/members", {"member": MEMBER}
+
+
+def update(stack):
+    return "member", "PUT", membership(shared_image(stack)), {"status": "accepted"}
+
+
+def remove(stack):
+    return "owner", "DELETE", membership(shared_image(stack)), None
+
+
+def show_member(stack):
+    return "owner", "GET", membership(shared_image(stack)), None
+
+
+def batch(stack):
+    body = {"images": [stack.image()], "projects": [MEMBER]}
+    return "owner", "POST", "/v1/cloudimages/members", body
+
+
+def show_job(stack):
+    job = stack.call(*batch(stack)).json()["job_id"]
+    return "owner", "GET", f"/v1/cloudimages/job/{job}", None
+
+
+def list_jobs(stack):
+    return "owner", "GET", f"/v1/{PROJECTS['owner'][0]}/jobs", None
+
+
+def create_image(_stack):
+    return "owner", "POST", "/v2/images", {"id": str(uuid.uuid4())}
+
+
+def list_images(_stack):
+    return "owner", "GET", "/v2/images", None
+
+
+def delete_image(stack):
+    return "owner", "DELETE", f"/v2/images/{stack.image()}", None
+
+
+REQUESTS = {
+    ("AddMemberRole", "table"): add,
+    ("UpdateMemberRole", "table"): update,
+    ("RemoveMemberRole", "table"): remove,
+    ("ReadMembersRole", "table"): show_member,
+    ("BatchUpdateRole", "table"): batch,
+    ("BatchUpdateRole", "queue"): batch,
+    ("GetJobRole", "table"): show_job,
+    ("GetJobRole", "index"): list_jobs,
+    ("ImagesRole", "table"): create_image,
+    ("ImagesRole", "index"): list_images,
+    ("ImagesRole", "queue"): delete_image,
+}
+# Those that no request reaches have tests of their own.
+ELSEWHERE = {
+    ("RunBatchRole", "table"),
+    ("RunBatchRole", "queue"),
+    ("SettleBatchRole", "table"),
+    ("SettleBatchRole", "queue"),
+    ("AuthorizerRole", "secret"),
+}
+
+
+def subject(statement):
+    """What a statement is about, in a word."""
+    resource = json.dumps(statement["Resource"])
+    for word, sign in [("index", "/index/"), ("table", ":dynamodb:"), ("queue", ":sqs:"), ("secret", ":secret:")]:
+        if sign in resource:
+            return word
+    return "logs"
+
+
+def position(stack, role, about):
+    return [subject(each) for each in statements(stack, role)].index(about)
+
+
+def test_every_statement_is_tested(stack):
+    roles = [name for name in stack.resources if name.endswith("Role") and name != "GatewayRole"]
+    found = {(role, subject(each)) for role in roles for each in statements(stack, role)}
+    assert found - {(role, "logs") for role in roles} == set(REQUESTS) | ELSEWHERE
+    print(f"\n{len(found)} statements of {len(roles)} policies")
+
+
+@pytest.mark.parametrize("role, about", REQUESTS)
+def test_a_request_needs_its_statement(stack, role, about):
+    request = REQUESTS[role, about](stack)
+    with without(stack, role, position(stack, role, about)):
+        refused = stack.call(*request)
+    assert refused.status_code >= 500, refused.text
+    # What the function was refused stays inside.
+    assert "AccessDenied" not in refused.text
+    assert "not authorized" not in refused.text
+    # As it was: what failed may be asked for anew.
+    if about == "queue":
+        request = REQUESTS[role, about](stack)
+    allowed = stack.call(*request)
+    assert allowed.status_code in (200, 201, 204), allowed.text
+
+
+def test_a_job_ends_when_its_worker_may_not_write(stack):
+    """The chunk fails until it is a dead letter, and is settled."""
+    sqs = stack.cloud.client("sqs")
+    sqs.set_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "1"})
+    with without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table")):
+        job = stack.job("owner", stack.call(*batch(stack)).json()["job_id"])
+    assert (job["status"], job["error_code"]) == ("FAIL", "IMG.0112")
+    assert "settled a dead letter" in stack.log("settle-batch")
+    assert stack.job("owner", stack.call(*batch(stack)).json()["job_id"])["status"] == "SUCCESS"
+
+
+def test_a_dead_letter_needs_the_table(stack):
+    sqs = stack.cloud.client("sqs")
+    for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    worker = without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table"))
+    settler = without(stack, "SettleBatchRole", position(stack, "SettleBatchRole", "table"))
+    with worker:
+        with settler:
+            job = stack.call(*batch(stack)).json()["job_id"]
+            end = time.monotonic() + 60
+            while "message comes again" not in stack.log("settle-batch"):
+                assert time.monotonic() < end
+                time.sleep(1)
+            assert stack.call("owner", "GET", f"/v1/cloudimages/job/{job}").json()["status"] == "INIT"
+        assert stack.job("owner", job)["status"] == "FAIL"
+
+
+@pytest.mark.parametrize("role", ["RunBatchRole", "SettleBatchRole"])
+def test_the_policy_of_a_queues_function_is_its_queues(stack, role):
+    queue = {"RunBatchRole": "QueueUrl", "SettleBatchRole": "DeadLettersUrl"}[role]
+    sqs = stack.cloud.client("sqs")
+    arn = sqs.get_queue_attributes(QueueUrl=stack.outputs[queue], AttributeNames=["QueueArn"])
+    statement = statements(stack, role)[position(stack, role, "queue")]
+    assert statement["Resource"] == arn["Attributes"]["QueueArn"]
+    assert sorted(statement["Action"]) == ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]

@@ -1,0 +1,69 @@
+"""The stack: parameters out of range are refused, it takes an update, and it goes without its data."""
+
+import pytest
+
+from conftest import NAME, PARAMETERS
+from keystone import PROJECTS
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"KeystoneUrl": "keystone:5000"},
+        {"KeystoneUrl": "https://keystone/'quoted'"},
+        {"KeystoneSecretArn": "the-secret"},
+        {"AuthCacheSeconds": "3601"},
+        {"SignedRequests": "yes"},
+        {"MemberQuota": "-2"},
+        {"WorkerConcurrency": "1"},
+        {"WorkerConcurrency": "1001"},
+        {"LogRetentionDays": "2"},
+        {"StageName": "a/b"},
+        {"RequestsPerSecond": "0"},
+        {"DomainName": "Images_Example"},
+        {"DomainName": "images.example.com"},
+        {"Architecture": "riscv64"},
+        {"TableDeletionProtection": "maybe"},
+    ],
+    ids=lambda parameter: "=".join(*parameter.items()),
+)
+def test_a_parameter_out_of_range_is_refused(stack, parameter):
+    formation = stack.cloud.client("cloudformation")
+    values = {**PARAMETERS, **stack.parameters, **parameter}
+    with pytest.raises(formation.exceptions.ClientError) as refused:
+        formation.create_change_set(
+            StackName=NAME,
+            ChangeSetName="refused",
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+        )
+    (name,) = parameter
+    assert "ValidationError" in str(refused.value)
+    assert name in str(refused.value)
+
+
+def test_an_update_keeps_the_data(stack):
+    image = stack.image()
+    stack.share(image)
+    api, table = stack.api, stack.outputs["TableName"]
+    stack.update(MemberQuota="1", SignedRequests="true")
+    assert (stack.api, stack.outputs["TableName"]) == (api, table)
+    assert stack.call("member", "GET", f"/v2/images/{image}").status_code == 200
+    full = stack.call("owner", "POST", f"/v2/images/{image}/members", {"member": PROJECTS["stranger"][0]})
+    assert full.status_code == 413, full.text
+    stack.update(MemberQuota="128", SignedRequests="false")
+
+
+def test_deleting_the_stack_keeps_the_table(stack):
+    image = stack.image()
+    table = stack.outputs["TableName"]
+    formation = stack.cloud.client("cloudformation")
+    formation.delete_stack(StackName=NAME)
+    formation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 2})
+    items = stack.cloud.client("dynamodb").get_item(
+        TableName=table, Key={"pk": {"S": f"IMAGE#{image}"}, "sk": {"S": "IMAGE"}}
+    )
+    assert "Item" in items
+    left = stack.cloud.client("lambda").list_functions()["Functions"]
+    assert [each["FunctionName"] for each in left if each["FunctionName"].startswith(NAME)] == []
