@@ -1,12 +1,14 @@
 //! The tests of the whole service: one module a subject, each against the embedded engine in this
 //! process, over real HTTP.
 
+mod authorizer;
 mod batch;
 mod budget;
 mod contract;
 mod corrupt;
 mod faults;
 mod fixtures;
+mod keystone;
 mod lambda;
 mod members;
 mod model;
@@ -14,5 +16,6 @@ mod permissions;
 mod property;
 mod races;
 mod restart;
+mod signed;
 mod template;
 mod world;
