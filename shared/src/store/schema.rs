@@ -90,7 +90,7 @@ pub const UPDATED_AT: &str = "updated_at";
 pub const ADVANCED_AT: &str = "advanced_at";
 /// The vault of a membership.
 pub const VAULT_ID: &str = "vault_id";
-/// The project of a job.
+/// The project of a job and of an access key.
 pub const PROJECT: &str = "project";
 /// The kind of a job.
 pub const KIND: &str = "kind";
@@ -117,8 +117,6 @@ pub const JOB_ID: &str = "job_id";
 
 /// What the owner of an access key signs with.
 pub const SECRET: &str = "secret";
-/// The project of an access key.
-pub const PROJECT: &str = "project";
 /// The user of an access key: for whoever looks at the table.
 pub const USER: &str = "user";
 /// The roles of an access key, a list.
