@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,12 +12,11 @@ use hyper::body::{Body as _, Incoming};
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use serde_json::Value;
 use shared::app::App;
 use shared::http::{BODY_MAX, Request, Response, answer};
 use shared::routes::{self, Function};
 
-use crate::identity::Authorizer;
+use crate::authority::Authority;
 
 /// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
 /// gets to see the answer.
@@ -28,13 +26,13 @@ const DRAINED_MAX: usize = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Front {
     app: App,
-    authorizer: Arc<Authorizer>,
+    authority: Authority,
 }
 
 impl Front {
     /// A gateway before this app.
-    pub fn new(app: App, authorizer: Arc<Authorizer>) -> Self {
-        Self { app, authorizer }
+    pub fn new(app: App, authority: Authority) -> Self {
+        Self { app, authority }
     }
 
     /// Answers one request; never fails.
@@ -62,20 +60,14 @@ impl Front {
     async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
         let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
         let mut context = ApiGatewayProxyRequestContext::default();
-        let token = parts
-            .headers
-            .get("x-auth-token")
-            .and_then(|value| value.to_str().ok());
-        if let Some(who) = token.and_then(|token| self.authorizer.authorize(token)) {
-            let mut say = |name: &str, value: &str| {
-                context
-                    .authorizer
-                    .fields
-                    .insert(name.to_owned(), Value::from(value));
-            };
-            say("project_id", &who.project_id);
-            say("user_id", &who.user_id);
-            say("roles", &who.roles);
+        let mut outage = None;
+        if !routes::is_open(parts.method.as_str(), parts.uri.path())
+            && let Some(token) = parts.headers.get("x-auth-token")
+        {
+            match self.authority.context(token.as_bytes()).await {
+                Ok(who) => context.authorizer.fields.extend(who),
+                Err(error) => outage = Some(error),
+            }
         }
         let parameters: HashMap<String, Vec<String>> = destination
             .parameters
@@ -95,6 +87,9 @@ impl Front {
             .with_query_string_parameters(query)
             .with_request_context(RequestContext::ApiGatewayV1(context));
         let app = self.app;
+        if let Some(error) = outage {
+            return answer(app, request, |_, _| std::future::ready(Err(error))).await;
+        }
         match destination.function {
             Function::AddMember => answer(app, request, add_member::handle).await,
             Function::UpdateMember => answer(app, request, update_member::handle).await,

@@ -1,31 +1,13 @@
 //! The authorizer on this machine: who the tokens of the identity file stand for.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
+use shared::secret::Secret;
 
 /// The identities that the server knows when it is given no file: for trying it out.
 const DEMO: &str = include_str!("demo-identity.toml");
-
-/// A secret text: it is compared and never shown.
-#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the one place that must print it: the demo tokens at start.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("redacted")
-    }
-}
 
 /// The identity file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -178,6 +160,6 @@ impl Authorizer {
 
     /// Who a token stands for; `None` if nobody.
     pub fn authorize(&self, token: &str) -> Option<&Context> {
-        self.tokens.get(&Secret(token.to_owned()))
+        self.tokens.get(&Secret::new(token.to_owned()))
     }
 }

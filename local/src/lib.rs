@@ -5,10 +5,14 @@
 //! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
 //! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
 //! | [`worker`] | the event sources: receives messages and runs the functions that take them |
-//! | [`identity`] | the authorizer: who the tokens of the identity file stand for |
+//! | [`identity`] | the identity file: who its tokens stand for |
+//! | [`access_keys`] | the table of access keys, filled from the identity file |
+//! | [`authority`] | the authorizer: the identity file, or a Keystone |
 //! | [`front`] | the gateway: HTTP, the route table, the authorizer's context |
 //! | [`server`] | all of them together, started and stopped |
 
+pub mod access_keys;
+pub mod authority;
 pub mod engine;
 pub mod front;
 pub mod identity;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use authorizer::config::Config;
 use clap::{Args, Parser, Subcommand};
 use local::identity::Identity;
 use local::queue::Settings;
@@ -46,10 +47,16 @@ struct Serve {
 
     /// TOML file of projects, users, tokens and access keys; without it there are three demo
     /// projects and an admin.
-    #[arg(long, env = "IMSHARE_IDENTITY", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "IMSHARE_IDENTITY",
+        value_name = "FILE",
+        conflicts_with = "keystone_url"
+    )]
     identity: Option<PathBuf>,
 
-    /// Keystone to ask about tokens, instead of the identity file.
+    /// Keystone to ask about tokens, instead of the identity file; as the user that the variables
+    /// KEYSTONE_USERNAME, KEYSTONE_PASSWORD, KEYSTONE_PROJECT and so on name.
     #[arg(long, env = "IMSHARE_KEYSTONE_URL", value_name = "URL")]
     keystone_url: Option<String>,
 
@@ -86,12 +93,12 @@ impl Serve {
                 self.listen
             ));
         }
-        if self.keystone_url.is_some() {
-            return Err("--keystone-url is not built yet: use --identity".to_owned());
-        }
-        let identity = match &self.identity {
-            Some(path) => Identity::read(path)?,
-            None => Identity::demo()?,
+        let keystone = self.keystone_url.as_deref().map(Config::of_keystone);
+        let keystone = keystone.transpose().map_err(|error| error.to_string())?;
+        let identity = match (&self.identity, &keystone) {
+            (Some(path), _) => Identity::read(path)?,
+            (None, None) => Identity::demo()?,
+            (None, Some(_)) => Identity::default(),
         };
         Ok(Options {
             listen: self.listen,
@@ -101,6 +108,7 @@ impl Serve {
                 Data::Directory(self.data_dir)
             },
             identity,
+            keystone,
             member_quota: self.member_quota,
             member_may_leave: self.member_may_leave,
             dynamodb_endpoint: self.dynamodb_endpoint,
@@ -130,7 +138,7 @@ fn run(serve: Serve) -> Result<(), String> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let demo = serve.identity.is_none();
+    let demo = serve.identity.is_none() && serve.keystone_url.is_none();
     let options = serve.options()?;
     let identity = options.identity.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -164,6 +172,11 @@ fn say(server: &Server, demo: Option<&Identity>) {
                 token.id.reveal(),
                 token.project
             ));
+        }
+        help.push_str("\nDemo access keys, for signed requests:\n\n");
+        for key in &identity.access_key {
+            let (access, secret) = (&key.access, key.secret.reveal());
+            help.push_str(&format!("  {access} {secret}  project {}\n", key.project));
         }
         help.push_str(&format!(
             r#"

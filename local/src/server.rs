@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -15,9 +14,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::access_keys;
+use crate::authority::Authority;
 use crate::engine::{self, Engine};
 use crate::front::Front;
-use crate::identity::{Authorizer, Identity};
+use crate::identity::Identity;
 use crate::queue::{self, Queue, Settings};
 use crate::worker;
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub data: Data,
     /// Who there is.
     pub identity: Identity,
+    /// A Keystone to ask about tokens instead.
+    pub keystone: Option<authorizer::config::Config>,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
     /// Whether members may leave.
@@ -70,6 +73,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: Data::InMemory,
             identity: Identity::demo()?,
+            keystone: None,
             member_quota: DEFAULT_MEMBER_QUOTA,
             member_may_leave: false,
             dynamodb_endpoint: None,
@@ -160,12 +164,22 @@ impl Server {
             queue_url: queue_url.clone(),
             member_quota: options.member_quota,
             member_may_leave: options.member_may_leave,
-            auth_uri: None,
+            auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
             public_endpoint: None,
         };
-        let app = App::new(config, dynamodb, sqs.clone(), options.clock);
+        let authority = match options.keystone {
+            Some(keystone) => Authority::keystone(keystone, options.clock.clone())?,
+            None => Authority::file(&options.identity),
+        };
+        let app = App::new(
+            config,
+            dynamodb,
+            sqs.clone(),
+            Some(access_keys::table(&options.identity.access_key).await?),
+            options.clock,
+        );
         let (stop, stopped) = watch::channel(false);
-        let front = Front::new(app.clone(), Arc::new(Authorizer::new(&options.identity)));
+        let front = Front::new(app.clone(), authority);
         let mut tasks = vec![
             tokio::spawn(listen(listener, front, stopped.clone())),
             tokio::spawn(worker::poll(

@@ -13,6 +13,7 @@ use aws_smithy_http_client::tls;
 use crate::id::OperationId;
 use crate::queue::Queue;
 use crate::store::Store;
+use crate::store::access_keys::AccessKeys;
 use crate::time::{Clock, Timestamp};
 
 /// Members that an image may have unless configured otherwise, as in Glance.
@@ -44,8 +45,20 @@ pub struct Config {
 }
 
 /// Why the configuration is not usable: the variable's name and what is wrong with it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    /// A variable that must be set is not.
+    pub fn missing(name: &str) -> Self {
+        Self(format!("the environment variable {name} is not set"))
+    }
+
+    /// A variable has another form than it must have. Its value may be a secret and is not shown.
+    pub fn malformed(name: &str, form: &str) -> Self {
+        Self(format!("the environment variable {name} must be {form}"))
+    }
+}
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,21 +68,38 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-fn required(name: &str) -> Result<String, ConfigError> {
-    optional(name).ok_or_else(|| ConfigError(format!("the environment variable {name} is not set")))
+/// A variable that must be set.
+///
+/// # Errors
+/// If it is not, or is empty.
+pub fn required(name: &str) -> Result<String, ConfigError> {
+    optional(name).ok_or_else(|| ConfigError::missing(name))
 }
 
-fn optional(name: &str) -> Option<String> {
+/// A variable that may be set; an empty one is not.
+pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Result<T, ConfigError> {
+/// A variable that may be set, read as a value of this type.
+///
+/// # Errors
+/// If it is set and has another form.
+pub fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Result<T, ConfigError> {
     match optional(name) {
         None => Ok(default),
-        Some(text) => text
-            .parse()
-            .map_err(|_| ConfigError(format!("the environment variable {name} must be {form}"))),
+        Some(text) => text.parse().map_err(|_| ConfigError::malformed(name, form)),
     }
+}
+
+/// Sends what a deployed function logs to standard output, one JSON object a line.
+pub fn log_as_json() {
+    let level = optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .without_time()
+        .init();
 }
 
 impl Config {
@@ -100,15 +130,17 @@ struct Inner {
     config: Config,
     store: Store,
     queue: Queue,
+    access_keys: Option<AccessKeys>,
     clock: Clock,
 }
 
 impl App {
-    /// Puts an app together from its parts.
+    /// Puts an app together from its parts. Without access keys it takes no signed requests.
     pub fn new(
         config: Config,
         dynamodb: aws_sdk_dynamodb::Client,
         sqs: aws_sdk_sqs::Client,
+        access_keys: Option<AccessKeys>,
         clock: Clock,
     ) -> Self {
         let store = Store::new(dynamodb, config.table.clone());
@@ -118,6 +150,7 @@ impl App {
                 config,
                 store,
                 queue,
+                access_keys,
                 clock,
             }),
         }
@@ -129,17 +162,14 @@ impl App {
     /// # Errors
     /// If a variable is missing or malformed, by its name.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let level = optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
-        tracing_subscriber::fmt()
-            .json()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(level))
-            .without_time()
-            .init();
+        log_as_json();
         let config = Config::from_env()?;
         let clients = Clients::from_env()?;
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
         let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));
-        Ok(Self::new(config, dynamodb, sqs, Clock::System))
+        let access_keys = optional("ACCESS_KEY_TABLE");
+        let access_keys = access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table));
+        Ok(Self::new(config, dynamodb, sqs, access_keys, Clock::System))
     }
 
     /// The configuration.
@@ -155,6 +185,11 @@ impl App {
     /// The batches' queue.
     pub fn queue(&self) -> &Queue {
         &self.inner.queue
+    }
+
+    /// The table of access keys, if signed requests are taken.
+    pub fn access_keys(&self) -> Option<&AccessKeys> {
+        self.inner.access_keys.as_ref()
     }
 
     /// The present instant.

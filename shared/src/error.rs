@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::signature;
+
 /// What went wrong. A variant exists only because somebody acts on the difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
@@ -26,6 +28,8 @@ pub enum ApiError {
     },
     /// The token is missing, unknown or expired.
     Unauthorized,
+    /// The request is signed, and not by a valid access key.
+    BadSignature(signature::Refused),
     /// Something that we need is not there just now; trying again helps.
     Unavailable(Internal),
     /// Our fault; trying again does not help.
@@ -343,6 +347,7 @@ impl ApiError {
             | Self::Unauthorized
             | Self::Unavailable(_)
             | Self::Internal(_) => "",
+            Self::BadSignature(why) => why.words(),
         }
     }
 
@@ -354,6 +359,7 @@ impl ApiError {
             | Self::Ims { .. }
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
+            | Self::BadSignature(_)
             | Self::Internal(_) => false,
         }
     }
@@ -372,7 +378,7 @@ impl ApiError {
             },
             Self::Ims { status, .. } => *status,
             Self::MethodNotAllowed { .. } => 405,
-            Self::Unauthorized => 401,
+            Self::Unauthorized | Self::BadSignature(_) => 401,
             Self::Unavailable(_) => 503,
             Self::Internal(_) => 500,
         }
@@ -392,7 +398,7 @@ impl ApiError {
                 RefusalKind::NotFound => "IMG.0027",
             },
             Self::MethodNotAllowed { .. } => "MethodNotAllowed",
-            Self::Unauthorized => "Unauthorized",
+            Self::Unauthorized | Self::BadSignature(_) => "Unauthorized",
             Self::Unavailable(_) => "ServiceUnavailable",
             Self::Internal(_) => "InternalError",
         }

@@ -16,6 +16,7 @@ use crate::auth::{Caller, Role};
 use crate::error::{ApiError, RefusalKind};
 use crate::id::{ImageId, ProjectId};
 use crate::routes::{self, Family};
+use crate::signed;
 use crate::time::Timestamp;
 
 /// A request as the gateway hands it to a function.
@@ -116,11 +117,12 @@ pub fn raw_path(request: &Request) -> &str {
     }
 }
 
-/// The caller, from the authorizer's context alone: headers of the request say nothing.
+/// The caller: from the authorizer's context, or else by the request's signature. Headers that
+/// speak of identity say nothing.
 ///
 /// # Errors
-/// 401 if no authorizer has let the request through, or its word has expired.
-pub fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
+/// 401 if no authorizer knows the caller, or its word has expired, and nobody has signed.
+pub async fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
     let field = |name: &str| -> Option<&str> {
         match request.request_context_ref()? {
             RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name)?.as_str(),
@@ -130,7 +132,9 @@ pub fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
             _ => None,
         }
     };
-    let project = field("project_id").ok_or(ApiError::Unauthorized)?;
+    let Some(project) = field("project_id") else {
+        return signed::caller(app, request).await;
+    };
     let project = ProjectId::parse(project).map_err(|_| ApiError::Unauthorized)?;
     if let Some(until) = field("expires_at") {
         let until = Timestamp::parse(until).ok_or(ApiError::Unauthorized)?;
@@ -398,7 +402,7 @@ impl ErrorForm {
             }
         };
         match error {
-            ApiError::Unauthorized => {
+            ApiError::Unauthorized | ApiError::BadSignature(_) => {
                 response = with_header(
                     response,
                     "www-authenticate",
@@ -464,6 +468,7 @@ fn words(error: &ApiError) -> (String, String, Tail) {
             String::new(),
             Tail::Narrow,
         ),
+        ApiError::BadSignature(why) => (why.words().to_owned(), String::new(), Tail::Wide),
         ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => (
             general(error.status()).to_owned(),
             String::new(),

@@ -7,6 +7,7 @@
 //! | [`member`], [`image`], [`job`] | the domain: records, their states and how they are shown; pure |
 //! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
 //! | [`auth`] | who calls, and the whole permission policy as one pure function |
+//! | [`signature`], [`signed`] | requests signed with an access key, and who signed one |
 //! | [`members_api`] | Glance's words for the policy's decisions about members |
 //! | [`schema`] | the JSON schemas that clients check answers against |
 //! | [`routes`] | every path of the API and the function that answers it |
@@ -15,6 +16,8 @@
 //! | [`page`] | the paging of the batch API |
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
+//! | [`secret`] | texts that are compared and sent, and never shown |
+//! | [`cache`] | what an instance may remember for a while |
 //! | [`app`] | configuration (the only reader of the environment), clients, clock |
 //!
 //! A function of the service is three sentences: parse the request into types that cannot be
@@ -23,6 +26,7 @@
 pub mod app;
 pub mod auth;
 pub mod batch;
+pub mod cache;
 pub mod error;
 pub mod http;
 pub mod id;
@@ -34,5 +38,8 @@ pub mod page;
 pub mod queue;
 pub mod routes;
 pub mod schema;
+pub mod secret;
+pub mod signature;
+pub mod signed;
 pub mod store;
 pub mod time;

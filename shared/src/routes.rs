@@ -179,6 +179,12 @@ pub fn allowed(path: &str) -> Option<String> {
     found.map(|_| methods.join(", "))
 }
 
+/// Whether a request is answered without a token: discovery of versions, a browser's question.
+pub fn is_open(method: &str, path: &str) -> bool {
+    let first = normalized(path).split('/').nth(1).map(str::to_owned);
+    method == "OPTIONS" || first.as_deref() != Some("v2") && allowed(path).is_none()
+}
+
 /// The path with one leading slash, no dot segments, and `v2.<minor>` written as `v2`.
 pub fn normalized(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
@@ -262,6 +268,22 @@ mod tests {
             resolve("GET", "/v1/cloudimages/quota").function,
             Function::Images
         );
+    }
+
+    #[test]
+    fn only_discovery_is_open() {
+        for path in ["/", "/versions", "/v3/", "/v1/nonsense", "/healthcheck"] {
+            assert!(is_open("GET", path), "{path}");
+        }
+        for path in [
+            "/v2",
+            "//v2.9/images",
+            "/v2/nonsense",
+            "/v1/cloudimages/job/x",
+        ] {
+            assert!(!is_open("GET", path), "{path}");
+            assert!(is_open("OPTIONS", path), "{path}");
+        }
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// An instant in UTC, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,9 @@ const MILLIS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 const MICROS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+const BASIC: &[BorrowedFormatItem<'_>] =
+    format_description!("[year][month][day]T[hour][minute][second]Z");
 
 impl Timestamp {
     /// From microseconds since the Unix epoch.
@@ -62,6 +65,12 @@ impl Timestamp {
             .ok()?
             .unix_timestamp_nanos();
         i64::try_from(nanos.div_euclid(1_000)).ok().map(Self)
+    }
+
+    /// Parses `YYYYMMDDTHHMMSSZ`, as signed requests write times; `None` if it is anything else.
+    pub fn parse_basic(text: &str) -> Option<Self> {
+        let instant = PrimitiveDateTime::parse(text, BASIC).ok()?.assume_utc();
+        instant.unix_timestamp().checked_mul(1_000_000).map(Self)
     }
 
     fn format(self, form: &[BorrowedFormatItem<'_>]) -> String {
@@ -113,5 +122,8 @@ mod tests {
         assert_eq!(instant.stored(), "2024-11-06T06:24:22.925417Z");
         assert_eq!(Timestamp::parse(&instant.stored()), Some(instant));
         assert_eq!(Timestamp::parse("yesterday"), None);
+        let second = Timestamp::parse_basic("20241106T062422Z").unwrap();
+        assert_eq!(second.seconds(), "2024-11-06T06:24:22Z");
+        assert_eq!(Timestamp::parse_basic("2024-11-06T06:24:22Z"), None);
     }
 }

@@ -135,6 +135,7 @@ fn app(http: impl HttpClient + 'static) -> App {
         config,
         clients.dynamodb_over(http, None),
         clients.sqs_over(queue, None),
+        None,
         Clock::System,
     )
 }

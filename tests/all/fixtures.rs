@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use authorizer::Authorizer;
+use authorizer::config::Config;
 use lambda_http::Body;
+use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 use shared::batch::Slice;
 use shared::http::{Request, Response, answer};
@@ -15,8 +18,9 @@ use shared::id::{JobId, ProjectId};
 use shared::job::{Job, JobKind};
 use shared::queue::{SqsEvent, each};
 use shared::routes::Function;
-use shared::time::Timestamp;
+use shared::time::{Clock, Timestamp};
 
+use crate::keystone::Keystone;
 use crate::world::{MEMBER, Who, World};
 
 pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
@@ -189,6 +193,20 @@ async fn answered(world: &World, function: Function, event: &Value) -> Value {
     })
 }
 
+/// What the gateway is told: a policy, or an error in the form of the Lambda runtime.
+async fn authorized(event: &Value) -> Value {
+    let config = Config {
+        signed_requests: true,
+        ..Keystone::start().await.config()
+    };
+    let authorizer = Authorizer::new(config, Clock::System).unwrap();
+    let event = serde_json::from_value(event.clone()).unwrap();
+    match authorizer::event::answer(&authorizer, event).await {
+        Ok(policy) => policy,
+        Err(denied) => serde_json::to_value(Diagnostic::from(denied)).unwrap(),
+    }
+}
+
 async fn handled(world: &World, function: &str, event: &Value) -> Value {
     let app = world.server.app.clone();
     let event: SqsEvent = serde_json::from_value(event.clone()).unwrap();
@@ -220,6 +238,7 @@ async fn the_handlers_answer_every_event_as_expected() {
             set_up(&world).await;
             let found = match api.iter().find(|function| function.name() == name) {
                 Some(function) => answered(&world, *function, &event).await,
+                None if name == "authorizer" => authorized(&event).await,
                 None => handled(&world, &name, &event).await,
             };
             check(&name, &case, &found);

@@ -1,6 +1,7 @@
 //! The tests of the whole service: one module a subject, each against the embedded engine in this
 //! process, over real HTTP.
 
+mod authorizer;
 mod batch;
 mod budget;
 mod chance;
@@ -9,6 +10,7 @@ mod corrupt;
 mod faults;
 mod fixtures;
 mod fuzz;
+mod keystone;
 mod lambda;
 mod members;
 mod model;
@@ -16,6 +18,7 @@ mod permissions;
 mod property;
 mod races;
 mod restart;
+mod signed;
 mod standing;
 mod template;
 mod world;

@@ -11,7 +11,7 @@ use shared::store::members::{Changed, MemberChange, Order, Stamp, new_member};
 
 /// Adds the member named in the body: 200 with the new membership.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     let member = member_of(&http::body(&request)?)?;
     let id = http::image_id(&request)?;
     let stamp = Stamp {

@@ -34,7 +34,7 @@ struct Batch {
 
 /// Accepts a batch: 200 with the job's id.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     let kind = match request.method().as_str() {
         "POST" => JobKind::Add,
         "PUT" => JobKind::Update,

@@ -24,12 +24,11 @@ pub async fn handle(app: App, request: Request) -> Handled {
     if method == "OPTIONS" {
         return Ok(preflight(&request, &path));
     }
-    let ours = routes::allowed(&path);
-    if segments.first() != Some(&"v2") && ours.is_none() {
+    if routes::is_open(method, &path) {
         return Ok(versions(&app, &request, 300));
     }
-    http::caller(&app, &request)?;
-    if let Some(allow) = ours {
+    http::caller(&app, &request).await?;
+    if let Some(allow) = routes::allowed(&path) {
         if !allow.split(", ").any(|allowed| allowed == method) {
             return Err(ApiError::MethodNotAllowed {
                 method: method.to_owned(),

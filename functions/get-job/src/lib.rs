@@ -16,7 +16,7 @@ const PAGE_DEFAULT: usize = 25;
 
 /// Shows one job with a page of its results, or lists the project's jobs.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     http::no_body(&request)?;
     if caller.role == shared::auth::Role::None {
         return Err(ApiError::ims(ImsCode::RoleTooWeak));

@@ -22,7 +22,7 @@ const RACES: usize = 20;
 
 /// Answers for one image or for many.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     let one = lambda_http::RequestExt::path_parameters_ref(&request)
         .is_some_and(|parameters| parameters.first("image_id").is_some());
     match (request.method().as_str(), one) {

@@ -18,7 +18,7 @@ const PAGE_DEFAULT: usize = 100;
 
 /// Shows one membership or lists all that the caller may see.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     http::no_body(&request)?;
     let one = request_has(&request, "member_id");
     match (request_has(&request, "project_id"), one) {

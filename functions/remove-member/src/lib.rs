@@ -10,7 +10,7 @@ use shared::store::members::{Changed, MemberChange, Order, Stamp};
 
 /// Ends the membership: 204, and 404 from then on.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     http::no_body(&request)?;
     let id = http::image_id(&request)?;
     let member = http::member_id(&request, id);

@@ -15,7 +15,7 @@ const VAULT_ID_MAX: usize = 255;
 
 /// Sets the status in the body: 200 with the membership.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request)?;
+    let caller = http::caller(&app, &request).await?;
     let body = http::body(&request)?;
     let (status, vault_id) = answer_of(&body)?;
     let id = http::image_id(&request)?;

@@ -6,8 +6,10 @@
 //! | `item` | records to items and back |
 //! | [`images`] | images: create, show, change, delete, list |
 //! | [`members`] | memberships: add, answer, remove, list |
+//! | [`access_keys`] | keys of signed requests, in a table of their own |
 //! | [`jobs`] | jobs: create, finish a chunk, show, list, idempotency |
 
+pub mod access_keys;
 pub mod images;
 mod item;
 pub mod jobs;

@@ -10,6 +10,8 @@
 //! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – |
 //! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – |
 //!
+//! Access keys are in a table of their own, with `pk` alone: the key's id.
+//!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
 
 use std::collections::HashMap;
@@ -88,7 +90,7 @@ pub const UPDATED_AT: &str = "updated_at";
 pub const ADVANCED_AT: &str = "advanced_at";
 /// The vault of a membership.
 pub const VAULT_ID: &str = "vault_id";
-/// The project of a job.
+/// The project of a job and of an access key.
 pub const PROJECT: &str = "project";
 /// The kind of a job.
 pub const KIND: &str = "kind";
@@ -112,6 +114,15 @@ pub const OUTCOMES: &str = "outcomes";
 pub const DIGEST: &str = "digest";
 /// The job that an idempotency key stands for.
 pub const JOB_ID: &str = "job_id";
+
+/// What the owner of an access key signs with.
+pub const SECRET: &str = "secret";
+/// The user of an access key: for whoever looks at the table.
+pub const USER: &str = "user";
+/// The roles of an access key, a list.
+pub const ROLES: &str = "roles";
+/// Whether an access key is switched off; it is not if there is no such attribute.
+pub const DISABLED: &str = "disabled";
 
 /// What both indexes carry of an image (an index carries at most 20 attributes beside its keys): all that a list shows, and not the count of its members,
 /// so that adding one writes no index.

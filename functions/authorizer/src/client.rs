@@ -1,0 +1,107 @@
+//! HTTP to one service, over connections that are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{HeaderMap, Request};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an idle connection is kept. What lies between may forget it without a word.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// Most bytes of an answer that are read.
+const ANSWER_MAX: usize = 1024 * 1024;
+
+/// A client; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// An answer, read to its end. It has no `Debug`: its headers or its body may be a token.
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Reply {
+    /// The body, if it is JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl Client {
+    /// A client, with the host's certificates if it is to talk to a service over TLS. They are
+    /// where `SSL_CERT_FILE` says, or where the system has them.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(tls: bool) -> std::io::Result<Self> {
+        // The provider is named: with more than one in the process there is no default.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(std::io::Error::other)?;
+        let config = match tls {
+            true => config.with_native_roots()?,
+            false => config.with_root_certificates(RootCertStore::empty()),
+        };
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(config.with_no_client_auth())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .build(connector);
+        Ok(Self { inner })
+    }
+
+    /// Sends a request that may be sent twice: once more if the connection ended under it, as kept
+    /// ones do.
+    ///
+    /// # Errors
+    /// In words for the log.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, String> {
+        let response = match self.inner.request(request.clone()).await {
+            Err(error) if !error.is_connect() => self.inner.request(request).await,
+            first => first,
+        };
+        let (parts, body) = response.map_err(|error| words(&error))?.into_parts();
+        let body = Limited::new(body, ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| words(error.as_ref()))?.to_bytes();
+        Ok(Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
+    }
+}
+
+/// An error and its causes.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

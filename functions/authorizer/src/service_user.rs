@@ -1,0 +1,179 @@
+//! The user as whom Keystone is asked: from the environment, or from a secret in Secrets Manager
+//! with fields of the same names.
+
+use hyper::Request;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+use shared::app::{ConfigError, optional, parsed, required};
+use shared::secret::Secret;
+
+use crate::client::Client;
+
+/// Where the AWS Parameters and Secrets Lambda Extension listens unless told otherwise.
+const EXTENSION_PORT: u16 = 2773;
+
+/// A user of Keystone that may validate tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceUser {
+    /// With a password.
+    Password {
+        /// The user's name and domain.
+        user: (String, String),
+        /// Its password.
+        password: Secret,
+        /// The name and domain of the project to log in to.
+        project: (String, String),
+    },
+    /// With an application credential.
+    ApplicationCredential {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+}
+
+impl ServiceUser {
+    /// Reads the user from variables, wherever they are.
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let required = |name: &str| variable(name).ok_or_else(|| ConfigError::missing(name));
+        let or = |name: &str, default: &str| variable(name).unwrap_or_else(|| default.to_owned());
+        if let Some(id) = variable("KEYSTONE_APPLICATION_CREDENTIAL_ID") {
+            let secret = Secret::new(required("KEYSTONE_APPLICATION_CREDENTIAL_SECRET")?);
+            return Ok(Self::ApplicationCredential { id, secret });
+        }
+        Ok(Self::Password {
+            user: (
+                required("KEYSTONE_USERNAME")?,
+                or("KEYSTONE_USER_DOMAIN", "Default"),
+            ),
+            password: Secret::new(required("KEYSTONE_PASSWORD")?),
+            project: (
+                or("KEYSTONE_PROJECT", "service"),
+                or("KEYSTONE_PROJECT_DOMAIN", "Default"),
+            ),
+        })
+    }
+
+    /// The body of the request that logs the user in.
+    pub fn login(&self) -> Value {
+        match self {
+            Self::Password {
+                user,
+                password,
+                project,
+            } => json!({"auth": {
+                "identity": {"methods": ["password"], "password": {"user": {
+                    "name": user.0,
+                    "domain": {"name": user.1},
+                    "password": password.reveal(),
+                }}},
+                "scope": {"project": {"name": project.0, "domain": {"name": project.1}}},
+            }}),
+            Self::ApplicationCredential { id, secret } => json!({"auth": {"identity": {
+                "methods": ["application_credential"],
+                "application_credential": {"id": id, "secret": secret.reveal()},
+            }}}),
+        }
+    }
+}
+
+/// Where the service user comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// It is this one.
+    Fixed(ServiceUser),
+    /// A secret, which is read at each login: it may have been rotated.
+    SecretsManager {
+        /// The address of the secret at the extension, which answers on this machine.
+        url: String,
+        /// What shows the extension that we are its function.
+        session_token: Secret,
+    },
+}
+
+impl Source {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// If a variable is missing or malformed, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let Some(arn) = optional("KEYSTONE_SECRET_ARN") else {
+            return ServiceUser::read(optional).map(Self::Fixed);
+        };
+        let variable = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
+        let port: u16 = parsed(variable, EXTENSION_PORT, "a port number")?;
+        let arn = utf8_percent_encode(&arn, NON_ALPHANUMERIC);
+        Ok(Self::SecretsManager {
+            url: format!("http://localhost:{port}/secretsmanager/get?secretId={arn}"),
+            session_token: Secret::new(required("AWS_SESSION_TOKEN")?),
+        })
+    }
+
+    /// Whether another look may find another user.
+    pub const fn may_change(&self) -> bool {
+        matches!(self, Self::SecretsManager { .. })
+    }
+
+    /// The user as it is now.
+    ///
+    /// # Errors
+    /// In words for the log, which have nothing of the secret.
+    pub async fn user(&self, client: &Client) -> Result<ServiceUser, String> {
+        let (url, session_token) = match self {
+            Self::Fixed(user) => return Ok(user.clone()),
+            Self::SecretsManager { url, session_token } => (url, session_token),
+        };
+        let request = Request::get(url)
+            .header("x-aws-parameters-secrets-token", session_token.reveal())
+            .body(Default::default())
+            .map_err(|_| "the secret has an impossible address".to_owned())?;
+        let reply = client.send(request).await;
+        let reply = reply.map_err(|why| format!("cannot read the secret: {why}"))?;
+        if reply.status != 200 {
+            return Err(format!("cannot read the secret: status {}", reply.status));
+        }
+        let fields = reply
+            .json()
+            .and_then(|answer| serde_json::from_str(answer.get("SecretString")?.as_str()?).ok());
+        let fields: Map<String, Value> = fields.ok_or("the secret is not a JSON object")?;
+        let field = |name: &str| {
+            let text = fields.get(name)?.as_str()?;
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        ServiceUser::read(field).map_err(|error| format!("the secret: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_and_what_is_secret_is_not_shown() {
+        let read = |set: &[(&str, &str)]| {
+            ServiceUser::read(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let missing = read(&[("KEYSTONE_USERNAME", "imshare")]).unwrap_err();
+        assert!(missing.to_string().contains("KEYSTONE_PASSWORD"));
+        let missing = read(&[("KEYSTONE_APPLICATION_CREDENTIAL_ID", "c")]).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .contains("KEYSTONE_APPLICATION_CREDENTIAL_SECRET")
+        );
+
+        let user = read(&[
+            ("KEYSTONE_USERNAME", "imshare"),
+            ("KEYSTONE_PASSWORD", "pw"),
+        ])
+        .unwrap();
+        assert!(!format!("{user:?}").contains("pw"));
+        let scope = &user.login()["auth"]["scope"];
+        assert_eq!(scope["project"]["name"], "service");
+        assert_eq!(scope["project"]["domain"]["name"], "Default");
+    }
+}

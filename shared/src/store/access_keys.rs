@@ -1,0 +1,133 @@
+//! Access keys, in a table of their own: only what checks signatures may read it.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::auth::{Caller, Role};
+use crate::cache::Cache;
+use crate::error::ApiError;
+use crate::id::ProjectId;
+use crate::secret::Secret;
+use crate::store::failed;
+use crate::store::schema::{self as at, Item};
+use crate::time::Timestamp;
+
+/// Seconds that an instance remembers a key: so long does one that was disabled still work.
+const REMEMBERED_SECONDS: i64 = 60;
+/// How many keys an instance remembers.
+const KEYS_MAX: usize = 10_000;
+
+/// An access key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKey {
+    /// What its owner signs with.
+    pub secret: Secret,
+    /// Whom it stands for.
+    pub caller: Caller,
+}
+
+/// The table of access keys.
+#[derive(Clone, Debug)]
+pub struct AccessKeys {
+    client: Client,
+    table: String,
+    known: Arc<Cache<String, AccessKey>>,
+}
+
+impl AccessKeys {
+    /// The table of that name.
+    pub fn new(client: Client, table: String) -> Self {
+        Self {
+            client,
+            table,
+            known: Arc::new(Cache::new(KEYS_MAX)),
+        }
+    }
+
+    /// The key of that id; none if there is none, or if it is disabled. One request, unless the
+    /// key is remembered.
+    ///
+    /// # Errors
+    /// If the table cannot be read, or the item is not a key.
+    pub async fn get(&self, id: &str, now: Timestamp) -> Result<Option<AccessKey>, ApiError> {
+        let id = id.to_owned();
+        if let Some(key) = self.known.get(&id, now) {
+            return Ok(Some(key));
+        }
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(at::PK, at::s(&id))
+            .send()
+            .await
+            .map_err(|e| failed("get access key", &e))?;
+        let Some(item) = answer.item else {
+            return Ok(None);
+        };
+        let key = parsed(&item)
+            .ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))?;
+        if let Some(key) = &key {
+            let until = now.plus_seconds(REMEMBERED_SECONDS);
+            self.known.insert(id, key.clone(), until);
+        }
+        Ok(key)
+    }
+}
+
+/// The key in an item: `Some(None)` if it is disabled, `None` if it is no key.
+fn parsed(item: &Item) -> Option<Option<AccessKey>> {
+    let text = |name: &str| item.get(name)?.as_s().ok();
+    let disabled = match item.get(at::DISABLED) {
+        None => false,
+        Some(AttributeValue::Bool(disabled)) => *disabled,
+        Some(_) => return None,
+    };
+    let secret = text(at::SECRET).filter(|secret| !secret.is_empty())?;
+    let roles = item.get(at::ROLES)?.as_l().ok()?;
+    let roles: Option<Vec<&str>> = roles
+        .iter()
+        .map(|role| role.as_s().ok().map(String::as_str))
+        .collect();
+    let key = AccessKey {
+        secret: Secret::new(secret.clone()),
+        caller: Caller {
+            project: ProjectId::parse(text(at::PROJECT)?.as_str()).ok()?,
+            role: Role::strongest(roles?),
+        },
+    };
+    Some((!disabled).then_some(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_a_key_a_disabled_one_or_none() {
+        let roles = AttributeValue::L(vec![at::s("reader"), at::s("member")]);
+        let good = Item::from([
+            (at::PK.to_owned(), at::s("AK")),
+            (at::SECRET.to_owned(), at::s("SK")),
+            (at::PROJECT.to_owned(), at::s("p")),
+            (at::USER.to_owned(), at::s("u")),
+            (at::ROLES.to_owned(), roles),
+        ]);
+        let key = parsed(&good).unwrap().unwrap();
+        assert_eq!(key.caller.role, Role::Member);
+        assert!(!format!("{key:?}").contains("SK"));
+
+        let with = |name: &str, value: AttributeValue| {
+            let mut item = good.clone();
+            item.insert(name.to_owned(), value);
+            parsed(&item)
+        };
+        assert_eq!(with(at::DISABLED, AttributeValue::Bool(true)), Some(None));
+        assert_eq!(with(at::DISABLED, at::s("true")), None);
+        assert_eq!(with(at::SECRET, at::s("")), None);
+        assert_eq!(with(at::PROJECT, at::s("")), None);
+        assert_eq!(with(at::ROLES, at::s("admin")), None);
+    }
+}

@@ -1,0 +1,474 @@
+//! The authorizer: what it makes of Keystone's answers, of its faults and of its silence, alone
+//! and behind the local server.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use authorizer::config::Config;
+use authorizer::service_user::Source;
+use authorizer::{Authorizer, Denied};
+use local::server::Options;
+use serde_json::json;
+use shared::secret::Secret;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use crate::keystone::{self, Counts, EXPIRED, Keystone, Mood, UNSCOPED, token};
+use crate::lambda::{binary, reply, runtime, serve};
+use crate::world::{ManualClock, OWNER, Who, World, options};
+
+const LATER: &str = "2099-01-01T00:00:00.000000Z";
+
+fn owner() -> &'static [u8] {
+    Who::Owner.token().unwrap().as_bytes()
+}
+
+/// An authorizer, its Keystone and its clock.
+async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
+    let keystone = Keystone::start().await;
+    let clock = ManualClock::default();
+    let authorizer = Authorizer::new(keystone.config(), clock.clock()).unwrap();
+    (authorizer, keystone, clock)
+}
+
+/// The local server with this Keystone.
+async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
+    World::with(Options {
+        keystone: Some(keystone.config()),
+        clock: clock.clock(),
+        ..options()
+    })
+    .await
+}
+
+const fn asked(logins: usize, validations: usize) -> Counts {
+    Counts {
+        logins,
+        validations,
+    }
+}
+
+#[track_caller]
+fn unavailable(outcome: Result<authorizer::Identity, Denied>) -> String {
+    match outcome {
+        Err(Denied::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_validated_once_in_its_time() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    for _ in 0..1000 {
+        let identity = authorizer.identify(owner()).await.unwrap();
+        assert_eq!(identity.project_id, OWNER);
+    }
+    let first = keystone.counts();
+    assert_eq!(first, asked(1, 1));
+    clock.forward(299);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(0, 0));
+    clock.forward(1);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(0, 1));
+    println!("1000 requests with one token: {first:?}");
+}
+
+#[tokio::test]
+async fn what_is_remembered_ends_with_the_token() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    // The clock stands at 08:53:20.
+    keystone.gives(
+        "short",
+        token(Some(OWNER), &["member"], "2025-10-09T08:53:25.000000Z"),
+    );
+    authorizer.identify(b"short").await.unwrap();
+    clock.forward(4);
+    authorizer.identify(b"short").await.unwrap();
+    assert_eq!(keystone.counts().validations, 1);
+    clock.forward(1);
+    assert_eq!(
+        authorizer.identify(b"short").await,
+        Err(Denied::Unauthorized)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_is_refused_without_asking() {
+    let (authorizer, keystone, _) = authorizer().await;
+    let long = "x".repeat(32 * 1024);
+    for bad in ["", "a b", "a\tb", "a\nb", "tök", &(long.clone() + "x")] {
+        assert_eq!(
+            authorizer.identify(bad.as_bytes()).await,
+            Err(Denied::Unauthorized)
+        );
+    }
+    assert_eq!(
+        authorizer.identify(b"\xff\xfe").await,
+        Err(Denied::Unauthorized)
+    );
+    assert_eq!(keystone.counts(), asked(0, 0));
+    keystone.gives(&long, token(Some(OWNER), &["member"], LATER));
+    authorizer.identify(long.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_remembered() {
+    let (authorizer, keystone, _) = authorizer().await;
+    for unknown in ["new", UNSCOPED, EXPIRED] {
+        for _ in 0..2 {
+            let refused = authorizer.identify(unknown.as_bytes()).await;
+            assert_eq!(refused, Err(Denied::Unauthorized), "{unknown}");
+        }
+    }
+    assert_eq!(keystone.counts(), asked(1, 6));
+    keystone.gives("new", token(Some(OWNER), &["reader"], LATER));
+    let identity = authorizer.identify(b"new").await.unwrap();
+    assert_eq!(identity.roles, "reader");
+    // Who has been let in stays in until the time is over.
+    keystone.revokes("new");
+    authorizer.identify(b"new").await.unwrap();
+}
+
+/// None of these says anything about the token.
+const TROUBLES: [(u16, &str); 9] = [
+    (500, ""),
+    (502, "<html>Bad Gateway</html>"),
+    (503, r#"{"error": {"code": 503}}"#),
+    (403, r#"{"error": {"code": 403}}"#),
+    (404, "<html>Not Found</html>"),
+    (200, "<html>Welcome</html>"),
+    (200, r#"{"token": {}}"#),
+    (
+        200,
+        r#"{"token": {"user": {"id": "u"}, "project": {"id": "p"}, "expires_at": "soon"}}"#,
+    ),
+    (302, ""),
+];
+
+#[tokio::test]
+async fn an_outage_is_not_a_refusal_and_not_remembered() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    for logged_in in [false, true] {
+        for (status, body) in TROUBLES {
+            keystone.is(Mood::Says(status, body));
+            let why = unavailable(authorizer.identify(b"new").await);
+            assert!(why.starts_with("Keystone: "), "{why}");
+            assert!(!why.contains("new"));
+        }
+        keystone.is(Mood::Well);
+        authorizer.identify(owner()).await.unwrap();
+        clock.forward(300);
+        assert_eq!(logged_in, keystone.counts().logins == 0);
+    }
+    // Nobody listens there.
+    let nowhere = Keystone {
+        url: "http://127.0.0.1:1".to_owned(),
+        ..keystone
+    };
+    let authorizer = Authorizer::new(nowhere.config(), clock.clock()).unwrap();
+    let why = unavailable(authorizer.identify(owner()).await);
+    assert!(why.contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn a_slow_keystone_is_not_waited_for() {
+    let (authorizer, keystone, _) = authorizer().await;
+    keystone.is(Mood::Slow(Duration::from_secs(60)));
+    let started = Instant::now();
+    unavailable(authorizer.identify(owner()).await);
+    let waited = started.elapsed();
+    assert!(
+        waited >= Duration::from_millis(1900) && waited < Duration::from_secs(4),
+        "{waited:?}"
+    );
+    keystone.is(Mood::Slow(Duration::from_millis(100)));
+    authorizer.identify(owner()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_services_own_token_is_renewed() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    keystone.ends_logins_at("2025-10-09T09:53:20.000000Z");
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
+
+    // Refused: once more with a new one.
+    keystone.forgets_logins();
+    clock.forward(300);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 2));
+
+    // It ends within the minute: renewed before it is refused.
+    clock.forward(3600 - 300 - 60);
+    keystone.ends_logins_at(LATER);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
+
+    // The service user is refused: an outage to whoever calls.
+    keystone.forgets_logins();
+    keystone.changes_password("another");
+    clock.forward(300);
+    let why = unavailable(authorizer.identify(owner()).await);
+    assert_eq!(why, "Keystone: status 401 for the service user's login");
+    assert_eq!(keystone.counts(), asked(1, 1));
+}
+
+#[tokio::test]
+async fn callers_who_wait_share_one_login() {
+    let (authorizer, keystone, _) = authorizer().await;
+    keystone.is(Mood::Slow(Duration::from_millis(50)));
+    let tokens: Vec<String> = (0..20).map(|n| format!("token-{n}")).collect();
+    for id in &tokens {
+        keystone.gives(id, token(Some(OWNER), &["member"], LATER));
+    }
+    let all = tokens.iter().map(|id| authorizer.identify(id.as_bytes()));
+    for outcome in futures::future::join_all(all).await {
+        outcome.unwrap();
+    }
+    assert_eq!(keystone.counts(), asked(1, 20));
+}
+
+/// A secret of Secrets Manager, as the extension on localhost hands it out.
+#[tokio::test]
+async fn a_rotated_secret_is_read_again() {
+    let (_, keystone, clock) = authorizer().await;
+    let secret = Arc::new(Mutex::new(vec![keystone::PASSWORD.to_owned()]));
+    let kept = secret.clone();
+    let extension = serve(move |request| {
+        assert_eq!(
+            request.headers()["x-aws-parameters-secrets-token"],
+            "session"
+        );
+        assert_eq!(request.uri().query(), Some("secretId=arn"));
+        let mut versions = kept.lock().unwrap();
+        let password = match versions.len() {
+            0 => return std::future::ready(reply(500, "")),
+            1 => versions[0].clone(),
+            _ => versions.remove(0),
+        };
+        let fields = json!({"KEYSTONE_USERNAME": "imshare", "KEYSTONE_PASSWORD": password});
+        let body = json!({"Name": "imshare", "SecretString": fields.to_string()});
+        std::future::ready(reply(200, body.to_string()))
+    })
+    .await;
+    let mut config = keystone.config();
+    config.keystone.service_user = Source::SecretsManager {
+        url: format!("http://{extension}/secretsmanager/get?secretId=arn"),
+        session_token: Secret::new("session".to_owned()),
+    };
+    let authorizer = Authorizer::new(config, clock.clock()).unwrap();
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
+
+    // Rotated: what was read first is the old one still.
+    keystone.changes_password("rotated");
+    keystone.forgets_logins();
+    *secret.lock().unwrap() = vec![keystone::PASSWORD.to_owned(), "rotated".to_owned()];
+    clock.forward(300);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(2, 2));
+
+    // The same secret twice is not tried twice: Keystone locks users out for that.
+    keystone.changes_password("unknown to us");
+    keystone.forgets_logins();
+    clock.forward(300);
+    unavailable(authorizer.identify(owner()).await);
+    assert_eq!(keystone.counts(), asked(1, 1));
+
+    secret.lock().unwrap().clear();
+    let why = unavailable(authorizer.identify(owner()).await);
+    assert_eq!(why, "cannot read the secret: status 500");
+}
+
+#[tokio::test]
+async fn the_local_server_asks_keystone() {
+    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let world = world(&keystone, &clock).await;
+    let image = world.image(json!({"name": "debian"})).await;
+    let path = format!("/v2/images/{image}");
+    world.get(Who::OwnerReader, &path).await.expect(200);
+    world.delete(Who::OwnerReader, &path).await.expect(403);
+    world.get(Who::Member, &path).await.expect(404);
+    world.get(Who::Admin, &path).await.expect(200);
+    // A role that this service does not know sees nothing.
+    world.get(Who::OwnerNoRole, &path).await.expect(404);
+    // The tokens of the identity file are not Keystone's.
+    for nobody in [Who::Third, Who::NoToken, Who::BadToken] {
+        let refused = world.get(nobody, &path).await.expect(401);
+        let named = format!("Keystone uri=\"{}/v3\"", keystone.url);
+        assert_eq!(refused.header("www-authenticate"), Some(named.as_str()));
+    }
+    // Headers that speak of identity say nothing.
+    let forged = [
+        ("x-project-id", OWNER),
+        ("x-roles", "admin"),
+        ("x-identity-status", "Confirmed"),
+    ];
+    let refused = world
+        .send_with(Who::NoToken, "GET", &path, &forged, None)
+        .await;
+    refused.expect(401);
+}
+
+#[tokio::test]
+async fn the_local_server_answers_503_while_keystone_is_out() {
+    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let world = world(&keystone, &clock).await;
+    world.get(Who::Owner, "/v2/images").await.expect(200);
+    keystone.is(Mood::Says(500, ""));
+
+    let json = [("accept", "application/json")];
+    let out = world
+        .send_with(Who::Member, "GET", "/v2/images", &json, None)
+        .await
+        .expect(503);
+    assert_eq!(out.text("/title"), "Service Unavailable");
+    assert!(out.header("retry-after").is_some());
+    let out = world
+        .get(Who::Member, "/v1/cloudimages/job/x")
+        .await
+        .expect(503);
+    assert_eq!(out.text("/error/code"), "ServiceUnavailable");
+    assert!(!out.body.contains("Keystone"), "{}", out.body);
+    // What is known stays known, who has no token is refused as ever, discovery needs none.
+    world.get(Who::Owner, "/v2/images").await.expect(200);
+    world.get(Who::NoToken, "/v2/images").await.expect(401);
+    world.get(Who::Member, "/versions").await.expect(200);
+    world
+        .send(Who::Member, "OPTIONS", "/v2/images", None)
+        .await
+        .expect(200);
+
+    clock.forward(300);
+    world.get(Who::Owner, "/v2/images").await.expect(503);
+    keystone.is(Mood::Well);
+    world.get(Who::Owner, "/v2/images").await.expect(200);
+    world.get(Who::Member, "/v2/images").await.expect(200);
+}
+
+#[test]
+fn a_configuration_is_read_or_complains_by_name() {
+    let bad = Config::of_keystone("keystone:5000")
+        .unwrap_err()
+        .to_string();
+    assert!(bad.contains("KEYSTONE_URL"), "{bad}");
+    let bad = Config::of_keystone("https://keystone:5000")
+        .unwrap_err()
+        .to_string();
+    assert!(bad.contains("KEYSTONE_USERNAME"), "{bad}");
+}
+
+/// The real binary at the lowest log level: neither its log nor its answers have a token in them,
+/// the caller's or its own, or the service user's password.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_and_the_answers_have_no_token() {
+    let keystone = Keystone::start().await;
+    let (event, events) = mpsc::channel(1);
+    let (answer, mut answers) = mpsc::channel(1);
+    let runtime = runtime(events, answer).await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let into_log = || {
+        let file = std::fs::OpenOptions::new().append(true).open(log.path());
+        Stdio::from(file.unwrap())
+    };
+    let mut child = Command::new(binary("authorizer"))
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "authorizer")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "s")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "g")
+        .env("KEYSTONE_URL", &keystone.url)
+        .env("KEYSTONE_USERNAME", "imshare")
+        .env("KEYSTONE_PASSWORD", keystone::PASSWORD)
+        .env("LOG_LEVEL", "trace")
+        .stdout(into_log())
+        .stderr(into_log())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let tokens = [
+        Who::Owner.token().unwrap(),
+        Who::BadToken.token().unwrap(),
+        EXPIRED,
+        UNSCOPED,
+        keystone::TROUBLE,
+    ];
+    for token in tokens {
+        let method = "arn:aws:execute-api:eu-west-1:1:api/v/GET/v2/images";
+        let input = json!({"methodArn": method, "headers": {"X-Auth-Token": token}});
+        event.send(input).await.unwrap();
+        let found: Option<String> = answers.recv().await;
+        said += &found.unwrap();
+    }
+    child.kill().await.unwrap();
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    // It did log: also what it logs of an outage.
+    assert!(log.contains("status 500 for a token"), "{log}");
+    said += &log;
+    for secret in tokens
+        .into_iter()
+        .chain([keystone::PASSWORD, "login-token-"])
+    {
+        let at = said.find(secret);
+        let around = at.map(|at| &said[at.saturating_sub(300)..(at + 50).min(said.len())]);
+        assert_eq!(around, None, "{secret}");
+    }
+}
+
+/// What the authorizer adds to a request; Keystone is in this process and answers at once.
+#[tokio::test]
+async fn a_remembered_token_costs_next_to_nothing() {
+    let (authorizer, keystone, _) = authorizer().await;
+    authorizer.identify(owner()).await.unwrap();
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let mut hits = Vec::new();
+    let mut misses = Vec::new();
+    for n in 0..200 {
+        let new = format!("token-{n}");
+        keystone.gives(&new, token(Some(OWNER), &["member"], LATER));
+        let started = Instant::now();
+        authorizer.identify(new.as_bytes()).await.unwrap();
+        misses.push(started.elapsed());
+        let started = Instant::now();
+        authorizer.identify(owner()).await.unwrap();
+        hits.push(started.elapsed());
+    }
+    let (hit, miss) = (median(hits), median(misses));
+    println!("token remembered: {hit:?}; asked for: {miss:?} (medians of 200)");
+    assert!(hit < Duration::from_millis(1), "{hit:?}");
+    assert!(hit < miss);
+}
+
+/// One event by the handler that the Lambda runtime calls.
+#[tokio::test]
+async fn signed_requests_come_through_only_when_configured() {
+    let (plain, keystone, clock) = authorizer().await;
+    let config = Config {
+        signed_requests: true,
+        ..keystone.config()
+    };
+    let signed = Authorizer::new(config, clock.clock()).unwrap();
+    let event = |authorization: &str| {
+        let method = "arn:aws:execute-api:eu-west-1:1:api/v/GET/v2/images";
+        let event = json!({"methodArn": method, "headers": {"authorization": authorization}});
+        serde_json::from_value(event).unwrap()
+    };
+    let authorization = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00";
+    let refused = authorizer::event::answer(&plain, event(authorization)).await;
+    assert_eq!(refused, Err(Denied::Unauthorized));
+    let allowed = authorizer::event::answer(&signed, event(authorization))
+        .await
+        .unwrap();
+    assert_eq!(allowed["context"], json!({"signed": "true"}));
+    let refused = authorizer::event::answer(&signed, event("Bearer abc")).await;
+    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(keystone.counts(), asked(0, 0));
+}

@@ -1,0 +1,226 @@
+//! As much of Keystone as an authorizer asks for, with the faults that a real one has when it must
+//! not. What a real one says is checked by `checks/keystone.sh`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use authorizer::config::{Config, KeystoneConfig, RoleNames};
+use authorizer::service_user::{ServiceUser, Source};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use shared::secret::Secret;
+
+use crate::lambda::{Reply, reply, serve};
+use crate::world::{ADMIN, MEMBER, OWNER, Who};
+
+pub const PASSWORD: &str = "the-service-users-password";
+/// A token of no project, one that has expired, and one at which Keystone fails.
+pub const UNSCOPED: &str = "unscoped-token-0123456789";
+pub const EXPIRED: &str = "expired-token-0123456789";
+pub const TROUBLE: &str = "trouble-token-0123456789";
+
+/// What it does when it is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mood {
+    Well,
+    /// Answers after this time.
+    Slow(Duration),
+    /// Answers everything like this.
+    Says(u16, &'static str),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub logins: usize,
+    pub validations: usize,
+}
+
+struct State {
+    mood: Mood,
+    password: String,
+    tokens: HashMap<String, Value>,
+    logins: HashSet<String>,
+    login_expires_at: &'static str,
+    counts: Counts,
+}
+
+/// A Keystone in this process.
+#[derive(Clone)]
+pub struct Keystone {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+/// The body that describes a token.
+pub fn token(project: Option<&str>, roles: &[&str], expires_at: &str) -> Value {
+    let roles: Vec<Value> = roles.iter().map(|name| json!({"name": name})).collect();
+    let mut token = json!({"user": {"id": "u-1"}, "roles": roles, "expires_at": expires_at});
+    if let Some(project) = project {
+        token["project"] = json!({"id": project});
+    }
+    json!({"token": token})
+}
+
+impl Keystone {
+    pub async fn start() -> Self {
+        let later = "2099-01-01T00:00:00.000000Z";
+        let mut tokens = HashMap::new();
+        for (id, project, roles, expires_at) in [
+            (
+                Who::Owner.token(),
+                Some(OWNER),
+                vec!["member", "reader"],
+                later,
+            ),
+            (Who::OwnerReader.token(), Some(OWNER), vec!["reader"], later),
+            (
+                Who::OwnerNoRole.token(),
+                Some(OWNER),
+                vec!["auditor"],
+                later,
+            ),
+            (
+                Who::Member.token(),
+                Some(MEMBER),
+                vec!["member", "reader"],
+                later,
+            ),
+            (
+                Who::Admin.token(),
+                Some(ADMIN),
+                vec!["admin", "member", "reader"],
+                later,
+            ),
+            (Some(UNSCOPED), None, vec![], later),
+            (
+                Some(EXPIRED),
+                Some(OWNER),
+                vec!["member"],
+                "2001-01-01T00:00:00.000000Z",
+            ),
+        ] {
+            tokens.insert(id.unwrap().to_owned(), token(project, &roles, expires_at));
+        }
+        let state = Arc::new(Mutex::new(State {
+            mood: Mood::Well,
+            password: PASSWORD.to_owned(),
+            tokens,
+            logins: HashSet::new(),
+            login_expires_at: later,
+            counts: Counts::default(),
+        }));
+        let answering = state.clone();
+        let address = serve(move |request: hyper::Request<Bytes>| {
+            let state = answering.clone();
+            async move {
+                let mood = state.lock().unwrap().mood.clone();
+                match mood {
+                    Mood::Well => {}
+                    Mood::Slow(time) => tokio::time::sleep(time).await,
+                    Mood::Says(status, body) => return reply(status, body),
+                }
+                state.lock().unwrap().answer(&request)
+            }
+        })
+        .await;
+        Self {
+            url: format!("http://{address}"),
+            state,
+        }
+    }
+
+    pub fn is(&self, mood: Mood) {
+        self.state.lock().unwrap().mood = mood;
+    }
+
+    pub fn gives(&self, id: &str, body: Value) {
+        self.state
+            .lock()
+            .unwrap()
+            .tokens
+            .insert(id.to_owned(), body);
+    }
+
+    pub fn revokes(&self, id: &str) {
+        self.state.lock().unwrap().tokens.remove(id);
+    }
+
+    /// Forgets everybody who has logged in, as when its keys are new.
+    pub fn forgets_logins(&self) {
+        self.state.lock().unwrap().logins.clear();
+    }
+
+    pub fn ends_logins_at(&self, instant: &'static str) {
+        self.state.lock().unwrap().login_expires_at = instant;
+    }
+
+    pub fn changes_password(&self, password: &str) {
+        self.state.lock().unwrap().password = password.to_owned();
+    }
+
+    /// What it was asked since the last time.
+    pub fn counts(&self) -> Counts {
+        std::mem::take(&mut self.state.lock().unwrap().counts)
+    }
+
+    /// How to ask it.
+    pub fn config(&self) -> Config {
+        Config {
+            keystone: KeystoneConfig {
+                url: format!("{}/v3", self.url),
+                service_user: Source::Fixed(ServiceUser::Password {
+                    user: ("imshare".to_owned(), "Default".to_owned()),
+                    password: Secret::new(PASSWORD.to_owned()),
+                    project: ("service".to_owned(), "Default".to_owned()),
+                }),
+            },
+            roles: RoleNames::default(),
+            cache_ttl: 300,
+            signed_requests: false,
+        }
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &hyper::Request<Bytes>) -> Reply {
+        let refused = |status: u16| {
+            reply(
+                status,
+                json!({"error": {"code": status, "message": "no", "title": "no"}}).to_string(),
+            )
+        };
+        let header = |name: &str| {
+            let value = request.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(request.uri().path(), "/v3/auth/tokens");
+        if request.method() == "POST" {
+            self.counts.logins += 1;
+            let body: Value = serde_json::from_slice(request.body()).unwrap();
+            let sent = &body["auth"]["identity"]["password"]["user"]["password"];
+            if *sent != self.password.as_str() {
+                return refused(401);
+            }
+            let id = format!("login-token-{}", uuid::Uuid::new_v4());
+            self.logins.insert(id.clone());
+            let body = token(Some("service"), &["service"], self.login_expires_at);
+            let mut given = reply(201, body.to_string());
+            given
+                .headers_mut()
+                .insert("x-subject-token", id.parse().unwrap());
+            return given;
+        }
+        self.counts.validations += 1;
+        if !header("x-auth-token").is_some_and(|own| self.logins.contains(&own)) {
+            return refused(401);
+        }
+        match header("x-subject-token").unwrap().as_str() {
+            TROUBLE => refused(500),
+            id => match self.tokens.get(id) {
+                Some(body) => reply(200, body.to_string()),
+                None => refused(404),
+            },
+        }
+    }
+}
