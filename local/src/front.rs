@@ -18,7 +18,7 @@ use shared::app::App;
 use shared::http::{BODY_MAX, Request, Response, answer};
 use shared::routes::{self, Function};
 
-use crate::identity::Authorizer;
+use crate::identity::service::IdentityService;
 
 /// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
 /// gets to see the answer.
@@ -28,13 +28,13 @@ const DRAINED_MAX: usize = 64 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Front {
     app: App,
-    authorizer: Arc<Authorizer>,
+    identity: Arc<IdentityService>,
 }
 
 impl Front {
     /// A gateway before this app.
-    pub fn new(app: App, authorizer: Arc<Authorizer>) -> Self {
-        Self { app, authorizer }
+    pub fn new(app: App, identity: Arc<IdentityService>) -> Self {
+        Self { app, identity }
     }
 
     /// Answers one request; never fails.
@@ -60,13 +60,24 @@ impl Front {
     }
 
     async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
+        let query = query(parts.uri.query().unwrap_or_default());
+        let body = if body.is_empty() {
+            Body::Empty
+        } else {
+            Body::Binary(body)
+        };
+        if IdentityService::serves(parts.uri.path()) {
+            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
+            return self.identity.answer(&self.app, &request);
+        }
         let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
         let mut context = ApiGatewayProxyRequestContext::default();
         let token = parts
             .headers
             .get("x-auth-token")
             .and_then(|value| value.to_str().ok());
-        if let Some(who) = token.and_then(|token| self.authorizer.authorize(token)) {
+        let now = self.app.now();
+        if let Some(who) = token.and_then(|token| self.identity.authorize(token, now)) {
             let mut say = |name: &str, value: &str| {
                 context
                     .authorizer
@@ -76,19 +87,16 @@ impl Front {
             say("project_id", &who.project_id);
             say("user_id", &who.user_id);
             say("roles", &who.roles);
+            if let Some(until) = who.expires_at {
+                say("expires_at", &until.stored());
+            }
         }
         let parameters: HashMap<String, Vec<String>> = destination
             .parameters
             .into_iter()
             .map(|(name, value)| (name.to_owned(), vec![value]))
             .collect();
-        let query = query(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
-        let body = if body.is_empty() {
-            Body::Empty
-        } else {
-            Body::Binary(body)
-        };
         let request = Request::from_parts(parts, body)
             .with_raw_http_path(path)
             .with_path_parameters(parameters)

@@ -5,7 +5,7 @@
 //! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
 //! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
 //! | [`worker`] | the event sources: receives messages and runs the functions that take them |
-//! | [`identity`] | the authorizer: who the tokens of the identity file stand for |
+//! | [`identity`] | Keystone and the authorizer: logins, tokens, who they stand for |
 //! | [`front`] | the gateway: HTTP, the route table, the authorizer's context |
 //! | [`server`] | all of them together, started and stopped |
 

@@ -17,7 +17,8 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{self, Engine};
 use crate::front::Front;
-use crate::identity::{Authorizer, Identity};
+use crate::identity::Identity;
+use crate::identity::service::IdentityService;
 use crate::queue::{self, Queue, Settings};
 use crate::worker;
 
@@ -165,7 +166,10 @@ impl Server {
         };
         let app = App::new(config, dynamodb, sqs.clone(), options.clock);
         let (stop, stopped) = watch::channel(false);
-        let front = Front::new(app.clone(), Arc::new(Authorizer::new(&options.identity)));
+        let front = Front::new(
+            app.clone(),
+            Arc::new(IdentityService::new(options.identity)),
+        );
         let mut tasks = vec![
             tokio::spawn(listen(listener, front, stopped.clone())),
             tokio::spawn(worker::poll(

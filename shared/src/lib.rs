@@ -15,6 +15,7 @@
 //! | [`page`] | the paging of the batch API |
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
+//! | [`secret`] | texts that are compared and sent, and never shown |
 //! | [`app`] | configuration (the only reader of the environment), clients, clock |
 //!
 //! A function of the service is three sentences: parse the request into types that cannot be
@@ -34,5 +35,6 @@ pub mod page;
 pub mod queue;
 pub mod routes;
 pub mod schema;
+pub mod secret;
 pub mod store;
 pub mod time;
