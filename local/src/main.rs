@@ -166,7 +166,7 @@ fn run(serve: Serve) -> Result<(), String> {
                  stand in a file, and nothing slows down who guesses them"
             );
         }
-        say(&server, demo.then_some(&identity));
+        say(&server, development, demo.then_some(&identity));
         stop_asked().await?;
         server.stop().await;
         Ok(())
@@ -174,12 +174,15 @@ fn run(serve: Serve) -> Result<(), String> {
 }
 
 /// Tells where the server listens and, with the demo identities, how to try it.
-fn say(server: &Server, demo: Option<&Identity>) {
+fn say(server: &Server, development: bool, demo: Option<&Identity>) {
     let mut out = std::io::stdout().lock();
     let url = server.url();
-    let mut help = format!(
-        "\nFor development only: an identity service, where passwords get tokens, at {url}/identity/v3\n"
-    );
+    let mut help = String::new();
+    if development {
+        help.push_str(&format!(
+            "\nFor development only: passwords get tokens at {url}/identity/v3\n"
+        ));
+    }
     if let Some(identity) = demo {
         help.push_str("\nDemo tokens, for trying it out on this machine only:\n\n");
         for token in &identity.token {
