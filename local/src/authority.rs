@@ -5,9 +5,10 @@ use std::sync::Arc;
 use authorizer::Denied;
 use serde_json::Value;
 use shared::error::ApiError;
-use shared::time::Clock;
+use shared::time::{Clock, Timestamp};
 
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
+use crate::identity::service::IdentityService;
 
 /// What a gateway adds to a request: names and values.
 pub type Context = Vec<(String, Value)>;
@@ -16,15 +17,15 @@ pub type Context = Vec<(String, Value)>;
 #[derive(Clone, Debug)]
 pub enum Authority {
     /// The identity file.
-    File(Arc<identity::Authorizer>),
+    File(Arc<IdentityService>),
     /// A Keystone, asked by the deployed authorizer's own code.
     Keystone(authorizer::Authorizer),
 }
 
 impl Authority {
     /// These identities.
-    pub fn file(identity: &Identity) -> Self {
-        Self::File(Arc::new(identity::Authorizer::new(identity)))
+    pub fn file(identity: Identity) -> Self {
+        Self::File(Arc::new(IdentityService::new(identity)))
     }
 
     /// This Keystone.
@@ -41,18 +42,20 @@ impl Authority {
     ///
     /// # Errors
     /// If Keystone cannot be asked.
-    pub async fn context(&self, token: &[u8]) -> Result<Context, ApiError> {
+    pub async fn context(&self, token: &[u8], now: Timestamp) -> Result<Context, ApiError> {
         match self {
-            Self::File(authorizer) => {
+            Self::File(service) => {
                 let token = std::str::from_utf8(token).unwrap_or_default();
-                let who = authorizer.authorize(token);
-                Ok(who.map_or_else(Context::new, |who| {
-                    named(&[
-                        ("project_id", &who.project_id),
-                        ("user_id", &who.user_id),
-                        ("roles", &who.roles),
-                    ])
-                }))
+                let Some(who) = service.authorize(token, now) else {
+                    return Ok(Context::new());
+                };
+                let mut fields = vec![
+                    ("project_id", who.project_id),
+                    ("user_id", who.user_id),
+                    ("roles", who.roles),
+                ];
+                fields.extend(who.expires_at.map(|until| ("expires_at", until.stored())));
+                Ok(named(&fields))
             }
             Self::Keystone(authorizer) => match authorizer.identify(token).await {
                 Ok(identity) => Ok(named(&identity.context())),

@@ -17,6 +17,7 @@ use shared::http::{BODY_MAX, Request, Response, answer};
 use shared::routes::{self, Function};
 
 use crate::authority::Authority;
+use crate::identity::service::IdentityService;
 
 /// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
 /// gets to see the answer.
@@ -58,13 +59,29 @@ impl Front {
     }
 
     async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
+        let query = query(parts.uri.query().unwrap_or_default());
+        let body = if body.is_empty() {
+            Body::Empty
+        } else {
+            Body::Binary(body)
+        };
+        if let Authority::File(service) = &self.authority
+            && IdentityService::serves(parts.uri.path())
+        {
+            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
+            return service.answer(&self.app, &request);
+        }
         let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
         let mut context = ApiGatewayProxyRequestContext::default();
         let mut outage = None;
         if !routes::is_open(parts.method.as_str(), parts.uri.path())
             && let Some(token) = parts.headers.get("x-auth-token")
         {
-            match self.authority.context(token.as_bytes()).await {
+            match self
+                .authority
+                .context(token.as_bytes(), self.app.now())
+                .await
+            {
                 Ok(who) => context.authorizer.fields.extend(who),
                 Err(error) => outage = Some(error),
             }
@@ -74,13 +91,7 @@ impl Front {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), vec![value]))
             .collect();
-        let query = query(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
-        let body = if body.is_empty() {
-            Body::Empty
-        } else {
-            Body::Binary(body)
-        };
         let request = Request::from_parts(parts, body)
             .with_raw_http_path(path)
             .with_path_parameters(parameters)

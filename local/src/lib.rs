@@ -5,7 +5,7 @@
 //! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
 //! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
 //! | [`worker`] | the event sources: receives messages and runs the functions that take them |
-//! | [`identity`] | the identity file: who its tokens stand for |
+//! | [`identity`] | Keystone's stand-in: the identity file, logins, tokens |
 //! | [`access_keys`] | the table of access keys, filled from the identity file |
 //! | [`authority`] | the authorizer: the identity file, or a Keystone |
 //! | [`front`] | the gateway: HTTP, the route table, the authorizer's context |

@@ -13,6 +13,10 @@ use local::server::{Data, Options, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
 use shared::time::Clock;
 
+/// What these say below `info` is whole requests with their headers and bodies, where secrets are.
+const LOG_CAPS: &str =
+    "hyper=info,hyper_util=info,aws_smithy_runtime=info,aws_runtime=info,aws_sigv4=info";
+
 /// Image sharing between the projects of a cloud.
 #[derive(Debug, Parser)]
 #[command(name = "imshare", version, about)]
@@ -37,6 +41,11 @@ struct Serve {
     #[arg(long, env = "IMSHARE_ALLOW_REMOTE")]
     allow_remote: bool,
 
+    /// Let other machines reach the development identity service too: without --keystone-url one
+    /// is served under /identity, whose passwords stand in a file for anybody to guess at.
+    #[arg(long, env = "IMSHARE_ALLOW_REMOTE_IDENTITY")]
+    allow_remote_identity: bool,
+
     /// Directory of the records and the queue; created if it is not there.
     #[arg(long, env = "IMSHARE_DATA_DIR", default_value = "./imshare-data")]
     data_dir: PathBuf,
@@ -45,8 +54,8 @@ struct Serve {
     #[arg(long, env = "IMSHARE_IN_MEMORY")]
     in_memory: bool,
 
-    /// TOML file of projects, users, tokens and access keys; without it there are three demo
-    /// projects and an admin.
+    /// TOML file of projects, users, tokens and access keys, for development; without it there
+    /// are three demo projects and an admin.
     #[arg(
         long,
         env = "IMSHARE_IDENTITY",
@@ -93,12 +102,24 @@ impl Serve {
                 self.listen
             ));
         }
+        if !self.listen.ip().is_loopback()
+            && !self.allow_remote_identity
+            && self.keystone_url.is_none()
+        {
+            return Err(format!(
+                "the identity service under /identity is for development and would be reached \
+                 from other machines at {}: use --keystone-url, or say --allow-remote-identity \
+                 too if that is meant",
+                self.listen
+            ));
+        }
         let keystone = self.keystone_url.as_deref().map(Config::of_keystone);
         let keystone = keystone.transpose().map_err(|error| error.to_string())?;
         let identity = match (&self.identity, &keystone) {
             (Some(path), _) => Identity::read(path)?,
             (None, None) => Identity::demo()?,
             (None, Some(_)) => Identity::default(),
+        };
         };
         Ok(Options {
             listen: self.listen,
@@ -132,13 +153,14 @@ fn main() -> ExitCode {
 }
 
 fn run(serve: Serve) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&serve.log)
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{},{LOG_CAPS}", serve.log))
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
     let demo = serve.identity.is_none() && serve.keystone_url.is_none();
+    let development = serve.keystone_url.is_none();
     let options = serve.options()?;
     let identity = options.identity.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -147,7 +169,13 @@ fn run(serve: Serve) -> Result<(), String> {
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
         let server = Server::start(options).await?;
-        say(&server, demo.then_some(&identity));
+        if development {
+            tracing::warn!(
+                "the identity service under /identity is for development only: its passwords \
+                 stand in a file, and nothing slows down who guesses them"
+            );
+        }
+        say(&server, development, demo.then_some(&identity));
         stop_asked().await?;
         server.stop().await;
         Ok(())
@@ -155,10 +183,15 @@ fn run(serve: Serve) -> Result<(), String> {
 }
 
 /// Tells where the server listens and, with the demo identities, how to try it.
-fn say(server: &Server, demo: Option<&Identity>) {
+fn say(server: &Server, development: bool, demo: Option<&Identity>) {
     let mut out = std::io::stdout().lock();
     let url = server.url();
     let mut help = String::new();
+    if development {
+        help.push_str(&format!(
+            "\nFor development only: passwords get tokens at {url}/identity/v3\n"
+        ));
+    }
     if let Some(identity) = demo {
         help.push_str("\nDemo tokens, for trying it out on this machine only:\n\n");
         for token in &identity.token {
@@ -186,6 +219,9 @@ Try:
   curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' {url}/v2/images
   curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' \
        -d '{{"member": "edc89b490d7d4392898e19b2deb34797"}}' {url}/v2/images/IMAGE_ID/members
+
+  openstack --os-auth-url {url}/identity/v3 --os-username owner --os-password secret \
+            --os-project-name owner --os-user-domain-name Default --os-project-domain-name Default image list
 "#
         ));
     }

@@ -169,7 +169,7 @@ impl Server {
         };
         let authority = match options.keystone {
             Some(keystone) => Authority::keystone(keystone, options.clock.clone())?,
-            None => Authority::file(&options.identity),
+            None => Authority::file(options.identity.clone()),
         };
         let app = App::new(
             config,

@@ -99,7 +99,7 @@ where
 }
 
 /// The id of the request: the caller's, cut to 64 characters, or a new one.
-fn request_id(headers: &HeaderMap) -> String {
+pub fn request_id(headers: &HeaderMap) -> String {
     let sent = headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok());

@@ -43,7 +43,7 @@ async fn a_job_that_was_running_when_it_stopped_goes_on() {
 }
 
 /// The real binary, when Cargo has built it beside this test.
-fn binary() -> std::path::PathBuf {
+pub fn binary() -> std::path::PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
@@ -112,6 +112,8 @@ async fn a_bad_option_is_one_clear_sentence() {
     );
     let said = refused(&["--in-memory", "--listen", "0.0.0.0:0"]).await;
     assert!(said.contains("--allow-remote"), "{said}");
+    let said = refused(&["--in-memory", "--listen", "0.0.0.0:0", "--allow-remote"]).await;
+    assert!(said.contains("--allow-remote-identity"), "{said}");
     let said = refused(&["--in-memory", "--identity", "/nonexistent"]).await;
     assert!(said.contains("cannot read /nonexistent"), "{said}");
     let said = refused(&["--member-quota", "many"]).await;

@@ -89,10 +89,44 @@ impl Answer {
     }
 }
 
+/// A client of any server.
+#[derive(Clone)]
+pub struct Http(Client<HttpConnector, Full<Bytes>>);
+
+impl Default for Http {
+    fn default() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build_http())
+    }
+}
+
+impl Http {
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = hyper::Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(body)).unwrap();
+        let response = self.0.request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
 /// The service, in memory and on a port of its own.
 pub struct World {
     pub server: Server,
-    client: Client<HttpConnector, Full<Bytes>>,
+    http: Http,
 }
 
 /// The demo identities and the callers that the demo does without.
@@ -121,8 +155,8 @@ impl World {
 
     pub async fn with(options: Options) -> Self {
         let server = Server::start(options).await.unwrap();
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { server, client }
+        let http = Http::default();
+        Self { server, http }
     }
 
     /// A service whose clock stands still until it is moved.
@@ -153,24 +187,12 @@ impl World {
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
     ) -> Answer {
-        let mut request = hyper::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.server.url()));
-        if let Some(token) = who.token() {
-            request = request.header("x-auth-token", token);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::from(body.unwrap_or_default())).unwrap();
-        let response = self.client.request(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        let token = who.token().map(|token| ("x-auth-token", token));
+        let headers: Vec<_> = token.into_iter().chain(headers.iter().copied()).collect();
+        let url = format!("{}{path}", self.server.url());
+        self.http
+            .send(method, &url, &headers, body.unwrap_or_default())
+            .await
     }
 
     pub async fn get(&self, who: Who, path: &str) -> Answer {

@@ -1,25 +1,28 @@
 import contextlib
 import io
+import json
 import logging
 import os
 import sys
 from importlib.metadata import version
 
-import keystone
 import pytest
 import requests
 from osc_lib.clientmanager import ClientCache, ClientManager
 
 URL = os.environ.get("IMSHARE_URL", "http://127.0.0.1:9292").rstrip("/")
+AUTH_URL = f"{URL}/identity/v3"
+PASSWORD = "secret"
+# Who there is without --identity: name of user and project, a fixed token, the project's id.
 PEOPLE = {
     "owner": ("owner-token-0123456789abcdef", "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01"),
     "member": ("member-token-0123456789abcdef", "edc89b490d7d4392898e19b2deb34797"),
-    "stranger": ("member2-token-0123456789abcdef", "7d4a3b1f0c9e4f8d8a6b5c4d3e2f1a02"),
+    "member2": ("member2-token-0123456789abcdef", "7d4a3b1f0c9e4f8d8a6b5c4d3e2f1a02"),
 }
 
 
 def pytest_report_header():
-    names = ["openstacksdk", "python-glanceclient", "python-openstackclient", "requests"]
+    names = ["openstacksdk", "python-glanceclient", "python-openstackclient", "requests", "tempest"]
     return "clients: " + ", ".join(f"{name} {version(name)}" for name in names)
 
 
@@ -65,12 +68,19 @@ def people():
     return PEOPLE
 
 
-@pytest.fixture(scope="session")
-def keystone_url():
-    server, at = keystone.start(URL, PEOPLE)
-    yield at
-    server.shutdown()
-    server.server_close()
+@pytest.fixture(scope="session", autouse=True)
+def clouds(tmp_path_factory):
+    """A clouds.yaml with a cloud for each of them, which the openstack command and the SDK read."""
+
+    def cloud(name):
+        auth = {"auth_url": AUTH_URL, "username": name, "password": PASSWORD, "project_name": name}
+        auth |= {"user_domain_name": "Default", "project_domain_name": "Default"}
+        return {"auth": auth, "region_name": "RegionOne"}
+
+    file = tmp_path_factory.mktemp("config") / "clouds.yaml"
+    # All JSON is YAML.
+    file.write_text(json.dumps({"clouds": {name: cloud(name) for name in PEOPLE}}))
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(file)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_one_unknown_image_fails_alone(raw, people):
 
 
 def test_share_and_unshare(raw, people):
-    owner, projects = people["owner"][1], [people["member"][1], people["stranger"][1]]
+    owner, projects = people["owner"][1], [people["member"][1], people["member2"][1]]
     image = raw("owner", "POST", "/v2/images", json={"name": "three"}).json()["id"]
     for method, kind, left in [("POST", "imsAddImageMembersJob", projects), ("DELETE", "imsDelImageMembersJob", [])]:
         answer = raw("owner", method, BATCH, json={"images": [image], "projects": projects})
@@ -59,5 +59,5 @@ def test_share_and_unshare(raw, people):
         assert sorted(row["member_id"] for row in rows) == sorted(left)
         assert raw("owner", "GET", f"/v1/cloudimages/job/{job['job_id']}").json() == job
         # A job is its own project's alone.
-        assert raw("stranger", "GET", f"/v1/cloudimages/job/{job['job_id']}").status_code == 404
+        assert raw("member2", "GET", f"/v1/cloudimages/job/{job['job_id']}").status_code == 404
     assert raw("owner", "DELETE", f"/v2/images/{image}").status_code == 204

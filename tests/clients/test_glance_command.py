@@ -1,15 +1,19 @@
-"""The glance command, with a token and the service's address."""
+"""The glance command: logged in with a password, and with a token and the service's address."""
 
 import pytest
-from conftest import run
+from conftest import AUTH_URL, PASSWORD, run
 from glanceclient import shell
 
 
-@pytest.fixture
-def glance(url, people):
+@pytest.fixture(params=["catalog", "address"])
+def glance(request, url, people):
     def call(who, *words):
-        argv = ["glance", "--os-auth-token", people[who][0], "--os-image-url", url, *words]
-        return run(shell.main, argv)
+        if request.param == "catalog":
+            login = f"--os-auth-url={AUTH_URL} --os-username={who} --os-password={PASSWORD} --os-project-name={who}"
+            login += " --os-user-domain-name=Default --os-project-domain-name=Default"
+        else:
+            login = f"--os-auth-token={people[who][0]} --os-image-url={url}"
+        return run(shell.main, ["glance", *login.split(), *words])
 
     return call
 
@@ -66,7 +70,7 @@ def test_refusals(ok, glance, image, people):
     assert code == 1
     assert f"Member {member} is duplicated for image {image}" in err and "409" in err
 
-    code, _, err = glance("stranger", "image-show", image)
+    code, _, err = glance("member2", "image-show", image)
     assert code == 1
     assert "404" in err
 

@@ -1,6 +1,10 @@
 """The openstack command, logged in with a password; it finds the service in the catalog."""
 
 import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -9,11 +13,9 @@ from openstackclient import shell
 
 
 @pytest.fixture
-def openstack(keystone_url):
+def openstack():
     def call(who, *words):
-        login = f"--os-auth-type=password --os-auth-url={keystone_url} --os-username={who} --os-password=x "
-        login += f"--os-user-domain-id=default --os-project-domain-id=default --os-project-name={who}"
-        argv = ["openstack", *login.split(), *words]
+        argv = ["openstack", f"--os-cloud={who}", *words]
         return run(lambda: shell.main(argv[1:]), argv)
 
     return call
@@ -70,13 +72,43 @@ def test_tour(ok, openstack, image, people):
     ok("owner", "image", "set", "--shared", image)
     assert image in ids(ok("member", "image", "list", "-f", "json"))
     ok("owner", "image", "set", "--community", image)
-    assert ok("stranger", "image", "show", image, "-f", "json")["visibility"] == "community"
+    assert ok("member2", "image", "show", image, "-f", "json")["visibility"] == "community"
     ok("owner", "image", "set", "--shared", image)
 
     ok("owner", "image", "remove", "project", image, member)
     assert openstack("member", "image", "show", image)[0] != 0
     ok("owner", "image", "delete", image)
     assert openstack("owner", "image", "show", image)[0] != 0
+
+
+def test_the_command_of_the_readme(url):
+    readme = Path(__file__).parents[2] / "README.md"
+    text = readme.read_text().replace("\\\n", " ")
+    [command] = [line for line in text.splitlines() if line.startswith("openstack --os-auth-url")]
+    command = shlex.split(command.replace("http://127.0.0.1:9292", url))
+    assert command[-2:] == ["image", "list"]
+    # A process of its own, as at a prompt: beside this interpreter is what pip installed with it.
+    command[0] = str(Path(sys.executable).with_name("openstack"))
+    done = subprocess.run([*command, "-f", "json"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), list)
+
+
+def test_projects_have_names(ok, openstack, image, people):
+    """Who may look names up, as everybody here, shares with a name."""
+    owner, member = people["owner"][1], people["member"][1]
+    issued = ok("owner", "token", "issue", "-f", "json")
+    assert (issued["project_id"], issued["user_id"]) == (owner, "u-owner")
+    listed = ok("owner", "project", "list", "-f", "json")
+    assert {"ID": member, "Name": "member"} in listed
+    services = {each["Type"] for each in ok("owner", "catalog", "list", "-f", "json")}
+    assert services == {"image", "identity"}
+    ok("owner", "image", "add", "project", image, "member")
+    rows = ok("owner", "image", "member", "list", image, "-f", "json")
+    assert [row["Member ID"] for row in rows] == [member]
+    code, _, err = openstack("owner", "image", "add", "project", image, "nobody")
+    assert code != 0 and "nobody" in err
+    ok("owner", "image", "delete", image)
 
 
 def test_refusals(ok, openstack, image, people):
@@ -87,7 +119,7 @@ def test_refusals(ok, openstack, image, people):
     assert code != 0
     assert "409" in err and f"Member {member} is duplicated for image {image}" in err
 
-    code, _, err = openstack("stranger", "image", "show", image)
+    code, _, err = openstack("member2", "image", "show", image)
     assert code != 0
     assert f"No Image found for {image}" in err
 

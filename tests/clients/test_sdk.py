@@ -8,18 +8,17 @@ from openstack import exceptions
 
 
 @pytest.fixture(params=["catalog", "override"])
-def connect(request, url, keystone_url, people):
+def connect(request, url, people):
     opened = []
 
     def call(who):
-        settings = {"load_yaml_config": False, "load_envvars": False}
         if request.param == "catalog":
-            login = {"auth_url": keystone_url, "username": who, "password": "x", "project_name": who}
-            login |= {"user_domain_id": "default", "project_domain_id": "default"}
-            found = openstack.connect(auth_type="password", auth=login, region_name="R", **settings)
+            found = openstack.connect(cloud=who)
         else:
             login = {"endpoint": f"{url}/v2", "token": people[who][0]}
-            found = openstack.connect(auth_type="admin_token", auth=login, **settings)
+            found = openstack.connect(
+                auth_type="admin_token", auth=login, load_yaml_config=False, load_envvars=False
+            )
         opened.append(found)
         return found.image
 
@@ -64,7 +63,7 @@ def test_tour(connect, people):
 
 
 def test_refusals(connect, people):
-    owner, stranger = connect("owner"), connect("stranger")
+    owner, stranger = connect("owner"), connect("member2")
     project = people["member"][1]
     image = owner.create_image(f"debian-{uuid4()}", visibility="shared", disk_format="raw", container_format="bare")
     owner.add_member(image, member_id=project)

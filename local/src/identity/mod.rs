@@ -1,13 +1,26 @@
-//! The authorizer on this machine: who the tokens of the identity file stand for.
+//! Who there is on this machine: the identity file, and a service in Keystone's stead for it.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | this one | the file: projects, users, fixed tokens, access keys |
+//! | [`tokens`] | which tokens stand for whom, and until when |
+//! | [`login`] | what a login says, and whom it proves |
+//! | [`service`] | HTTP under `/identity` |
+//! | `view` | the documents that it answers with |
 
-use std::collections::HashMap;
+pub mod login;
+pub mod service;
+pub mod tokens;
+mod view;
+
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
 use shared::secret::Secret;
 
 /// The identities that the server knows when it is given no file: for trying it out.
-const DEMO: &str = include_str!("demo-identity.toml");
+const DEMO: &str = include_str!("../demo-identity.toml");
 
 /// The identity file.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,7 +34,7 @@ pub struct Identity {
     pub user: Vec<User>,
     /// Tokens that never expire.
     #[serde(default)]
-    pub token: Vec<Token>,
+    pub token: Vec<FixedToken>,
     /// Keys of signed requests.
     #[serde(default)]
     pub access_key: Vec<AccessKey>,
@@ -62,10 +75,10 @@ pub struct Grant {
     pub roles: Vec<String>,
 }
 
-/// A token.
+/// A token that never expires.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Token {
+pub struct FixedToken {
     /// What a caller sends.
     pub id: Secret,
     /// The user's id.
@@ -113,53 +126,73 @@ impl Identity {
 
     fn parse(text: &str) -> Result<Self, String> {
         // The message alone: the error's own form would show lines of the file, secrets included.
-        toml::from_str(text).map_err(|error| {
+        let identity: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
                 text.get(..span.start)
                     .map_or(1, |before| before.matches('\n').count() + 1)
             });
             format!("line {line}: {}", error.message())
-        })
+        })?;
+        identity.unambiguous()?;
+        Ok(identity)
+    }
+
+    /// Checks that an id or a name is one user's, one project's.
+    fn unambiguous(&self) -> Result<(), String> {
+        let projects = &self.project;
+        let users = &self.user;
+        unique("project", "id", projects.iter().map(|each| &*each.id))?;
+        unique("project", "name", projects.iter().map(|each| &*each.name))?;
+        unique("user", "id", users.iter().map(|each| &*each.id))?;
+        unique("user", "name", users.iter().map(|each| &*each.name))?;
+        unique(
+            "access_key",
+            "access",
+            self.access_key.iter().map(|each| &*each.access),
+        )?;
+        let mut tokens = HashSet::new();
+        match self.token.iter().find(|each| !tokens.insert(&each.id)) {
+            // Not which: that would be the token.
+            Some(token) => Err(format!("two tokens have one id, of user {:?}", token.user)),
+            None => Ok(()),
+        }
+    }
+
+    /// A user by its id.
+    fn user(&self, id: &str) -> Option<&User> {
+        self.user.iter().find(|user| user.id == id)
+    }
+
+    /// What a user is called; its id, if the file does not list it.
+    fn user_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.user(id).map_or(id, |user| &user.name)
+    }
+
+    /// What a project is called; its id, if the file does not list it.
+    fn project_name<'a>(&'a self, id: &'a str) -> &'a str {
+        let found = self.project.iter().find(|project| project.id == id);
+        found.map_or(id, |project| &project.name)
     }
 }
 
-/// What an authorizer says of a caller: the context that the gateway hands to a function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
-    /// The project that the token is scoped to.
-    pub project_id: String,
-    /// Who it was given to.
-    pub user_id: String,
-    /// Names of roles, with commas between them.
-    pub roles: String,
+impl User {
+    /// The names of the roles that the user has in a project.
+    fn roles_in(&self, project: &str) -> Vec<String> {
+        let grants = self.grants.iter().filter(|grant| grant.project == project);
+        grants.flat_map(|grant| grant.roles.clone()).collect()
+    }
 }
 
-/// Looks tokens up.
-#[derive(Debug, Default)]
-pub struct Authorizer {
-    tokens: HashMap<Secret, Context>,
-}
-
-impl Authorizer {
-    /// The authorizer of these identities.
-    pub fn new(identity: &Identity) -> Self {
-        let tokens = identity
-            .token
-            .iter()
-            .map(|token| {
-                let context = Context {
-                    project_id: token.project.clone(),
-                    user_id: token.user.clone(),
-                    roles: token.roles.join(","),
-                };
-                (token.id.clone(), context)
-            })
-            .collect();
-        Self { tokens }
+fn unique<'a>(
+    table: &str,
+    field: &str,
+    values: impl Iterator<Item = &'a str>,
+) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for value in values {
+        if !seen.insert(value) {
+            return Err(format!("two [[{table}]] have the {field} {value:?}"));
+        }
     }
-
-    /// Who a token stands for; `None` if nobody.
-    pub fn authorize(&self, token: &str) -> Option<&Context> {
-        self.tokens.get(&Secret::new(token.to_owned()))
-    }
+    Ok(())
 }

@@ -1,0 +1,67 @@
+//! The development identity service, over real HTTP: a module for each of its own.
+
+mod login;
+mod service;
+mod tokens;
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Who, World};
+
+const TOKENS: &str = "/identity/v3/auth/tokens";
+
+fn by_name(name: &str) -> Value {
+    json!({"name": name, "domain": {"name": "Default"}})
+}
+
+fn project(id: &str) -> Value {
+    json!({"project": {"id": id}})
+}
+
+/// The body of a login with a password; a scope of null asks for none.
+fn password(mut user: Value, password: &str, scope: Value) -> Value {
+    user["password"] = json!(password);
+    let identity = json!({"methods": ["password"], "password": {"user": user}});
+    json!({"auth": {"identity": identity, "scope": scope}})
+}
+
+/// The body of a login with a token.
+fn rescope(token: &str, scope: Value) -> Value {
+    json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": scope}})
+}
+
+async fn log_in(world: &World, body: &Value) -> Answer {
+    world.post(Who::NoToken, TOKENS, body.clone()).await
+}
+
+/// The token that a user gets for its project.
+async fn token(world: &World, name: &str, scope: Value) -> String {
+    let answer = log_in(world, &password(by_name(name), "secret", scope)).await;
+    let answer = answer.expect(201);
+    answer.header("x-subject-token").unwrap().to_owned()
+}
+
+async fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    world
+        .send_with(Who::NoToken, method, path, headers, None)
+        .await
+}
+
+async fn with(world: &World, token: &str, path: &str) -> Answer {
+    send(world, "GET", path, &[("x-auth-token", token)]).await
+}
+
+/// The headers of a request about a token.
+fn about<'a>(caller: &'a str, subject: &'a str) -> [(&'static str, &'a str); 2] {
+    [("x-auth-token", caller), ("x-subject-token", subject)]
+}
+
+/// What the service says of a token, asked with that token.
+async fn validate(world: &World, token: &str) -> Answer {
+    send(world, "GET", TOKENS, &about(token, token)).await
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let items = list.as_array().unwrap().iter();
+    items.map(|item| item["name"].as_str().unwrap()).collect()
+}
