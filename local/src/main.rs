@@ -120,7 +120,6 @@ impl Serve {
             (None, None) => Identity::demo()?,
             (None, Some(_)) => Identity::default(),
         };
-        };
         Ok(Options {
             listen: self.listen,
             data: if self.in_memory {
