@@ -1,7 +1,7 @@
 //! Requests that are signed with an access key instead of carrying a token, by the algorithm
 //! `SDK-HMAC-SHA256`: `Authorization: SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…`.
 //!
-//! A captured request can be sent again within [`DATE_WINDOW`] seconds: pollers repeat a request, and its
+//! A captured request can be sent again for a quarter of an hour: pollers repeat a request, and its
 //! signature, within one second, so a repeated signature is no sign of a stranger.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -86,7 +86,7 @@ impl Client {
         };
         let (parts, body) = response.map_err(|error| words(&error))?.into_parts();
         let body = Limited::new(body, ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| words(error.as_ref()))?.to_bytes();
+        let body = body.map_err(|error| words(&*error))?.to_bytes();
         Ok(Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,

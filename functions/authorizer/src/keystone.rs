@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::client::{Client, Reply};
 use crate::config::{KeystoneConfig, RoleNames};
-use crate::service_user::Source;
+use crate::service_user::{ServiceUser, Source};
 use crate::{Denied, Identity};
 
 /// How long a question may take, logging in included.
@@ -131,7 +131,7 @@ impl Keystone {
         let request = Request::get(&self.tokens)
             .header("x-auth-token", own)
             .header("x-subject-token", token)
-            .body(Default::default())
+            .body(Full::default())
             .map_err(|error| outage(error.to_string()))?;
         let reply = self.client.send(request).await;
         reply.map_err(|why| outage(format!("Keystone: {why}")))
@@ -195,10 +195,10 @@ impl Keystone {
         }
     }
 
-    async fn post(&self, user: &crate::service_user::ServiceUser) -> Result<Reply, Denied> {
+    async fn post(&self, user: &ServiceUser) -> Result<Reply, Denied> {
         let request = Request::post(&self.tokens)
             .header(CONTENT_TYPE, "application/json")
-            .body(Bytes::from(user.login().to_string()).into())
+            .body(Full::from(user.login().to_string()))
             .map_err(|error| outage(error.to_string()))?;
         let reply = self.client.send(request).await;
         reply.map_err(|why| outage(format!("Keystone: {why}")))

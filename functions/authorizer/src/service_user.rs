@@ -1,6 +1,7 @@
 //! The user as whom Keystone is asked: from the environment, or from a secret in Secrets Manager
 //! with fields of the same names.
 
+use http_body_util::Full;
 use hyper::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -126,7 +127,7 @@ impl Source {
         };
         let request = Request::get(url)
             .header("x-aws-parameters-secrets-token", session_token.reveal())
-            .body(Default::default())
+            .body(Full::default())
             .map_err(|_| "the secret has an impossible address".to_owned())?;
         let reply = client.send(request).await;
         let reply = reply.map_err(|why| format!("cannot read the secret: {why}"))?;
