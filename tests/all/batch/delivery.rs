@@ -4,7 +4,7 @@ use crate::world::{MEMBER, OWNER, Who, World};
 use serde_json::json;
 use shared::job::{DEADLINE_SECONDS, JobKind};
 use shared::member::MemberStatus;
-use shared::queue::{Chunk, Message, SqsAttributes, SqsRecord};
+use shared::queue::{Message, SqsAttributes, SqsRecord};
 use shared::time::Timestamp;
 
 use super::{codes, deliver, held, results, shown, status};

@@ -4,7 +4,7 @@ use crate::world::{MEMBER, OWNER, Who, World};
 use serde_json::{Value, json};
 use shared::id::ProjectId;
 
-use super::{UNKNOWN, codes, error_of, results, run, status};
+use super::{UNKNOWN, codes, error_of, results, run};
 
 #[tokio::test]
 async fn one_unknown_image_fails_alone() {

@@ -6,7 +6,7 @@ mod requests;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::batch::Slice;
 use shared::id::{JobId, ProjectId};
 use shared::job::{DEADLINE_SECONDS, Job, JobKind};

@@ -3,7 +3,7 @@
 use crate::world::{ADMIN, MEMBER, MEMBER2, OWNER, Who, World};
 use serde_json::{Value, json};
 
-use super::{BATCH, UNKNOWN, error_of, run, status};
+use super::{BATCH, UNKNOWN, error_of, run};
 
 #[tokio::test]
 async fn an_idempotency_key_stands_for_one_request() {
