@@ -163,10 +163,8 @@ async fn an_outage_is_not_a_refusal_and_not_remembered() {
         assert_eq!(logged_in, keystone.counts().logins == 0);
     }
     // Nobody listens there.
-    let nowhere = Keystone {
-        url: "http://127.0.0.1:1".to_owned(),
-        ..keystone
-    };
+    let mut nowhere = keystone;
+    nowhere.url = "http://127.0.0.1:1".to_owned();
     let authorizer = Authorizer::new(nowhere.config(), clock.clock()).unwrap();
     let why = unavailable(authorizer.identify(owner()).await);
     assert!(why.contains("refused"), "{why}");
