@@ -27,8 +27,8 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let client = Clients::local().dynamodb_over(Engine::in_memory().unwrap(), None);
-        engine::create_table(&client, "t").await.unwrap();
-        let store = Store::new(client, "t".to_owned());
+        engine::create_table(&client, "imshare").await.unwrap();
+        let store = Store::new(client, "imshare".to_owned());
         let project = ProjectId::parse(OWNER).unwrap();
         let owner = Caller {
             project,
