@@ -254,7 +254,6 @@ async fn listen(listener: TcpListener, front: Front, mut stop: watch::Receiver<b
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(60))
-            .pipeline_flush(true)
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(move |request| front.clone().serve(request)),

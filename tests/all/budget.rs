@@ -152,7 +152,7 @@ async fn a_batch_keeps_its_budget() {
 /// `IMSHARE_LIST_SIZES` asks for other sizes, as in `100,1000,10000`.
 #[tokio::test]
 async fn lists_cost_the_same_however_much_there_is() {
-    let sizes = std::env::var("IMSHARE_LIST_SIZES").unwrap_or_else(|_| "30,100,300".to_owned());
+    let sizes = std::env::var("IMSHARE_LIST_SIZES").unwrap_or_else(|_| "30,60,120".to_owned());
     let world = World::with(Options {
         member_quota: -1,
         ..options()

@@ -56,6 +56,21 @@ async fn every_request_has_an_answer_that_is_no_outage() {
     world.get(Who::Owner, "/v2/images").await.expect(200);
 }
 
+/// What is not HTTP has an answer too: the connection does not just end.
+#[tokio::test]
+async fn bytes_that_are_not_http_are_a_400() {
+    let world = World::new().await;
+    for request in [
+        "GET /v2/images HTTP/1.1\r\nHost: localhost\r\nAccept: \u{7f}\r\n\r\n",
+        "GET /v2/images HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+        "GET /v2/ima ges HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let answer = send(&world, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request}{answer}");
+    }
+}
+
 /// Sends the bytes on a connection of their own and reads all that comes back.
 async fn send(world: &World, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(world.address()).await.unwrap();
@@ -64,6 +79,7 @@ async fn send(world: &World, request: &[u8]) -> String {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     let outcome = tokio::time::timeout(Duration::from_secs(20), read).await;
+    // A connection that was reset after the answer has still brought it.
     assert!(outcome.is_ok(), "no answer in time");
     String::from_utf8_lossy(&answer).into_owned()
 }
