@@ -152,7 +152,8 @@ async fn the_stores_conditions_are_the_models() {
             .or_insert(0) += 1;
     }
     println!("{seen:#?}");
-    assert!(seen.len() >= 10, "{seen:?}");
+    // Every kind is seen to be applied, superseded, and one thing more.
+    assert_eq!(seen.len(), 9, "{seen:?}");
 }
 
 fn variant(change: &MemberChange) -> &'static str {
