@@ -13,10 +13,6 @@ use local::server::{Data, Options, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
 use shared::time::Clock;
 
-/// What these say below `info` is whole requests with their headers and bodies, where secrets are.
-const LOG_CAPS: &str =
-    "hyper=info,hyper_util=info,aws_smithy_runtime=info,aws_runtime=info,aws_sigv4=info";
-
 /// Image sharing between the projects of a cloud.
 #[derive(Debug, Parser)]
 #[command(name = "imshare", version, about)]
@@ -152,7 +148,7 @@ fn main() -> ExitCode {
 }
 
 fn run(serve: Serve) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("{},{LOG_CAPS}", serve.log))
+    let filter = shared::app::log_filter(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

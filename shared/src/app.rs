@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
+use tracing_subscriber::EnvFilter;
 
 use crate::id::OperationId;
 use crate::queue::Queue;
@@ -92,14 +93,32 @@ pub fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Resul
     }
 }
 
+/// What these say below `info` is whole requests with their headers and bodies, where secrets are.
+const LOG_CAPS: &str = "hyper=info,hyper_util=info,lambda_runtime=info,lambda_http=info,\
+    aws_smithy_runtime=info,aws_runtime=info,aws_sigv4=info";
+
+/// What is logged at a level such as `debug` or `warn,shared=trace`; never what may hold secrets.
+///
+/// # Errors
+/// If the level has another form.
+pub fn log_filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(format!("{level},{LOG_CAPS}"))
+}
+
 /// Sends what a deployed function logs to standard output, one JSON object a line.
-pub fn log_as_json() {
+///
+/// # Errors
+/// If `LOG_LEVEL` is set and has another form.
+pub fn log_as_json() -> Result<(), ConfigError> {
     let level = optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+    let filter = log_filter(&level)
+        .map_err(|_| ConfigError::malformed("LOG_LEVEL", "a level, such as info or debug"))?;
     tracing_subscriber::fmt()
         .json()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_env_filter(filter)
         .without_time()
         .init();
+    Ok(())
 }
 
 impl Config {
@@ -162,7 +181,7 @@ impl App {
     /// # Errors
     /// If a variable is missing or malformed, by its name.
     pub fn from_env() -> Result<Self, ConfigError> {
-        log_as_json();
+        log_as_json()?;
         let config = Config::from_env()?;
         let clients = Clients::from_env()?;
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));

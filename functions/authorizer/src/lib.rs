@@ -143,7 +143,7 @@ impl Authorizer {
 /// # Errors
 /// If the configuration is not complete, by the name of what is missing.
 pub async fn serve() -> Result<(), lambda_runtime::Error> {
-    shared::app::log_as_json();
+    shared::app::log_as_json()?;
     let authorizer = Authorizer::new(Config::from_env()?, Clock::System)?;
     let authorizer = &authorizer;
     lambda_runtime::run(lambda_runtime::service_fn(
