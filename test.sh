@@ -8,4 +8,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # dependencies with features of its own.
 cargo build --locked --workspace --bins --tests
 cargo test --locked --workspace
-checks/clients.sh target/debug/imshare
+checks/clients.sh

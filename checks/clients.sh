@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-binary=${1:-target/debug/imshare}
+binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
 pins=checks/clients.txt
 venv=target/venv-clients
 work=$(mktemp -d)

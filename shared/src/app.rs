@@ -23,6 +23,8 @@ pub const DEFAULT_MEMBER_QUOTA: i64 = 128;
 const ATTEMPTS: u32 = 5;
 /// How often a request to the queue is tried; what is not sent is sent again by [`Queue::send`].
 const SEND_ATTEMPTS: u32 = 2;
+/// How long a connection may take to be there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one try may take; a slower one is tried again.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request may take with all its tries.
@@ -233,6 +235,7 @@ pub struct Clients {
     region: Region,
     credentials: Credentials,
     endpoint: Option<String>,
+    timeouts: TimeoutConfig,
 }
 
 impl Clients {
@@ -256,15 +259,22 @@ impl Clients {
                 "environment",
             ),
             endpoint: optional("AWS_ENDPOINT_URL"),
+            timeouts: TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
         })
     }
 
-    /// Clients of an engine on this machine, which looks at no signature.
+    /// Clients of an engine in this process, which looks at no signature. Nothing is lost on the
+    /// way to it, so a slow answer is waited for.
     pub fn local() -> Self {
         Self {
             region: Region::new("us-east-1"),
             credentials: Credentials::new("local", "local", None, None, "local"),
             endpoint: None,
+            timeouts: TimeoutConfig::disabled(),
         }
     }
 
@@ -284,7 +294,7 @@ impl Clients {
             .region(self.region.clone())
             .credentials_provider(self.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+            .timeout_config(self.timeouts.clone())
             .http_client(http);
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_dynamodb::Client::from_conf(config.build())
@@ -308,19 +318,11 @@ impl Clients {
             .retry_config(RetryConfig::standard().with_max_attempts(SEND_ATTEMPTS))
             // A receive waits in silence for messages; its timeout is bound enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+            .timeout_config(self.timeouts.clone())
             .http_client(http);
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
-}
-
-fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(operation)
-        .build()
 }
 
 /// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.

@@ -100,7 +100,7 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
                 let Some(event) = events.lock().await.recv().await else {
                     return std::future::pending().await;
                 };
-                let deadline = std::time::SystemTime::now() + Duration::from_secs(30);
+                let deadline = std::time::SystemTime::now() + Duration::from_secs(120);
                 let deadline = deadline
                     .duration_since(std::time::UNIX_EPOCH)
                     .unwrap()
@@ -214,7 +214,7 @@ async fn replay(function: String) -> usize {
     // First what another source would send: it is refused, and the function lives on.
     for (case, input) in of_other_sources() {
         event.send(input).await.unwrap();
-        let found = tokio::time::timeout(Duration::from_secs(20), answers.recv()).await;
+        let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
         let found = found
             .unwrap_or_else(|_| panic!("{function}: no answer to {case}"))
             .unwrap();
@@ -226,7 +226,7 @@ async fn replay(function: String) -> usize {
         set_up(&fresh).await;
         *world.lock().unwrap() = Some(Arc::new(fresh));
         event.send(input).await.unwrap();
-        let found = tokio::time::timeout(Duration::from_secs(20), answers.recv()).await;
+        let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
         let found = found
             .unwrap_or_else(|_| panic!("{function}/{case}: no answer"))
             .unwrap();

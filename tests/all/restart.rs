@@ -62,7 +62,7 @@ async fn start(arguments: &[&str]) -> (Child, String) {
             panic!("{}: {error}; build it with cargo build", binary().display())
         });
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+    let line = tokio::time::timeout(Duration::from_secs(120), lines.next_line())
         .await
         .unwrap();
     let line = line.unwrap().unwrap();
@@ -94,7 +94,7 @@ async fn the_binary_says_where_it_listens_and_stops_on_sigterm() {
             .unwrap()
             .success()
     );
-    let status = tokio::time::timeout(Duration::from_secs(30), child.wait())
+    let status = tokio::time::timeout(Duration::from_secs(120), child.wait())
         .await
         .unwrap()
         .unwrap();

@@ -276,7 +276,7 @@ impl World {
 
     /// A job when it has ended.
     pub async fn ended(&self, who: Who, job: &str) -> Value {
-        for _ in 0..1200 {
+        for _ in 0..4800 {
             let answer = self
                 .get(who, &format!("/v1/cloudimages/job/{job}"))
                 .await
@@ -287,7 +287,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("job {job} did not end in 30 s");
+        panic!("job {job} did not end in 2 min");
     }
 
     /// Requests to the store during some work, by operation.
