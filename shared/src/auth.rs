@@ -59,6 +59,12 @@ impl Caller {
         self.role == Role::Admin
     }
 
+    /// Whether the caller may name a project in a path, in a body or as an owner: its own, an
+    /// admin any.
+    pub fn speaks_for(&self, project: &str) -> bool {
+        self.project.as_str() == project || self.is_admin()
+    }
+
     /// What the caller's project is to an image, given the membership under its own key.
     pub fn relation(&self, image: &Image, own: Option<&Membership>) -> Relation {
         if image.owner == self.project {

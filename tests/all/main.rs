@@ -19,6 +19,7 @@ mod permissions;
 mod property;
 mod races;
 mod restart;
+mod routes;
 mod secrets;
 mod signed;
 mod standing;

@@ -154,7 +154,7 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
                 Some(_) => return Err(bad("project_id must be a string.")),
                 None => return Err(bad("project_id is missing.")),
             };
-            if project != caller.project && !caller.is_admin() {
+            if !caller.speaks_for(project.as_str()) {
                 return Err(ApiError::ims(ImsCode::ForeignProject));
             }
             let status = body

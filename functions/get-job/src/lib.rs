@@ -38,7 +38,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
 fn project_of(text: &str, caller: &Caller) -> Result<ProjectId, ApiError> {
     ProjectId::parse(text)
         .ok()
-        .filter(|project| *project == caller.project || caller.is_admin())
+        .filter(|project| caller.speaks_for(project.as_str()))
         .ok_or_else(|| ApiError::ims(ImsCode::JobNotFound))
 }
 
@@ -59,8 +59,9 @@ async fn show(
     };
     let now = app.now();
     let job = app.store().job(id, now).await?.ok_or_else(not_found)?;
-    let mine = job.project == caller.project || caller.is_admin();
-    if !mine || project.is_some_and(|project| project != job.project) {
+    if !caller.speaks_for(job.project.as_str())
+        || project.is_some_and(|project| project != job.project)
+    {
         return Err(not_found());
     }
     let rows = app.store().results(&job, from, page.limit).await?;

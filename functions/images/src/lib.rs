@@ -57,8 +57,7 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
         return Err(ApiError::not_authorized("add_image"));
     }
     if let Some(owner) = wanted_owner
-        && owner != caller.project.as_str()
-        && !caller.is_admin()
+        && !caller.speaks_for(&owner)
     {
         return Err(ApiError::forbidden(format!(
             "You are not permitted to create images owned by '{owner}'"

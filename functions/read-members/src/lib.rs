@@ -88,7 +88,7 @@ async fn find(
 async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -> Handled {
     let not_found = || ApiError::ims_with_status(404, ImsCode::ImageNotFound);
     let project = http::path(request, "project_id")?;
-    if project != caller.project.as_str() && !caller.is_admin() {
+    if !caller.speaks_for(&project) {
         return Err(ApiError::ims(ImsCode::ForeignProject));
     }
     let id = ImageId::any_spelling(&http::path(request, "image_id")?).ok_or_else(not_found)?;
