@@ -65,6 +65,7 @@ const SCHEMA: &str = "
         message_id    TEXT NOT NULL UNIQUE,
         queue         TEXT NOT NULL,
         body          TEXT NOT NULL,
+        attributes    TEXT NOT NULL,
         visible_at    INTEGER NOT NULL,
         receive_count INTEGER NOT NULL DEFAULT 0,
         receipt       TEXT
@@ -142,11 +143,18 @@ impl Queue {
             let mut sent = Vec::new();
             for entry in &entries {
                 let id = uuid::Uuid::new_v4().to_string();
+                let attributes = entry
+                    .get("MessageAttributes")
+                    .unwrap_or(&Value::Null)
+                    .to_string();
                 transaction.execute(
-                    "INSERT INTO message (message_id, queue, body, visible_at) VALUES (?1, ?2, ?3, ?4)",
-                    params![id, queue, text(entry, "MessageBody"), now()],
+                    "INSERT INTO message (message_id, queue, body, attributes, visible_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![id, queue, text(entry, "MessageBody"), attributes, now()],
                 )?;
-                sent.push(json!({"Id": text(entry, "Id"), "MessageId": id, "MD5OfMessageBody": ""}));
+                sent.push(
+                    json!({"Id": text(entry, "Id"), "MessageId": id, "MD5OfMessageBody": ""}),
+                );
             }
             transaction.commit()?;
             Ok::<_, rusqlite::Error>(sent)
@@ -170,7 +178,7 @@ impl Queue {
             let mut taken = Vec::new();
             {
                 let mut due = transaction.prepare_cached(
-                    "SELECT id, message_id, body, receive_count FROM message
+                    "SELECT id, message_id, body, receive_count, attributes FROM message
                      WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?3",
                 )?;
                 let mut hide = transaction.prepare_cached(
@@ -183,10 +191,12 @@ impl Queue {
                         row.get::<_, String>(1)?,
                         row.get::<_, String>(2)?,
                         row.get::<_, i64>(3)?,
+                        row.get::<_, String>(4)?,
                     ))
                 })?;
                 for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-                    let (id, message_id, body, received) = row;
+                    let (id, message_id, body, received, attributes) = row;
+                    let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
                     let receipt = uuid::Uuid::new_v4().to_string();
                     hide.execute(params![id, now() + hidden, receipt])?;
                     taken.push(json!({
@@ -194,6 +204,7 @@ impl Queue {
                         "ReceiptHandle": receipt,
                         "Body": body,
                         "Attributes": {"ApproximateReceiveCount": (received + 1).to_string()},
+                        "MessageAttributes": attributes,
                     }));
                 }
             }

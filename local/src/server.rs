@@ -183,6 +183,7 @@ impl Server {
         let mut tasks = vec![
             tokio::spawn(listen(listener, front, stopped.clone())),
             tokio::spawn(worker::poll(
+                "run-batch",
                 app.clone(),
                 sqs.clone(),
                 queue_url,
@@ -192,6 +193,7 @@ impl Server {
         ];
         if queue.is_some() {
             tasks.push(tokio::spawn(worker::poll(
+                "settle-batch",
                 app.clone(),
                 sqs,
                 queue::DEAD_LETTERS.to_owned(),

@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::{
 };
 use shared::app::App;
 use shared::error::ApiError;
-use shared::queue::{SqsAttributes, SqsEvent, SqsRecord, each};
+use shared::queue::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
 use shared::time::Timestamp;
 use tokio::sync::watch;
 
@@ -26,6 +26,7 @@ const TIMEOUT: i64 = 25;
 
 /// Receives from a queue until told to stop, and finishes what it holds before it returns.
 pub async fn poll<H, F>(
+    function: &'static str,
     app: App,
     client: Client,
     queue_url: String,
@@ -47,6 +48,7 @@ pub async fn poll<H, F>(
             .max_number_of_messages(BATCH)
             .wait_time_seconds(WAIT)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_attribute_names("All")
             .customize()
             .config_override(patient.clone())
             .send();
@@ -61,7 +63,7 @@ pub async fn poll<H, F>(
             Ok(answer) => {
                 let messages = answer.messages.unwrap_or_default();
                 if !messages.is_empty() {
-                    deliver(&app, &client, &queue_url, messages, handler).await;
+                    deliver(function, &app, &client, &queue_url, messages, handler).await;
                 }
             }
             Err(error) => {
@@ -73,6 +75,7 @@ pub async fn poll<H, F>(
 }
 
 async fn deliver<H, F>(
+    function: &'static str,
     app: &App,
     client: &Client,
     queue_url: &str,
@@ -84,7 +87,7 @@ async fn deliver<H, F>(
 {
     let records = messages.iter().map(record).collect();
     let until = app.now().plus_seconds(TIMEOUT);
-    let response = each(app.clone(), SqsEvent { records }, until, handler).await;
+    let response = each(function, app.clone(), SqsEvent { records }, until, handler).await;
     let failed = |id: &str| {
         response
             .batch_item_failures
@@ -118,11 +121,18 @@ fn record(message: &Received) -> SqsRecord {
         .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
         .cloned()
         .unwrap_or_default();
+    let said = message.message_attributes.iter().flatten();
     SqsRecord {
         message_id: message.message_id().unwrap_or_default().to_owned(),
         body: message.body().unwrap_or_default().to_owned(),
         attributes: SqsAttributes {
             approximate_receive_count: count,
         },
+        message_attributes: said
+            .map(|(name, value)| {
+                let string_value = value.string_value().map(str::to_owned);
+                (name.clone(), SqsMessageAttribute { string_value })
+            })
+            .collect(),
     }
 }

@@ -12,6 +12,7 @@ use aws_smithy_http_client::tls;
 use tracing_subscriber::EnvFilter;
 
 use crate::id::OperationId;
+use crate::meter::{self, Probe};
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::access_keys::AccessKeys;
@@ -185,6 +186,9 @@ impl App {
     pub fn from_env() -> Result<Self, ConfigError> {
         log_as_json()?;
         let config = Config::from_env()?;
+        if let Some(namespace) = optional("METRICS_NAMESPACE") {
+            meter::publish_under(namespace);
+        }
         let clients = Clients::from_env()?;
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
         let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));
@@ -295,6 +299,7 @@ impl Clients {
             .credentials_provider(self.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(self.timeouts.clone())
+            .interceptor(Probe)
             .http_client(http);
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_dynamodb::Client::from_conf(config.build())

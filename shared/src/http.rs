@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::{Caller, Role};
 use crate::error::{ApiError, RefusalKind};
 use crate::id::{ImageId, ProjectId};
+use crate::meter;
 use crate::routes::{self, Family};
 use crate::signed;
 use crate::time::Timestamp;
@@ -55,18 +56,24 @@ where
 }
 
 /// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
-pub async fn answer<H, F>(app: App, request: Request, handler: H) -> Response
+pub async fn answer<H, F>(app: App, mut request: Request, handler: H) -> Response
 where
     H: FnOnce(App, Request) -> F,
     F: Future<Output = Handled>,
 {
     let started = Instant::now();
     let id = request_id(request.headers());
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        // From here on the request has this id, also for the messages that it sends.
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
     let form = ErrorForm::of(&request, &app);
     let path = raw_path(&request).to_owned();
+    let now = app.now();
     let span = tracing::info_span!("request", request.id = %id, http.method = %form.method, http.path = %path);
     async {
-        let outcome = AssertUnwindSafe(handler(app, request)).catch_unwind().await;
+        let work = AssertUnwindSafe(handler(app, request)).catch_unwind();
+        let (outcome, usage) = meter::measured(work).await;
         let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
         let mut response = match outcome {
             Ok(response) => response,
@@ -87,10 +94,41 @@ where
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
+        let status = response.status();
+        let taken = started.elapsed();
         tracing::info!(
-            http.status = response.status().as_u16(),
-            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            http.status = status.as_u16(),
+            duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
+            store.requests = usage.requests,
+            store.retries = usage.retries,
+            store.conflicts = usage.conflicts,
+            store.units = usage.units,
             "answered"
+        );
+        let operation = match routes::resolve(&form.method, &path).resource {
+            Some(resource) => format!("{} {resource}", form.method),
+            None => "other".to_owned(),
+        };
+        let mut metrics = vec![
+            ("Requests", "Count", 1.0),
+            ("Duration", "Milliseconds", taken.as_secs_f64() * 1000.0),
+            (
+                "Refused",
+                "Count",
+                f64::from(u8::from(status.is_client_error())),
+            ),
+            (
+                "Failed",
+                "Count",
+                f64::from(u8::from(status.is_server_error())),
+            ),
+        ];
+        metrics.extend(usage.metrics());
+        meter::publish(
+            now,
+            &operation,
+            &metrics,
+            &[("RequestId", &id), ("Path", &path)],
         );
         response
     }

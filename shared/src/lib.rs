@@ -34,6 +34,7 @@ pub mod image;
 pub mod job;
 pub mod member;
 pub mod members_api;
+pub mod meter;
 pub mod page;
 pub mod queue;
 pub mod routes;

@@ -1,12 +1,14 @@
 //! Messages, sending them, and the partial batch response of the functions that take them.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::batch::Slice;
@@ -14,6 +16,7 @@ use crate::error::ApiError;
 use crate::id::{ImageId, JobId, ProjectId};
 use crate::job::JobKind;
 use crate::member::MemberStatus;
+use crate::meter;
 use crate::time::Timestamp;
 
 /// Most messages of one `SendMessageBatch`.
@@ -24,6 +27,9 @@ const BATCH_BYTES_MAX: usize = 240 * 1024;
 const SENDS_AT_ONCE: usize = 4;
 /// How often what a call reported as failed is sent again.
 const RESENDS: u32 = 3;
+
+/// The message attribute that has the id of the request that sent it.
+const REQUEST_ID: &str = "RequestId";
 
 /// A message of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,14 +104,19 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Sends messages in as few calls as fit; what a call reports as failed is sent again.
+    /// Sends messages in as few calls as fit; what a call reports as failed is sent again. Each
+    /// carries the id of the request that it comes from.
     ///
     /// Returns the places of the messages that could not be sent; they may have arrived all the
     /// same, if only the answer was lost.
     ///
     /// # Errors
     /// If a message cannot be written.
-    pub async fn send(&self, messages: &[Message]) -> Result<Vec<usize>, ApiError> {
+    pub async fn send(
+        &self,
+        messages: &[Message],
+        request_id: &str,
+    ) -> Result<Vec<usize>, ApiError> {
         let mut calls: Vec<Vec<(usize, String)>> = Vec::new();
         let mut room = 0;
         for (place, message) in messages.iter().enumerate() {
@@ -126,24 +137,31 @@ impl Queue {
             }
         }
         let unsent = futures::stream::iter(calls)
-            .map(|call| self.send_call(call))
+            .map(|call| self.send_call(call, request_id))
             .buffer_unordered(SENDS_AT_ONCE)
             .concat()
             .await;
         Ok(unsent)
     }
 
-    async fn send_call(&self, mut call: Vec<(usize, String)>) -> Vec<usize> {
+    async fn send_call(&self, mut call: Vec<(usize, String)>, request_id: &str) -> Vec<usize> {
         for attempt in 0..RESENDS {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
             }
             let mut request = self.client.send_message_batch().queue_url(&self.url);
             for (place, body) in &call {
-                let entry = SendMessageBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .message_body(body)
+                let from = MessageAttributeValue::builder()
+                    .data_type("String")
+                    .string_value(request_id)
                     .build();
+                let entry = from.and_then(|from| {
+                    SendMessageBatchRequestEntry::builder()
+                        .id(place.to_string())
+                        .message_body(body)
+                        .message_attributes(REQUEST_ID, from)
+                        .build()
+                });
                 match entry {
                     Ok(entry) => request = request.entries(entry),
                     Err(why) => {
@@ -190,6 +208,18 @@ pub struct SqsRecord {
     /// What the queue says of it.
     #[serde(default)]
     pub attributes: SqsAttributes,
+    /// What the sender said of it.
+    #[serde(default)]
+    pub message_attributes: BTreeMap<String, SqsMessageAttribute>,
+}
+
+/// One attribute that the sender gave a message; only texts are looked at.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SqsMessageAttribute {
+    /// Its text.
+    #[serde(default)]
+    pub string_value: Option<String>,
 }
 
 /// What the queue says of a message.
@@ -216,6 +246,13 @@ impl SqsRecord {
         })
     }
 
+    /// The id of the request that sent the message; empty if nobody said.
+    pub fn request_id(&self) -> &str {
+        let sent = self.message_attributes.get(REQUEST_ID);
+        sent.and_then(|sent| sent.string_value.as_deref())
+            .unwrap_or_default()
+    }
+
     /// Whether this is not the first delivery, as far as the queue knows.
     pub fn is_redelivery(&self) -> bool {
         self.attributes.approximate_receive_count != "1"
@@ -239,8 +276,15 @@ pub struct BatchItemFailure {
 }
 
 /// Handles each message of an event by itself: one that cannot be read, fails or panics comes
-/// again alone. The handler gets the app, the delivery, and when to stop.
-pub async fn each<H, F>(app: App, event: SqsEvent, until: Timestamp, handler: H) -> BatchResponse
+/// again alone. The handler gets the app, the delivery, and when to stop. The function's name is
+/// what its metrics are under.
+pub async fn each<H, F>(
+    function: &'static str,
+    app: App,
+    event: SqsEvent,
+    until: Timestamp,
+    handler: H,
+) -> BatchResponse
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<(), ApiError>> + Send + 'static,
@@ -250,8 +294,12 @@ where
         .into_iter()
         .map(|record| {
             let id = record.message_id.clone();
-            let app = app.clone();
-            (id, tokio::spawn(handler(app, record, until)))
+            let span =
+                tracing::info_span!("message", request.id = record.request_id(), message.id = %id);
+            let work = observed(function, app.now(), record.request_id().to_owned(), {
+                handler(app.clone(), record, until)
+            });
+            (id, tokio::spawn(work.instrument(span)))
         })
         .collect();
     let mut response = BatchResponse::default();
@@ -272,11 +320,43 @@ where
     response
 }
 
+/// Does what a message asks for, and tells how it went in the log and in the metrics.
+async fn observed<F>(
+    function: &str,
+    now: Timestamp,
+    request_id: String,
+    work: F,
+) -> Result<(), ApiError>
+where
+    F: Future<Output = Result<(), ApiError>>,
+{
+    let started = Instant::now();
+    let (outcome, usage) = meter::measured(work).await;
+    let taken = started.elapsed();
+    tracing::info!(
+        ok = outcome.is_ok(),
+        duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
+        store.requests = usage.requests,
+        store.retries = usage.retries,
+        store.conflicts = usage.conflicts,
+        store.units = usage.units,
+        "handled"
+    );
+    let mut metrics = vec![
+        ("Requests", "Count", 1.0),
+        ("Duration", "Milliseconds", taken.as_secs_f64() * 1000.0),
+        ("Failed", "Count", f64::from(u8::from(outcome.is_err()))),
+    ];
+    metrics.extend(usage.metrics());
+    meter::publish(now, function, &metrics, &[("RequestId", &request_id)]);
+    outcome
+}
+
 /// Runs a function that takes messages under the Lambda runtime.
 ///
 /// # Errors
 /// If the configuration is not complete, by the name of what is missing.
-pub async fn serve<H, F>(handler: H) -> Result<(), lambda_runtime::Error>
+pub async fn serve<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<(), ApiError>> + Send + 'static,
@@ -292,7 +372,7 @@ where
             let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
             let until = Timestamp::from_micros(until);
             Ok::<_, std::convert::Infallible>(
-                each(app.clone(), event.payload, until, handler).await,
+                each(function, app.clone(), event.payload, until, handler).await,
             )
         },
     ))

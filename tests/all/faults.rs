@@ -354,6 +354,7 @@ impl Run {
             attributes: SqsAttributes {
                 approximate_receive_count: letter.receives.to_string(),
             },
+            message_attributes: std::collections::BTreeMap::new(),
         };
         let app = self.app.clone();
         let until = app.now().plus_seconds(3600);

@@ -212,8 +212,8 @@ async fn handled(world: &World, function: &str, event: &Value) -> Value {
     let event: SqsEvent = serde_json::from_value(event.clone()).unwrap();
     let until = Timestamp::from_micros(i64::MAX);
     let response = match function {
-        "run-batch" => each(app, event, until, run_batch::handle).await,
-        "settle-batch" => each(app, event, until, settle_batch::handle).await,
+        "run-batch" => each("run-batch", app, event, until, run_batch::handle).await,
+        "settle-batch" => each("settle-batch", app, event, until, settle_batch::handle).await,
         other => panic!("no function {other}"),
     };
     serde_json::to_value(response).unwrap()

@@ -187,7 +187,8 @@ async fn replay(function: String) -> usize {
     let runtime = runtime(events, answer).await;
     let keystone = Keystone::start().await;
     let path = binary(&function);
-    let _child = Command::new(&path)
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let child = Command::new(&path)
         .env_clear()
         .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
         .env("AWS_LAMBDA_FUNCTION_NAME", &function)
@@ -205,7 +206,8 @@ async fn replay(function: String) -> usize {
         .env("KEYSTONE_USERNAME", "imshare")
         .env("KEYSTONE_PASSWORD", keystone::PASSWORD)
         .env("SIGNED_REQUESTS", "true")
-        .stdout(Stdio::null())
+        .env("METRICS_NAMESPACE", "imshare/test")
+        .stdout(log.reopen().unwrap())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
@@ -233,7 +235,45 @@ async fn replay(function: String) -> usize {
         check(&function, &case, &shown(&found));
         count += 1;
     }
+    check_log(&function, &std::fs::read_to_string(log.path()).unwrap());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().unwrap()));
+    let status = status.unwrap_or_default();
+    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+        println!("{function}: {count} events, peak memory {}", peak.trim());
+    }
     count
+}
+
+/// Each line of a function's log is one JSON object; what it has done stands there with its request
+/// and its cost, and once more as metrics.
+fn check_log(function: &str, log: &str) {
+    let mut answered = 0;
+    let mut metrics = 0;
+    for line in log.lines() {
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}"));
+        let said = line["fields"]["message"].as_str().unwrap_or_default();
+        if ["answered", "handled"].contains(&said) {
+            answered += 1;
+            assert!(line["span"]["request.id"].is_string(), "{function}: {line}");
+            for field in ["duration_us", "store.requests", "store.units"] {
+                assert!(
+                    line["fields"][field].is_number(),
+                    "{function}: {field} in {line}"
+                );
+            }
+        }
+        if line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "imshare/test"
+            && line["Requests"].is_number()
+        {
+            metrics += 1;
+            assert!(line["Operation"].is_string(), "{function}: {line}");
+            assert!(line["StoreUnits"].is_number(), "{function}: {line}");
+        }
+    }
+    // The authorizer answers the gateway, not a request, and has metrics of Lambda's own.
+    assert_eq!(answered, metrics, "{function}");
+    assert!(function == "authorizer" || answered > 0, "{function}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

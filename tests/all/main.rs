@@ -15,6 +15,7 @@ mod keystone;
 mod lambda;
 mod members;
 mod model;
+mod observed;
 mod permissions;
 mod property;
 mod races;

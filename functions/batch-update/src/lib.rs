@@ -67,7 +67,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         .await?
     {
         Created::New => {
-            if !start(&app, &caller, &batch, &job).await? {
+            if !start(&app, &caller, &batch, &job, &request).await? {
                 if let Some(sent) = &idempotency {
                     app.store()
                         .forget_key(&job.project, &sent.key, job.id)
@@ -85,7 +85,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
                 && before.status(now) == JobStatus::Init
                 && before.begin.plus_seconds(RESEND_AFTER) <= now
             {
-                start(&app, &caller, &batch, &before).await?;
+                start(&app, &caller, &batch, &before, &request).await?;
             }
             Ok(accepted(id))
         }
@@ -101,7 +101,15 @@ fn accepted(job: JobId) -> http::Response {
 
 /// Sends a job's messages. What the queue does not take is settled as failed at once, so that
 /// the job ends; `false` if there was any.
-async fn start(app: &App, caller: &Caller, batch: &Batch, job: &Job) -> Result<bool, ApiError> {
+async fn start(
+    app: &App,
+    caller: &Caller,
+    batch: &Batch,
+    job: &Job,
+    request: &Request,
+) -> Result<bool, ApiError> {
+    let request_id = http::request_id(request.headers());
+    tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
     let chunks: Vec<Message> = (0..job.chunks())
         .map(|number| {
             Message::Chunk(Chunk {
@@ -117,7 +125,7 @@ async fn start(app: &App, caller: &Caller, batch: &Batch, job: &Job) -> Result<b
             })
         })
         .collect();
-    let unsent = app.queue().send(&chunks).await?;
+    let unsent = app.queue().send(&chunks, &request_id).await?;
     for number in &unsent {
         let rows = job.chunk_rows.min(job.total - number * job.chunk_rows);
         let outcomes = vec![Outcome::Failed(job.kind.gave_up()); rows];

@@ -163,7 +163,9 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
         };
         if app.store().delete_image(caller, id, stamp).await? == Written::Done {
             // From here on nothing of it is visible; what is left is only to be tidied up.
-            if !app.queue().send(&[Message::bury(id)]).await?.is_empty() {
+            let request_id = http::request_id(request.headers());
+            let bury = [Message::bury(id)];
+            if !app.queue().send(&bury, &request_id).await?.is_empty() {
                 tracing::error!(image.id = %id, "the members of a deleted image stay unburied");
             }
             return Ok(http::empty(204));

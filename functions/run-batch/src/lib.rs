@@ -12,10 +12,11 @@ use shared::app::App;
 use shared::auth::{Action, Caller, Role, permit};
 use shared::batch::{self, Outcome};
 use shared::error::{ApiError, ImsCode};
-use shared::id::{ImageId, OperationId, ProjectId};
+use shared::id::{ImageId, JobId, OperationId, ProjectId};
 use shared::image::Image;
-use shared::job::JobKind;
+use shared::job::{DEADLINE_SECONDS, JobKind};
 use shared::member::MemberStatus;
+use shared::meter;
 use shared::queue::{Chunk, Message, SqsRecord};
 use shared::store::jobs::Finished;
 use shared::store::members::{Answer, Changed, Order, Stamp, TRANSACTION_MEMBERS};
@@ -64,12 +65,47 @@ async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Re
         .finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now())
         .await?;
     match finished {
-        Finished::Counted | Finished::Before => {}
+        Finished::Counted => publish(app, chunk, job, &outcomes),
+        Finished::Before => {}
         Finished::Over => {
             tracing::warn!(job.id = %job, job.chunk = chunk.number, "the job ended before its chunk");
         }
     }
     Ok(())
+}
+
+/// What became of a chunk's entries, for the log and the metrics.
+fn publish(app: &App, chunk: &Chunk, job: JobId, outcomes: &[Outcome]) {
+    let mut by_code: BTreeMap<&str, f64> = BTreeMap::new();
+    for outcome in outcomes {
+        let code = match outcome {
+            Outcome::Failed(code) => code.as_str(),
+            Outcome::Succeeded => "Succeeded",
+        };
+        *by_code.entry(code).or_default() += 1.0;
+    }
+    let now = app.now();
+    let accepted = chunk.deadline().plus_seconds(-DEADLINE_SECONDS);
+    let age = (now.micros() - accepted.micros()) as f64 / 1000.0;
+    tracing::info!(
+        job.id = %job,
+        job.chunk = chunk.number,
+        job.age_ms = age,
+        entries = outcomes.len(),
+        results = ?by_code,
+        "applied a chunk"
+    );
+    let mut metrics = vec![
+        ("Entries", "Count", outcomes.len() as f64),
+        ("JobAge", "Milliseconds", age),
+    ];
+    metrics.extend(by_code.iter().map(|(code, count)| (*code, "Count", *count)));
+    meter::publish(
+        now,
+        chunk.kind.job_type(),
+        &metrics,
+        &[("JobId", &job.to_string())],
+    );
 }
 
 /// The chunk's entries of one image: its rows and their projects.

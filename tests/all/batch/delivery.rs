@@ -1,5 +1,7 @@
 //! Whatever the queue does: messages again, late, in any order, or never.
 
+use std::collections::BTreeMap;
+
 use crate::world::{MEMBER, OWNER, Who, World};
 use serde_json::json;
 use shared::job::{DEADLINE_SECONDS, JobKind};
@@ -269,11 +271,12 @@ async fn a_poison_message_comes_again_alone() {
         message_id: "poison".into(),
         body: "{\"type\": \"chunk\"}".into(),
         attributes: SqsAttributes::default(),
+        message_attributes: BTreeMap::new(),
     });
     let event = shared::queue::SqsEvent { records };
     let until = Timestamp::from_micros(i64::MAX);
     let app = world.server.app.clone();
-    let response = shared::queue::each(app, event, until, run_batch::handle).await;
+    let response = shared::queue::each("run-batch", app, event, until, run_batch::handle).await;
     let failed: Vec<_> = response
         .batch_item_failures
         .iter()

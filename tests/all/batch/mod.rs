@@ -106,6 +106,7 @@ async fn held(
                 attributes: SqsAttributes {
                     approximate_receive_count: "1".into(),
                 },
+                message_attributes: BTreeMap::new(),
             }
         })
         .collect();

@@ -1,0 +1,50 @@
+//! What can be seen from outside of what goes on inside: what a request cost, and which request a
+//! message comes from.
+
+use serde_json::{Value, json};
+use shared::app::Clients;
+use shared::id::ImageId;
+use shared::meter::measured;
+use shared::queue::{Message, Queue};
+
+use crate::world::{MEMBER, World};
+
+#[tokio::test]
+async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let id = ImageId::canonical(&image).unwrap();
+    let store = world.server.app.store();
+    let read = async { store.image(id).await.unwrap() };
+    let (image, usage) = measured(read).await;
+    assert!(image.is_some());
+    assert_eq!((usage.requests, usage.retries, usage.conflicts), (1, 0, 0));
+    assert!(usage.units > 0.0, "{usage:?}");
+    // Outside of it nothing is counted, and what is counted is only its own.
+    let twice = async {
+        store.image(id).await.unwrap();
+        store.image(id).await.unwrap();
+    };
+    let (other, doubled) = tokio::join!(measured(async {}), measured(twice));
+    assert_eq!(other.1.requests, 0);
+    assert_eq!(doubled.1.requests, 2);
+    assert_eq!(doubled.1.units, 2.0 * usage.units);
+}
+
+#[tokio::test]
+async fn a_message_carries_the_id_of_its_request() {
+    let local = local::queue::Queue::in_memory(Default::default()).unwrap();
+    let client = Clients::local().sqs_over(local.clone(), None);
+    let queue = Queue::new(client, local::queue::BATCHES.to_owned());
+    let id = ImageId::canonical("00000000-0000-4000-8000-000000000000").unwrap();
+    let unsent = queue.send(&[Message::bury(id)], "req-7").await.unwrap();
+    assert!(unsent.is_empty());
+    let receive = json!({"QueueUrl": local::queue::BATCHES, "MaxNumberOfMessages": 1});
+    let (_, answer) = local
+        .perform("ReceiveMessage".to_owned(), receive.to_string())
+        .await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let attributes = &answer["Messages"][0]["MessageAttributes"];
+    assert_eq!(attributes["RequestId"]["StringValue"], "req-7");
+}
