@@ -15,6 +15,7 @@ mod keystone;
 mod lambda;
 mod members;
 mod model;
+mod openapi;
 mod permissions;
 mod property;
 mod races;
