@@ -17,6 +17,7 @@ use shared::http::{BODY_MAX, Request, Response, answer};
 use shared::routes::{self, Function};
 
 use crate::authority::Authority;
+use crate::docs::Docs;
 use crate::identity::service::IdentityService;
 
 /// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
@@ -70,6 +71,12 @@ impl Front {
         {
             let request = Request::from_parts(parts, body).with_query_string_parameters(query);
             return service.answer(&self.app, &request);
+        }
+        if let Some(docs) = Docs::find(parts.method.as_str(), parts.uri.path()) {
+            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
+            let handler =
+                |app: App, request: Request| std::future::ready(docs.answer(&app, &request));
+            return answer(self.app, request, handler).await;
         }
         let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
         let mut context = ApiGatewayProxyRequestContext::default();

@@ -9,10 +9,12 @@
 //! | [`access_keys`] | the table of access keys, filled from the identity file |
 //! | [`authority`] | the authorizer: the identity file, or a Keystone |
 //! | [`front`] | the gateway: HTTP, the route table, the authorizer's context |
+//! | [`docs`] | the OpenAPI document and the page that shows it |
 //! | [`server`] | all of them together, started and stopped |
 
 pub mod access_keys;
 pub mod authority;
+pub mod docs;
 pub mod engine;
 pub mod front;
 pub mod identity;

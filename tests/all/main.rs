@@ -16,6 +16,7 @@ mod lambda;
 mod members;
 mod model;
 mod observed;
+mod openapi;
 mod permissions;
 mod property;
 mod races;

@@ -1,0 +1,83 @@
+//! The API's own description: the OpenAPI document, and a page to read it and to try it out.
+//!
+//! They are for people at this machine: the deployed gateway serves neither. All of it comes from
+//! this binary, and the page is not allowed to load anything from anywhere else.
+
+use serde_json::{Value, json};
+use shared::app::App;
+use shared::error::ApiError;
+use shared::http::{self, Handled, Request, Response};
+
+const DOCUMENT: &str = include_str!("../../docs/openapi.json");
+const PAGE: &str = include_str!("../docs/index.html");
+/// Compressed, as every browser takes it.
+const VIEWER: &[u8] = include_bytes!("../docs/openapi-explorer.min.js.gz");
+/// Tokens are typed into the page: nothing of another origin runs in it or hears from it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// What is served here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Docs {
+    /// `/openapi.json`
+    Document,
+    /// `/docs`
+    Page,
+    /// The script of the page.
+    Viewer,
+}
+
+impl Docs {
+    /// What a request is for, if it is for any of this; a browser's `OPTIONS` is discovery's.
+    pub fn find(method: &str, path: &str) -> Option<Self> {
+        let found = match path {
+            "/openapi.json" => Self::Document,
+            "/docs" => Self::Page,
+            "/docs/openapi-explorer.min.js" => Self::Viewer,
+            _ => return None,
+        };
+        (method != "OPTIONS").then_some(found)
+    }
+
+    /// Answers a request for it. No token is needed.
+    ///
+    /// # Errors
+    /// 405 for another method than GET, 400 for a body.
+    pub fn answer(self, app: &App, request: &Request) -> Handled {
+        if request.method() != "GET" {
+            return Err(ApiError::MethodNotAllowed {
+                method: request.method().to_string(),
+                allow: "GET".to_owned(),
+            });
+        }
+        http::no_body(request)?;
+        let response = match self {
+            Self::Document => http::json(200, &document(&http::base_url(app, request))?),
+            Self::Page => http::text(200, "text/html; charset=UTF-8", PAGE),
+            Self::Viewer => viewer(),
+        };
+        let response = http::with_header(response, "content-security-policy", POLICY);
+        Ok(http::with_header(
+            response,
+            "x-content-type-options",
+            "nosniff",
+        ))
+    }
+}
+
+/// The document with the address by which this caller knows the server.
+fn document(base: &str) -> Result<Value, ApiError> {
+    let mut document: Value = serde_json::from_str(DOCUMENT)
+        .map_err(|error| ApiError::internal(format!("the OpenAPI document: {error}")))?;
+    if let Some(document) = document.as_object_mut() {
+        document.insert("servers".to_owned(), json!([{"url": base}]));
+    }
+    Ok(document)
+}
+
+fn viewer() -> Response {
+    let mut response = http::text(200, "text/javascript; charset=UTF-8", "");
+    *response.body_mut() = VIEWER.to_vec().into();
+    http::with_header(response, "content-encoding", "gzip")
+}
