@@ -216,6 +216,9 @@ impl Image {
                 continue;
             }
             check_settable(&name, caller.role)?;
+            if name == "locations" {
+                return Err(reserved(&name));
+            }
             image.set(&name, value)?;
         }
         image.check_size()?;
@@ -580,9 +583,7 @@ fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
         return Err(read_only(name));
     }
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
-        return Err(ApiError::forbidden_detail(format!(
-            "Attribute '{name}' is reserved."
-        )));
+        return Err(reserved(name));
     }
     if name.chars().count() > PROPERTY_NAME_MAX {
         return Err(ApiError::bad_request(
@@ -590,6 +591,10 @@ fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+fn reserved(name: &str) -> ApiError {
+    ApiError::forbidden_detail(format!("Attribute '{name}' is reserved."))
 }
 
 fn read_only(name: &str) -> ApiError {

@@ -453,3 +453,12 @@ async fn the_owner_may_share_with_itself_but_never_answers() {
     assert_eq!(world.listed(Who::Owner, "").await, [image.clone()]);
     world.share(&image, ADMIN).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_new_image_has_no_locations() {
+    let world = World::new().await;
+    let body = json!({"name": "n", "locations": [{"url": "http://example", "metadata": {}}]});
+    let answer = world.post(Who::Owner, "/v2/images", body).await.expect(403);
+    assert!(answer.body.contains("Attribute 'locations' is reserved."));
+    assert!(world.listed(Who::Owner, "").await.is_empty());
+}
