@@ -30,6 +30,8 @@ connection = sqlite:///$1/keystone.sqlite
 key_repository = $1/fernet
 [credential]
 key_repository = $1/credential
+[identity]
+password_hash_rounds = 4
 [cache]
 enabled = false
 CONF
