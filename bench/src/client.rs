@@ -53,6 +53,7 @@ impl Client {
             .header("x-auth-token", who.token())
             .body(Full::from(body))
             .expect("a request");
+        self.connection.ready().await.expect("connection");
         let response = self.connection.send_request(request).await.expect("answer");
         let status = response.status();
         let body = response.into_body().collect().await.expect("body");
