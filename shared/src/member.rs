@@ -59,6 +59,11 @@ pub struct Member {
 }
 
 impl Member {
+    /// The newest operation that is noted in it, as [`Membership::newest`].
+    pub fn newest(&self) -> OperationId {
+        self.op.max(self.added)
+    }
+
     /// The membership as Glance shows it.
     pub fn view(&self) -> Value {
         json!({
@@ -100,6 +105,15 @@ impl Membership {
     pub fn op(&self) -> OperationId {
         match self {
             Self::Present(member) => member.op,
+            Self::Gone { op, .. } => *op,
+        }
+    }
+
+    /// The newest operation that is noted under this key: a batch that shares anew what is shared
+    /// already is noted beside the last one applied. A direct call takes an id after both.
+    pub fn newest(&self) -> OperationId {
+        match self {
+            Self::Present(member) => member.newest(),
             Self::Gone { op, .. } => *op,
         }
     }

@@ -466,11 +466,10 @@ impl Scenario {
         };
         let (wish, op) = (self.direct[at], self.call_op(at));
         let cell = state.cells[0];
-        let newest = match cell {
-            Cell::Nothing => op,
-            Cell::Present { op: stored, .. } | Cell::Gone { op: stored, .. } => {
-                op.not_before(stored)
-            }
+        let newest = match (wish, cell.membership()) {
+            (_, None) => op,
+            (Answer(_), Some(stored)) => op.not_before(stored.op()),
+            (Share | Unshare, Some(stored)) => op.not_before(stored.newest()),
         };
         let allowed = matches!(cell, Cell::Present { .. }) != (wish == Share);
         add(&|next| match (state.calls[at], wish, cell) {
@@ -697,6 +696,16 @@ fn two_jobs_and_direct_calls() {
         scenario(true, [ACCEPT, Share], &[REJECT], 1),
         scenario(true, [Share, Unshare], &[REJECT], 0),
         scenario(true, [ACCEPT, Unshare], &[Unshare, Share], 1),
+    ]);
+}
+
+/// A direct call that was sent first but is carried out last: it counts as the newest of all.
+#[test]
+fn a_late_direct_call_comes_after_a_batch_that_shared_anew() {
+    check_all(&[
+        scenario(true, [Share, ACCEPT], &[Unshare], 0),
+        scenario(true, [Share, Share], &[Unshare], 0),
+        scenario(true, [Share, Unshare], &[ACCEPT], 0),
     ]);
 }
 

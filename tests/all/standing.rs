@@ -156,6 +156,42 @@ async fn the_stores_conditions_are_the_models() {
     assert_eq!(seen.len(), 9, "{seen:?}");
 }
 
+/// A batch that shares anew what is shared already is noted; a direct removal that was sent before it
+/// and is carried out after it counts as the newer one.
+#[tokio::test]
+async fn a_direct_removal_is_newer_than_all_that_is_stored() {
+    let bench = Bench::new().await;
+    let member = ProjectId::parse("m").unwrap();
+    for at in [1, 4] {
+        let change = bench.apply(JobKind::Add, &member, bench.ops[at]).await;
+        assert!(!matches!(change, MemberChange::Superseded(_)), "{change:?}");
+    }
+    let stamp = Stamp {
+        op: bench.ops[0],
+        now: Timestamp::from_micros(1),
+        order: Order::Direct,
+    };
+    let removed = bench
+        .store
+        .remove_members(
+            &bench.owner,
+            bench.image.id,
+            &[member.clone()],
+            false,
+            stamp,
+        )
+        .await;
+    assert!(
+        matches!(removed.unwrap(), Changed::Members(changes) if changes == [MemberChange::Applied])
+    );
+    let added = bench.ops[4];
+    let op = added.successor();
+    assert_eq!(
+        bench.stored(&member).await,
+        Some(Membership::Gone { added, op })
+    );
+}
+
 fn variant(change: &MemberChange) -> &'static str {
     match change {
         MemberChange::Applied => "applied",

@@ -71,7 +71,7 @@ impl Store {
                     gone @ Membership::Gone { .. } => match stamp.order {
                         Order::Batch => Some(MemberChange::Superseded(gone)),
                         Order::Direct => {
-                            op = op.not_before(gone.op());
+                            op = op.not_before(gone.newest());
                             None
                         }
                     },

@@ -72,7 +72,7 @@ impl Store {
                 let stored = reason.item().map(item::membership).transpose()?;
                 let change = match (stored, stamp.order) {
                     (Some(Membership::Present(member)), Order::Direct) => {
-                        op = op.not_before(member.op);
+                        op = op.not_before(member.newest());
                         None
                     }
                     (Some(present @ Membership::Present(_)), Order::Batch) => {
@@ -126,7 +126,7 @@ impl Store {
             marker = Some(last.member_id.clone());
             let mut items = Vec::with_capacity(members.len());
             for member in &members {
-                let op = stamp.op.not_before(member.op);
+                let op = stamp.op.not_before(member.newest());
                 items.push(self.bury_member(image, &member.member_id, Stamp { op, ..stamp })?);
             }
             match self.transact("bury members", items).await? {
@@ -169,10 +169,11 @@ impl Store {
         member: &ProjectId,
         stamp: Stamp,
     ) -> Result<TransactWriteItem, ApiError> {
-        // A batch outranks what its member answered meanwhile, but not a newer share.
-        let outranks = match stamp.order {
-            Order::Direct => at::OP,
-            Order::Batch => at::ADDED,
+        // A batch outranks what its member answered meanwhile, but not a newer share. A direct call
+        // outranks both, by an id that is newer than either.
+        let outranked = match stamp.order {
+            Order::Direct => "#added < :op AND #op < :op",
+            Order::Batch => "#added < :op",
         };
         let update = Update::builder()
             .table_name(&self.table)
@@ -180,11 +181,11 @@ impl Store {
             .update_expression(format!(
                 "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault, #created, #updated"
             ))
-            .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #outranks < :op",
-            )
+            .condition_expression(format!(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}"
+            ))
             .set_expression_attribute_names(tombstone_names())
-            .expression_attribute_names("#outranks", outranks)
+            .expression_attribute_names("#added", at::ADDED)
             .expression_attribute_names("#gpk", at::GPK)
             .expression_attribute_names("#gsk", at::GSK)
             .expression_attribute_names("#status", at::STATUS)
