@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
 
 use futures::FutureExt as _;
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -61,9 +60,9 @@ where
     H: FnOnce(App, Request) -> F,
     F: Future<Output = Handled>,
 {
-    let started = Instant::now();
     let id = request_id(request.headers());
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    let id_header = HeaderValue::from_str(&id).ok();
+    if let Some(value) = id_header.clone() {
         // From here on the request has this id, also for the messages that it sends.
         request.headers_mut().insert(REQUEST_ID, value);
     }
@@ -91,44 +90,25 @@ where
                 form.render(&error)
             }
         };
-        if let Ok(value) = HeaderValue::from_str(&id) {
+        if let Some(value) = id_header {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         let status = response.status();
-        let taken = started.elapsed();
-        tracing::info!(
-            http.status = status.as_u16(),
-            duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
-            store.requests = usage.requests,
-            store.retries = usage.retries,
-            store.conflicts = usage.conflicts,
-            store.units = usage.units,
-            "answered"
-        );
-        let operation = match routes::resolve(&form.method, &path).resource {
-            Some(resource) => format!("{} {resource}", form.method),
-            None => "other".to_owned(),
+        let ended = meter::Ended {
+            how: "answered",
+            status: Some(status.as_u16()),
+            refused: status.is_client_error(),
+            failed: status.is_server_error(),
         };
-        let mut metrics = vec![
-            ("Requests", "Count", 1.0),
-            ("Duration", "Milliseconds", taken.as_secs_f64() * 1000.0),
-            (
-                "Refused",
-                "Count",
-                f64::from(u8::from(status.is_client_error())),
-            ),
-            (
-                "Failed",
-                "Count",
-                f64::from(u8::from(status.is_server_error())),
-            ),
-        ];
-        metrics.extend(usage.metrics());
-        meter::publish(
+        meter::report(
             now,
-            &operation,
-            &metrics,
+            &usage,
+            &ended,
             &[("RequestId", &id), ("Path", &path)],
+            || match routes::resolve(&form.method, &path).resource {
+                Some(resource) => format!("{} {resource}", form.method),
+                None => "other".to_owned(),
+            },
         );
         response
     }

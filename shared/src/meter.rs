@@ -1,11 +1,12 @@
 //! What one piece of work asked of the store, and the metrics that CloudWatch reads from the log.
 //!
 //! A [`Probe`] in the store's client counts for the work that the calling task is in; [`measured`]
-//! begins such a piece of work and [`publish`] says at its end what it was.
+//! begins such a piece of work and [`report`] says at its end what it was.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
@@ -54,10 +55,26 @@ pub struct Usage {
     pub conflicts: u64,
     /// Read and write request units that the store reported; it reports none of refused writes.
     pub units: f64,
+    /// How long all of the work took.
+    pub taken: Duration,
+}
+
+/// How a piece of work ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// In one word, for the log.
+    pub how: &'static str,
+    /// The status of an HTTP answer.
+    pub status: Option<u16>,
+    /// Whether what was asked for was refused: the caller's fault.
+    pub refused: bool,
+    /// Whether it failed: ours.
+    pub failed: bool,
 }
 
 /// Does a piece of work and says what it asked of the store.
 pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
+    let started = Instant::now();
     let meter = Arc::new(Meter::default());
     let output = METER.scope(Arc::clone(&meter), work).await;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -67,11 +84,54 @@ pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
         retries: requests.saturating_sub(count(&meter.operations)),
         conflicts: count(&meter.conflicts),
         units: count(&meter.milliunits) as f64 / 1000.0,
+        taken: started.elapsed(),
     };
     (output, usage)
 }
 
-/// Has [`publish`] write metrics from now on, under this namespace.
+/// Tells of a piece of work: one line in the log, and its metrics if they are published.
+///
+/// `operation` is asked for what it was only then; for the rest see [`publish`].
+pub fn report(
+    now: Timestamp,
+    usage: &Usage,
+    ended: &Ended,
+    properties: &[(&str, &str)],
+    operation: impl FnOnce() -> String,
+) {
+    tracing::info!(
+        http.status = ended.status,
+        ok = !ended.failed,
+        duration_us = u64::try_from(usage.taken.as_micros()).unwrap_or(u64::MAX),
+        store.requests = usage.requests,
+        store.retries = usage.retries,
+        store.conflicts = usage.conflicts,
+        store.units = usage.units,
+        "{}",
+        ended.how
+    );
+    if NAMESPACE.get().is_none() {
+        return;
+    }
+    let count = |value: bool| f64::from(u8::from(value));
+    let metrics = [
+        ("Requests", "Count", 1.0),
+        (
+            "Duration",
+            "Milliseconds",
+            usage.taken.as_secs_f64() * 1000.0,
+        ),
+        ("Refused", "Count", count(ended.refused)),
+        ("Failed", "Count", count(ended.failed)),
+        ("StoreRequests", "Count", usage.requests as f64),
+        ("StoreRetries", "Count", usage.retries as f64),
+        ("StoreConflicts", "Count", usage.conflicts as f64),
+        ("StoreUnits", "Count", usage.units),
+    ];
+    publish(now, &operation(), &metrics, properties);
+}
+
+/// Has [`report`] and [`publish`] write metrics from now on, under this namespace.
 pub fn publish_under(namespace: String) {
     // A second call would be another function in the same process: there is none.
     let _ = NAMESPACE.set(namespace);
@@ -128,18 +188,6 @@ fn line(
         line.insert((*name).to_owned(), (*value).into());
     }
     Value::Object(line)
-}
-
-impl Usage {
-    /// The usage as metrics.
-    pub fn metrics(&self) -> [(&'static str, &'static str, f64); 4] {
-        [
-            ("StoreRequests", "Count", self.requests as f64),
-            ("StoreRetries", "Count", self.retries as f64),
-            ("StoreConflicts", "Count", self.conflicts as f64),
-            ("StoreUnits", "Count", self.units),
-        ]
-    }
 }
 
 /// Counts the store's requests and has each answer say what it cost.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
@@ -330,25 +330,15 @@ async fn observed<F>(
 where
     F: Future<Output = Result<(), ApiError>>,
 {
-    let started = Instant::now();
     let (outcome, usage) = meter::measured(work).await;
-    let taken = started.elapsed();
-    tracing::info!(
-        ok = outcome.is_ok(),
-        duration_us = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX),
-        store.requests = usage.requests,
-        store.retries = usage.retries,
-        store.conflicts = usage.conflicts,
-        store.units = usage.units,
-        "handled"
-    );
-    let mut metrics = vec![
-        ("Requests", "Count", 1.0),
-        ("Duration", "Milliseconds", taken.as_secs_f64() * 1000.0),
-        ("Failed", "Count", f64::from(u8::from(outcome.is_err()))),
-    ];
-    metrics.extend(usage.metrics());
-    meter::publish(now, function, &metrics, &[("RequestId", &request_id)]);
+    let ended = meter::Ended {
+        how: "handled",
+        status: None,
+        refused: false,
+        failed: outcome.is_err(),
+    };
+    let properties = [("RequestId", request_id.as_str())];
+    meter::report(now, &usage, &ended, &properties, || function.to_owned());
     outcome
 }
 

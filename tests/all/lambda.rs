@@ -249,6 +249,8 @@ async fn replay(function: String) -> usize {
 fn check_log(function: &str, log: &str) {
     let mut answered = 0;
     let mut metrics = 0;
+    let mut applied = 0;
+    let mut of_chunks = 0;
     for line in log.lines() {
         let line: Value =
             serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}"));
@@ -263,14 +265,30 @@ fn check_log(function: &str, log: &str) {
                 );
             }
         }
-        if line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "imshare/test"
-            && line["Requests"].is_number()
-        {
-            metrics += 1;
+        applied += usize::from(said == "applied a chunk");
+        if line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "imshare/test" {
             assert!(line["Operation"].is_string(), "{function}: {line}");
-            assert!(line["StoreUnits"].is_number(), "{function}: {line}");
+            if line["Requests"].is_number() {
+                metrics += 1;
+                assert!(line["StoreUnits"].is_number(), "{function}: {line}");
+            } else {
+                of_chunks += 1;
+                assert!(line["JobAge"].is_number(), "{function}: {line}");
+                let count = |name: &str| line[name].as_f64().unwrap_or(0.0);
+                let failed: f64 = line
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .filter(|name| name.starts_with("IMG."))
+                    .map(|code| count(code))
+                    .sum();
+                assert!(count("Entries") > 0.0, "{function}: {line}");
+                assert_eq!(count("Succeeded") + failed, count("Entries"), "{line}");
+            }
         }
     }
+    assert_eq!(applied, of_chunks, "{function}");
+    assert_eq!(function == "run-batch", of_chunks > 0, "{function}");
     // The authorizer answers the gateway, not a request, and has metrics of Lambda's own.
     assert_eq!(answered, metrics, "{function}");
     assert!(function == "authorizer" || answered > 0, "{function}");
