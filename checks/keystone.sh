@@ -3,21 +3,15 @@
 # Keystone lives in target/venv-keystone and is installed and set up once. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
-pins=checks/keystone.txt
-venv=$PWD/target/venv-keystone
+venv keystone keystone==30.0.0 waitress==3.0.2 pytest==9.2.0 requests==2.34.2
+venv=$PWD/$venv
 new=$venv/new
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export KEYSTONE_ADMIN_PASSWORD=the-admins-password
-
-# The stamp is written last, so an installation that was interrupted is taken up again.
-if ! cmp -s "$pins" "$venv/pins"; then
-    rm -rf "$venv"
-    "${PYTHON:-python3}" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$pins"
-fi
 
 # A Keystone that has an admin and nothing else, with Fernet tokens and SQLite.
 configure() {
@@ -37,7 +31,8 @@ enabled = false
 CONF
     export OS_KEYSTONE_CONFIG_FILES=$1/keystone.conf
 }
-if [[ ! -e $venv/pins ]]; then
+# The stamp is written last here too; another Keystone is set up anew.
+if ! cmp -s "$venv/pins" "$new/pins"; then
     rm -rf "$new"
     mkdir "$new"
     mkdir -m 700 "$new/fernet" "$new/credential"
@@ -50,7 +45,7 @@ if [[ ! -e $venv/pins ]]; then
     manage fernet_setup "${owner[@]}"
     manage credential_setup "${owner[@]}"
     manage bootstrap --bootstrap-password "$KEYSTONE_ADMIN_PASSWORD"
-    cp "$pins" "$venv/pins"
+    cp "$venv/pins" "$new/pins"
 fi
 
 # Each run has a copy of it to itself.

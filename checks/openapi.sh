@@ -5,37 +5,13 @@
 # It lives in target/venv-openapi and is installed once. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. checks/serve.sh
 . checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
 venv openapi schemathesis==4.32.5
-work=$(mktemp -d)
-server=
 
-finish() {
-    if [[ -n $server ]]; then
-        kill "$server" 2>/dev/null || true
-        wait "$server" 2>/dev/null || true
-    fi
-    rm -rf "$work"
-}
-trap finish EXIT
-
-# Port 0: the system picks a free one, and the ready line says which.
-: >"$work/ready"
-"$binary" serve --in-memory --listen 127.0.0.1:0 >"$work/ready" 2>"$work/log" &
-server=$!
-for ((tries = 0; tries < 300; tries++)); do
-    url=$(sed -n 's/^listening on //p' "$work/ready")
-    [[ -n $url ]] && break
-    kill -0 "$server" 2>/dev/null || break
-    sleep 0.1
-done
-if [[ -z $url ]]; then
-    echo "the server did not get ready" >&2
-    cat "$work/log" >&2
-    exit 1
-fi
+serve "$binary"
 
 # The token is the demo identities' owner. Of the forms of an error only JSON has a schema.
 export PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=$work/hypothesis
