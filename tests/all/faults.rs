@@ -532,7 +532,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn nothing_is_lost_or_done_twice() {
     let started = std::time::Instant::now();
     let seeds = number("IMSHARE_FAULT_SEEDS", 20);
-    let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 200)).unwrap();
+    let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 300)).unwrap();
     let mut failed = Vec::new();
     for seed in 0..seeds {
         // On one thread and with a clock that skips every wait, so that backing off costs nothing.
