@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
-venv keystone keystone==30.0.0 waitress==3.0.2 pytest==9.2.0 requests==2.34.2
+venv keystone keystone==30.0.0 pytest==9.2.0 requests==2.34.2
 venv=$PWD/$venv
 new=$venv/new
 work=$(mktemp -d)
@@ -27,7 +27,8 @@ key_repository = $1/credential
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+enabled = true
+backend = dogpile.cache.memory
 CONF
     export OS_KEYSTONE_CONFIG_FILES=$1/keystone.conf
 }

@@ -43,6 +43,11 @@ class Keystone:
         command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("serve.py")), str(self.port)]
         self.process, self.port = started(command, r"(\d+)$", self.log)
 
+    def warm_up(self):
+        """Has it done once what imshare will ask for: the first time can take it longer than imshare waits."""
+        service = self.login("imshare", SERVICE_PASSWORD, "service")
+        self.ask("GET", "/auth/tokens", headers={"X-Auth-Token": service, "X-Subject-Token": self.admin})
+
     def stop(self):
         self.process.terminate()
         self.process.wait(30)
@@ -91,6 +96,7 @@ def keystone(work):
     ]:
         keystone.users[user] = keystone.make("user", name=user, password=password)
         keystone.ask("PUT", f"/projects/{keystone.projects[project]}/users/{keystone.users[user]}/roles/{roles[role]}")
+    keystone.warm_up()
     yield keystone
     keystone.stop()
 

@@ -1,12 +1,24 @@
 """Serves Keystone on a port of 127.0.0.1: serve.py PORT. With 0 it takes any; it prints the one that it has."""
 
 import sys
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 port, sys.argv = int(sys.argv[1]), ["keystone"]  # Keystone reads the command line too.
 
 from keystone.wsgi.api import application  # noqa: E402
-from waitress import create_server  # noqa: E402
 
-server = create_server(application, host="127.0.0.1", port=port, threads=8)
-print(server.effective_port, flush=True)
-server.run()
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class Handler(WSGIRequestHandler):
+    def log_message(self, *_):
+        """Keystone has a log of its own."""
+
+
+server = Server(("127.0.0.1", port), Handler)
+server.set_app(application)
+print(server.server_port, flush=True)
+server.serve_forever()

@@ -119,6 +119,7 @@ def test_keystone_out_and_back(keystone, imshare, olivia, mia, forgotten):
     forgotten()
     assert imshare(olivia, "GET", "/v2/images").status_code == 503
     keystone.start()
+    keystone.warm_up()
     for token in (fresh, olivia, mia):
         assert imshare(token, "GET", "/v2/images").status_code == 200
 
