@@ -585,6 +585,11 @@ fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
         return Err(reserved(name));
     }
+    if name.is_empty() {
+        return Err(ApiError::bad_request(
+            "The name of a custom property may not be empty.",
+        ));
+    }
     if name.chars().count() > PROPERTY_NAME_MAX {
         return Err(ApiError::bad_request(
             "Custom property should not be greater than 255 characters.",

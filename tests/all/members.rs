@@ -462,3 +462,14 @@ async fn a_new_image_has_no_locations() {
     assert!(answer.body.contains("Attribute 'locations' is reserved."));
     assert!(world.listed(Who::Owner, "").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_custom_property_has_a_name() {
+    let world = World::new().await;
+    for (name, words) in [("", "may not be empty"), ("n".repeat(256).as_str(), "255")] {
+        let body = json!({ name: "value" });
+        let answer = world.post(Who::Owner, "/v2/images", body).await.expect(400);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+    assert!(world.listed(Who::Owner, "").await.is_empty());
+}
