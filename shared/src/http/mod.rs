@@ -1,5 +1,7 @@
 //! Parse a request, render an answer, run an API function.
 
+mod error_form;
+
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
@@ -7,15 +9,17 @@ use futures::FutureExt as _;
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::Instrument as _;
+
+use error_form::ErrorForm;
 
 use crate::app::App;
 use crate::auth::{Caller, Role};
-use crate::error::{ApiError, RefusalKind};
+use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
 use crate::meter;
-use crate::routes::{self, Family};
+use crate::routes;
 use crate::signed;
 use crate::time::Timestamp;
 
@@ -32,8 +36,6 @@ pub const BODY_MAX: usize = 1024 * 1024;
 const REQUEST_ID_MAX: usize = 64;
 /// The header that carries the request id, both ways.
 const REQUEST_ID: &str = "x-openstack-request-id";
-const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
-                           application/openstack-images-v2.1-json-patch";
 
 /// Runs an API function under the Lambda runtime.
 ///
@@ -345,248 +347,4 @@ pub fn with_header(mut response: Response, name: &'static str, value: &str) -> R
         response.headers_mut().insert(name, value);
     }
     response
-}
-
-/// How an error of this request is to be written.
-struct ErrorForm {
-    family: Family,
-    method: String,
-    media: Media,
-    auth_uri: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Media {
-    Plain,
-    Html,
-    Json,
-}
-
-impl ErrorForm {
-    fn of(request: &Request, app: &App) -> Self {
-        let accept = request.headers().get_all(header::ACCEPT);
-        let accept: Vec<_> = accept
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        Self {
-            family: routes::family(&routes::normalized(raw_path(request))),
-            method: request.method().as_str().to_owned(),
-            media: preferred(&accept.join(",")),
-            auth_uri: match &app.config().auth_uri {
-                Some(uri) => uri.clone(),
-                None => format!("{}/identity/v3", base_url(app, request)),
-            },
-        }
-    }
-
-    fn render(&self, error: &ApiError) -> Response {
-        let status = error.status();
-        let (explanation, detail, separator) = words(error);
-        let mut response = match self.family {
-            Family::Ims => {
-                let message = sentence(&explanation, &detail);
-                json(
-                    status,
-                    &json!({"error": {"code": error.ims_code(), "message": message}}),
-                )
-            }
-            Family::Glance => {
-                let title = title(status);
-                match self.media {
-                    Media::Json => json(
-                        status,
-                        &json!({
-                            "message": sentence(&explanation, &detail),
-                            "code": format!("{status} {title}"),
-                            "title": title,
-                        }),
-                    ),
-                    Media::Html => self::response(
-                        status,
-                        Some("text/html; charset=UTF-8"),
-                        html(status, &explanation, &detail),
-                    ),
-                    Media::Plain => {
-                        let explanation = explanation.replace(['\n', '\r'], " ");
-                        let tail = match separator {
-                            Tail::Wide => format!("\n\n {detail}  "),
-                            Tail::Narrow => format!(" \n\n {detail}"),
-                        };
-                        let body = format!("{status} {title}\n\n{explanation}{tail}");
-                        self::response(status, Some("text/plain; charset=UTF-8"), body)
-                    }
-                }
-            }
-        };
-        match error {
-            ApiError::Unauthorized | ApiError::BadSignature(_) => {
-                response = with_header(
-                    response,
-                    "www-authenticate",
-                    &format!("Keystone uri=\"{}\"", self.auth_uri),
-                );
-            }
-            ApiError::MethodNotAllowed { allow, .. } => {
-                response = with_header(response, "allow", allow);
-            }
-            ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => {
-                response = with_header(response, "accept-patch", PATCH_TYPES);
-            }
-            ApiError::Unavailable(_) => response = with_header(response, "retry-after", "1"),
-            ApiError::Refused(_) | ApiError::Ims { .. } | ApiError::Internal(_) => {}
-        }
-        if self.method == "HEAD" {
-            // A HEAD has no body, and names the type that browsers get, as Glance does.
-            *response.body_mut() = Body::Empty;
-            response = with_header(response, "content-type", "text/html; charset=UTF-8");
-        }
-        response
-    }
-}
-
-/// The white space that follows an explanation in plain text.
-enum Tail {
-    Wide,
-    Narrow,
-}
-
-fn words(error: &ApiError) -> (String, String, Tail) {
-    let general = |status: u16| match status {
-        401 => {
-            "This server could not verify that you are authorized to access the document you \
-             requested. Either you supplied the wrong credentials (e.g., bad password), or your \
-             browser does not understand how to supply the credentials required."
-        }
-        403 => "Access was denied to this resource.",
-        404 => "The resource could not be found.",
-        409 => "There was a conflict when trying to complete your request.",
-        503 => "The server is currently unavailable. Please try again at a later time.",
-        _ => "The server has either erred or is incapable of performing the requested operation.",
-    };
-    match error {
-        ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => (
-            format!(
-                "The request media type {} is not supported by this server.",
-                refusal.explanation
-            ),
-            format!("Image PATCH expects Content-Type one of: {PATCH_TYPES}"),
-            Tail::Narrow,
-        ),
-        ApiError::Refused(refusal) => {
-            let explanation = match refusal.explanation.as_str() {
-                "" => general(error.status()).to_owned(),
-                words => words.to_owned(),
-            };
-            (explanation, refusal.detail.clone(), Tail::Wide)
-        }
-        ApiError::Ims { message, .. } => (message.clone(), String::new(), Tail::Wide),
-        ApiError::MethodNotAllowed { method, .. } => (
-            format!("The method {method} is not allowed for this resource."),
-            String::new(),
-            Tail::Narrow,
-        ),
-        ApiError::BadSignature(why) => (why.words().to_owned(), String::new(), Tail::Wide),
-        ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => (
-            general(error.status()).to_owned(),
-            String::new(),
-            Tail::Wide,
-        ),
-    }
-}
-
-fn sentence(explanation: &str, detail: &str) -> String {
-    format!("{explanation} {detail}").trim().to_owned()
-}
-
-const fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        413 => "Request Entity Too Large",
-        415 => "Unsupported Media Type",
-        422 => "Unprocessable Entity",
-        503 => "Service Unavailable",
-        _ => "Internal Server Error",
-    }
-}
-
-fn html(status: u16, explanation: &str, detail: &str) -> String {
-    let escape = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', "&#x27;")
-    };
-    let (title, explanation, detail) = (title(status), escape(explanation), escape(detail));
-    format!(
-        "<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n  <h1>{status} \
-         {title}</h1>\n  {explanation}<br /><br />\n{detail}\n\n\n </body>\n</html>"
-    )
-}
-
-/// The form of an error body that an `Accept` header asks for: HTML and JSON are on offer, in
-/// that order; with neither asked for, or no header, it is plain text.
-fn preferred(accept: &str) -> Media {
-    let quality = |kind: &str, subtype: &str| -> f32 {
-        let mut best: (u8, f32) = (0, 0.0);
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let q = parts
-                .find_map(|part| part.strip_prefix("q="))
-                .map_or(1.0, |q| q.parse().unwrap_or(0.0));
-            let exactness = match media.split_once('/') {
-                Some((k, s)) if k == kind && s == subtype => 3,
-                Some((k, "*")) if k == kind => 2,
-                Some(("*", "*")) => 1,
-                _ => 0,
-            };
-            if exactness > best.0 {
-                best = (exactness, q);
-            }
-        }
-        best.1
-    };
-    let (html, json) = (quality("text", "html"), quality("application", "json"));
-    if html <= 0.0 && json <= 0.0 {
-        Media::Plain
-    } else if html >= json {
-        Media::Html
-    } else {
-        Media::Json
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_accept_header_chooses_the_form() {
-        for (accept, media) in [
-            ("", Media::Plain),
-            ("text/plain", Media::Plain),
-            ("application/xml", Media::Plain),
-            ("application/json", Media::Json),
-            ("*/*", Media::Html),
-            ("text/html", Media::Html),
-            ("application/json, */*", Media::Html),
-            ("text/html;q=0.9, application/json;q=0.5", Media::Html),
-            ("application/json;q=0.9, */*;q=0.1", Media::Json),
-            ("application/*", Media::Json),
-        ] {
-            assert_eq!(preferred(accept), media, "{accept}");
-        }
-    }
-
-    #[test]
-    fn a_page_is_escaped() {
-        assert!(html(404, "<script>\"'&", "").contains("&lt;script&gt;&quot;&#x27;&amp;"));
-    }
 }
