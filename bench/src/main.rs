@@ -5,14 +5,17 @@
 //! ```
 
 mod client;
+mod functions;
 mod limit;
+mod process;
 mod server;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use client::{Client, Who};
+use functions::Stage;
 use limit::{Limit, Loop};
 use serde_json::{Value, json};
 use server::Server;
@@ -33,6 +36,22 @@ struct Options {
     /// Entries of the largest batch.
     #[arg(long, default_value_t = 10_000)]
     entries: usize,
+    /// What to measure; all of it unless some is named.
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The start of the server.
+    Start,
+    /// Requests a second.
+    Requests,
+    /// Entries a second.
+    Batches,
+    /// The functions' starts and their processor time, beside those of the least function.
+    Functions,
+    /// The sizes of the binaries.
+    Sizes,
 }
 
 /// What the connections send.
@@ -51,10 +70,19 @@ fn main() {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        start(&options).await;
-        requests(&options).await;
-        batches(&options).await;
-        sizes(&options);
+        let parts = match options.parts.as_slice() {
+            [] => Part::value_variants(),
+            some => some,
+        };
+        for part in parts {
+            match part {
+                Part::Start => start(&options).await,
+                Part::Requests => requests(&options).await,
+                Part::Batches => batches(&options).await,
+                Part::Functions => functions(&options).await,
+                Part::Sizes => sizes(&options),
+            }
+        }
     });
 }
 
@@ -193,11 +221,23 @@ async fn add(client: &mut Client, members: &str, member: &str) {
 async fn batches(options: &Options) {
     let data = tempfile::tempdir().expect("a directory");
     let server = Server::start(&options.binary, data.path());
+    let makers = (0..16).map(|maker| {
+        let (address, entries) = (server.address.clone(), options.entries);
+        tokio::spawn(async move {
+            let mut client = Client::new(&address).await;
+            let mut images = Vec::new();
+            for _ in (maker..entries).step_by(16) {
+                images.push(new_image(&mut client).await);
+            }
+            images
+        })
+    });
+    let images = futures::future::join_all(makers).await;
+    let images: Vec<_> = images
+        .into_iter()
+        .flat_map(|i| i.expect("a task"))
+        .collect();
     let mut client = Client::new(&server.address).await;
-    let mut images = Vec::with_capacity(options.entries);
-    for _ in 0..options.entries {
-        images.push(new_image(&mut client).await);
-    }
     let limit_data = tempfile::tempdir().expect("a directory");
     let limit = Limit::new(limit_data.path(), 16).await;
     let bare = limit
@@ -245,17 +285,73 @@ async fn batch(client: &mut Client, who: Who, method: &str, body: &Value) -> Dur
     }
 }
 
+/// Starts of the functions, and what a request takes one of them, beside the least function.
+async fn functions(options: &Options) {
+    const STARTS: usize = 15;
+    const MORE: u32 = 500;
+    let directory = options.binary.parent().expect("a directory");
+    let stage = Stage::new().await;
+    // In turns, so that whatever slows the machine down meets both.
+    let mut least = Vec::new();
+    let mut ours = Vec::new();
+    for start in 0..STARTS {
+        let more = if start == 0 { MORE } else { 0 };
+        least.push(stage.measure(&directory.join("least"), more).await);
+        ours.push(stage.measure(&directory.join("read-members"), more).await);
+    }
+    println!(
+        "| function | asks for its first event after | first answer after | CPU a request | memory at most |"
+    );
+    println!("|---|---|---|---|---|");
+    let mut firsts = Vec::new();
+    for (name, all) in [("least", &mut least), ("read-members", &mut ours)] {
+        let (cpu, memory) = (all[0].cpu, all[0].memory);
+        all.sort_by_key(|one| one.init);
+        let init = all[STARTS / 2].init;
+        all.sort_by_key(|one| one.first);
+        let first = all[STARTS / 2].first;
+        println!(
+            "| {name} | {:.1} ms | {:.1} ms | {:.2} ms | {memory:.0} MB |",
+            init.as_secs_f64() * 1e3,
+            first.as_secs_f64() * 1e3,
+            cpu.as_secs_f64() * 1e3,
+        );
+        firsts.push((first, cpu));
+    }
+    let ratio = |of: fn(&(Duration, Duration)) -> Duration| {
+        of(&firsts[1]).as_secs_f64() / of(&firsts[0]).as_secs_f64()
+    };
+    println!(
+        "| ratio | | {:.2} | {:.2} | |",
+        ratio(|one| one.0),
+        ratio(|one| one.1)
+    );
+    for name in names().filter(|name| name != "read-members") {
+        let mut inits = Vec::new();
+        for _ in 0..7 {
+            inits.push(stage.init(&directory.join(&name)).await);
+        }
+        inits.sort();
+        println!("| {name} | {:.1} ms | | | |", inits[3].as_secs_f64() * 1e3);
+    }
+    println!();
+}
+
+/// The functions, one a directory.
+fn names() -> impl Iterator<Item = String> {
+    let mut names: Vec<_> = std::fs::read_dir("functions")
+        .expect("to be run in the project's directory")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names.into_iter()
+}
+
 /// The sizes of the binaries.
 fn sizes(options: &Options) {
     let directory = options.binary.parent().expect("a directory");
     println!("| binary | MB |\n|---|---|");
-    let mut names: Vec<_> = std::fs::read_dir("functions")
-        .expect("to be run in the project's directory")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .chain(["imshare".to_owned()])
-        .collect();
-    names.sort();
-    for name in names {
+    for name in names().chain(["imshare".to_owned()]) {
         if let Ok(file) = std::fs::metadata(directory.join(&name)) {
             println!("| {name} | {:.1} |", file.len() as f64 / 1e6);
         }

@@ -1,9 +1,11 @@
 //! The real binary as a process of its own, and what the system says of it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::process;
 
 /// A server that runs, with its data in a directory; stopped when dropped.
 pub struct Server {
@@ -42,37 +44,14 @@ impl Server {
         }
     }
 
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(PathBuf::from(format!("/proc/{}/{file}", self.child.id())))
-            .unwrap_or_default()
-    }
-
     /// Resident memory now and at most, in MB.
     pub fn memory(&self) -> (f64, f64) {
-        let status = self.proc("status");
-        let of = |name: &str| -> f64 {
-            let line = status.lines().find(|line| line.starts_with(name));
-            let kib = line.and_then(|line| line.split_whitespace().nth(1));
-            kib.and_then(|kib| kib.parse::<f64>().ok())
-                .unwrap_or_default()
-                / 1024.0
-        };
-        (of("VmRSS:"), of("VmHWM:"))
+        process::memory(self.child.id())
     }
 
     /// Processor time spent so far, user and system.
     pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        // The fields after the name, which stands in parentheses: utime and stime are the 14th and
-        // 15th of all, in hundredths of a second.
-        let fields = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|ticks| ticks.parse::<u64>().ok())
-            .sum();
-        Duration::from_millis(ticks * 10)
+        process::cpu(self.child.id())
     }
 }
 
