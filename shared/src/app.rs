@@ -189,6 +189,13 @@ impl App {
         if let Some(namespace) = optional("METRICS_NAMESPACE") {
             meter::publish_under(namespace);
         }
+        #[cfg(feature = "dev-identity")]
+        if !crate::dev_identity::read(&required("IDENTITY_FILE")?) {
+            return Err(ConfigError::malformed(
+                "IDENTITY_FILE",
+                "the path of an identity file with tokens",
+            ));
+        }
         let clients = Clients::from_env()?;
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
         let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));

@@ -27,6 +27,8 @@ pub mod app;
 pub mod auth;
 pub mod batch;
 pub mod cache;
+#[cfg(feature = "dev-identity")]
+pub mod dev_identity;
 pub mod error;
 pub mod http;
 pub mod id;

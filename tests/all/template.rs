@@ -56,6 +56,30 @@ fn function(name: &str) -> String {
     text
 }
 
+/// What `cargo lambda watch` serves is the table of routes, and discovery for all else.
+#[test]
+fn each_route_is_in_the_router_of_the_manifest() {
+    let manifest: toml::Table = toml::from_str(include_str!("../../Cargo.toml")).unwrap();
+    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let mut found = BTreeSet::new();
+    for (path, functions) in router.as_table().unwrap() {
+        match functions.as_array() {
+            None => {
+                assert_eq!(functions.as_str(), Some("discovery"), "{path}");
+                assert!(["/", "/{*path}"].contains(&path.as_str()), "{path}");
+            }
+            Some(functions) => found.extend(functions.iter().map(|one| {
+                let text = |name: &str| one[name].as_str().unwrap();
+                (text("method"), path.as_str(), text("function"))
+            })),
+        }
+    }
+    let routes = ROUTES
+        .iter()
+        .map(|route| (route.method, route.path, route.function.name()));
+    assert_eq!(found, routes.collect());
+}
+
 #[test]
 fn each_function_is_a_directory_a_resource_and_has_events() {
     let functions = names("functions");
