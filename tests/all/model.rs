@@ -140,6 +140,14 @@ impl Cell {
         }
     }
 
+    /// An entry that is applied whatever was decided since. Tells whether it was.
+    fn forced(self, wish: Wish, op: OperationId) -> (Self, bool) {
+        match (wish, self) {
+            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, false),
+            _ => (self.written(wish, op), true),
+        }
+    }
+
     /// An entry of a batch: one conditional write. Tells whether the entry succeeded.
     fn entry(self, wish: Wish, op: OperationId) -> (Self, bool) {
         let standing = batch::standing(self.membership().as_ref(), wish.kind(), op);
@@ -163,6 +171,8 @@ enum Protocol {
     CountsFirst,
     AcknowledgesFirst,
     CountsAlways,
+    /// Without the condition on the operation id.
+    IgnoresOrder,
 }
 
 /// What is sent, in the order in which it is accepted.
@@ -391,8 +401,11 @@ impl Scenario {
                         open = true;
                         add(&|next| {
                             let mut rows = rows;
-                            let (written, succeeded) =
-                                state.cells[cell].entry(self.jobs[job], self.job_op(job));
+                            let (wish, op) = (self.jobs[job], self.job_op(job));
+                            let (written, succeeded) = match self.protocol {
+                                Protocol::IgnoresOrder => state.cells[cell].forced(wish, op),
+                                _ => state.cells[cell].entry(wish, op),
+                            };
                             next.cells[cell] = written;
                             rows[row] = Some(succeeded);
                             next.workers[at] = Worker::Applying {
@@ -725,23 +738,30 @@ fn an_older_removal_does_not_undo_a_newer_share() {
 /// The check finds what it is there to find.
 #[test]
 fn every_broken_protocol_is_found() {
-    for (protocol, found) in [
-        (Protocol::CountsFirst, "it is None after"),
-        (Protocol::AcknowledgesFirst, "did not end"),
+    for (protocol, jobs, found) in [
+        (Protocol::CountsFirst, [Share, ACCEPT], "it is None after"),
+        (Protocol::AcknowledgesFirst, [Share, ACCEPT], "did not end"),
         (
             Protocol::CountsAlways,
+            [Share, ACCEPT],
             "the counters are not those of the results",
+        ),
+        (
+            Protocol::IgnoresOrder,
+            [Share, Unshare],
+            "an older request brought back what was taken away",
+        ),
+        (
+            Protocol::IgnoresOrder,
+            [Unshare, Share],
+            "an older request took away what was shared anew",
         ),
     ] {
         let scenario = Scenario {
-            shared_before: false,
-            jobs: [Share, ACCEPT],
-            direct: Vec::new(),
-            place: 0,
-            chunk_rows: 2,
             protocol,
+            ..scenario(false, jobs, &[], 0)
         };
         let why = scenario.check().unwrap_err();
-        assert!(why.contains(found), "{protocol:?}: {why}");
+        assert!(why.contains(found), "{protocol:?} {jobs:?}: {why}");
     }
 }
