@@ -56,11 +56,15 @@ where
     address
 }
 
+/// The trace that every event is a part of: it must reach whom the functions call.
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
 /// The store and the queue of whichever world is set.
 async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
     serve(move |request: hyper::Request<Bytes>| {
         let world = world.lock().unwrap().clone().unwrap();
         async move {
+            assert_eq!(request.headers()["x-amzn-trace-id"], TRACE);
             let target = request.headers()["x-amz-target"]
                 .to_str()
                 .unwrap()
@@ -112,6 +116,7 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
                         "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
                     ),
                     ("lambda-runtime-deadline-ms", deadline.to_string()),
+                    ("lambda-runtime-trace-id", TRACE.to_owned()),
                     (
                         "lambda-runtime-invoked-function-arn",
                         "arn:aws:lambda:eu-west-1:1:function:f".to_owned(),
