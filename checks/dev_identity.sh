@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-check=(cargo clippy --locked --workspace --features dev-identity)
+# With all targets, as CI has it before: other features would build the dependencies anew.
+check=(cargo clippy --locked --workspace --all-targets --features dev-identity)
 "${check[@]}" -- -D warnings
 # What a release build says, without building one: only the crate that asks is without debug assertions.
 if said=$("${check[@]}" --config 'profile.dev.package.shared.debug-assertions=false' 2>&1); then
