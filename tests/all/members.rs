@@ -304,19 +304,7 @@ async fn a_member_may_leave_where_that_is_configured() {
         .json();
     assert_eq!(rest["members"].as_array().unwrap().len(), 1);
     // The count went down with it.
-    let id = shared::id::ImageId::canonical(&image).unwrap();
-    assert_eq!(
-        world
-            .server
-            .app
-            .store()
-            .image(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .member_count,
-        1
-    );
+    assert_eq!(world.member_count(&image).await, 1);
 }
 
 #[tokio::test]

@@ -2,23 +2,9 @@
 
 use futures::future::join_all;
 use serde_json::json;
-use shared::id::ImageId;
 
 use crate::world::{MEMBER, Who, World, options};
 use local::server::Options;
-
-async fn count(world: &World, image: &str) -> u64 {
-    let id = ImageId::canonical(image).unwrap();
-    world
-        .server
-        .app
-        .store()
-        .image(id)
-        .await
-        .unwrap()
-        .unwrap()
-        .member_count
-}
 
 fn tally(statuses: impl IntoIterator<Item = u16>) -> std::collections::BTreeMap<u16, usize> {
     let mut tally = std::collections::BTreeMap::new();
@@ -38,14 +24,14 @@ async fn of_many_adds_of_one_member_one_wins_and_one_delete_ends_it() {
             tally(adds.iter().map(|a| a.status)),
             [(200, 1), (409, 19)].into()
         );
-        assert_eq!(count(&world, &image).await, 1);
+        assert_eq!(world.member_count(&image).await, 1);
         let row = format!("/v2/images/{image}/members/{MEMBER}");
         let deletes = join_all((0..20).map(|_| world.delete(Who::Owner, &row))).await;
         assert_eq!(
             tally(deletes.iter().map(|a| a.status)),
             [(204, 1), (404, 19)].into()
         );
-        assert_eq!(count(&world, &image).await, 0);
+        assert_eq!(world.member_count(&image).await, 0);
         world
             .get(Who::Member, &format!("/v2/images/{image}"))
             .await
@@ -72,7 +58,7 @@ async fn the_quota_is_exact_under_parallel_adds() {
         .await
         .json();
     assert_eq!(members["members"].as_array().unwrap().len(), 10);
-    assert_eq!(count(&world, &image).await, 10);
+    assert_eq!(world.member_count(&image).await, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

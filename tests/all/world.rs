@@ -234,6 +234,13 @@ impl World {
             .text("/id")
     }
 
+    /// How many members the image's record counts.
+    pub async fn member_count(&self, image: &str) -> u64 {
+        let id = shared::id::ImageId::canonical(image).unwrap();
+        let found = self.server.app.store().image(id).await.unwrap();
+        found.unwrap().member_count
+    }
+
     pub async fn set_visibility(&self, who: Who, image: &str, visibility: &str) {
         let change = json!([{"op": "replace", "path": "/visibility", "value": visibility}]);
         self.patch(who, &format!("/v2/images/{image}"), change)

@@ -133,19 +133,7 @@ async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
         status(&world, &image, MEMBER).await.as_deref(),
         Some("pending")
     );
-    let id = shared::id::ImageId::canonical(&image).unwrap();
-    assert_eq!(
-        world
-            .server
-            .app
-            .store()
-            .image(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .member_count,
-        1
-    );
+    assert_eq!(world.member_count(&image).await, 1);
 }
 
 #[tokio::test]

@@ -117,19 +117,7 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     )
     .await;
     assert_eq!(codes(&absent), ["IMG.0121"]);
-    let id = shared::id::ImageId::canonical(&images[0]).unwrap();
-    assert_eq!(
-        world
-            .server
-            .app
-            .store()
-            .image(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .member_count,
-        8
-    );
+    assert_eq!(world.member_count(&images[0]).await, 8);
 }
 
 #[tokio::test]
