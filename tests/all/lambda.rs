@@ -56,6 +56,9 @@ where
     address
 }
 
+/// The most memory that a function may take, in KiB.
+const MEMORY_MAX_KIB: u64 = 40 * 1024;
+
 /// The trace that every event is a part of: it must reach whom the functions call.
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
@@ -243,8 +246,10 @@ async fn replay(function: String) -> usize {
     check_log(&function, &std::fs::read_to_string(log.path()).unwrap());
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id().unwrap()));
     let status = status.unwrap_or_default();
-    if let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-        println!("{function}: {count} events, peak memory {}", peak.trim());
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    if let Some(kib) = peak.and_then(|peak| peak.trim().strip_suffix(" kB")) {
+        println!("{function}: {count} events, peak memory {kib} KiB");
+        assert!(kib.parse::<u64>().unwrap() <= MEMORY_MAX_KIB, "{function}");
     }
     count
 }
