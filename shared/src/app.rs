@@ -1,6 +1,6 @@
 //! Configuration, clients and clock: made once, passed in.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tracing_subscriber::EnvFilter;
 
 use crate::id::OperationId;
@@ -247,6 +248,9 @@ pub struct Clients {
     credentials: Credentials,
     endpoint: Option<String>,
     timeouts: TimeoutConfig,
+    /// The way over the network, made when one first goes it: the certificates of the host are
+    /// read for it, which takes milliseconds of a cold start.
+    https: Arc<OnceLock<SharedHttpClient>>,
 }
 
 impl Clients {
@@ -275,6 +279,7 @@ impl Clients {
                 .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
+            https: Arc::default(),
         })
     }
 
@@ -286,12 +291,13 @@ impl Clients {
             credentials: Credentials::new("local", "local", None, None, "local"),
             endpoint: None,
             timeouts: TimeoutConfig::disabled(),
+            https: Arc::default(),
         }
     }
 
     /// A DynamoDB client over the network.
     pub fn dynamodb(&self, endpoint: Option<String>) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_over(https(), endpoint)
+        self.dynamodb_over(self.https(), endpoint)
     }
 
     /// A DynamoDB client over any transport.
@@ -314,7 +320,7 @@ impl Clients {
 
     /// An SQS client over the network.
     pub fn sqs(&self, endpoint: Option<String>) -> aws_sdk_sqs::Client {
-        self.sqs_over(https(), endpoint)
+        self.sqs_over(self.https(), endpoint)
     }
 
     /// An SQS client over any transport.
@@ -335,13 +341,16 @@ impl Clients {
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }
-}
 
-/// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
-fn https() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(
-            tls::rustls_provider::CryptoMode::Ring,
-        ))
-        .build_https()
+    /// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
+    fn https(&self) -> SharedHttpClient {
+        let make = || {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(
+                    tls::rustls_provider::CryptoMode::Ring,
+                ))
+                .build_https()
+        };
+        self.https.get_or_init(make).clone()
+    }
 }
