@@ -110,7 +110,7 @@ impl Membership {
     }
 
     /// The newest operation that is noted under this key: a batch that shares anew what is shared
-    /// already is noted beside the last one applied. A direct call takes an id after both.
+    /// already is noted beside the last one applied. A direct share or removal takes an id after both.
     pub fn newest(&self) -> OperationId {
         match self {
             Self::Present(member) => member.newest(),
