@@ -41,7 +41,7 @@ pub struct Stage {
 }
 
 /// What was measured of a binary.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Measured {
     /// From the start of the process until it asks for its first event.
     pub init: Duration,
@@ -88,30 +88,27 @@ impl Stage {
         let (answered, mut answers) = mpsc::channel(1);
         let runtime = runtime(self.event.to_string(), asked, answered).await;
         let began = Instant::now();
-        let mut child = self.start(binary, runtime);
-        let mut measured = Measured::default();
+        let child = self.start(binary, runtime);
         asks.recv().await.expect("it asks for an event");
-        measured.init = began.elapsed();
-        let status: Option<String> = answers.recv().await;
-        measured.first = began.elapsed();
-        let status = status.expect("an answer");
+        let init = began.elapsed();
+        let answer: String = answers.recv().await.expect("an answer");
+        let first = began.elapsed();
         assert!(
-            status.contains("\"statusCode\":200"),
-            "{}: {status}",
+            answer.contains("\"statusCode\":200"),
+            "{}: {answer}",
             binary.display()
         );
-        if more > 0 {
-            let cpu = process::cpu(child.id());
-            for _ in 0..more {
-                asks.recv().await.expect("it asks for an event");
-                answers.recv().await.expect("an answer");
-            }
-            measured.cpu = (process::cpu(child.id()) - cpu) / more;
+        let cpu = process::cpu(child.0.id());
+        for _ in 0..more {
+            asks.recv().await.expect("it asks for an event");
+            answers.recv().await.expect("an answer");
         }
-        measured.memory = process::memory(child.id()).1;
-        let _ = child.kill();
-        let _ = child.wait();
-        measured
+        Measured {
+            init,
+            first,
+            cpu: (process::cpu(child.0.id()) - cpu) / more.max(1),
+            memory: process::memory(child.0.id()).1,
+        }
     }
 
     /// How long the binary takes until it asks for its first event.
@@ -120,16 +117,13 @@ impl Stage {
         let (answered, _answers) = mpsc::channel(1);
         let runtime = runtime("{}".to_owned(), asked, answered).await;
         let began = Instant::now();
-        let mut child = self.start(binary, runtime);
+        let _child = self.start(binary, runtime);
         asks.recv().await.expect("it asks for an event");
-        let took = began.elapsed();
-        let _ = child.kill();
-        let _ = child.wait();
-        took
+        began.elapsed()
     }
 
-    fn start(&self, binary: &Path, runtime: SocketAddr) -> Child {
-        Command::new(binary)
+    fn start(&self, binary: &Path, runtime: SocketAddr) -> Started {
+        let child = Command::new(binary)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_FUNCTION_NAME", "f"),
@@ -151,7 +145,18 @@ impl Stage {
             .env("SSL_CERT_FILE", self.certificate.path().join("cert.pem"))
             .stdout(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()))
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()));
+        Started(child)
+    }
+}
+
+/// A function that runs; stopped when dropped.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
