@@ -1,10 +1,11 @@
 //! The limit: bare loops that make the same DynamoDB requests on the same engine, in this process,
-//! with neither HTTP nor any logic around them.
+//! with no logic around them. They reach the engine over a socket, as a program reaches DynamoDB,
+//! or without one, as the local server does.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -18,9 +19,10 @@ use shared::member::MemberStatus;
 use shared::store::schema::{self as at, Item, n, s};
 use shared::time::{Clock, Timestamp};
 
+use crate::turns::{Turn, WINDOW};
+use crate::{functions, process};
+
 const TABLE: &str = "limit";
-/// Members of the image that is listed.
-const LISTED: usize = 10;
 
 /// One kind of loop.
 #[derive(Clone, Copy, Debug)]
@@ -43,23 +45,29 @@ pub struct Limit {
     client: Client,
     images: Arc<Vec<ImageId>>,
     members: Arc<Vec<ProjectId>>,
+    /// How many answers each task has given.
+    answers: Arc<Vec<AtomicUsize>>,
     now: Timestamp,
 }
 
 impl Limit {
-    /// An engine over a file of this directory, with a record set for each of so many tasks.
-    pub async fn new(directory: &Path, tasks: usize) -> Self {
+    /// An engine over a file of this directory that holds so many images with so many members
+    /// each; reached over a socket, and without one.
+    pub async fn new(directory: &Path, images: usize, members: usize) -> (Self, Self) {
         let engine = Engine::in_file(&directory.join("limit.sqlite")).expect("an engine");
-        let client = Clients::local().dynamodb_over(engine, None);
+        let address = tests::serve(functions::answers(engine.clone())).await;
+        let clients = Clients::local();
+        let client = clients.dynamodb_over(engine, None);
         engine::create_table(&client, TABLE).await.expect("a table");
         let limit = Self {
             client,
-            images: Arc::new((0..tasks).map(|_| ImageId::random()).collect()),
+            images: Arc::new((0..images).map(|_| ImageId::random()).collect()),
             members: Arc::new(
-                (0..LISTED)
+                (0..members)
                     .map(|k| project(&format!("member-{k}")))
                     .collect(),
             ),
+            answers: Arc::new((0..images).map(|_| AtomicUsize::new(0)).collect()),
             now: Clock::System.now(),
         };
         for image in limit.images.iter() {
@@ -68,7 +76,11 @@ impl Limit {
                 limit.put(limit.membership(*image, member)).await;
             }
         }
-        limit
+        let over_socket = Self {
+            client: clients.dynamodb(Some(format!("http://{address}"))),
+            ..limit.clone()
+        };
+        (over_socket, limit)
     }
 
     async fn put(&self, item: Item) {
@@ -99,31 +111,66 @@ impl Limit {
         item
     }
 
-    /// Runs the loop in so many tasks for so long; rounds a second.
-    pub async fn run(&self, which: Loop, tasks: usize, time: Duration) -> f64 {
-        let rounds = Arc::new(AtomicU64::new(0));
+    /// Runs the loop for one window in so many tasks, at most one an image.
+    pub async fn turn(&self, which: Loop, tasks: usize) -> Turn {
         let began = Instant::now();
-        let tasks = (0..tasks).map(|task| {
-            let (limit, rounds) = (self.clone(), rounds.clone());
-            tokio::spawn(async move {
-                while began.elapsed() < time {
-                    limit.once(which, task).await;
-                    rounds.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        });
-        futures::future::join_all(tasks).await;
-        rounds.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+        self.run(which, tasks, move |_| began.elapsed() < WINDOW)
+            .await
     }
 
-    async fn once(&self, which: Loop, task: usize) {
-        let image = self.images.get(task).copied().expect("an image a task");
-        let member = self.members.first().expect("members");
+    /// Runs the loop so many times altogether in so many tasks, at most one an image.
+    pub async fn rounds(&self, which: Loop, tasks: usize, rounds: usize) -> Turn {
+        self.run(which, tasks, move |done| done < rounds / tasks)
+            .await
+    }
+
+    /// Runs the loop in so many tasks, each as long as it has more to do after so many rounds.
+    async fn run(
+        &self,
+        which: Loop,
+        tasks: usize,
+        more: impl Fn(usize) -> bool + Copy + Send + 'static,
+    ) -> Turn {
+        let cpu = process::cpu(std::process::id());
+        let began = Instant::now();
+        let running: Vec<_> = (0..tasks)
+            .map(|task| {
+                let limit = self.clone();
+                tokio::spawn(async move {
+                    let mut rounds = Vec::new();
+                    while more(rounds.len()) {
+                        let round = Instant::now();
+                        limit.once(which, task, tasks).await;
+                        rounds.push(round.elapsed());
+                    }
+                    rounds
+                })
+            })
+            .collect();
+        let mut rounds = Vec::new();
+        for task in running {
+            rounds.extend(task.await.expect("a task"));
+        }
+        Turn {
+            rounds,
+            took: began.elapsed(),
+            cpu: process::cpu(std::process::id()) - cpu,
+        }
+    }
+
+    async fn once(&self, which: Loop, task: usize, tasks: usize) {
+        let image = self.images[task];
+        let member = &self.members[0];
+        // As in a batch, each answer is another one than before, and the next one another image's.
+        let answers = self.answers[task].fetch_add(1, Ordering::Relaxed);
+        let own = self.images.iter().skip(task).step_by(tasks);
+        let next = self.images[task + answers % own.len() * tasks];
+        let status = [MemberStatus::Accepted, MemberStatus::Rejected][answers / own.len() % 2];
         match which {
             Loop::Add => self.add(image).await,
             Loop::Accept => {
-                self.read(image, member).await;
-                self.update(image, member).await;
+                self.read(next, member).await;
+                self.update(next, member, status).await;
             }
             Loop::Show => self.read(image, member).await,
             Loop::List => {
@@ -132,10 +179,10 @@ impl Limit {
                     .key_condition_expression("#pk = :pk")
                     .expression_attribute_names("#pk", at::PK)
                     .expression_attribute_values(":pk", s(at::image_pk(image)))
-                    .limit(LISTED as i32 + 1);
+                    .limit(self.members.len() as i32 + 1);
                 query.send().await.expect("query");
             }
-            Loop::Entry => self.update(image, member).await,
+            Loop::Entry => self.update(next, member, status).await,
         }
     }
 
@@ -150,7 +197,7 @@ impl Limit {
         read.send().await.expect("batch get");
     }
 
-    async fn update(&self, image: ImageId, member: &ProjectId) {
+    async fn update(&self, image: ImageId, member: &ProjectId, status: MemberStatus) {
         let update = self
             .client
             .update_item()
@@ -166,10 +213,10 @@ impl Limit {
             .expression_attribute_names("#updated", at::UPDATED_AT)
             .expression_attribute_names("#gpk", at::GPK)
             .expression_attribute_names("#gsk", at::GSK)
-            .expression_attribute_values(":status", s("accepted"))
+            .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .expression_attribute_values(":updated", s(self.now.stored()))
-            .expression_attribute_values(":gpk", s(at::status_gpk(MemberStatus::Accepted, member)))
+            .expression_attribute_values(":gpk", s(at::status_gpk(status, member)))
             .expression_attribute_values(":gsk", s(at::image_gsk(self.now, image)))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         update.send().await.expect("update");

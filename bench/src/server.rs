@@ -1,33 +1,50 @@
-//! The real binary as a process of its own, and what the system says of it.
+//! A server as a process of its own: imshare's real binary, or a real Glance.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process;
+use crate::process::Process;
 
-/// A server that runs, with its data in a directory; stopped when dropped.
+/// A server that runs, with its data in a directory.
 pub struct Server {
-    child: Child,
+    /// Its process.
+    pub process: Process,
     /// `host:port`.
     pub address: String,
+    /// Not ours, but what it is compared with.
+    pub is_glance: bool,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
 }
 
 impl Server {
-    /// Starts the binary with no member quota and waits for its ready line.
-    pub fn start(binary: &Path, data: &Path) -> Self {
-        let began = Instant::now();
-        let mut child = Command::new(binary)
+    /// Starts this binary of imshare with no member quota and waits until it is ready.
+    pub fn imshare(binary: &Path, data: &Path) -> Self {
+        let mut command = Command::new(binary);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--member-quota=-1"])
             .arg("--data-dir")
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()));
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+            .arg(data);
+        Self::start(&mut command, false)
+    }
+
+    /// Starts Glance, which is installed first if need be, and waits until it is ready.
+    pub fn glance(data: &Path) -> Self {
+        // Glance cannot be asked to take any free port.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port = free.expect("a free port").port().to_string();
+        let mut command = Command::new("bench/glance/serve.sh");
+        command.arg(data).arg(port);
+        Self::start(&mut command, true)
+    }
+
+    fn start(command: &mut Command, is_glance: bool) -> Self {
+        let began = Instant::now();
+        let mut process = Process::start(command.stdout(Stdio::piped()));
+        let mut lines = BufReader::new(process.take_output().expect("piped")).lines();
         let address = loop {
             let line = lines.next().expect("a ready line").expect("text");
             if let Some(url) = line.strip_prefix("listening on http://") {
@@ -38,26 +55,10 @@ impl Server {
         // What it prints from now on is read and thrown away, so that it never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
-            child,
+            process,
             address,
+            is_glance,
             ready_after,
         }
-    }
-
-    /// Resident memory now and at most, in MB.
-    pub fn memory(&self) -> (f64, f64) {
-        process::memory(self.child.id())
-    }
-
-    /// Processor time spent so far, user and system.
-    pub fn cpu(&self) -> Duration {
-        process::cpu(self.child.id())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

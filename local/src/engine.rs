@@ -25,6 +25,9 @@ use crate::transport::{self, Answer};
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
+    /// Whose turn it is. The database does one operation at a time; who waits for it here leaves
+    /// its thread to others.
+    turn: Arc<tokio::sync::Mutex<()>>,
     requests: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -59,6 +62,7 @@ impl Engine {
     fn over(database: Database) -> Self {
         Self {
             database,
+            turn: Arc::default(),
             requests: Arc::default(),
         }
     }
@@ -79,16 +83,9 @@ impl Engine {
     }
 
     /// Performs one operation of the DynamoDB API.
-    pub fn perform(&self, operation: &str, body: &str) -> Answer {
-        {
-            let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-            match requests.get_mut(operation) {
-                Some(count) => *count += 1,
-                None => {
-                    requests.insert(operation.to_owned(), 1);
-                }
-            }
-        }
+    pub async fn perform(&self, operation: &str, body: &str) -> Answer {
+        self.count(operation);
+        let _turn = self.turn.lock().await;
         let db = &self.database;
         let outcome = match operation {
             "GetItem" => call(body, |request| db.get_item(request)),
@@ -110,6 +107,16 @@ impl Engine {
             Err(error) => (error.status_code(), error.to_json()),
         }
     }
+
+    fn count(&self, operation: &str) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        match requests.get_mut(operation) {
+            Some(count) => *count += 1,
+            None => {
+                requests.insert(operation.to_owned(), 1);
+            }
+        }
+    }
 }
 
 fn call<Q: DeserializeOwned, R: Serialize>(
@@ -124,12 +131,13 @@ fn call<Q: DeserializeOwned, R: Serialize>(
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match transport::parts(&request) {
-            Some((operation, body)) => {
-                HttpConnectorFuture::ready(transport::response(self.perform(operation, body)))
-            }
-            None => transport::unreadable(),
-        }
+        let engine = self.clone();
+        HttpConnectorFuture::new(async move {
+            transport::response(match transport::parts(&request) {
+                Some((operation, body)) => engine.perform(operation, body).await,
+                None => transport::unreadable(),
+            })
+        })
     }
 }
 

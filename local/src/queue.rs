@@ -170,13 +170,18 @@ impl Queue {
         let hidden = i64::try_from(settings.visibility_timeout.as_millis()).unwrap_or(i64::MAX);
         self.with(|connection| {
             let transaction = connection.transaction()?;
-            transaction.execute(
-                "UPDATE message SET queue = ?1, receive_count = 0
-                 WHERE queue = ?2 AND visible_at <= ?3 AND receive_count >= ?4",
-                params![DEAD_LETTERS, BATCHES, now(), settings.max_receive_count],
-            )?;
             let mut taken = Vec::new();
             {
+                let mut bury = transaction.prepare_cached(
+                    "UPDATE message SET queue = ?1, receive_count = 0
+                     WHERE queue = ?2 AND visible_at <= ?3 AND receive_count >= ?4",
+                )?;
+                bury.execute(params![
+                    DEAD_LETTERS,
+                    BATCHES,
+                    now(),
+                    settings.max_receive_count
+                ])?;
                 let mut due = transaction.prepare_cached(
                     "SELECT id, message_id, body, receive_count, attributes FROM message
                      WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?3",
@@ -213,6 +218,27 @@ impl Queue {
         })
     }
 
+    /// When the next message of a queue that holds none to be taken now comes due, without being
+    /// sent: in milliseconds since the Unix epoch.
+    fn next_due(&self, queue: &str) -> rusqlite::Result<Option<i64>> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT min(visible_at) FROM message WHERE queue = ?1
+                     OR (?1 = ?2 AND queue = ?3 AND receive_count >= ?4)",
+                )?
+                .query_row(
+                    params![
+                        queue,
+                        DEAD_LETTERS,
+                        BATCHES,
+                        self.inner.settings.max_receive_count
+                    ],
+                    |row| row.get(0),
+                )
+        })
+    }
+
     /// Receives, and waits for messages as long as the request says.
     async fn receive(&self, request: Value) -> rusqlite::Result<Value> {
         let queue = text(&request, "QueueUrl").to_owned();
@@ -227,11 +253,14 @@ impl Queue {
             if !messages.is_empty() || tokio::time::Instant::now() >= until {
                 return Ok(json!({"Messages": messages}));
             }
-            // A message may also come due without being sent: look again every now and then.
-            let again = (tokio::time::Instant::now() + Duration::from_millis(500)).min(until);
+            let due = self.next_due(&queue)?.map(|due| {
+                let wait = u64::try_from(due - now()).unwrap_or_default();
+                // Not sooner than the clock that says what is due can tell the difference.
+                tokio::time::Instant::now() + Duration::from_millis(wait.max(1))
+            });
             tokio::select! {
                 () = sent => {}
-                () = tokio::time::sleep_until(again) => {}
+                () = tokio::time::sleep_until(due.unwrap_or(until).min(until)) => {}
             }
         }
     }
@@ -253,11 +282,11 @@ impl Queue {
     }
 
     /// Performs one operation of the SQS API.
-    pub async fn perform(self, operation: String, body: String) -> Answer {
-        let Ok(request) = serde_json::from_str::<Value>(&body) else {
+    pub async fn perform(&self, operation: &str, body: &str) -> Answer {
+        let Ok(request) = serde_json::from_str::<Value>(body) else {
             return (400, r#"{"__type":"SerializationException"}"#.to_owned());
         };
-        let outcome = match operation.as_str() {
+        let outcome = match operation {
             "SendMessageBatch" => self.send(&request),
             "ReceiveMessage" => self.receive(request).await,
             "DeleteMessageBatch" => self.delete(&request),
@@ -299,13 +328,13 @@ fn now() -> i64 {
 
 impl HttpConnector for Queue {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match transport::parts(&request) {
-            Some((operation, body)) => {
-                let work = self.clone().perform(operation.to_owned(), body.to_owned());
-                HttpConnectorFuture::new(async move { transport::response(work.await) })
-            }
-            None => transport::unreadable(),
-        }
+        let queue = self.clone();
+        HttpConnectorFuture::new(async move {
+            transport::response(match transport::parts(&request) {
+                Some((operation, body)) => queue.perform(operation, body).await,
+                None => transport::unreadable(),
+            })
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 //! How the AWS SDK's requests reach an engine inside this process: as the HTTP requests that they
 //! are, without a socket.
 
-use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -30,9 +29,7 @@ pub fn response((status, body): Answer) -> Result<HttpResponse, ConnectorError> 
 }
 
 /// The answer to a request that is not one of the SDK's.
-pub fn unreadable() -> HttpConnectorFuture {
-    HttpConnectorFuture::ready(response((
-        400,
-        r#"{"__type":"SerializationException","message":"not a request of the SDK"}"#.to_owned(),
-    )))
+pub fn unreadable() -> Answer {
+    let error = r#"{"__type":"SerializationException","message":"not a request of the SDK"}"#;
+    (400, error.to_owned())
 }

@@ -11,11 +11,12 @@ use authorizer::{Authorizer, Denied};
 use local::server::Options;
 use serde_json::json;
 use shared::secret::Secret;
+use tests::{reply, runtime, serve};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::keystone::{self, Counts, EXPIRED, Keystone, Mood, UNSCOPED, token};
-use crate::lambda::{binary, reply, runtime, serve};
+use crate::lambda::binary;
 use crate::world::{ManualClock, OWNER, Who, World, options};
 
 const LATER: &str = "2099-01-01T00:00:00.000000Z";
@@ -371,23 +372,14 @@ async fn the_log_and_the_answers_have_no_token() {
         let file = std::fs::OpenOptions::new().append(true).open(log.path());
         Stdio::from(file.unwrap())
     };
-    let mut child = Command::new(binary("authorizer"))
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", "authorizer")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "s")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "g")
+    let mut command = tests::function(&binary("authorizer"), runtime, "http://127.0.0.1:1");
+    command
         .env("KEYSTONE_URL", &keystone.url)
-        .env("KEYSTONE_USERNAME", "imshare")
         .env("KEYSTONE_PASSWORD", keystone::PASSWORD)
         .env("LOG_LEVEL", "trace")
         .stdout(into_log())
-        .stderr(into_log())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+        .stderr(into_log());
+    let mut child = Command::from(command).kill_on_drop(true).spawn().unwrap();
     let mut said = String::new();
     let tokens = [
         Who::Owner.token().unwrap(),

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use local::server::Options;
+use serde_json::{Value, json};
+use shared::http::{Handled, Request};
+use shared::meter;
 
 use crate::world::{MEMBER, OWNER, Who, World, options};
-use local::server::Options;
 
 /// The requests that some work makes, by operation.
 async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
@@ -148,7 +150,32 @@ async fn a_batch_keeps_its_budget() {
     assert_eq!(shown, spent(&[("GetItem", 1), ("BatchGetItem", 1)]));
 }
 
-/// The requests of a list do not depend on how much there is, only on the page.
+/// The event of a list, with other arguments.
+fn event(fixture: &str, project: &str, path: Value, query: &[(&str, &str)]) -> Request {
+    let mut event: Value = serde_json::from_str(fixture).unwrap();
+    event["pathParameters"] = path;
+    event["requestContext"]["authorizer"]["project_id"] = json!(project);
+    let query: BTreeMap<_, _> = query.iter().copied().collect();
+    event["queryStringParameters"] = json!(query);
+    event["multiValueQueryStringParameters"] = query
+        .into_iter()
+        .map(|(name, value)| (name, [value]))
+        .collect();
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+/// The requests and the read units that a list makes.
+async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<String, u64>, f64) {
+    let mut units = 0.0;
+    let counted = requests(world, async {
+        let (answer, usage) = meter::measured(list).await;
+        assert_eq!(answer.unwrap().status(), 200);
+        units = usage.units;
+    });
+    (counted.await, units)
+}
+
+/// What a list costs does not depend on how much there is, only on the page.
 /// `IMSHARE_LIST_SIZES` asks for other sizes, as in `100,1000,10000`.
 #[tokio::test]
 async fn lists_cost_the_same_however_much_there_is() {
@@ -158,9 +185,11 @@ async fn lists_cost_the_same_however_much_there_is() {
         ..options()
     })
     .await;
+    let app = || world.server.app.clone();
     let crowded = world.image(json!({})).await;
-    let crowd = format!("/v1/{OWNER}/cloudimages/{crowded}/members?limit=25");
-    let mut costs = Vec::new();
+    let images = include_str!("../../events/images/list.json");
+    let members = include_str!("../../events/read-members/ims-page.json");
+    let mut costs: Vec<Vec<_>> = Vec::new();
     let mut made = 0;
     for size in sizes.split(',').map(|size| size.parse::<usize>().unwrap()) {
         // So many images are shared with the member, all but three of them accepted, so many are
@@ -179,27 +208,37 @@ async fn lists_cost_the_same_however_much_there_is() {
                 .await
                 .expect(201);
             world
-                .share(&crowded, &format!("member-{made}"))
+                .share(&crowded, &format!("member-{made:05}"))
                 .await
                 .expect(200);
             made += 1;
         }
-        let mut cost = Vec::new();
-        for query in [
-            "?limit=25",
-            "?limit=25&member_status=pending",
-            "?limit=25&visibility=public",
+        let mut found = Vec::new();
+        for (what, query) in [
+            ("images", &[("limit", "25")][..]),
+            ("pending", &[("limit", "25"), ("member_status", "pending")]),
+            ("public", &[("limit", "25"), ("visibility", "public")]),
         ] {
-            let list = async { assert!(!world.listed(Who::Member, query).await.is_empty()) };
-            cost.push((query, requests(&world, list).await));
+            let list = images::handle(app(), event(images, MEMBER, Value::Null, query));
+            let (requests, units) = cost(&world, list).await;
+            found.push((what, requests, units));
         }
-        let members = async { world.get(Who::Owner, &crowd).await.expect(200) };
-        cost.push(("members?limit=25", requests(&world, members).await));
-        println!("{size}: {cost:?}");
-        costs.push(cost);
+        let path = json!({"project_id": OWNER, "image_id": crowded});
+        let list = event(members, OWNER, path, &[("limit", "25")]);
+        let (requests, units) = cost(&world, read_members::handle(app(), list)).await;
+        found.push(("members", requests, units));
+        println!("{size}: {found:?}");
+        costs.push(found);
     }
     for pair in costs.windows(2) {
-        assert_eq!(pair[0], pair[1]);
+        for (few, many) in pair[0].iter().zip(&pair[1]) {
+            assert_eq!((few.0, &few.1), (many.0, &many.1));
+            // Units are counted in steps of a half.
+            assert!(
+                few.2 > 0.0 && (few.2 - many.2).abs() <= 0.5,
+                "{few:?} {many:?}"
+            );
+        }
     }
 }
 

@@ -19,7 +19,8 @@ async fn spoil(world: &World, pk: String, sk: String, attribute: &str) {
         .engine
         .as_ref()
         .unwrap()
-        .perform("UpdateItem", &body.to_string());
+        .perform("UpdateItem", &body.to_string())
+        .await;
     assert_eq!(status, 200, "{answer}");
 }
 

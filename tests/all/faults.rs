@@ -76,7 +76,7 @@ impl Trouble {
             }
             _ => {}
         }
-        let answer = self.engine.perform(&operation, &body);
+        let answer = self.engine.perform(&operation, &body).await;
         self.chance.pause(15).await;
         if self.chance.percent(5) {
             Err(lost("the answer was lost"))
@@ -89,7 +89,7 @@ impl Trouble {
 impl HttpConnector for Trouble {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let Some((operation, body)) = transport::parts(&request) else {
-            return transport::unreadable();
+            return HttpConnectorFuture::ready(transport::response(transport::unreadable()));
         };
         note(body);
         let work = self.clone().perform(operation.to_owned(), body.to_owned());

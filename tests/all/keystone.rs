@@ -10,8 +10,8 @@ use authorizer::service_user::{ServiceUser, Source};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use shared::secret::Secret;
+use tests::{Reply, reply, serve};
 
-use crate::lambda::{Reply, reply, serve};
 use crate::world::{ADMIN, MEMBER, OWNER, Who};
 
 pub const PASSWORD: &str = "the-service-users-password";

@@ -3,16 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tests::{TRACE, reply, runtime, serve};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
@@ -20,47 +16,8 @@ use crate::fixtures::{answer_of, cases, check, functions, set_up};
 use crate::keystone::{self, Keystone};
 use crate::world::World;
 
-pub type Reply = hyper::Response<Full<Bytes>>;
-
-pub fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
-    hyper::Response::builder()
-        .status(status)
-        .body(Full::new(body.into()))
-        .unwrap()
-}
-
-/// Serves HTTP on a port of its own until the test ends.
-pub async fn serve<F, R>(handler: F) -> SocketAddr
-where
-    F: Fn(hyper::Request<Bytes>) -> R + Clone + Send + 'static,
-    R: Future<Output = Reply> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let handler = handler.clone();
-            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                let handler = handler.clone();
-                async move {
-                    let (parts, body) = request.into_parts();
-                    let body = body.collect().await?.to_bytes();
-                    Ok::<_, hyper::Error>(handler(hyper::Request::from_parts(parts, body)).await)
-                }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(async move { connection.await.ok() });
-        }
-    });
-    address
-}
-
 /// The most memory that a function may take, in KiB.
 const MEMORY_MAX_KIB: u64 = 40 * 1024;
-
-/// The trace that every event is a part of: it must reach whom the functions call.
-const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// The store and the queue of whichever world is set.
 async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
@@ -81,13 +38,14 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
                     .as_ref()
                     .unwrap()
                     .perform(operation, &body)
+                    .await
             } else {
                 world
                     .server
                     .queue
-                    .clone()
+                    .as_ref()
                     .unwrap()
-                    .perform(operation.to_owned(), body)
+                    .perform(operation, &body)
                     .await
             };
             reply(status, body)
@@ -96,52 +54,7 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
     .await
 }
 
-/// A Runtime API that hands out what is sent to it, and sends back what is answered.
-pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String>) -> SocketAddr {
-    let events = Arc::new(tokio::sync::Mutex::new(events));
-    serve(move |request: hyper::Request<Bytes>| {
-        let (events, answers) = (events.clone(), answers.clone());
-        async move {
-            let path = request.uri().path().to_owned();
-            if path.ends_with("/invocation/next") {
-                let Some(event) = events.lock().await.recv().await else {
-                    return std::future::pending().await;
-                };
-                let deadline = std::time::SystemTime::now() + Duration::from_secs(120);
-                let deadline = deadline
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap()
-                    .as_millis();
-                let mut next = reply(200, event.to_string());
-                for (name, value) in [
-                    (
-                        "lambda-runtime-aws-request-id",
-                        "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
-                    ),
-                    ("lambda-runtime-deadline-ms", deadline.to_string()),
-                    ("lambda-runtime-trace-id", TRACE.to_owned()),
-                    (
-                        "lambda-runtime-invoked-function-arn",
-                        "arn:aws:lambda:eu-west-1:1:function:f".to_owned(),
-                    ),
-                ] {
-                    next.headers_mut().insert(name, value.parse().unwrap());
-                }
-                return next;
-            }
-            let body = String::from_utf8(request.into_body().to_vec()).unwrap();
-            // A failure has a body of its own form, which no expectation of an answer agrees with.
-            assert!(
-                path.ends_with("/response") || path.ends_with("/error"),
-                "{path}: {body}"
-            );
-            answers.send(body).await.unwrap();
-            reply(202, "")
-        }
-    })
-    .await
-}
-
+/// A function's binary of the build that these tests are of.
 pub fn binary(name: &str) -> std::path::PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -194,32 +107,15 @@ async fn replay(function: String) -> usize {
     let (answer, mut answers) = mpsc::channel(1);
     let runtime = runtime(events, answer).await;
     let keystone = Keystone::start().await;
-    let path = binary(&function);
     let log = tempfile::NamedTempFile::new().unwrap();
-    let child = Command::new(&path)
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", &function)
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "s")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "g")
-        .env("AWS_REGION", "eu-west-1")
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-        .env("AWS_ENDPOINT_URL", format!("http://{aws}"))
-        .env("TABLE_NAME", "imshare")
-        .env("QUEUE_URL", local::queue::BATCHES)
+    let mut command = tests::function(&binary(&function), runtime, &format!("http://{aws}"));
+    command
         .env("KEYSTONE_URL", &keystone.url)
-        .env("KEYSTONE_USERNAME", "imshare")
         .env("KEYSTONE_PASSWORD", keystone::PASSWORD)
         .env("SIGNED_REQUESTS", "true")
         .env("METRICS_NAMESPACE", "imshare/test")
-        .stdout(log.reopen().unwrap())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}; build it with cargo build", path.display()));
+        .stdout(log.reopen().unwrap());
+    let child = Command::from(command).kill_on_drop(true).spawn().unwrap();
     let mut count = 0;
     // First what another source would send: it is refused, and the function lives on.
     for (case, input) in of_other_sources() {

@@ -19,6 +19,7 @@ mod observed;
 mod openapi;
 mod permissions;
 mod property;
+mod queue;
 mod races;
 mod restart;
 mod routes;

@@ -41,9 +41,7 @@ async fn a_message_carries_the_id_of_its_request() {
     let unsent = queue.send(&[Message::bury(id)], "req-7").await.unwrap();
     assert!(unsent.is_empty());
     let receive = json!({"QueueUrl": local::queue::BATCHES, "MaxNumberOfMessages": 1});
-    let (_, answer) = local
-        .perform("ReceiveMessage".to_owned(), receive.to_string())
-        .await;
+    let (_, answer) = local.perform("ReceiveMessage", &receive.to_string()).await;
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let attributes = &answer["Messages"][0]["MessageAttributes"];
     assert_eq!(attributes["RequestId"]["StringValue"], "req-7");

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Serves a real Glance with two workers, to measure beside imshare: bench/glance/serve.sh DIRECTORY PORT
+# It lives in target/venv-glance and is installed once; its data go to the directory. The ready line is imshare's.
+set -euo pipefail
+data=$(realpath "$1") port=$2
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. checks/venv.sh
+venv glance glance==33.0.0 uwsgi==2.0.31 >&2
+
+cat >"$data/glance-api.conf" <<CONF
+[DEFAULT]
+image_member_quota = -1
+worker_self_reference_url = http://127.0.0.1:$port
+log_file = $data/glance.log
+enabled_backends = files:file
+[files]
+filesystem_store_datadir = $data/images
+[glance_store]
+default_backend = files
+[os_glance_staging_store]
+filesystem_store_datadir = $data/staging
+[os_glance_tasks_store]
+filesystem_store_datadir = $data/tasks
+[database]
+connection = sqlite:///$data/glance.sqlite?timeout=60
+[paste_deploy]
+config_file = $data/paste.ini
+CONF
+# Glance's own pipeline for Keystone with the demo tokens in Keystone's place.
+sed 's/^keystone = .*/keystone = versionnegotiation tokens context rootapp/' \
+    "$venv/etc/glance/glance-api-paste.ini" >"$data/paste.ini"
+cat >>"$data/paste.ini" <<PASTE
+
+[filter:tokens]
+paste.filter_factory = tokens:factory
+PASTE
+sed -i "/^\[paste_deploy\]/a flavor = keystone" "$data/glance-api.conf"
+mkdir -p "$data/images" "$data/staging" "$data/tasks"
+
+export OS_GLANCE_CONFIG_DIR=$data PYTHONPATH=$PWD/bench/glance PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore
+"$venv/bin/glance-manage" --config-file "$data/glance-api.conf" db_sync >&2
+# As imshare's own: readers do not wait for a writer.
+"$venv/bin/python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')" \
+    "$data/glance.sqlite"
+exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes 2 --lazy-apps --need-app --enable-threads \
+    --virtualenv "$venv" --module glance.wsgi.api:application \
+    --http "127.0.0.1:$port" --http-keepalive --socket 127.0.0.1:0 --buffer-size 65535 --disable-logging \
+    --hook-accepting1-once "exec:echo listening on http://127.0.0.1:$port"

@@ -1,0 +1,191 @@
+//! The batch protocol, checked in every state that it can reach at a small size.
+//!
+//! Two jobs of two entries each meet at the same two memberships, worked on by two workers that may
+//! die at any step; messages come again, twice at once, in any order, or become dead letters; direct
+//! calls come in between. What an entry finds and what it counts as is the product's own
+//! [`shared::batch::standing`] and [`shared::batch::outcome`]; the store's conditions, which are to say the same, are
+//! not part of this model: `faults` runs them.
+
+mod protocol;
+
+use std::collections::HashSet;
+
+use shared::id::OperationId;
+use shared::job::JobKind;
+use shared::member::MemberStatus;
+
+use protocol::{Protocol, Scenario};
+
+/// What a request wants of one membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wish {
+    Share,
+    Answer(MemberStatus),
+    Unshare,
+}
+
+use Wish::{Answer, Share, Unshare};
+
+/// What can be seen of a membership.
+pub type Seen = Option<MemberStatus>;
+
+impl Wish {
+    pub fn kind(self) -> JobKind {
+        match self {
+            Share => JobKind::Add,
+            Answer(_) => JobKind::Update,
+            Unshare => JobKind::Remove,
+        }
+    }
+
+    /// What it does when nothing goes wrong: the whole service in four lines.
+    fn does(self, before: Seen) -> Seen {
+        match (self, before) {
+            (Share, None) => Some(MemberStatus::Pending),
+            (Answer(status), Some(_)) => Some(status),
+            (Unshare, _) => None,
+            (Share, Some(_)) | (Answer(_), None) => before,
+        }
+    }
+}
+
+/// What a membership may be after these requests: those that succeeded one after the other in the
+/// order in which they were accepted, and any of those that did not.
+///
+/// An answer is also good if it was given to a membership that was ended and shared anew since, by
+/// requests that are older but were carried out later.
+pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, bool)>) -> HashSet<Seen> {
+    requests.sort_by_key(|(op, _, _)| *op);
+    let mut now = HashSet::from([before]);
+    let mut ended = false;
+    let mut anew = false;
+    for (_, wish, succeeded) in requests {
+        ended |= wish == Unshare;
+        anew |= ended && wish == Share;
+        let done = now.iter().map(|seen| wish.does(*seen));
+        let certain = succeeded && !(anew && matches!(wish, Answer(_)));
+        now = if certain {
+            done.collect()
+        } else {
+            done.chain(now.iter().copied()).collect()
+        };
+    }
+    now
+}
+
+const ACCEPT: Wish = Answer(MemberStatus::Accepted);
+const REJECT: Wish = Answer(MemberStatus::Rejected);
+
+/// Jobs that meet at memberships that are there, or not, with direct calls accepted at some place.
+fn scenario(shared_before: bool, jobs: [Wish; 2], direct: &[Wish], place: usize) -> Scenario {
+    let (direct, protocol) = (direct.to_vec(), Protocol::Product);
+    Scenario {
+        shared_before,
+        jobs,
+        direct,
+        place,
+        chunk_rows: 2,
+        protocol,
+    }
+}
+
+fn check_all(scenarios: &[Scenario]) {
+    let started = std::time::Instant::now();
+    let mut states = 0;
+    let mut wrong = Vec::new();
+    for scenario in scenarios {
+        match scenario.check() {
+            Ok(found) => states += found,
+            Err(why) => wrong.push(why),
+        }
+    }
+    println!(
+        "{states} states of {} scenarios in {:.1?}",
+        scenarios.len(),
+        started.elapsed()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+}
+
+#[test]
+fn two_jobs() {
+    check_all(&[
+        scenario(false, [Share, ACCEPT], &[], 0),
+        scenario(false, [Share, Unshare], &[], 0),
+        scenario(false, [Unshare, Share], &[], 0),
+        scenario(true, [Share, Unshare], &[], 0),
+        scenario(true, [Share, ACCEPT], &[], 0),
+        scenario(true, [ACCEPT, REJECT], &[], 0),
+        scenario(true, [ACCEPT, Share], &[], 0),
+        scenario(true, [ACCEPT, Unshare], &[], 0),
+        scenario(true, [Unshare, Unshare], &[], 0),
+    ]);
+}
+
+#[test]
+fn two_jobs_and_direct_calls() {
+    check_all(&[
+        scenario(true, [ACCEPT, Share], &[REJECT], 1),
+        scenario(true, [Share, Unshare], &[REJECT], 0),
+        scenario(true, [ACCEPT, Unshare], &[Unshare, Share], 1),
+    ]);
+}
+
+/// A direct call that was sent first but is carried out last: it counts as the newest of all.
+#[test]
+fn a_late_direct_call_comes_after_a_batch_that_shared_anew() {
+    check_all(&[
+        scenario(true, [Share, ACCEPT], &[Unshare], 0),
+        scenario(true, [Share, Share], &[Unshare], 0),
+        scenario(true, [Share, Unshare], &[ACCEPT], 0),
+    ]);
+}
+
+#[test]
+fn a_removal_outlives_a_newer_answer() {
+    check_all(&[
+        scenario(true, [Unshare, ACCEPT], &[], 0),
+        scenario(true, [Unshare, Unshare], &[REJECT], 2),
+    ]);
+}
+
+#[test]
+fn an_older_removal_does_not_undo_a_newer_share() {
+    check_all(&[scenario(true, [Unshare, Share], &[], 0)]);
+}
+
+/// The check finds what it is there to find.
+#[test]
+fn every_broken_protocol_is_found() {
+    for (protocol, jobs, found) in [
+        (Protocol::CountsFirst, [Share, ACCEPT], "it is None after"),
+        (Protocol::AcknowledgesFirst, [Share, ACCEPT], "did not end"),
+        (
+            Protocol::CountsAlways,
+            [Share, ACCEPT],
+            "the counters are not those of the results",
+        ),
+        (
+            Protocol::IgnoresOrder,
+            [Share, Unshare],
+            "an older request brought back what was taken away",
+        ),
+        (
+            Protocol::IgnoresOrder,
+            [Unshare, Share],
+            "an older request took away what was shared anew",
+        ),
+    ] {
+        let scenario = Scenario {
+            protocol,
+            ..scenario(false, jobs, &[], 0)
+        };
+        let why = scenario.check().unwrap_err();
+        assert!(why.contains(found), "{protocol:?} {jobs:?}: {why}");
+    }
+}
