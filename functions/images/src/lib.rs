@@ -1,6 +1,7 @@
 //! Images' records: create, show, list, change and delete, in Glance's form; the list and the
 //! quota in the form of IMS.
 
+mod filter;
 mod list;
 mod query;
 
@@ -10,7 +11,7 @@ use shared::auth::{Action, Caller, Decision, Role, permit};
 use shared::error::{ApiError, ImsCode};
 use shared::http::{self, Handled, Request};
 use shared::id::{ImageId, ProjectId};
-use shared::image::{self, Image, PatchForm};
+use shared::image::{self, Image, patch};
 use shared::queue::Message;
 use shared::store::images::Written;
 use shared::store::members::{Facts, Order, Stamp};
@@ -122,15 +123,15 @@ async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
         .and_then(|media| media.split(';').next())
         .map(str::trim);
     let form = match media {
-        Some("application/openstack-images-v2.0-json-patch") => PatchForm::V20,
-        Some("application/openstack-images-v2.1-json-patch") => PatchForm::V21,
+        Some("application/openstack-images-v2.0-json-patch") => patch::Form::V20,
+        Some("application/openstack-images-v2.1-json-patch") => patch::Form::V21,
         other => {
             return Err(ApiError::unsupported_media_type(
                 other.unwrap_or("${CONTENT_TYPE}"),
             ));
         }
     };
-    let changes = image::parse_patch(http::body(request)?, form, caller.role)?;
+    let changes = patch::parse(http::body(request)?, form, caller.role)?;
     let op = app.operation();
     for _ in 0..RACES {
         let (seen, facts) = find(app, caller, request, |text| {
@@ -140,9 +141,9 @@ async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
         if changes.is_empty() {
             return Ok(http::json(200, &seen.view()));
         }
-        image::check_changes(&changes, caller)?;
+        patch::check(&changes, caller)?;
         allowed(caller, &seen, &facts, Action::ModifyImage)?;
-        let next = image::patched(&seen, &changes, op, app.now())?;
+        let next = patch::apply(&seen, &changes, op, app.now())?;
         if app.store().replace_image(&seen, &next).await? == Written::Done {
             return Ok(http::json(200, &next.view()));
         }

@@ -6,7 +6,8 @@ use shared::error::ApiError;
 use shared::id::ImageId;
 use shared::image::{Image, Visibility};
 use shared::member::MemberStatus;
-use shared::time::Timestamp;
+
+use crate::filter::{Filter, flag};
 
 /// Images on a page unless asked otherwise, and at most, as in Glance.
 const LIMIT_DEFAULT: usize = 25;
@@ -69,60 +70,6 @@ pub enum SortKey {
     UpdatedAt,
 }
 
-#[derive(Clone, Debug)]
-enum Filter {
-    /// One of some texts.
-    Text(TextField, Vec<String>),
-    /// A number as text.
-    Number(NumberField, String),
-    Flag(FlagField, bool),
-    Tag(String),
-    SizeMin(u64),
-    SizeMax(u64),
-    Time(TimeField, TimeTest, Timestamp),
-    Property(String, String),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum TextField {
-    Name,
-    Status,
-    ContainerFormat,
-    DiskFormat,
-    Id,
-    Checksum,
-    HashValue,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum NumberField {
-    MinRam,
-    MinDisk,
-    Size,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum FlagField {
-    Protected,
-    Hidden,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum TimeField {
-    Created,
-    Updated,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum TimeTest {
-    Gt,
-    Gte,
-    Lt,
-    Lte,
-    Eq,
-    Neq,
-}
-
 impl Query {
     /// The question of `GET /v2/images`.
     ///
@@ -166,15 +113,10 @@ impl Query {
                     ));
                 }
                 "os_hidden" => hidden = flag(name, &value.to_lowercase())?,
-                "protected" => {
-                    query
-                        .filters
-                        .push(Filter::Flag(FlagField::Protected, flag(name, value)?));
-                }
-                other => query.filters.push(filter(other, value)?),
+                other => query.filters.push(Filter::parse(other, value)?),
             }
         }
-        query.filters.push(Filter::Flag(FlagField::Hidden, hidden));
+        query.filters.push(Filter::Hidden(hidden));
         query.sort = match combined {
             Some(_) if !keys.is_empty() || !directions.is_empty() => {
                 return Err(ApiError::bad_request(
@@ -265,7 +207,7 @@ impl Query {
                 .owner
                 .as_deref()
                 .is_none_or(|owner| image.owner.as_str() == owner)
-            && self.filters.iter().all(|filter| passes(filter, image))
+            && self.filters.iter().all(|filter| filter.passes(image))
     }
 
     /// The order of two images in this list.
@@ -295,53 +237,6 @@ fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
     }
 }
 
-fn passes(filter: &Filter, image: &Image) -> bool {
-    let is = |value: &Option<String>, wanted: &[String]| {
-        value.as_ref().is_some_and(|value| wanted.contains(value))
-    };
-    match filter {
-        Filter::Text(field, wanted) => match field {
-            TextField::Name => is(&image.name, wanted),
-            TextField::Status => wanted.contains(&image.status),
-            TextField::ContainerFormat => is(&image.container_format, wanted),
-            TextField::DiskFormat => is(&image.disk_format, wanted),
-            TextField::Id => wanted.contains(&image.id.to_string()),
-            TextField::Checksum => is(&image.checksum, wanted),
-            TextField::HashValue => is(&image.os_hash_value, wanted),
-        },
-        Filter::Number(field, wanted) => {
-            let number = match field {
-                NumberField::MinRam => Some(image.min_ram),
-                NumberField::MinDisk => Some(image.min_disk),
-                NumberField::Size => image.size,
-            };
-            number.is_some_and(|number| number.to_string() == *wanted)
-        }
-        Filter::Flag(FlagField::Protected, wanted) => image.protected == *wanted,
-        Filter::Flag(FlagField::Hidden, wanted) => image.os_hidden == *wanted,
-        Filter::Tag(tag) => image.tags.contains(tag),
-        Filter::SizeMin(min) => image.size.is_some_and(|size| size >= *min),
-        Filter::SizeMax(max) => image.size.is_some_and(|size| size <= *max),
-        Filter::Time(field, test, wanted) => {
-            let time = match field {
-                TimeField::Created => image.created_at,
-                TimeField::Updated => image.updated_at,
-            };
-            // Times are shown, and so compared, in whole seconds.
-            let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
-            match test {
-                TimeTest::Gt => time > wanted,
-                TimeTest::Gte => time >= wanted,
-                TimeTest::Lt => time < wanted,
-                TimeTest::Lte => time <= wanted,
-                TimeTest::Eq => time == wanted,
-                TimeTest::Neq => time != wanted,
-            }
-        }
-        Filter::Property(name, value) => image.properties.get(name) == Some(value),
-    }
-}
-
 fn limit_of(text: &str) -> Result<usize, ApiError> {
     let limit: i64 = text
         .trim()
@@ -357,16 +252,6 @@ fn statuses_of(text: &str) -> Result<Vec<MemberStatus>, ApiError> {
         (_, Some(status)) => Ok(vec![status]),
         ("all", None) => Ok(MemberStatus::ALL.to_vec()),
         (other, None) => Err(ApiError::bad_request(format!("Invalid status: {other}"))),
-    }
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        other => Err(ApiError::bad_request(format!(
-            "Invalid value '{other}' for '{name}' filter. Valid values are 'true' or 'false'."
-        ))),
     }
 }
 
@@ -413,76 +298,6 @@ fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
             Ok((sort_key(key)?, ascends(direction)?))
         })
         .collect()
-}
-
-fn filter(name: &str, value: &str) -> Result<Filter, ApiError> {
-    let number = || {
-        value.parse::<u64>().map_err(|_| {
-            ApiError::bad_request(format!(
-                "Unable to filter on a range with a non-numeric value for {name}."
-            ))
-        })
-    };
-    Ok(match name {
-        "name" => Filter::Text(TextField::Name, any_of(value)?),
-        "status" => Filter::Text(TextField::Status, any_of(value)?),
-        "container_format" => Filter::Text(TextField::ContainerFormat, any_of(value)?),
-        "disk_format" => Filter::Text(TextField::DiskFormat, any_of(value)?),
-        "id" => Filter::Text(TextField::Id, any_of(value)?),
-        "checksum" => Filter::Text(TextField::Checksum, vec![value.to_owned()]),
-        "os_hash_value" => Filter::Text(TextField::HashValue, vec![value.to_owned()]),
-        "min_ram" => Filter::Number(NumberField::MinRam, value.to_owned()),
-        "min_disk" => Filter::Number(NumberField::MinDisk, value.to_owned()),
-        "size" => Filter::Number(NumberField::Size, value.to_owned()),
-        "size_min" => Filter::SizeMin(number()?),
-        "size_max" => Filter::SizeMax(number()?),
-        "tag" => Filter::Tag(value.trim().to_owned()),
-        "created_at" => time(TimeField::Created, value)?,
-        "updated_at" => time(TimeField::Updated, value)?,
-        property => Filter::Property(property.to_owned(), value.to_owned()),
-    })
-}
-
-/// `in:a,b` or one text; a comma within quotes is part of a text.
-fn any_of(value: &str) -> Result<Vec<String>, ApiError> {
-    let Some(list) = value.strip_prefix("in:") else {
-        return Ok(vec![value.to_owned()]);
-    };
-    let mut texts = vec![String::new()];
-    let mut quoted = false;
-    for c in list.chars() {
-        match (c, quoted) {
-            ('"', _) => quoted = !quoted,
-            (',', false) => texts.push(String::new()),
-            (c, _) => {
-                if let Some(text) = texts.last_mut() {
-                    text.push(c);
-                }
-            }
-        }
-    }
-    if quoted {
-        return Err(ApiError::bad_request(format!(
-            "Invalid filter value {list}. The quote is not closed."
-        )));
-    }
-    Ok(texts)
-}
-
-/// `gte:2024-11-06T00:00:00Z` and the like.
-fn time(field: TimeField, value: &str) -> Result<Filter, ApiError> {
-    let (test, text) = match value.split_once(':') {
-        Some(("gt", text)) => (TimeTest::Gt, text),
-        Some(("gte", text)) => (TimeTest::Gte, text),
-        Some(("lt", text)) => (TimeTest::Lt, text),
-        Some(("lte", text)) => (TimeTest::Lte, text),
-        Some(("eq", text)) => (TimeTest::Eq, text),
-        Some(("neq", text)) => (TimeTest::Neq, text),
-        _ => (TimeTest::Eq, value),
-    };
-    let wanted = Timestamp::parse(text)
-        .ok_or_else(|| ApiError::bad_request(format!("Invalid time format: {text}.")))?;
-    Ok(Filter::Time(field, test, wanted))
 }
 
 /// The link to a page of this list: its arguments, each name once with its last value, and the

@@ -18,7 +18,7 @@ impl Store {
     /// Shares an image with some projects: one transaction for all that can be added.
     ///
     /// The image must be shared, belong to the caller (or the caller be an admin), and have room;
-    /// no two transactions can together go over the quota. At most [`TRANSACTION_MEMBERS`] of
+    /// no two transactions can together go over the quota. At most [`super::TRANSACTION_MEMBERS`] of
     /// them at once; each project only once.
     ///
     /// # Errors
