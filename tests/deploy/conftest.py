@@ -20,6 +20,7 @@ from keystone import PASSWORD, PROJECTS, Keystone, token
 
 ROOT = pathlib.Path(__file__).parents[2]
 REGION = "us-east-1"
+FAILED = pytest.StashKey()
 NAME = "imshare"
 PARAMETERS = {
     "Architecture": "x86_64",
@@ -148,7 +149,10 @@ class Stack:
     def log(self, function):
         """All that a function has logged."""
         group = f"/aws/lambda/{NAME}/{function}"
-        pages = self.cloud.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        logs = self.cloud.client("logs")
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return ""
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
         return "\n".join(event["message"] for page in pages for event in page["events"])
 
 
@@ -196,6 +200,24 @@ def needed(cloud, keystone):
         "KeystoneSecretArn": secret["ARN"],
         "SecretsExtensionArn": layer["LayerVersionArn"],
     }
+
+
+@pytest.fixture(autouse=True)
+def troubles(request, stack):
+    """What the functions complained about, shown with a test that has failed."""
+    yield
+    if request.node.stash.get(FAILED, False):
+        for function in sorted(path.name for path in (ROOT / "functions").iterdir()):
+            for line in stack.log(function).splitlines():
+                if '"level":"WARN"' in line or '"level":"ERROR"' in line:
+                    print(function, line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")

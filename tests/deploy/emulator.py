@@ -89,21 +89,29 @@ def dynamodb_context(body):
 iam.dynamodb_service_context = dynamodb_context
 
 
+def secrets_of(session):
+    """A client with the credentials of a function's sandbox."""
+    return boto3.client(
+        "secretsmanager",
+        region_name="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+        aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=session["AWS_SESSION_TOKEN"],
+    )
+
+
+# The first client of a process reads files for seconds: longer than a function waits.
+secrets_of(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "nobody"))
+
+
 class SecretsExtension(BaseHTTPRequestHandler):
     """The extension of the functions' sandbox that reads secrets with the function's own role."""
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         secret = urllib.parse.parse_qs(url.query)["secretId"][0]
-        session = sessions[self.headers["X-Aws-Parameters-Secrets-Token"]]
-        client = boto3.client(
-            "secretsmanager",
-            region_name="us-east-1",
-            endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
-            aws_access_key_id=session["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=session["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=session["AWS_SESSION_TOKEN"],
-        )
+        client = secrets_of(sessions[self.headers["X-Aws-Parameters-Secrets-Token"]])
         try:
             status, answer = 200, {"SecretString": client.get_secret_value(SecretId=secret)["SecretString"]}
         except client.exceptions.ClientError as error:

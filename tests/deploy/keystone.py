@@ -74,4 +74,4 @@ class Handler(BaseHTTPRequestHandler):
                     "roles": [{"name": role} for role in roles],
                 }
                 return self.reply(200, {"token": found})
-        return self.reply(404, {})
+        return self.reply(404, {"error": {"code": 404, "title": "Not Found", "message": "Could not find token."}})

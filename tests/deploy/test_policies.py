@@ -86,10 +86,6 @@ def list_images(_stack):
     return "owner", "GET", "/v2/images", None
 
 
-def delete_image(stack):
-    return "owner", "DELETE", f"/v2/images/{stack.image()}", None
-
-
 REQUESTS = {
     ("AddMemberRole", "table"): add,
     ("UpdateMemberRole", "table"): update,
@@ -101,10 +97,10 @@ REQUESTS = {
     ("GetJobRole", "index"): list_jobs,
     ("ImagesRole", "table"): create_image,
     ("ImagesRole", "index"): list_images,
-    ("ImagesRole", "queue"): delete_image,
 }
 # Those that no request reaches have tests of their own.
 ELSEWHERE = {
+    ("ImagesRole", "queue"),
     ("RunBatchRole", "table"),
     ("RunBatchRole", "queue"),
     ("SettleBatchRole", "table"),
@@ -147,6 +143,15 @@ def test_a_request_needs_its_statement(stack, role, about):
         request = REQUESTS[role, about](stack)
     allowed = stack.call(*request)
     assert allowed.status_code in (200, 201, 204), allowed.text
+
+
+def test_a_deleted_image_is_gone_without_the_queue(stack):
+    """Its members can no longer be buried, which is for the operator to know and not for the caller."""
+    image = stack.image()
+    with without(stack, "ImagesRole", position(stack, "ImagesRole", "queue")):
+        assert stack.call("owner", "DELETE", f"/v2/images/{image}").status_code == 204
+    assert stack.call("owner", "GET", f"/v2/images/{image}").status_code == 404
+    assert "the members of a deleted image stay unburied" in stack.log("images")
 
 
 def test_a_job_ends_when_its_worker_may_not_write(stack):
