@@ -149,19 +149,21 @@ impl OperationId {
         (id.as_simple().to_string() == text).then_some(Self(id))
     }
 
-    /// The smallest id that is newer than this one.
-    pub fn successor(self) -> Self {
-        Self(Uuid::from_u128(self.0.as_u128().saturating_add(1)))
-    }
-
     /// This id, or one just after `stored` if that is not older: how a direct call always applies
     /// although the clocks of two hosts differ by milliseconds.
+    ///
+    /// The id just after is still this operation's own: of two that step over the same stored id
+    /// at once, each gets another, so that neither takes the other's write for its own.
     pub fn not_before(self, stored: Self) -> Self {
         if stored < self {
-            self
-        } else {
-            stored.successor()
+            return self;
         }
+        // A UUIDv7 orders by 48 bits of milliseconds and, behind the version, 12 bits below them.
+        // What follows, the lower half, tells operations of the same instant apart.
+        let (upper, own) = (stored.0.as_u64_pair().0, self.0.as_u64_pair().1);
+        let instant = (upper >> 16 << 12 | upper & 0xfff).saturating_add(1);
+        let upper = instant >> 12 << 16 | 0x7000 | instant & 0xfff;
+        Self(Uuid::from_u64_pair(upper, own))
     }
 }
 
@@ -221,10 +223,27 @@ mod tests {
             assert!(pair[0] < pair[1] && pair[0].to_string() < pair[1].to_string());
         }
         let id = ids[0];
-        assert!(id < id.successor() && id.successor().to_string() > id.to_string());
-        assert_eq!(id.not_before(id), id.successor());
-        assert_eq!(ids[1].not_before(id), ids[1]);
         assert_eq!(OperationId::parse(&id.to_string()), Some(id));
         assert!(OperationId::at(1_000) < OperationId::at(2_000));
+    }
+
+    #[test]
+    fn a_direct_call_is_newer_than_what_it_changes_and_has_an_id_of_its_own() {
+        let earlier: Vec<_> = (0..100).map(|_| OperationId::now()).collect();
+        let stored = OperationId::now();
+        let later = OperationId::now();
+        assert_eq!(later.not_before(stored), later);
+        let stepped: Vec<_> = earlier.iter().map(|op| op.not_before(stored)).collect();
+        for id in &stepped {
+            assert!(*id > stored && id.to_string() > stored.to_string());
+            assert_eq!(id.0.get_version_num(), 7);
+        }
+        let different: std::collections::HashSet<_> = stepped.iter().collect();
+        assert_eq!(different.len(), stepped.len());
+        // Over the end of a millisecond, and over its own earlier step.
+        let end = OperationId(Uuid::from_u128(0x0190_0000_0000_7fff_bfff_ffff_ffff_ffff));
+        let next = earlier[0].not_before(end);
+        assert!(next > end && next.to_string().starts_with("0190000000017000"));
+        assert!(earlier[0].not_before(next) > next);
     }
 }

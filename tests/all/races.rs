@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::world::{MEMBER, Who, World, options};
+use crate::world::{MEMBER, ManualClock, Who, World, options};
 use local::server::Options;
 
 fn tally(statuses: impl IntoIterator<Item = u16>) -> std::collections::BTreeMap<u16, usize> {
@@ -107,19 +107,38 @@ async fn many_members_answer_for_one_image_at_once() {
 async fn patches_at_once_all_count() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
-    let patches = join_all((0..8).map(|i| {
-        let change = json!([{"op": "add", "path": format!("/p{i}"), "value": "v"}]);
-        let path = format!("/v2/images/{image}");
-        let world = &world;
-        async move { world.patch(Who::Owner, &path, change).await }
+    patches_count(&world, &image, "p").await;
+}
+
+/// The hosts' clocks differ: what is stored is newer than every patch that is to change it.
+#[tokio::test(flavor = "multi_thread")]
+async fn patches_at_once_all_count_on_an_image_from_a_clock_ahead() {
+    let clock = ManualClock::default();
+    let world = World::with(Options {
+        clock: clock.clock(),
+        ..options()
+    })
+    .await;
+    clock.forward(5);
+    let image = world.image(json!({})).await;
+    clock.forward(-5);
+    for round in ["p", "q", "r"] {
+        patches_count(&world, &image, round).await;
+    }
+}
+
+/// Eight patches at once, each of a property of its own: none is lost.
+async fn patches_count(world: &World, image: &str, prefix: &str) {
+    let path = format!("/v2/images/{image}");
+    let names: Vec<String> = (0..8).map(|i| format!("{prefix}{i}")).collect();
+    let patches = join_all(names.iter().map(|name| {
+        let change = json!([{"op": "add", "path": format!("/{name}"), "value": "v"}]);
+        world.patch(Who::Owner, &path, change)
     }))
     .await;
     assert_eq!(tally(patches.iter().map(|a| a.status)), [(200, 8)].into());
-    let shown = world
-        .get(Who::Owner, &format!("/v2/images/{image}"))
-        .await
-        .json();
-    assert!((0..8).all(|i| shown[format!("p{i}")] == "v"), "{shown}");
+    let shown = world.get(Who::Owner, &path).await.json();
+    assert!(names.iter().all(|name| shown[name] == "v"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,7 +185,7 @@ async fn a_direct_removal_is_newer_than_all_that_is_stored() {
         matches!(removed.unwrap(), Changed::Members(changes) if changes == [MemberChange::Applied])
     );
     let added = bench.ops[4];
-    let op = added.successor();
+    let op = stamp.op.not_before(added);
     assert_eq!(
         bench.stored(&member).await,
         Some(Membership::Gone { added, op })
