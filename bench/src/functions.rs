@@ -84,7 +84,7 @@ impl Stage {
             role: Role::Member,
         };
         let engine = Engine::in_memory().expect("an engine");
-        let client = Clients::local().dynamodb_over(engine.clone(), None);
+        let client = Clients::in_process().dynamodb_over(engine.clone(), None);
         engine::create_table(&client, TABLE).await.expect("a table");
         let store = shared::store::Store::new(client, TABLE.to_owned());
         let image = json!({"id": text("/pathParameters/image_id")});

@@ -56,8 +56,7 @@ impl Limit {
     pub async fn new(directory: &Path, images: usize, members: usize) -> (Self, Self) {
         let engine = Engine::in_file(&directory.join("limit.sqlite")).expect("an engine");
         let address = tests::serve(functions::answers(engine.clone())).await;
-        let clients = Clients::local();
-        let client = clients.dynamodb_over(engine, None);
+        let client = Clients::in_process().dynamodb_over(engine, None);
         engine::create_table(&client, TABLE).await.expect("a table");
         let limit = Self {
             client,
@@ -77,7 +76,7 @@ impl Limit {
             }
         }
         let over_socket = Self {
-            client: clients.dynamodb(Some(format!("http://{address}"))),
+            client: Clients::local().dynamodb(Some(format!("http://{address}"))),
             ..limit.clone()
         };
         (over_socket, limit)

@@ -21,6 +21,10 @@ use client::{Client, Who};
 use functions::Stage;
 use server::Server;
 
+/// The server's own, so that the bare loops have no other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
 
 #[derive(Debug, Parser)]

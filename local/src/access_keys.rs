@@ -22,7 +22,7 @@ const TABLE: &str = "access-keys";
 /// # Errors
 /// In words for the operator.
 pub async fn table(keys: &[AccessKey]) -> Result<AccessKeys, String> {
-    let client = Clients::local().dynamodb_over(Engine::in_memory()?, None);
+    let client = Clients::in_process().dynamodb_over(Engine::in_memory()?, None);
     create(&client).await?;
     for key in keys {
         put(&client, key).await?;

@@ -1,7 +1,9 @@
 //! DynamoDB on this machine: an embedded engine in the process.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::{
@@ -25,9 +27,8 @@ use crate::transport::{self, Answer};
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
-    /// Whose turn it is. The database does one operation at a time; who waits for it here leaves
-    /// its thread to others.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// What brings its writes to the disk; none in memory.
+    log: Option<Arc<Log>>,
     requests: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -44,7 +45,7 @@ impl Engine {
     /// In words for the operator.
     pub fn in_memory() -> Result<Self, String> {
         Database::memory()
-            .map(Self::over)
+            .map(|database| Self::over(database, None))
             .map_err(|error| error.to_string())
     }
 
@@ -54,15 +55,22 @@ impl Engine {
     /// In words for the operator.
     pub fn in_file(path: &Path) -> Result<Self, String> {
         let name = path.to_str().ok_or("the path of the data is not UTF-8")?;
-        Database::new(name)
-            .map(Self::over)
-            .map_err(|error| format!("cannot open {}: {error}", path.display()))
+        let open = || -> Result<Self, String> {
+            let database = Database::new(name).map_err(|error| error.to_string())?;
+            // SQLite's "synchronous = NORMAL" (the other settings are as they were): a commit is
+            // written to the log but does not wait for the disk. `perform` does, for many at once.
+            let set = database.disable_bulk_loading();
+            set.map_err(|error| error.to_string())?;
+            let log = Log::open(&format!("{name}-wal")).map_err(|error| error.to_string())?;
+            Ok(Self::over(database, Some(Arc::new(log))))
+        };
+        open().map_err(|error| format!("cannot open {}: {error}", path.display()))
     }
 
-    fn over(database: Database) -> Self {
+    fn over(database: Database, log: Option<Arc<Log>>) -> Self {
         Self {
             database,
-            turn: Arc::default(),
+            log,
             requests: Arc::default(),
         }
     }
@@ -82,10 +90,23 @@ impl Engine {
         }
     }
 
-    /// Performs one operation of the DynamoDB API.
+    /// Performs one operation of the DynamoDB API. What it wrote is on the disk when it answers.
     pub async fn perform(&self, operation: &str, body: &str) -> Answer {
         self.count(operation);
-        let _turn = self.turn.lock().await;
+        let answer = self.perform_now(operation, body);
+        let Some(log) = self.log.as_ref().filter(|_| writes(operation)) else {
+            return answer;
+        };
+        match log.flush(log.written()).await {
+            Ok(()) => answer,
+            Err(error) => {
+                let error = DynoxideError::InternalServerError(format!("flush: {error}"));
+                (error.status_code(), error.to_json())
+            }
+        }
+    }
+
+    fn perform_now(&self, operation: &str, body: &str) -> Answer {
         let db = &self.database;
         let outcome = match operation {
             "GetItem" => call(body, |request| db.get_item(request)),
@@ -116,6 +137,52 @@ impl Engine {
                 requests.insert(operation.to_owned(), 1);
             }
         }
+    }
+}
+
+/// Whether an operation may write, and so has to wait for the disk.
+fn writes(operation: &str) -> bool {
+    !matches!(
+        operation,
+        "GetItem" | "BatchGetItem" | "Query" | "DescribeTable"
+    )
+}
+
+/// The database's write-ahead log. Who waits for the disk waits together: while one flush is
+/// under way, others write, and the next flush is for all of them.
+struct Log {
+    file: Arc<File>,
+    /// How many operations have written.
+    written: AtomicU64,
+    /// How many of them the disk has.
+    flushed: tokio::sync::Mutex<u64>,
+}
+
+impl Log {
+    fn open(name: &str) -> std::io::Result<Self> {
+        Ok(Self {
+            file: Arc::new(File::open(name)?),
+            written: AtomicU64::new(0),
+            flushed: tokio::sync::Mutex::new(0),
+        })
+    }
+
+    /// Notes that an operation has written, and tells which one it is.
+    fn written(&self) -> u64 {
+        self.written.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Returns when the disk has that write and all before it.
+    async fn flush(&self, write: u64) -> std::io::Result<()> {
+        let mut flushed = self.flushed.lock().await;
+        if *flushed >= write {
+            return Ok(());
+        }
+        let all = self.written.load(Ordering::SeqCst);
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || file.sync_data()).await??;
+        *flushed = all;
+        Ok(())
     }
 }
 

@@ -13,6 +13,9 @@ use local::server::{Data, Options, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
 use shared::time::Clock;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Image sharing between the projects of a cloud.
 #[derive(Debug, Parser)]
 #[command(name = "imshare", version, about)]

@@ -141,7 +141,7 @@ impl Server {
                     Some((table, _)) => Engine::in_file(table)?,
                 };
                 (
-                    Clients::local().dynamodb_over(engine.clone(), None),
+                    Clients::in_process().dynamodb_over(engine.clone(), None),
                     Some(engine),
                 )
             }
@@ -154,7 +154,7 @@ impl Server {
                     None => Queue::in_memory(options.queue)?,
                     Some((_, path)) => Queue::in_file(path, options.queue)?,
                 };
-                let client = Clients::local().sqs_over(queue.clone(), None);
+                let client = Clients::in_process().sqs_over(queue.clone(), None);
                 (client, Some(queue), queue::BATCHES.to_owned())
             }
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -245,7 +245,8 @@ impl App {
 #[derive(Clone, Debug)]
 pub struct Clients {
     region: Region,
-    credentials: Credentials,
+    /// Requests are not signed if there are none.
+    credentials: Option<SharedCredentialsProvider>,
     endpoint: Option<String>,
     timeouts: TimeoutConfig,
     /// The way over the network, made when one first goes it: the certificates of the host are
@@ -266,13 +267,13 @@ impl Clients {
         };
         Ok(Self {
             region: Region::new(region),
-            credentials: Credentials::new(
+            credentials: Some(SharedCredentialsProvider::new(Credentials::new(
                 required("AWS_ACCESS_KEY_ID")?,
                 required("AWS_SECRET_ACCESS_KEY")?,
                 optional("AWS_SESSION_TOKEN"),
                 None,
                 "environment",
-            ),
+            ))),
             endpoint: optional("AWS_ENDPOINT_URL"),
             timeouts: TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)
@@ -283,15 +284,24 @@ impl Clients {
         })
     }
 
-    /// Clients of an engine in this process, which looks at no signature. Nothing is lost on the
-    /// way to it, so a slow answer is waited for.
+    /// Clients of what runs on this machine and lets everybody in. Nothing is lost on the way to
+    /// it, so a slow answer is waited for.
     pub fn local() -> Self {
+        let anybody = Credentials::new("local", "local", None, None, "local");
         Self {
             region: Region::new("us-east-1"),
-            credentials: Credentials::new("local", "local", None, None, "local"),
+            credentials: Some(SharedCredentialsProvider::new(anybody)),
             endpoint: None,
             timeouts: TimeoutConfig::disabled(),
             https: Arc::default(),
+        }
+    }
+
+    /// Clients of an engine in this process, which looks at no signature: they make none.
+    pub fn in_process() -> Self {
+        Self {
+            credentials: None,
+            ..Self::local()
         }
     }
 
@@ -309,11 +319,16 @@ impl Clients {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            // Answers are small and come whole.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(self.timeouts.clone())
             .interceptor(Probe)
             .http_client(http);
+        match &self.credentials {
+            Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),
+            None => config.set_allow_no_auth(),
+        };
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
@@ -332,12 +347,15 @@ impl Clients {
         let mut config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(SEND_ATTEMPTS))
             // A receive waits in silence for messages; its timeout is bound enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(self.timeouts.clone())
             .http_client(http);
+        match &self.credentials {
+            Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),
+            None => config.set_allow_no_auth(),
+        };
         config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
         aws_sdk_sqs::Client::from_conf(config.build())
     }

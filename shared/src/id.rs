@@ -241,9 +241,9 @@ mod tests {
         let different: std::collections::HashSet<_> = stepped.iter().collect();
         assert_eq!(different.len(), stepped.len());
         // Over the end of a millisecond, and over its own earlier step.
-        let end = OperationId(Uuid::from_u128(0x0190_0000_0000_7fff_bfff_ffff_ffff_ffff));
+        let end = OperationId(Uuid::from_u128(0x0f90_0000_0000_7fff_bfff_ffff_ffff_ffff));
         let next = earlier[0].not_before(end);
-        assert!(next > end && next.to_string().starts_with("0190000000017000"));
+        assert!(next > end && next.to_string().starts_with("0f90000000017000"));
         assert!(earlier[0].not_before(next) > next);
     }
 }

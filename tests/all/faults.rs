@@ -130,7 +130,7 @@ fn app(http: impl HttpClient + 'static) -> App {
         public_endpoint: None,
     };
     let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
-    let clients = Clients::local();
+    let clients = Clients::in_process();
     App::new(
         config,
         clients.dynamodb_over(http, None),
@@ -467,7 +467,7 @@ async fn check(run: &Run, app: &App) {
 
 async fn run_seed(seed: u64, entries: usize) {
     let engine = Engine::in_memory().unwrap();
-    let client = Clients::local().dynamodb_over(engine.clone(), None);
+    let client = Clients::in_process().dynamodb_over(engine.clone(), None);
     engine::create_table(&client, "imshare").await.unwrap();
     let calm = app(engine.clone());
     let chance = Chance::new(seed);

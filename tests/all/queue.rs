@@ -23,7 +23,7 @@ fn settings(visibility_timeout: Duration) -> Settings {
 }
 
 fn client(queue: Queue) -> Client {
-    Clients::local().sqs_over(queue, None)
+    Clients::in_process().sqs_over(queue, None)
 }
 
 /// A queue in which a message stays hidden for so long.

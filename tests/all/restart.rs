@@ -3,12 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures::future::join_all;
 use local::server::{Data, Options};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::world::{MEMBER, Who, World, options};
+use crate::world::{Http, MEMBER, Who, World, options};
 
 fn kept(directory: &tempfile::TempDir) -> Options {
     Options {
@@ -99,6 +100,75 @@ async fn the_binary_says_where_it_listens_and_stops_on_sigterm() {
         .unwrap()
         .unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+/// Killed in the middle of many writes: what was answered is there, and what is there can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_there_after_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let arguments = [
+        "--listen",
+        "127.0.0.1:0",
+        "--member-quota=-1",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ];
+    let (mut child, url) = start(&arguments).await;
+    let http = Http::default();
+    let token = [("x-auth-token", Who::Owner.token().unwrap())];
+    let send = async |method, url: &str, path: &str, body: String| {
+        let url = format!("{url}{path}");
+        http.try_send(method, &url, &token, body.into()).await
+    };
+    let image = send("POST", &url, "/v2/images", "{}".to_owned()).await;
+    let image = image.unwrap().expect(201).text("/id");
+    let members = format!("/v2/images/{image}/members");
+    let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    let sharing = join_all((0..8).map(|writer| {
+        let (send, url, members, answered) = (&send, &url, &members, answered.clone());
+        async move {
+            for i in 0.. {
+                let member = format!("m-{writer}-{i}");
+                let body = json!({"member": member}).to_string();
+                let Some(answer) = send("POST", url, members, body).await else {
+                    break;
+                };
+                answer.expect(200);
+                answered.send(member).unwrap();
+            }
+        }
+    }));
+    let killing = async {
+        let mut shared = Vec::new();
+        for _ in 0..100 {
+            shared.push(answers.recv().await.unwrap());
+        }
+        child.kill().await.unwrap();
+        shared
+    };
+    let (_, mut shared) = tokio::join!(sharing, killing);
+    drop(answered);
+    while let Some(member) = answers.recv().await {
+        shared.push(member);
+    }
+
+    let (_child, url) = start(&arguments).await;
+    let list = send("GET", &url, &members, String::new()).await;
+    let list = list.unwrap().expect(200).json();
+    let listed: Vec<&str> = list["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["member_id"].as_str().unwrap())
+        .collect();
+    let lost: Vec<_> = shared
+        .iter()
+        .filter(|m| !listed.contains(&m.as_str()))
+        .collect();
+    assert!(lost.is_empty(), "{lost:?} of {}", shared.len());
+    // One a writer may have been done and not answered.
+    assert!(listed.len() <= shared.len() + 8, "{}", listed.len());
 }
 
 #[tokio::test]

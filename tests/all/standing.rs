@@ -26,7 +26,7 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
-        let client = Clients::local().dynamodb_over(Engine::in_memory().unwrap(), None);
+        let client = Clients::in_process().dynamodb_over(Engine::in_memory().unwrap(), None);
         engine::create_table(&client, "imshare").await.unwrap();
         let store = Store::new(client, "imshare".to_owned());
         let project = ProjectId::parse(OWNER).unwrap();

@@ -107,19 +107,31 @@ impl Http {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
+        let sent = self.try_send(method, url, headers, body);
+        sent.await.expect("a server that answers")
+    }
+
+    /// `None` if the server does not answer.
+    pub async fn try_send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Option<Answer> {
         let mut request = hyper::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::from(body)).unwrap();
-        let response = self.0.request(request).await.unwrap();
+        let response = self.0.request(request).await.ok()?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Answer {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        })
     }
 }
 
