@@ -14,7 +14,7 @@ use crate::{MEMBER, Options, new_image};
 /// on at once.
 const AT_ONCE: usize = 16;
 /// Entries of the batch, and writes of the bare loop, that take turns: some chunks.
-const COMPARED: usize = 400;
+const COMPARED: usize = 1000;
 
 /// Measures and prints.
 pub async fn measure(options: &Options) {

@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use dynoxide::Database;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,10 +91,29 @@ impl Engine {
         }
     }
 
-    /// Performs one operation of the DynamoDB API. What it wrote is on the disk when it answers.
+    /// Performs one operation of the DynamoDB API. What it wrote is on the disk when it answers. A
+    /// transaction that comes again under its client token is not applied again.
     pub async fn perform(&self, operation: &str, body: &str) -> Answer {
+        self.durably(operation, body, |_| {}).await
+    }
+
+    /// The same for who is in this process, where no answer is lost and no transaction comes again:
+    /// the database goes through all tokens of the last ten minutes for each one that has a token.
+    async fn perform_once(&self, operation: &str, body: &str) -> Answer {
+        self.durably(operation, body, |transaction| {
+            transaction.client_request_token = None;
+        })
+        .await
+    }
+
+    async fn durably(
+        &self,
+        operation: &str,
+        body: &str,
+        prepare: impl FnOnce(&mut TransactWriteItemsRequest),
+    ) -> Answer {
         self.count(operation);
-        let answer = self.perform_now(operation, body);
+        let answer = self.at_once(operation, body, prepare);
         let Some(log) = self.log.as_ref().filter(|_| writes(operation)) else {
             return answer;
         };
@@ -106,7 +126,12 @@ impl Engine {
         }
     }
 
-    fn perform_now(&self, operation: &str, body: &str) -> Answer {
+    fn at_once(
+        &self,
+        operation: &str,
+        body: &str,
+        prepare: impl FnOnce(&mut TransactWriteItemsRequest),
+    ) -> Answer {
         let db = &self.database;
         let outcome = match operation {
             "GetItem" => call(body, |request| db.get_item(request)),
@@ -115,7 +140,10 @@ impl Engine {
             "PutItem" => call(body, |request| db.put_item(request)),
             "UpdateItem" => call(body, |request| db.update_item(request)),
             "DeleteItem" => call(body, |request| db.delete_item(request)),
-            "TransactWriteItems" => call(body, |request| db.transact_write_items(request)),
+            "TransactWriteItems" => call(body, |mut request| {
+                prepare(&mut request);
+                db.transact_write_items(request)
+            }),
             "CreateTable" => call(body, |request| db.create_table(request)),
             "DescribeTable" => call(body, |request| db.describe_table(request)),
             "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
@@ -201,7 +229,7 @@ impl HttpConnector for Engine {
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
             transport::response(match transport::parts(&request) {
-                Some((operation, body)) => engine.perform(operation, body).await,
+                Some((operation, body)) => engine.perform_once(operation, body).await,
                 None => transport::unreadable(),
             })
         })

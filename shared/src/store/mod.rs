@@ -83,14 +83,16 @@ impl Store {
     /// Reads the items of these keys, strongly consistent, in as few requests as fit. Missing
     /// ones are missing from the answer.
     async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
-        let mut found = Vec::with_capacity(keys.len());
-        let requests = keys
-            .chunks(BATCH_GET_MAX)
-            .map(|keys| self.batch_get_once(keys.to_vec()));
-        for items in futures::future::try_join_all(requests).await? {
-            found.extend(items);
+        match keys.len() {
+            0 => Ok(Vec::new()),
+            1..=BATCH_GET_MAX => self.batch_get_once(keys).await,
+            _ => {
+                let requests = keys
+                    .chunks(BATCH_GET_MAX)
+                    .map(|keys| self.batch_get_once(keys.to_vec()));
+                Ok(futures::future::try_join_all(requests).await?.concat())
+            }
         }
-        Ok(found)
     }
 
     async fn batch_get_once(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
