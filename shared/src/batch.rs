@@ -16,7 +16,7 @@ use crate::store::members::MemberChange;
 
 /// Most entries of one request.
 pub const ENTRIES_MAX: usize = 10_000;
-/// Rows of a chunk, unless one image alone has more.
+/// Rows of a chunk, unless one image alone has more: one `BatchGetItem` reads all their images.
 pub const CHUNK_ROWS: usize = 100;
 /// Most rows of a chunk that is one image's alone.
 pub const CHUNK_ROWS_MAX: usize = 1_000;
