@@ -22,8 +22,8 @@ use shared::store::jobs::Finished;
 use shared::store::members::{Answer, Changed, Order, Stamp, TRANSACTION_MEMBERS};
 use shared::time::Timestamp;
 
-/// Images of a chunk that are worked on at once: enough for the processor of a function to wait for
-/// none of them.
+/// Images of a chunk that are worked on at once: enough to keep a function's processor busy while
+/// the store answers.
 const AT_ONCE: usize = 16;
 /// Seconds before a job's deadline when nothing of it is begun any more: longer than an
 /// invocation may take, so that nothing is applied after the job is over.
