@@ -12,6 +12,7 @@ use local::queue::Settings;
 use local::server::{Data, Options, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
 use shared::time::Clock;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -173,8 +174,10 @@ fn run(serve: Serve) -> Result<(), String> {
                  stand in a file, and nothing slows down who guesses them"
             );
         }
+        // Who is told that it is ready may stop it at once.
+        let mut stop = Stop::listen().map_err(|error| format!("cannot start: {error}"))?;
         say(&server, development, demo.then_some(&identity));
-        stop_asked().await?;
+        stop.asked().await;
         server.stop().await;
         Ok(())
     })
@@ -227,12 +230,26 @@ Try:
     let _ = out.flush();
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-async fn stop_asked() -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-    tokio::select! {
-        asked = tokio::signal::ctrl_c() => asked.map_err(|error| error.to_string()),
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From now on neither ends the process.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for either.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
