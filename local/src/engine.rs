@@ -117,7 +117,7 @@ impl Engine {
         let Some(log) = self.log.as_ref().filter(|_| writes(operation)) else {
             return answer;
         };
-        match log.flush(log.written()).await {
+        match log.flush().await {
             Ok(()) => answer,
             Err(error) => {
                 let error = DynoxideError::InternalServerError(format!("flush: {error}"));
@@ -195,13 +195,9 @@ impl Log {
         })
     }
 
-    /// Notes that an operation has written, and tells which one it is.
-    fn written(&self) -> u64 {
-        self.written.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// Returns when the disk has that write and all before it.
-    async fn flush(&self, write: u64) -> std::io::Result<()> {
+    /// Called when an operation has written; returns when the disk has what it wrote.
+    async fn flush(&self) -> std::io::Result<()> {
+        let write = self.written.fetch_add(1, Ordering::SeqCst) + 1;
         let mut flushed = self.flushed.lock().await;
         if *flushed >= write {
             return Ok(());

@@ -84,7 +84,6 @@ impl Store {
     /// ones are missing from the answer.
     async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
         match keys.len() {
-            0 => Ok(Vec::new()),
             1..=BATCH_GET_MAX => self.batch_get_once(keys).await,
             _ => {
                 let requests = keys
