@@ -3,6 +3,7 @@
 //! | module | what it stands for |
 //! |---|---|
 //! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
+//! | [`table`] | its table, made as the template makes it |
 //! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
 //! | [`worker`] | the event sources: receives messages and runs the functions that take them |
 //! | [`identity`] | Keystone's stand-in: the identity file, logins, tokens |
@@ -20,5 +21,6 @@ pub mod front;
 pub mod identity;
 pub mod queue;
 pub mod server;
+pub mod table;
 pub mod transport;
 pub mod worker;

@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
+use shared::store::Indexes;
 use shared::time::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,16 +17,19 @@ use tokio::task::JoinHandle;
 
 use crate::access_keys;
 use crate::authority::Authority;
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::front::Front;
 use crate::identity::Identity;
 use crate::queue::{self, Queue, Settings};
+use crate::table::{self, Upgrade};
 use crate::worker;
 
 /// How long a stop waits for connections to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often expired records are removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// How often what is overdue is done.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the records are.
 #[derive(Clone, Debug)]
@@ -146,7 +150,12 @@ impl Server {
                 )
             }
         };
-        engine::create_table(&dynamodb, &options.table).await?;
+        let upgrade = if engine.is_some() {
+            Upgrade::Do
+        } else {
+            Upgrade::Refuse
+        };
+        table::make(&dynamodb, &options.table, upgrade).await?;
         let (sqs, queue, queue_url) = match &options.queue_url {
             Some(url) => (clients.sqs(endpoint_of(url)), None, url.clone()),
             None => {
@@ -164,6 +173,11 @@ impl Server {
             queue_url: queue_url.clone(),
             member_quota: options.member_quota,
             member_may_leave: options.member_may_leave,
+            indexes: if engine.is_some() {
+                Indexes::Immediate
+            } else {
+                Indexes::Eventual
+            },
             auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
             public_endpoint: None,
         };
@@ -202,8 +216,15 @@ impl Server {
             )));
         }
         if let Some(engine) = engine.clone() {
-            tasks.push(tokio::spawn(sweep(engine, stopped)));
+            tasks.push(tokio::spawn(remove_expired(engine, stopped.clone())));
         }
+        tasks.push(tokio::spawn(worker::on_schedule(
+            "sweep",
+            app.clone(),
+            SWEEP_EVERY,
+            stopped,
+            sweep::handle,
+        )));
         Ok(Self {
             address,
             app,
@@ -271,10 +292,10 @@ async fn listen(listener: TcpListener, front: Front, mut stop: watch::Receiver<b
     let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
 }
 
-async fn sweep(engine: Engine, mut stop: watch::Receiver<bool>) {
+async fn remove_expired(engine: Engine, mut stop: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(SWEEP_EVERY) => engine.sweep(),
+            () = tokio::time::sleep(EXPIRED_EVERY) => engine.remove_expired(),
             _ = stop.changed() => return,
         }
     }

@@ -15,8 +15,8 @@ use tracing_subscriber::EnvFilter;
 use crate::id::OperationId;
 use crate::meter::{self, Probe};
 use crate::queue::Queue;
-use crate::store::Store;
 use crate::store::access_keys::AccessKeys;
+use crate::store::{Indexes, Store};
 use crate::time::{Clock, Timestamp};
 
 /// Members that an image may have unless configured otherwise, as in Glance.
@@ -28,9 +28,9 @@ const SEND_ATTEMPTS: u32 = 2;
 /// How long a connection may take to be there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one try may take; a slower one is tried again.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a request may take with all its tries.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a request may take with all its tries; less than half of what the shortest function has.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a deployment decides.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct Config {
     pub member_quota: i64,
     /// Whether a member may end its own membership.
     pub member_may_leave: bool,
+    /// Whether the table's indexes show a write at once.
+    pub indexes: Indexes,
     /// The identity service's address, for `WWW-Authenticate`.
     pub auth_uri: Option<String>,
     /// The service's own address, if it cannot be seen from a request.
@@ -136,6 +138,7 @@ impl Config {
             queue_url: required("QUEUE_URL")?,
             member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
             member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
+            indexes: Indexes::Eventual,
             auth_uri: optional("AUTH_URI"),
             public_endpoint: optional("PUBLIC_ENDPOINT"),
         })
@@ -166,7 +169,7 @@ impl App {
         access_keys: Option<AccessKeys>,
         clock: Clock,
     ) -> Self {
-        let store = Store::new(dynamodb, config.table.clone());
+        let store = Store::new(dynamodb, config.table.clone(), config.indexes);
         let queue = Queue::new(sqs, config.queue_url.clone());
         Self {
             inner: Arc::new(Inner {

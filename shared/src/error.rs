@@ -338,6 +338,18 @@ impl ApiError {
         Self::Internal(Internal(for_log.into()))
     }
 
+    /// What our log says of it.
+    pub fn for_log(&self) -> &str {
+        match self {
+            Self::Unavailable(why) | Self::Internal(why) => why.for_log(),
+            Self::Refused(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_) => self.public_words(),
+        }
+    }
+
     /// The sentence of a refusal, for another form of error that says the same.
     pub fn public_words(&self) -> &str {
         match self {

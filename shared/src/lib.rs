@@ -6,6 +6,7 @@
 //! | [`time`] | instants, the three ways they are written, and the clock |
 //! | [`member`], [`image`], [`job`] | the domain: records, their states and how they are shown; pure |
 //! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
+//! | [`task`], [`change`] | what a batch does to its entries, and what a request finds at a membership; pure |
 //! | [`auth`] | who calls, and the whole permission policy as one pure function |
 //! | [`signature`], [`signed`] | requests signed with an access key, and who signed one |
 //! | [`members_api`] | Glance's words for the policy's decisions about members |
@@ -16,6 +17,7 @@
 //! | [`page`] | the paging of the batch API |
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
+//! | [`schedule`] | runs a function that is called on a schedule |
 //! | [`secret`] | texts that are compared and sent, and never shown |
 //! | [`cache`] | what an instance may remember for a while |
 //! | [`app`] | configuration (the only reader of the environment), clients, clock |
@@ -27,6 +29,7 @@ pub mod app;
 pub mod auth;
 pub mod batch;
 pub mod cache;
+pub mod change;
 #[cfg(feature = "dev-identity")]
 pub mod dev_identity;
 pub mod error;
@@ -40,9 +43,11 @@ pub mod meter;
 pub mod page;
 pub mod queue;
 pub mod routes;
+pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod signature;
 pub mod signed;
 pub mod store;
+pub mod task;
 pub mod time;

@@ -12,12 +12,14 @@ use authorizer::config::Config;
 use lambda_http::Body;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
-use shared::batch::Slice;
+use shared::auth::{Caller, Role};
+use shared::batch::{Batch, Slice};
 use shared::http::{Request, Response, answer};
 use shared::id::{JobId, ProjectId};
-use shared::job::{Job, JobKind};
+use shared::member::MemberStatus;
 use shared::queue::{SqsEvent, each};
 use shared::routes::Function;
+use shared::task::{Answer, Task};
 use shared::time::{Clock, Timestamp};
 
 use crate::keystone::Keystone;
@@ -43,27 +45,20 @@ pub async fn set_up(world: &World) {
         "00000000-0000-4000-8000-000000000000".to_owned(),
     ];
     let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
-    let now = world.server.app.now();
-    let job = Job {
-        id: JobId::parse(JOB).unwrap(),
+    let caller = Caller {
         project: ProjectId::parse(MEMBER).unwrap(),
-        kind: JobKind::Update,
-        total: 2,
-        chunk_rows: 100,
-        succeeded: 0,
-        failed: 0,
-        errors: BTreeMap::new(),
-        begin: now,
-        updated_at: now,
-        deadline: Timestamp::from_micros(DEADLINE),
+        role: Role::Member,
     };
-    world
-        .server
-        .app
-        .store()
-        .create_job(&job, &entries, None)
-        .await
-        .unwrap();
+    let task = Task::Answer(Answer {
+        status: MemberStatus::Accepted,
+        vault_id: None,
+    });
+    let (app, op) = (&world.server.app, JobId::parse(JOB).unwrap());
+    let mut batch = Batch::new(&caller, task, entries, op, app.now(), "req".to_owned());
+    batch.job.deadline = Timestamp::from_micros(DEADLINE);
+    app.store().create_job(&batch, None).await.unwrap();
+    // The events are its messages.
+    app.store().messages_sent(op).await.unwrap();
 }
 
 fn directory() -> PathBuf {

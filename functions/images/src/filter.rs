@@ -2,6 +2,7 @@
 
 use shared::error::ApiError;
 use shared::image::Image;
+use shared::image::card::{Card, Trait};
 use shared::time::Timestamp;
 
 /// What an image must be to be in a list.
@@ -61,6 +62,21 @@ pub enum TimeTest {
     Neq,
 }
 
+impl TimeTest {
+    /// Times are shown, and so compared, in whole seconds.
+    fn holds(self, time: Timestamp, wanted: Timestamp) -> bool {
+        let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
+        match self {
+            Self::Gt => time > wanted,
+            Self::Gte => time >= wanted,
+            Self::Lt => time < wanted,
+            Self::Lte => time <= wanted,
+            Self::Eq => time == wanted,
+            Self::Neq => time != wanted,
+        }
+    }
+}
+
 impl Filter {
     /// The filter that an argument of the query asks for; one that has no name of ours is about a
     /// custom property.
@@ -96,6 +112,47 @@ impl Filter {
         })
     }
 
+    /// `false` if an image certainly does not pass, by what an index knows of it.
+    pub fn may_pass(&self, card: &Card) -> bool {
+        let is = |value: &Option<String>, wanted: &[String]| {
+            value.as_ref().is_some_and(|value| wanted.contains(value))
+        };
+        let has = |name: &str, wanted: &[String]| {
+            wanted
+                .iter()
+                .any(|value| card.may_have(Trait::Property(name, value)))
+        };
+        match self {
+            Self::Text(field, wanted) => match field {
+                TextField::Name => is(&card.name, wanted),
+                TextField::Status => wanted.contains(&card.status),
+                TextField::ContainerFormat => is(&card.container_format, wanted),
+                TextField::DiskFormat => is(&card.disk_format, wanted),
+                TextField::Id => wanted.contains(&card.id.to_string()),
+                TextField::Checksum => has("checksum", wanted),
+                TextField::HashValue => has("os_hash_value", wanted),
+            },
+            Self::Number(field, wanted) => match field {
+                NumberField::MinRam => card.may_have(Trait::Property("min_ram", wanted)),
+                NumberField::MinDisk => card.may_have(Trait::Property("min_disk", wanted)),
+                NumberField::Size => card.size.is_some_and(|size| size.to_string() == *wanted),
+            },
+            Self::Protected(wanted) => card.protected == *wanted,
+            Self::Hidden(wanted) => card.os_hidden == *wanted,
+            Self::Tag(tag) => card.may_have(Trait::Tag(tag)),
+            Self::SizeMin(min) => card.size.is_some_and(|size| size >= *min),
+            Self::SizeMax(max) => card.size.is_some_and(|size| size <= *max),
+            Self::Time(field, test, wanted) => {
+                let time = match field {
+                    TimeField::Created => card.created_at,
+                    TimeField::Updated => card.updated_at,
+                };
+                test.holds(time, *wanted)
+            }
+            Self::Property(name, value) => card.may_have(Trait::Property(name, value)),
+        }
+    }
+
     /// Whether an image passes.
     pub fn passes(&self, image: &Image) -> bool {
         let is = |value: &Option<String>, wanted: &[String]| {
@@ -129,16 +186,7 @@ impl Filter {
                     TimeField::Created => image.created_at,
                     TimeField::Updated => image.updated_at,
                 };
-                // Times are shown, and so compared, in whole seconds.
-                let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
-                match test {
-                    TimeTest::Gt => time > wanted,
-                    TimeTest::Gte => time >= wanted,
-                    TimeTest::Lt => time < wanted,
-                    TimeTest::Lte => time <= wanted,
-                    TimeTest::Eq => time == wanted,
-                    TimeTest::Neq => time != wanted,
-                }
+                test.holds(time, *wanted)
             }
             Self::Property(name, value) => image.properties.get(name) == Some(value),
         }

@@ -18,6 +18,8 @@ use shared::store::members::{Facts, Order, Stamp};
 
 use crate::query::Query;
 
+/// How long a request waits for memberships to be brought in line.
+const KEEPING: std::time::Duration = std::time::Duration::from_secs(2);
 /// How often a patch is tried again on top of another one that came first.
 const RACES: usize = 20;
 
@@ -144,9 +146,12 @@ async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
         patch::check(&changes, caller)?;
         allowed(caller, &seen, &facts, Action::ModifyImage)?;
         let next = patch::apply(&seen, &changes, op, app.now())?;
-        if app.store().replace_image(&seen, &next).await? == Written::Done {
-            return Ok(http::json(200, &next.view()));
+        match app.store().replace_image(&seen, &next, app.now()).await? {
+            Written::Done => {}
+            Written::Owing => memberships_follow(app, next.id, request).await,
+            Written::Refused(_) => continue,
         }
+        return Ok(http::json(200, &next.view()));
     }
     Err(ApiError::unavailable("patch image: races do not end"))
 }
@@ -162,14 +167,13 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
             now: app.now(),
             order: Order::Direct,
         };
-        if app.store().delete_image(caller, id, stamp).await? == Written::Done {
-            // From here on nothing of it is visible; what is left is only to be tidied up.
-            let request_id = http::request_id(request.headers());
-            let bury = [Message::bury(id)];
-            if !app.queue().send(&bury, &request_id).await?.is_empty() {
-                tracing::error!(image.id = %id, "the members of a deleted image stay unburied");
+        match app.store().delete_image(caller, id, stamp).await? {
+            Written::Done => return Ok(http::empty(204)),
+            Written::Owing => {
+                memberships_follow(app, id, request).await;
+                return Ok(http::empty(204));
             }
-            return Ok(http::empty(204));
+            Written::Refused(_) => {}
         }
     }
     let (image, facts) = find(app, caller, request, words).await?;
@@ -182,6 +186,25 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     Err(ApiError::unavailable(
         "delete image: the image changed meanwhile",
     ))
+}
+
+/// Has the memberships of an image brought in line with it: at once if they are few, or else by the
+/// worker. What goes wrong here is mended by the sweep, since the image's record says what is owed.
+async fn memberships_follow(app: &App, image: ImageId, request: &Request) {
+    let kept = app.store().keep_members(image, app.operation(), app.now());
+    let kept = tokio::time::timeout(KEEPING, kept);
+    match kept.await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => {
+            tracing::warn!(image.id = %image, error.why = error.for_log(), "left to the worker");
+        }
+        Err(_) => tracing::info!(image.id = %image, "left to the worker"),
+    }
+    let message = [Message::Memberships { image }];
+    let request_id = http::request_id(request.headers());
+    if !matches!(app.queue().send(&message, &request_id).await, Ok(unsent) if unsent.is_empty()) {
+        tracing::warn!(image.id = %image, "left to the sweep");
+    }
 }
 
 async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use shared::error::ApiError;
 use shared::id::ImageId;
+use shared::image::card::Card;
 use shared::image::{Image, Visibility};
 use shared::member::MemberStatus;
 
@@ -196,22 +197,36 @@ impl Query {
         }
     }
 
-    /// Whether an image that the caller may see in this list passes the filters.
-    pub fn matches(&self, image: &Image) -> bool {
+    /// Whether the list leaves out images that the caller may see, other than hidden ones.
+    pub fn is_selective(&self) -> bool {
+        let hidden = |filter: &Filter| matches!(filter, Filter::Hidden(false));
+        self.shown != Shown::Default
+            || self.owner.is_some()
+            || self.own.is_some()
+            || !self.filters.iter().all(hidden)
+    }
+
+    /// `false` if an image certainly does not pass the filters, by what an index knows of it.
+    pub fn may_match(&self, card: &Card) -> bool {
         let shown = match self.shown {
             Shown::Default | Shown::All => true,
-            Shown::Only(visibility) => image.visibility == visibility,
+            Shown::Only(visibility) => card.visibility == visibility,
         };
         shown
             && self
                 .owner
                 .as_deref()
-                .is_none_or(|owner| image.owner.as_str() == owner)
-            && self.filters.iter().all(|filter| filter.passes(image))
+                .is_none_or(|owner| card.owner.as_str() == owner)
+            && self.filters.iter().all(|filter| filter.may_pass(card))
+    }
+
+    /// Whether an image that the caller may see in this list passes the filters.
+    pub fn matches(&self, image: &Image) -> bool {
+        self.may_match(&image.card()) && self.filters.iter().all(|filter| filter.passes(image))
     }
 
     /// The order of two images in this list.
-    pub fn compare(&self, a: &Image, b: &Image) -> Ordering {
+    pub fn compare(&self, a: &Card, b: &Card) -> Ordering {
         let by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
@@ -224,7 +239,7 @@ impl Query {
     }
 }
 
-fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
+fn compare(key: SortKey, a: &Card, b: &Card) -> Ordering {
     match key {
         SortKey::Name => a.name.cmp(&b.name),
         SortKey::Status => a.status.cmp(&b.status),

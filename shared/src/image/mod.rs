@@ -1,5 +1,6 @@
 //! An image's record: what sharing needs to know of it, and no data. Pure.
 
+pub mod card;
 pub mod patch;
 
 use std::collections::BTreeMap;
