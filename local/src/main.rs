@@ -9,7 +9,7 @@ use authorizer::config::Config;
 use clap::{Args, Parser, Subcommand};
 use local::identity::Identity;
 use local::queue::Settings;
-use local::server::{Data, Options, Server};
+use local::server::{Data, Options, SWEEP_EVERY, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
 use shared::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -136,6 +136,7 @@ impl Serve {
             queue_url: self.queue_url,
             queue: Settings::default(),
             clock: Clock::System,
+            sweep_every: Some(SWEEP_EVERY),
         })
     }
 }

@@ -29,7 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often expired records are removed.
 const EXPIRED_EVERY: Duration = Duration::from_secs(600);
 /// How often what is overdue is done.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the records are.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub struct Options {
     pub queue: Settings,
     /// Where "now" comes from.
     pub clock: Clock,
+    /// How often what is overdue is done; never, if there is no time.
+    pub sweep_every: Option<Duration>,
 }
 
 impl Options {
@@ -85,6 +87,7 @@ impl Options {
             queue_url: None,
             queue: Settings::default(),
             clock: Clock::System,
+            sweep_every: Some(SWEEP_EVERY),
         })
     }
 }
@@ -218,13 +221,11 @@ impl Server {
         if let Some(engine) = engine.clone() {
             tasks.push(tokio::spawn(remove_expired(engine, stopped.clone())));
         }
-        tasks.push(tokio::spawn(worker::on_schedule(
-            "sweep",
-            app.clone(),
-            SWEEP_EVERY,
-            stopped,
-            sweep::handle,
-        )));
+        if let Some(every) = options.sweep_every {
+            let app = app.clone();
+            let sweeping = worker::on_schedule("sweep", app, every, stopped, sweep::handle);
+            tasks.push(tokio::spawn(sweeping));
+        }
         Ok(Self {
             address,
             app,

@@ -76,7 +76,7 @@ pub async fn poll<H, F>(
 }
 
 /// Runs a function at once and then at intervals, until told to stop.
-pub async fn on_schedule<H, F>(
+pub async fn on_schedule<H, F, T>(
     function: &'static str,
     app: App,
     every: Duration,
@@ -84,7 +84,7 @@ pub async fn on_schedule<H, F>(
     handler: H,
 ) where
     H: Fn(App, Timestamp) -> F,
-    F: Future<Output = Result<(), ApiError>>,
+    F: Future<Output = Result<T, ApiError>>,
 {
     while !*stop.borrow() {
         let until = app.now().plus_seconds(TIMEOUT);

@@ -133,11 +133,12 @@ async fn a_batch_keeps_its_budget() {
         }
     })
     .await;
-    // One to accept it; one write an entry; two more for each of the two chunks.
+    // One to accept it and one to note that all messages were sent; one write an entry; two more for
+    // each of the four chunks.
     let expected = spent(&[
-        ("TransactWriteItems", 1 + 2),
-        ("BatchGetItem", 2),
-        ("UpdateItem", 200),
+        ("TransactWriteItems", 1 + 4),
+        ("BatchGetItem", 4),
+        ("UpdateItem", 200 + 1),
     ]);
     assert_eq!(whole, expected);
     let show = async {

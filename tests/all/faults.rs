@@ -54,8 +54,8 @@ tokio::task_local! {
 struct Trouble {
     engine: Engine,
     chance: Chance,
-    /// A store that loses a part of what conditions say: the part to lose.
-    loses: Option<&'static str>,
+    /// A store that takes a condition for another one.
+    confuses: Option<Confused>,
     conflicts: Arc<AtomicUsize>,
 }
 
@@ -89,8 +89,8 @@ impl Trouble {
             }
             _ => {}
         }
-        let body = match self.loses {
-            Some(part) => body.replace(part, ""),
+        let body = match self.confuses {
+            Some((condition, another)) => body.replace(condition, another),
             None => body,
         };
         let answer = self.engine.perform(&operation, &body).await;
@@ -490,6 +490,9 @@ async fn check(run: &Run, app: &App) {
     }
 }
 
+/// A condition, and what a broken store takes it for.
+type Confused = (&'static str, &'static str);
+
 /// What happened in some runs, so that a test can say that it did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Happened {
@@ -499,7 +502,7 @@ struct Happened {
     conflicts: usize,
 }
 
-async fn run_seed(seed: u64, entries: usize, loses: Option<&'static str>) -> Happened {
+async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happened {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::in_process().dynamodb_over(engine.clone(), None);
     table::make(&client, "imshare", Upgrade::Refuse)
@@ -523,7 +526,7 @@ async fn run_seed(seed: u64, entries: usize, loses: Option<&'static str>) -> Hap
         app: app(Trouble {
             engine,
             chance: chance.clone(),
-            loses,
+            confuses,
             conflicts: conflicts.clone(),
         }),
         chance,
@@ -567,14 +570,14 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Runs one seed; `None` if what is stored is not what was answered.
-fn outcome_of(seed: u64, entries: usize, loses: Option<&'static str>) -> Option<Happened> {
+fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<Happened> {
     // On one thread and with a clock that skips every wait, so that backing off costs nothing.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .unwrap();
-    let run = || runtime.block_on(run_seed(seed, entries, loses));
+    let run = || runtime.block_on(run_seed(seed, entries, confuses));
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
 
@@ -610,13 +613,17 @@ fn nothing_is_lost_or_done_twice() {
 /// removal needs to know.
 #[test]
 fn a_broken_store_is_found() {
-    for loses in [
+    let broken: [Confused; 2] = [
         // An older answer overwrites a newer one.
-        " AND attribute_not_exists(#gone) AND #op < :op",
+        (
+            "AND attribute_not_exists(#gone) AND #op < :op",
+            "AND attribute_not_exists(#gone) AND #op <> :op",
+        ),
         // An older removal ends what was shared anew.
-        " AND (attribute_not_exists(#shared) OR #shared < :op)",
-    ] {
-        let found = (0..20).any(|seed| outcome_of(seed, 300, Some(loses)).is_none());
-        assert!(found, "a store without {loses:?} passes");
+        ("OR #shared < :op)", "OR #shared <> :op)"),
+    ];
+    for confused in broken {
+        let found = (0..20).any(|seed| outcome_of(seed, 300, Some(confused)).is_none());
+        assert!(found, "a store with {confused:?} passes");
     }
 }

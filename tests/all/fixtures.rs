@@ -23,7 +23,7 @@ use shared::task::{Answer, Task};
 use shared::time::{Clock, Timestamp};
 
 use crate::keystone::Keystone;
-use crate::world::{MEMBER, Who, World};
+use crate::world::{MEMBER, THIRD, Who, World};
 
 pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
 pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
@@ -59,6 +59,18 @@ pub async fn set_up(world: &World) {
     app.store().create_job(&batch, None).await.unwrap();
     // The events are its messages.
     app.store().messages_sent(op).await.unwrap();
+
+    // A job whose messages should have been sent long ago, for the sweep.
+    let caller = Caller {
+        project: ProjectId::parse(THIRD).unwrap(),
+        role: Role::Member,
+    };
+    let entries = Slice::of_request(&[SHARED.to_owned()], &[THIRD.to_owned()]);
+    let begin = Timestamp::from_micros(0);
+    let (task, request_id) = (Task::Unshare, "req".to_owned());
+    let mut batch = Batch::new(&caller, task, entries, app.operation(), begin, request_id);
+    batch.job.deadline = Timestamp::from_micros(DEADLINE);
+    app.store().create_job(&batch, None).await.unwrap();
 }
 
 fn directory() -> PathBuf {
@@ -234,6 +246,11 @@ async fn the_handlers_answer_every_event_as_expected() {
             let found = match api.iter().find(|function| function.name() == name) {
                 Some(function) => answered(&world, *function, &event).await,
                 None if name == "authorizer" => authorized(&event).await,
+                None if name == "sweep" => {
+                    let until = Timestamp::from_micros(i64::MAX);
+                    let swept = sweep::handle(world.server.app.clone(), until).await;
+                    serde_json::to_value(swept.unwrap()).unwrap()
+                }
                 None => handled(&world, &name, &event).await,
             };
             check(&name, &case, &found);

@@ -209,11 +209,11 @@ fn access_keys_have_a_table_of_their_own() {
 #[test]
 fn the_table_has_the_names_of_the_schema() {
     let table = resources().remove("Table").unwrap();
-    for name in [at::PK, at::SK, at::GPK, at::GSK, at::VPK] {
+    for name in [at::PK, at::SK, at::GPK, at::GSK, at::VPK, at::DPK, at::DSK] {
         assert!(table.contains(&format!("AttributeName: {name}")), "{name}");
     }
     assert!(table.contains(&format!("AttributeName: {}", at::EXPIRES_AT)));
-    for index in [at::BY_PROJECT, at::BY_VISIBILITY] {
+    for index in [at::BY_PROJECT, at::BY_VISIBILITY, at::BY_DUE] {
         assert!(table.contains(&format!("IndexName: {index}")), "{index}");
     }
     assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");

@@ -143,7 +143,11 @@ pub struct World {
 
 /// The demo identities and the callers that the demo does without.
 pub fn options() -> Options {
-    let mut options = Options::in_memory().unwrap();
+    let mut options = Options {
+        // Requests are counted, and nothing else is to make any.
+        sweep_every: None,
+        ..Options::in_memory().unwrap()
+    };
     let more = [
         (Who::OwnerReader, OWNER, vec!["reader"]),
         (Who::OwnerNoRole, OWNER, vec!["auditor"]),

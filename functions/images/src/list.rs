@@ -28,6 +28,9 @@ const READ_MAX: usize = 400;
 /// and their memberships.
 const READ_UNKNOWN: usize = 50;
 
+/// After so many rounds a page looks at as many rows at once as may be read.
+const ROUNDS_MAX: u32 = 8;
+
 /// A page.
 pub struct Page {
     /// Its images.
@@ -82,7 +85,7 @@ async fn in_stored_order(
         after: marker.as_ref().map(Store::position),
         ascending,
         // One more than the page tells whether there is another.
-        first: (!query.is_selective()).then_some(query.limit + 1),
+        first: Some(query.limit + 1),
     };
     let mut merged = Merged::new(app, caller, query, start);
     let mut filling = Filling::new(app, caller, query);
@@ -184,6 +187,8 @@ struct Filling<'a> {
     more: bool,
     /// Images and bytes that were read so far.
     read: (usize, usize),
+    /// How often rows were looked at, up to a bound.
+    rounds: u32,
 }
 
 impl<'a> Filling<'a> {
@@ -197,6 +202,7 @@ impl<'a> Filling<'a> {
             bytes: 0,
             more: false,
             read: (0, 0),
+            rounds: 0,
         }
     }
 
@@ -204,7 +210,8 @@ impl<'a> Filling<'a> {
         self.more
     }
 
-    /// How many rows to look at next.
+    /// How many rows to look at next: as many as are missing, and more each time that they lead to
+    /// fewer images than that.
     fn wanted(&self) -> usize {
         let missing = self.query.limit + 1 - self.images.len();
         let room = match self.read {
@@ -213,16 +220,12 @@ impl<'a> Filling<'a> {
                 (READ_BYTES * images / bytes.max(1)).clamp(READ_UNKNOWN / 2, READ_MAX)
             }
         };
-        // With a filter most rows may lead to nothing.
-        if self.query.is_selective() {
-            room
-        } else {
-            missing.min(room)
-        }
+        missing.saturating_mul(1 << (2 * self.rounds)).min(room)
     }
 
     /// Reads the images of some rows and takes those that belong on the page.
     async fn add(&mut self, rows: &[(Source, Row)]) -> Result<(), ApiError> {
+        self.rounds = (self.rounds + 1).min(ROUNDS_MAX);
         let mut rest = rows;
         while !rest.is_empty() && !self.more {
             let (now, later) = rest.split_at(self.readable(rest));

@@ -197,15 +197,6 @@ impl Query {
         }
     }
 
-    /// Whether the list leaves out images that the caller may see, other than hidden ones.
-    pub fn is_selective(&self) -> bool {
-        let hidden = |filter: &Filter| matches!(filter, Filter::Hidden(false));
-        self.shown != Shown::Default
-            || self.owner.is_some()
-            || self.own.is_some()
-            || !self.filters.iter().all(hidden)
-    }
-
     /// `false` if an image certainly does not pass the filters, by what an index knows of it.
     pub fn may_match(&self, card: &Card) -> bool {
         let shown = match self.shown {

@@ -5,6 +5,7 @@
 //! nothing is owed by a process that may die.
 
 use futures::{StreamExt as _, stream};
+use serde::Serialize;
 use shared::app::App;
 use shared::error::ApiError;
 use shared::id::JobId;
@@ -17,11 +18,18 @@ const LIMIT: i32 = 100;
 /// What is done at once.
 const AT_ONCE: usize = 8;
 
+/// What a run has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// How many records were overdue.
+    pub overdue: usize,
+}
+
 /// Does what is overdue, and begins nothing after `until`. What fails is due again a little later.
 ///
 /// # Errors
 /// If the index cannot be read, or if something failed.
-pub async fn handle(app: App, until: Timestamp) -> Result<(), ApiError> {
+pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
     let now = app.now();
     let overdue = app.store().overdue(now, LIMIT).await?;
     let since = overdue.iter().map(|owed| owed.due).min().unwrap_or(now);
@@ -54,7 +62,7 @@ pub async fn handle(app: App, until: Timestamp) -> Result<(), ApiError> {
             "{failed} of {found} are still owed"
         )));
     }
-    Ok(())
+    Ok(Swept { overdue: found })
 }
 
 async fn fulfil(app: &App, owed: Owed) -> Result<(), ApiError> {
