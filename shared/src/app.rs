@@ -51,6 +51,21 @@ pub struct Config {
     pub public_endpoint: Option<String>,
 }
 
+/// A table and a queue without names, and what a deployment that decides nothing has.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            table: String::new(),
+            queue_url: String::new(),
+            member_quota: DEFAULT_MEMBER_QUOTA,
+            member_may_leave: false,
+            indexes: Indexes::Eventual,
+            auth_uri: None,
+            public_endpoint: None,
+        }
+    }
+}
+
 /// Why the configuration is not usable: the variable's name and what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(String);

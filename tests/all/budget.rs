@@ -11,7 +11,7 @@ use shared::meter;
 use crate::world::{MEMBER, OWNER, Who, World, options};
 
 /// The requests that some work makes, by operation.
-async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
+pub async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
     let before = world.store_requests();
     work.await;
     world

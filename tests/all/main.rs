@@ -3,6 +3,7 @@
 
 mod authorizer;
 mod batch;
+mod bounded;
 mod budget;
 mod chance;
 mod contract;
@@ -12,11 +13,14 @@ mod fixtures;
 mod fuzz;
 mod identity;
 mod keystone;
+mod lag;
 mod lambda;
 mod members;
 mod model;
+mod neighbours;
 mod observed;
 mod openapi;
+mod owed;
 mod permissions;
 mod property;
 mod queue;
@@ -27,4 +31,5 @@ mod secrets;
 mod signed;
 mod standing;
 mod template;
+mod upgrade;
 mod world;

@@ -330,6 +330,10 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
+    pub fn at(now: shared::time::Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.micros())))
+    }
+
     pub fn clock(&self) -> Clock {
         Clock::Manual(self.0.clone())
     }
