@@ -15,19 +15,35 @@ fn parse(text: &str) -> Value {
 
 static IMAGE: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/image.json")));
 static MEMBER: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/member.json")));
+static TASK: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/task.json")));
 
-/// The schema document of that name: `image`, `images`, `member` or `members`.
+/// The schema document of that name: `image`, `member`, `task` or the plural of one of them.
 pub fn document(name: &str) -> Option<Value> {
     match name {
         "image" => Some(IMAGE.clone()),
         "member" => Some(MEMBER.clone()),
-        "images" => Some(collection("images", &IMAGE)),
+        "task" => Some(TASK.clone()),
+        "images" => Some(paged("images", &IMAGE)),
         "members" => Some(collection("members", &MEMBER)),
+        "tasks" => Some(collection("tasks", &TASK)),
         _ => None,
     }
 }
 
+/// The schema of a list.
 fn collection(name: &str, item: &Value) -> Value {
+    json!({
+        "name": name,
+        "properties": {
+            name: {"type": "array", "items": item},
+            "schema": {"type": "string"},
+        },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
+    })
+}
+
+/// The schema of a list that comes in pages.
+fn paged(name: &str, item: &Value) -> Value {
     json!({
         "name": name,
         "properties": {
