@@ -88,9 +88,7 @@ impl Front {
         };
         let mut context = ApiGatewayProxyRequestContext::default();
         let mut outage = None;
-        if !open
-            && let Some(token) = parts.headers.get("x-auth-token")
-        {
+        if !open && let Some(token) = parts.headers.get("x-auth-token") {
             match self
                 .authority
                 .context(token.as_bytes(), self.app.now())

@@ -147,6 +147,7 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
     let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
         return Err(ApiError::ims(ImsCode::BadRequest));
     };
+    check_keys(&body, kind)?;
     let images = texts(&body, "images")?;
     let (projects, status, vault_id) = match kind {
         JobKind::Add | JobKind::Remove => {
@@ -188,6 +189,22 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
         status,
         vault_id,
     })
+}
+
+/// Checks that a body asks for nothing that this service doesn't do: a key that is ignored would look
+/// like one that has worked.
+fn check_keys(body: &Map<String, Value>, kind: JobKind) -> Result<(), ApiError> {
+    let known: &[&str] = match kind {
+        JobKind::Add | JobKind::Remove => &["images", "projects"],
+        JobKind::Update => &["images", "project_id", "status", "vault_id"],
+    };
+    match body.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(unknown) => Err(bad(format!(
+            "{unknown} is not supported here; the body may have {}.",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A list of strings that is not empty.

@@ -48,9 +48,7 @@ fn known(caller: &Caller, path: &Path) -> Handled {
         false => Err(ApiError::not_authorized(policy)),
     };
     let answer = match path.segments()[..] {
-        ["v2", "schemas", name] => {
-            schema::document(name).ok_or_else(ApiError::no_such_resource)?
-        }
+        ["v2", "schemas", name] => schema::document(name).ok_or_else(ApiError::no_such_resource)?,
         // There is no way to bring an image's data in, and nowhere to keep it.
         ["v2", "info", "import"] => json!({"import-methods": {
             "description": "Import methods available.", "type": "array", "value": [],
@@ -130,9 +128,7 @@ fn health(request: &Request) -> Response {
         return http::empty(204);
     }
     match http::accept(request).best(&["text/plain", "text/html", "application/json"]) {
-        Some("application/json") => {
-            http::json(200, &json!({"detailed": false, "reasons": ["OK"]}))
-        }
+        Some("application/json") => http::json(200, &json!({"detailed": false, "reasons": ["OK"]})),
         Some("text/html") => http::text(
             200,
             "text/html; charset=UTF-8",

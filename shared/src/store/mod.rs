@@ -15,6 +15,7 @@ mod item;
 pub mod jobs;
 pub mod members;
 pub mod schema;
+pub mod usage;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
