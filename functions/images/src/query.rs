@@ -137,8 +137,10 @@ impl Query {
             sort: Vec::new(),
             filters: Vec::new(),
         };
-        if let Some(visibility) = all.last("visibility") {
-            query.show(visibility)?;
+        if let (Some(first), Some(last)) = (all.first("visibility"), all.last("visibility")) {
+            query.show(last)?;
+            // As in Glance, two different ones contradict each other; all of one is that one.
+            query.nothing |= first != last && first != "all";
         }
         if let Some(status) = all.first("member_status") {
             query.member_statuses = statuses_of(status)?;

@@ -73,10 +73,10 @@ where
     }
     let target = target(&request);
     let form = ErrorForm::of(&request, &target, &app);
+    let misrouted = target
+        .as_ref()
+        .is_ok_and(|target| target.allowed().is_none() && gateway_has_parameters(&request));
     let destination = target.map(|target| target.resolve(request.method().as_str()));
-    let misrouted = destination.as_ref().is_ok_and(|destination| {
-        destination.resource.is_none() && gateway_has_parameters(&request)
-    });
     let resource = destination.as_ref().ok().and_then(|found| found.resource);
     let refused = match destination {
         Err(bad) => Some(bad.into()),

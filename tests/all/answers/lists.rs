@@ -55,10 +55,14 @@ async fn filters_find_what_they_find_in_glance() {
     let none: &[&str] = &[];
     let odd: &[&str] = &["a,b\"c"];
     for (query, expected) in [
-        // Given twice: the last one counts, of tags all, and of these four the first.
+        // Given twice: the last one counts; of tags all do, of visibilities both, and of limit,
+        // member_status and sort the first, beside which the second is one that no image has.
         ("name=beta&name=alpha", alpha),
         ("status=queued&status=active", alpha),
-        ("visibility=bogus&visibility=private", beta),
+        ("visibility=private&visibility=private", beta),
+        ("visibility=all&visibility=private", beta),
+        ("visibility=shared&visibility=private", none),
+        ("visibility=bogus&visibility=private", none),
         (&format!("owner=x&owner={OWNER}"), all),
         ("created_at=bad&created_at=lt:2100-01-01", all),
         ("os_hidden=true&os_hidden=false", all),
