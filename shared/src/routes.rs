@@ -180,24 +180,26 @@ impl Path {
         method == "OPTIONS" || first != Some("v2") && self.allowed().is_none()
     }
 
+    /// The parameters of the path, if it has the form of a pattern. An empty segment is no parameter.
     fn matched(&self, pattern: &'static str) -> Option<Vec<(&'static str, String)>> {
-        let mut parameters = Vec::new();
-        let mut segments = self.segments.iter();
-        for expected in pattern.split('/').skip(1) {
-            let segment = segments.next()?;
-            match expected
-                .strip_prefix('{')
-                .and_then(|name| name.strip_suffix('}'))
-            {
-                // An empty segment is no parameter.
-                Some(_) if segment.is_empty() => return None,
-                Some(name) => parameters.push((name, segment.clone())),
-                None if expected == segment => {}
-                None => return None,
-            }
-        }
-        segments.next().is_none().then_some(parameters)
+        let parts = || pattern.split('/').skip(1).zip(&self.segments);
+        let same_length = pattern.split('/').skip(1).count() == self.segments.len();
+        let fits = same_length
+            && parts().all(|(part, segment)| match parameter(part) {
+                Some(_) => !segment.is_empty(),
+                None => part == segment,
+            });
+        fits.then(|| {
+            parts()
+                .filter_map(|(part, segment)| Some((parameter(part)?, segment.clone())))
+                .collect()
+        })
     }
+}
+
+/// The name of the parameter that a part of a pattern is.
+fn parameter(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// A text percent-decoded once, as UTF-8; `None` if it is not UTF-8.

@@ -73,9 +73,8 @@ where
     }
     let target = target(&request);
     let form = ErrorForm::of(&request, &target, &app);
-    let misrouted = target
-        .as_ref()
-        .is_ok_and(|target| target.allowed().is_none() && gateway_has_parameters(&request));
+    let misrouted = gateway_has_parameters(&request)
+        && target.as_ref().is_ok_and(|path| path.allowed().is_none());
     let destination = target.map(|target| target.resolve(request.method().as_str()));
     let resource = destination.as_ref().ok().and_then(|found| found.resource);
     let refused = match destination {
