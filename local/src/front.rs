@@ -1,7 +1,7 @@
 //! The gateway on this machine: HTTP in, the function of the route, HTTP out.
 //!
-//! It hands a function what a REST API would: path parameters as they were sent, the query, the
-//! authorizer's context. Headers of the request that speak of identity count for nothing.
+//! It hands a function what a REST API would: the path as it was sent, the query, the authorizer's
+//! context. Headers of the request that speak of identity count for nothing.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use shared::app::App;
 use shared::http::{BODY_MAX, Request, Response, answer};
-use shared::routes::{self, Function};
+use shared::routes::{self, Function, Path};
 
 use crate::authority::Authority;
 use crate::docs::Docs;
@@ -78,12 +78,17 @@ impl Front {
                 |app: App, request: Request| std::future::ready(docs.answer(&app, &request));
             return answer(self.app, request, handler).await;
         }
-        let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
+        let method = parts.method.as_str();
+        let accept = parts.headers.get("accept").and_then(|v| v.to_str().ok());
+        // A path that is not UTF-8 is refused before anybody looks at the token.
+        let target = Path::parse(parts.uri.path()).map(|path| path.with_version_of(accept));
+        let (open, function) = match &target {
+            Ok(target) => (target.is_open(method), target.resolve(method).function),
+            Err(_) => (true, Function::Discovery),
+        };
         let mut context = ApiGatewayProxyRequestContext::default();
         let mut outage = None;
-        if !routes::is_open(parts.method.as_str(), parts.uri.path())
-            && let Some(token) = parts.headers.get("x-auth-token")
-        {
+        if !open && let Some(token) = parts.headers.get("x-auth-token") {
             match self
                 .authority
                 .context(token.as_bytes(), self.app.now())
@@ -93,22 +98,16 @@ impl Front {
                 Err(error) => outage = Some(error),
             }
         }
-        let parameters: HashMap<String, Vec<String>> = destination
-            .parameters
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), vec![value]))
-            .collect();
         let path = parts.uri.path().to_owned();
         let request = Request::from_parts(parts, body)
             .with_raw_http_path(path)
-            .with_path_parameters(parameters)
             .with_query_string_parameters(query)
             .with_request_context(RequestContext::ApiGatewayV1(context));
         let app = self.app;
         if let Some(error) = outage {
             return answer(app, request, |_, _| std::future::ready(Err(error))).await;
         }
-        match destination.function {
+        match function {
             Function::AddMember => answer(app, request, add_member::handle).await,
             Function::UpdateMember => answer(app, request, update_member::handle).await,
             Function::RemoveMember => answer(app, request, remove_member::handle).await,

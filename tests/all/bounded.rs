@@ -121,12 +121,7 @@ async fn members_that_were_removed_are_not_in_the_way() {
     let body = json!({"images": [image], "projects": projects});
     let sent = body.to_string();
     for method in ["POST", "DELETE"] {
-        let answer = world.send(
-            Who::Owner,
-            method,
-            "/v1/cloudimages/members",
-            Some(&sent),
-        );
+        let answer = world.send(Who::Owner, method, "/v1/cloudimages/members", Some(&sent));
         let job = answer.await.expect(200).text("/job_id");
         assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
     }

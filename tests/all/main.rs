@@ -1,6 +1,7 @@
 //! The tests of the whole service: one module a subject, each against the embedded engine in this
 //! process, over real HTTP.
 
+mod answers;
 mod authorizer;
 mod batch;
 mod bounded;

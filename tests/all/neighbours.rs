@@ -102,12 +102,7 @@ async fn a_batch_tells_a_stranger_nothing() {
         let sent = body.to_string();
         let mut end = Value::Null;
         let spent = requests(&world, async {
-            let answer = world.send(
-                Who::Third,
-                method,
-                "/v1/cloudimages/members",
-                Some(&sent),
-            );
+            let answer = world.send(Who::Third, method, "/v1/cloudimages/members", Some(&sent));
             let job = answer.await.expect(200).text("/job_id");
             // Asking for the job costs requests too: it is waited for without asking.
             let queue = world.server.queue.as_ref().unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use shared::id::{ImageId, JobId};
-use shared::routes::ROUTES;
+use shared::routes::{Function, ROUTES};
 use shared::store::schema as at;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -104,6 +104,7 @@ fn each_route_leads_to_its_function() {
     let events = TEMPLATE.matches("Type: Api, Properties:").count();
     let known = ROUTES
         .iter()
+        .filter(|route| route.function != Function::Discovery)
         .map(|r| (r.method, r.path))
         .collect::<BTreeSet<_>>()
         .len();
@@ -139,9 +140,14 @@ fn each_path_has_a_405_and_a_preflight() {
     let discovery = function("discovery");
     let events = events(&discovery);
     for route in ROUTES {
+        // What is below /v2 and discovery's own needs no event of its own.
+        let path = match (route.function, route.path.starts_with("/v2/")) {
+            (Function::Discovery, true) => "/v2/{proxy+}",
+            _ => route.path,
+        };
         for (method, open) in [("ANY", false), ("OPTIONS", true)] {
             assert!(
-                events.contains(&(method, route.path, open)),
+                events.contains(&(method, path, open)),
                 "{method} {}",
                 route.path
             );

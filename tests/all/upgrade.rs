@@ -57,7 +57,8 @@ async fn what_was_there_is_there() {
             .json();
         assert_eq!(found["visibility"], visibility);
         assert_eq!(found["name"], format!("image-{number}"));
-        let tags: std::collections::BTreeSet<String> = ["t1".to_owned(), format!("t{number}")].into();
+        let tags: std::collections::BTreeSet<String> =
+            ["t1".to_owned(), format!("t{number}")].into();
         assert_eq!(found["tags"], json!(tags));
         assert_eq!(
             (&found["os_distro"], &found["min_ram"]),

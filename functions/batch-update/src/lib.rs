@@ -88,6 +88,7 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError
     let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
         return Err(ApiError::ims(ImsCode::BadRequest));
     };
+    check_keys(&body, kind)?;
     let images = texts(&body, "images")?;
     let (projects, task) = match kind {
         JobKind::Add | JobKind::Remove => {
@@ -127,6 +128,22 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError
         ));
     }
     Ok(Asked { task, entries })
+}
+
+/// Checks that a body asks for nothing that this service doesn't do: a key that is ignored would look
+/// like one that has worked.
+fn check_keys(body: &Map<String, Value>, kind: JobKind) -> Result<(), ApiError> {
+    let known: &[&str] = match kind {
+        JobKind::Add | JobKind::Remove => &["images", "projects"],
+        JobKind::Update => &["images", "project_id", "status", "vault_id"],
+    };
+    match body.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(unknown) => Err(bad(format!(
+            "{unknown} is not supported here; the body may have {}.",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A list of strings that is not empty.

@@ -1,5 +1,6 @@
 //! Parse a request, render an answer, run an API function.
 
+pub mod accept;
 mod error_form;
 
 use std::future::Future;
@@ -9,9 +10,11 @@ use futures::FutureExt as _;
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tracing::Instrument as _;
 
+use accept::Accept;
 use error_form::ErrorForm;
 
 use crate::app::App;
@@ -19,7 +22,7 @@ use crate::auth::{Caller, Role};
 use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
 use crate::meter;
-use crate::routes;
+use crate::routes::{self, Destination, NotUtf8, Path};
 use crate::signed;
 use crate::time::Timestamp;
 
@@ -68,12 +71,32 @@ where
         // From here on the request has this id, also for the messages that it sends.
         request.headers_mut().insert(REQUEST_ID, value);
     }
-    let form = ErrorForm::of(&request, &app);
+    let target = target(&request);
+    let form = ErrorForm::of(&request, &target, &app);
+    let misrouted = gateway_has_parameters(&request)
+        && target.as_ref().is_ok_and(|path| path.allowed().is_none());
+    let destination = target.map(|target| target.resolve(request.method().as_str()));
+    let resource = destination.as_ref().ok().and_then(|found| found.resource);
+    let refused = match destination {
+        Err(bad) => Some(bad.into()),
+        // To the gateway an encoded slash is part of a parameter; to us it separates segments.
+        Ok(_) if misrouted => Some(ApiError::no_such_resource()),
+        Ok(destination) => {
+            request.extensions_mut().insert(destination);
+            None
+        }
+    };
     let path = raw_path(&request).to_owned();
     let now = app.now();
     let span = tracing::info_span!("request", request.id = %id, http.method = %form.method, http.path = %path);
     async {
-        let work = AssertUnwindSafe(handler(app, request)).catch_unwind();
+        let work = async {
+            match refused {
+                Some(refused) => Err(refused),
+                None => handler(app, request).await,
+            }
+        };
+        let work = AssertUnwindSafe(work).catch_unwind();
         let (outcome, usage) = meter::measured(work).await;
         let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
         let mut response = match outcome {
@@ -107,7 +130,7 @@ where
             &usage,
             &ended,
             &[("RequestId", &id), ("Path", &path)],
-            || match routes::resolve(&form.method, &path).resource {
+            || match resource {
                 Some(resource) => format!("{} {resource}", form.method),
                 None => "other".to_owned(),
             },
@@ -170,23 +193,70 @@ pub async fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
     Ok(Caller { project, role })
 }
 
-/// A path parameter, percent-decoded once as UTF-8.
+/// The path of a request, with the version that its `Accept` header names if the path names none.
 ///
 /// # Errors
-/// 400 if it is not UTF-8, 404 if the path has no such parameter.
-pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
-    let parameters = request.path_parameters_ref();
-    let value = parameters
-        .and_then(|all| all.first(name))
-        .ok_or_else(ApiError::no_such_resource)?;
-    // A REST API hands the segment on as it was sent, an HTTP API has decoded it.
-    if matches!(
-        request.request_context_ref(),
-        Some(RequestContext::ApiGatewayV2(_))
-    ) {
-        return Ok(value.to_owned());
+/// If the path is not UTF-8.
+pub fn target(request: &Request) -> Result<Path, NotUtf8> {
+    let raw = raw_path(request);
+    // A REST API hands the path on as it was sent, an HTTP API has decoded it.
+    let path = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(_)) => Path::of_decoded(raw),
+        _ => Path::parse(raw)?,
+    };
+    Ok(path.with_version_of(request_header(request, "accept")))
+}
+
+/// Whether the gateway has matched the path with parameters of its own.
+fn gateway_has_parameters(request: &Request) -> bool {
+    request
+        .path_parameters_ref()
+        .is_some_and(|parameters| parameters.iter().any(|(name, _)| name != "proxy"))
+}
+
+/// Where the path of a request leads.
+///
+/// # Errors
+/// 400 if the path is not UTF-8.
+pub fn destination(request: &Request) -> Result<Destination, ApiError> {
+    match request.extensions().get::<Destination>() {
+        Some(found) => Ok(found.clone()),
+        None => Ok(target(request)?.resolve(request.method().as_str())),
     }
-    routes::decoded(value).ok_or_else(|| ApiError::bad_request("The path is not UTF-8."))
+}
+
+impl From<NotUtf8> for ApiError {
+    fn from(_: NotUtf8) -> Self {
+        Self::bad_request("The path is not UTF-8.")
+    }
+}
+
+/// A path parameter, decoded.
+///
+/// # Errors
+/// 404 if the path has no such parameter.
+pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
+    destination(request)?
+        .parameter(name)
+        .map(str::to_owned)
+        .ok_or_else(ApiError::no_such_resource)
+}
+
+fn request_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+}
+
+/// What the `Accept` headers of a request ask for.
+pub fn accept(request: &Request) -> Accept {
+    let values = request.headers().get_all(header::ACCEPT);
+    let values: Vec<_> = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    Accept::parse(&values.join(","))
 }
 
 /// The image that a v2 path names.
@@ -287,6 +357,22 @@ pub fn query(request: &Request) -> Vec<(String, String)> {
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
     all
+}
+
+/// Like [`query`], for those who look at every argument.
+///
+/// # Errors
+/// 400 if the query is not UTF-8.
+pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    match request.uri().query() {
+        Some(sent) if percent_decode_str(sent).decode_utf8().is_err() => {
+            Err(ApiError::bad_request(
+                "Error decoding your request. Either the URL or the request body contained \
+                 characters that could not be decoded by Glance",
+            ))
+        }
+        _ => Ok(query(request)),
+    }
 }
 
 /// The service's address as this caller knows it, without a slash at its end.

@@ -82,8 +82,12 @@ impl Trait<'_> {
 impl Sketch {
     /// The sketch of an image.
     pub fn of(image: &Image) -> Self {
-        let numbers = [("min_ram", image.min_ram), ("min_disk", image.min_disk)];
-        let numbers = numbers.map(|(name, number)| (name, number.to_string()));
+        let numbers = [
+            ("min_ram", Some(image.min_ram)),
+            ("min_disk", Some(image.min_disk)),
+            ("virtual_size", image.virtual_size),
+        ];
+        let numbers = numbers.map(|(name, number)| (name, number.map(|n| n.to_string())));
         let texts = [
             ("checksum", &image.checksum),
             ("os_hash_algo", &image.os_hash_algo),
@@ -96,7 +100,8 @@ impl Sketch {
             .properties
             .iter()
             .map(|(name, value)| (&**name, &**value));
-        let numbers = numbers.iter().map(|(name, number)| (*name, &**number));
+        let numbers = numbers.iter();
+        let numbers = numbers.filter_map(|(name, number)| Some((*name, number.as_deref()?)));
         let mut all: Vec<_> = properties
             .chain(texts)
             .chain(numbers)

@@ -159,7 +159,11 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
         tags: read.texts(at::TAGS)?,
-        properties: read.text_map(at::PROPERTIES)?,
+        properties: read
+            .text_map(at::PROPERTIES)?
+            .into_iter()
+            .map(|(key, value)| (property_name(key), value))
+            .collect(),
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
         member_count: read.member_count()?,
@@ -197,6 +201,23 @@ pub(super) fn card(row: &Item) -> Read<Card> {
     })
 }
 
+/// The key of a custom property in an image's map. A property's name may be empty and a key may not:
+/// to a name of nothing but NULs, the empty one included, one more is added.
+fn property_key(name: &str) -> String {
+    if name.chars().all(|c| c == '\0') {
+        return format!("{name}\0");
+    }
+    name.to_owned()
+}
+
+/// The name that a key stands for.
+fn property_name(mut key: String) -> String {
+    if key.chars().all(|c| c == '\0') {
+        key.pop();
+    }
+    key
+}
+
 /// The attributes of an image but its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let mut item = Item::from([
@@ -229,7 +250,7 @@ pub(super) fn image_attributes(image: &Image) -> Item {
                 image
                     .properties
                     .iter()
-                    .map(|(k, v)| (k.clone(), s(v)))
+                    .map(|(name, value)| (property_key(name), s(value)))
                     .collect(),
             ),
         ),

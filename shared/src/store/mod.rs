@@ -20,6 +20,7 @@ pub mod jobs;
 pub mod list;
 pub mod members;
 pub mod schema;
+pub mod usage;
 mod write;
 
 use std::collections::HashMap;
