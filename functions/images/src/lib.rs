@@ -23,10 +23,17 @@ use shared::store::members::{Facts, Order, Stamp};
 use crate::change::{ImageAction, Tagging};
 use crate::query::Query;
 
+/// How often an image with long texts is read that is being changed.
+const TEXT_TRIES: usize = 5;
 /// How long a request waits for memberships to be brought in line.
 const KEEPING: std::time::Duration = std::time::Duration::from_secs(2);
 /// Answers for one image or for many.
 pub async fn handle(app: App, request: Request) -> Handled {
+    // On the heap: with all that it may become, this future is too large for a thread's stack.
+    Box::pin(respond(app, request)).await
+}
+
+async fn respond(app: App, request: Request) -> Handled {
     let caller = http::caller(&app, &request).await?;
     let (app, caller, request) = (&app, &caller, &request);
     let destination = http::destination(request)?;
@@ -103,18 +110,22 @@ async fn find(
     let text = http::path(request, "image_id")?;
     let hidden = || ApiError::not_found(words(&text));
     let id = ImageId::canonical(&text).ok_or_else(hidden)?;
-    let facts = app.store().facts(id, &[&caller.project]).await?;
-    let image = facts.image.clone().ok_or_else(hidden)?;
-    let relation = caller.relation(&image, facts.membership(&caller.project));
-    match permit(caller.role, relation, image.visibility, Action::ShowImage) {
-        Decision::Allow => Ok((image, facts)),
-        _ => Err(members_api::hidden(
-            caller,
-            relation,
-            image.visibility,
-            hidden(),
-        )),
+    for _ in 0..TEXT_TRIES {
+        let facts = app.store().facts(id, &[&caller.project]).await?;
+        let image = facts.image.clone().ok_or_else(hidden)?;
+        let relation = caller.relation(&image, facts.membership(&caller.project));
+        match permit(caller.role, relation, image.visibility, Action::ShowImage) {
+            Decision::Allow => {}
+            _ => {
+                let visibility = image.visibility;
+                return Err(members_api::hidden(caller, relation, visibility, hidden()));
+            }
+        }
+        if let Some(image) = app.store().complete(image).await? {
+            return Ok((image, facts));
+        }
     }
+    Err(ApiError::unavailable("show image: changes do not end"))
 }
 
 fn allowed(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Result<(), ApiError> {

@@ -55,8 +55,9 @@ pub async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Page, Api
         });
     }
     match query.stored_order() {
-        Some(ascending) => in_stored_order(app, caller, query, marker, ascending).await,
-        None => sorted(app, caller, query, marker).await,
+        // On the heap, here and below: together these futures are too large for a thread's stack.
+        Some(ascending) => Box::pin(in_stored_order(app, caller, query, marker, ascending)).await,
+        None => Box::pin(sorted(app, caller, query, marker)).await,
     }
 }
 
@@ -167,7 +168,7 @@ async fn cards(app: &App, rows: Vec<(Source, Row)>) -> Result<Vec<(Source, Card)
     let mut all: Vec<(Source, Card)> = known.collect();
     for rows in unknown.chunks(READ_MAX / 2) {
         let keys: Vec<_> = rows.iter().map(|(source, row)| (source, row.id)).collect();
-        let images = app.store().shown(&keys).await?;
+        let images = Box::pin(app.store().shown(&keys)).await?;
         let cards = rows.iter().zip(images);
         all.extend(cards.filter_map(|((source, _), image)| Some((source.clone(), image?.card()))));
     }
@@ -231,7 +232,7 @@ impl<'a> Filling<'a> {
             let (now, later) = rest.split_at(self.readable(rest));
             rest = later;
             let keys: Vec<_> = now.iter().map(|(source, row)| (source, row.id)).collect();
-            let images = self.app.store().shown(&keys).await?;
+            let images = Box::pin(self.app.store().shown(&keys)).await?;
             for ((source, _), image) in now.iter().zip(images) {
                 let Some(image) = image else { continue };
                 let weight = image.weight();

@@ -96,6 +96,7 @@ impl Image {
             updated_at: now,
             member_count: 0,
             op,
+            incomplete: false,
         }
     }
 }

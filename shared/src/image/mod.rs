@@ -123,6 +123,10 @@ pub struct Image {
     pub member_count: u64,
     /// The last operation applied to it, members apart.
     pub op: OperationId,
+    /// Whether `tags` and `properties` are still to be read: the store keeps long ones apart, so that
+    /// who may not see an image cannot tell a large one from one that does not exist. Of the
+    /// properties only [`BACKUP_PROPERTY`] is here then.
+    pub incomplete: bool,
 }
 
 impl Image {
@@ -263,6 +267,15 @@ impl Image {
         is_base(name) || self.properties.contains_key(name)
     }
 
+    /// Bytes of the tags and properties.
+    pub fn text_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        let properties = self.properties.iter();
+        tags + properties
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+    }
+
     fn check_size(&self) -> Result<(), ApiError> {
         if self.properties.len() > PROPERTIES_MAX {
             return Err(ApiError::too_large(format!(
@@ -278,12 +291,10 @@ impl Image {
                 self.tags.len()
             )));
         }
-        let tags: usize = self.tags.iter().map(String::len).sum();
-        let properties: usize = self.properties.iter().map(|(k, v)| k.len() + v.len()).sum();
-        if tags + properties > TEXT_MAX {
+        let bytes = self.text_bytes();
+        if bytes > TEXT_MAX {
             return Err(ApiError::too_large(format!(
-                "The image's tags and properties take {} bytes, Maximum: {TEXT_MAX}",
-                tags + properties
+                "The image's tags and properties take {bytes} bytes, Maximum: {TEXT_MAX}"
             )));
         }
         Ok(())

@@ -1,11 +1,16 @@
 //! Images: create, show, change, delete.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
+    TransactWriteItem, Update,
+};
 
 use super::due::due_keys;
 use super::members::Stamp;
-use super::schema::{self as at, n, s};
-use super::write::{Single, single};
+use super::schema::{self as at, Item, n, s};
+use super::write::{Single, Transacted, single};
 use super::{Store, failed, item};
 use crate::auth::Caller;
 use crate::error::ApiError;
@@ -24,6 +29,16 @@ pub enum Written {
     Refused(Option<Box<Image>>),
 }
 
+/// What must hold for an image to be replaced.
+const REPLACES: &str = "#op = :seen AND attribute_not_exists(#gone)";
+
+/// An update of an image's item.
+struct Replacing {
+    expression: String,
+    names: HashMap<String, String>,
+    values: Item,
+}
+
 impl Store {
     /// Registers an image. `false` if the id is taken, also by an image that was deleted lately.
     ///
@@ -33,18 +48,14 @@ impl Store {
         let mut new = item::image_attributes(image);
         new.extend(at::image_key(image.id));
         new.insert(at::MEMBER_COUNT.to_owned(), n(0));
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(new))
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", at::PK)
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        let created = match single("create image", || request.clone().send()).await? {
-            Single::Applied(_) => true,
+        let refused = match item::texts_item(image) {
+            None => self.put_image(new).await?,
+            Some(texts) => self.put_image_and_texts(new, texts).await?,
+        };
+        let created = match refused {
+            None => true,
             // A lost answer and a second try by the client library: it is ours.
-            Single::Refused(taken) => {
+            Some(taken) => {
                 let stored = taken.as_ref().map(item::image).transpose()?.flatten();
                 stored.is_some_and(|stored| stored.op == image.op)
             }
@@ -54,6 +65,89 @@ impl Store {
             self.await_image(image).await;
         }
         Ok(created)
+    }
+
+    /// `None` if the item was written, or else what is there already.
+    async fn put_image(&self, new: Item) -> Result<Option<Option<Item>>, ApiError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(new))
+            .condition_expression("attribute_not_exists(#pk)")
+            .expression_attribute_names("#pk", at::PK)
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        Ok(
+            match single("create image", || request.clone().send()).await? {
+                Single::Applied(_) => None,
+                Single::Refused(taken) => Some(taken),
+            },
+        )
+    }
+
+    /// The same for an image and the item of its texts.
+    async fn put_image_and_texts(
+        &self,
+        new: Item,
+        texts: Item,
+    ) -> Result<Option<Option<Item>>, ApiError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(new))
+            .condition_expression("attribute_not_exists(#pk)")
+            .expression_attribute_names("#pk", at::PK)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("create image: {e}")))?;
+        let put = TransactWriteItem::builder().put(put).build();
+        Ok(
+            match self
+                .transact("create image", vec![put, self.put_texts(texts)?])
+                .await?
+            {
+                Transacted::Applied => None,
+                Transacted::Cancelled(reasons) => {
+                    Some(reasons.first().and_then(|reason| reason.item()).cloned())
+                }
+            },
+        )
+    }
+
+    fn put_texts(&self, texts: Item) -> Result<TransactWriteItem, ApiError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(texts))
+            .build();
+        let put = put.map_err(|e| ApiError::internal(format!("put texts: {e}")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn delete_texts(&self, image: &Image) -> Result<TransactWriteItem, ApiError> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::texts_key(image.id, image.op)))
+            .build()
+            .map_err(|e| ApiError::internal(format!("delete texts: {e}")))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// The image with all of its tags and properties; `None` if it has been changed meanwhile. Only
+    /// for who may see it: for a long one it takes a request.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn complete(&self, mut image: Image) -> Result<Option<Image>, ApiError> {
+        if !image.incomplete {
+            return Ok(Some(image));
+        }
+        let found = self
+            .batch_get(vec![at::texts_key(image.id, image.op)])
+            .await?;
+        let Some(texts) = found.first() else {
+            return Ok(None);
+        };
+        item::complete(&mut image, texts)?;
+        Ok(Some(image))
     }
 
     async fn await_image(&self, image: &Image) {
@@ -97,54 +191,107 @@ impl Store {
         );
         // While it is not shared, nobody can be added: none to begin with means none now.
         let owing = was_shared && !is_shared || !was_shared && is_shared && seen.member_count > 0;
-        let mut set = Vec::new();
-        let mut remove = Vec::new();
-        let mut request = self
-            .client
-            .update_item()
+        let update = self.replacing(seen, next, owing.then_some(now));
+        let refused = match (item::texts_item(next), item::has_texts_apart(seen)) {
+            (None, false) => {
+                let request = self
+                    .client
+                    .update_item()
+                    .table_name(&self.table)
+                    .set_key(Some(at::image_key(seen.id)))
+                    .update_expression(update.expression)
+                    .condition_expression(REPLACES)
+                    .set_expression_attribute_names(Some(update.names))
+                    .set_expression_attribute_values(Some(update.values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+                match single("replace image", || request.clone().send()).await? {
+                    Single::Applied(_) => None,
+                    Single::Refused(stored) => Some(stored),
+                }
+            }
+            (texts, had_texts) => {
+                self.replace_with_texts(seen, update, texts, had_texts)
+                    .await?
+            }
+        };
+        let done = if owing { Written::Owing } else { Written::Done };
+        let Some(stored) = refused else {
+            self.remember(next);
+            self.await_image(next).await;
+            return Ok(done);
+        };
+        let stored = stored.as_ref().map(item::image).transpose()?.flatten();
+        // A lost answer and a second try by the client library: it is ours.
+        if stored.as_ref().is_some_and(|stored| stored.op == next.op) {
+            return Ok(done);
+        }
+        Ok(Written::Refused(stored.map(Box::new)))
+    }
+
+    /// Replaces an image together with the item of its texts, if it has one or had one.
+    async fn replace_with_texts(
+        &self,
+        seen: &Image,
+        update: Replacing,
+        texts: Option<Item>,
+        had_texts: bool,
+    ) -> Result<Option<Option<Item>>, ApiError> {
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(seen.id)))
-            .condition_expression("#seen_op = :seen AND attribute_not_exists(#gone)")
-            .expression_attribute_names("#seen_op", at::OP)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_values(":seen", s(seen.op.to_string()))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
+            .update_expression(update.expression)
+            .condition_expression(REPLACES)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("replace image: {e}")))?;
+        let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        if let Some(texts) = texts {
+            items.push(self.put_texts(texts)?);
+        }
+        if had_texts {
+            items.push(self.delete_texts(seen)?);
+        }
+        Ok(match self.transact("replace image", items).await? {
+            Transacted::Applied => None,
+            Transacted::Cancelled(reasons) => {
+                Some(reasons.first().and_then(|reason| reason.item()).cloned())
+            }
+        })
+    }
+
+    /// The update that makes the item of `seen` that of `next`.
+    fn replacing(&self, seen: &Image, next: &Image, owing: Option<Timestamp>) -> Replacing {
         let mut attributes = item::image_attributes(next);
-        if owing {
+        if let Some(now) = owing {
             attributes.extend(due_keys(&next.id.to_string(), now));
         }
+        let mut names = HashMap::from([
+            ("#op".to_owned(), at::OP.to_owned()),
+            ("#gone".to_owned(), at::GONE.to_owned()),
+        ]);
+        let mut values = Item::from([(":seen".to_owned(), s(seen.op.to_string()))]);
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
         for name in item::image_attributes(seen).into_keys() {
             if !attributes.contains_key(&name) {
                 remove.push(format!("#{name}"));
-                request = request.expression_attribute_names(format!("#{name}"), name);
+                names.insert(format!("#{name}"), name);
             }
         }
         for (name, value) in attributes {
             set.push(format!("#{name} = :{name}"));
-            request = request
-                .expression_attribute_names(format!("#{name}"), name.clone())
-                .expression_attribute_values(format!(":{name}"), value);
+            values.insert(format!(":{name}"), value);
+            names.insert(format!("#{name}"), name);
         }
         let mut expression = format!("SET {}", set.join(", "));
         if !remove.is_empty() {
             expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        let request = request.update_expression(expression);
-        let done = if owing { Written::Owing } else { Written::Done };
-        match single("replace image", || request.clone().send()).await? {
-            Single::Applied(_) => {
-                self.remember(next);
-                self.await_image(next).await;
-                Ok(done)
-            }
-            Single::Refused(stored) => {
-                let stored = stored.as_ref().map(item::image).transpose()?.flatten();
-                // A lost answer and a second try by the client library: it is ours.
-                if stored.as_ref().is_some_and(|stored| stored.op == next.op) {
-                    return Ok(done);
-                }
-                Ok(Written::Refused(stored.map(Box::new)))
-            }
+        Replacing {
+            expression,
+            names,
+            values,
         }
     }
 
@@ -170,7 +317,7 @@ impl Store {
             .set_key(Some(at::image_key(id)))
             .update_expression(
                 "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk \
-                 REMOVE #gpk, #gsk, #vpk, #name, #tags, #properties, #sketch",
+                 REMOVE #gpk, #gsk, #vpk, #name, #tags, #properties, #sketch, #texts",
             )
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         for name in [
@@ -186,6 +333,7 @@ impl Store {
             at::TAGS,
             at::PROPERTIES,
             at::SKETCH,
+            at::TEXTS,
             at::PROTECTED,
         ] {
             request = request.expression_attribute_names(format!("#{name}"), name);

@@ -9,7 +9,7 @@ use super::schema::{self as at, Item, n, s};
 use crate::error::ApiError;
 use crate::id::{ImageId, OperationId, ProjectId};
 use crate::image::card::{Card, Sketch};
-use crate::image::{Image, Visibility};
+use crate::image::{BACKUP_PROPERTY, Image, Visibility};
 use crate::member::{Member, MemberStatus, Membership};
 use crate::time::Timestamp;
 
@@ -141,6 +141,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     }
     let time = |name| read.parsed(name, Timestamp::parse);
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
+    let (tags, properties) = texts(&read)?;
     Ok(Some(Image {
         id: read.image_id()?,
         owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
@@ -158,17 +159,30 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
         checksum: owned(at::CHECKSUM)?,
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
-        tags: read.texts(at::TAGS)?,
-        properties: read
-            .text_map(at::PROPERTIES)?
-            .into_iter()
-            .map(|(key, value)| (property_name(key), value))
-            .collect(),
+        tags,
+        properties,
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
         member_count: read.member_count()?,
         op: read.parsed(at::OP, OperationId::parse)?,
+        incomplete: item.contains_key(at::TEXTS),
     }))
+}
+
+/// The tags and properties of an image's item, or of the item of its texts.
+fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
+    let properties = read.text_map(at::PROPERTIES)?.into_iter();
+    let properties = properties
+        .map(|(key, value)| (property_name(key), value))
+        .collect();
+    Ok((read.texts(at::TAGS)?, properties))
+}
+
+/// Puts the texts of an item of their own into their image.
+pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
+    (image.tags, image.properties) = texts(&Reader::new(item))?;
+    image.incomplete = false;
+    Ok(())
 }
 
 /// What a row of an index says of an image.
@@ -218,7 +232,38 @@ fn property_name(mut key: String) -> String {
     key
 }
 
-/// The attributes of an image but its key and its count of members.
+/// The most bytes of tags and properties that an image's item holds itself.
+const INLINE_TEXT: usize = 4096;
+
+/// Whether an image's tags and properties are in an item of their own.
+pub(super) fn has_texts_apart(image: &Image) -> bool {
+    image.text_bytes() > INLINE_TEXT
+}
+
+/// The item of an image's texts, if they are long.
+pub(super) fn texts_item(image: &Image) -> Option<Item> {
+    has_texts_apart(image).then(|| {
+        let mut item = at::texts_key(image.id, image.op);
+        item.extend(text_attributes(&image.tags, image.properties.iter()));
+        item
+    })
+}
+
+fn text_attributes<'a>(
+    tags: &[String],
+    properties: impl Iterator<Item = (&'a String, &'a String)>,
+) -> [(String, AttributeValue); 2] {
+    let tags = tags.iter().map(s).collect();
+    let properties = properties
+        .map(|(name, value)| (property_key(name), s(value)))
+        .collect();
+    [
+        (at::TAGS.to_owned(), AttributeValue::L(tags)),
+        (at::PROPERTIES.to_owned(), AttributeValue::M(properties)),
+    ]
+}
+
+/// The attributes of an image's own item but its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
@@ -240,20 +285,6 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         ),
         (at::MIN_RAM.to_owned(), n(image.min_ram)),
         (at::MIN_DISK.to_owned(), n(image.min_disk)),
-        (
-            at::TAGS.to_owned(),
-            AttributeValue::L(image.tags.iter().map(s).collect()),
-        ),
-        (
-            at::PROPERTIES.to_owned(),
-            AttributeValue::M(
-                image
-                    .properties
-                    .iter()
-                    .map(|(name, value)| (property_key(name), s(value)))
-                    .collect(),
-            ),
-        ),
         (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
         (at::OP.to_owned(), s(image.op.to_string())),
@@ -263,6 +294,17 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         ),
         (at::WEIGHT.to_owned(), n(image.weight())),
     ]);
+    if has_texts_apart(image) {
+        // What batches go by stays here.
+        let kept = image
+            .properties
+            .iter()
+            .filter(|(name, _)| *name == BACKUP_PROPERTY);
+        item.extend(text_attributes(&[], kept));
+        item.insert(at::TEXTS.to_owned(), AttributeValue::Bool(true));
+    } else {
+        item.extend(text_attributes(&image.tags, image.properties.iter()));
+    }
     let texts = [
         (at::NAME, &image.name),
         (at::CONTAINER_FORMAT, &image.container_format),

@@ -14,6 +14,8 @@ use crate::image::{Image, Visibility};
 use crate::member::{MemberStatus, Membership};
 use crate::time::Timestamp;
 
+/// How often the texts of an image that is being changed are looked for.
+const TEXT_TRIES: u32 = 5;
 /// How often a writer asks an index whether it shows what was written.
 const LAG_TRIES: u32 = 50;
 /// Milliseconds between two of these questions, at most.
@@ -83,7 +85,7 @@ impl Stream<'_> {
     /// If the store does not answer.
     pub async fn peek(&mut self) -> Result<Option<&Row>, ApiError> {
         while self.buffer.is_empty() && !self.ended {
-            self.fill().await?;
+            Box::pin(self.fill()).await?;
         }
         Ok(self.buffer.front())
     }
@@ -175,6 +177,60 @@ impl Store {
     /// # Errors
     /// If the store does not answer. A record that does not parse is logged and is `None`.
     pub async fn shown(&self, rows: &[(&Source, ImageId)]) -> Result<Vec<Option<Image>>, ApiError> {
+        let mut images = self.shown_once(rows).await?;
+        for _ in 0..TEXT_TRIES {
+            let missing = self.complete_all(&mut images).await?;
+            if missing.is_empty() {
+                break;
+            }
+            // They were changed between the two reads.
+            let again: Vec<_> = missing
+                .iter()
+                .filter_map(|at| rows.get(*at).copied())
+                .collect();
+            let found = self.shown_once(&again).await?;
+            for (at, image) in missing.into_iter().zip(found) {
+                if let Some(slot) = images.get_mut(at) {
+                    *slot = image;
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    /// Reads the tags and properties that are kept apart. Returns the places of the images whose
+    /// texts are not there.
+    async fn complete_all(&self, images: &mut [Option<Image>]) -> Result<Vec<usize>, ApiError> {
+        let mut incomplete: HashMap<ImageId, Vec<(usize, &mut Image)>> = HashMap::new();
+        for (at, image) in images.iter_mut().enumerate() {
+            if let Some(image) = image.as_mut().filter(|image| image.incomplete) {
+                incomplete.entry(image.id).or_default().push((at, image));
+            }
+        }
+        let first = incomplete.values().filter_map(|same| same.first());
+        let keys: Vec<_> = first
+            .map(|(_, image)| at::texts_key(image.id, image.op))
+            .collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        for found in self.batch_get(keys).await? {
+            let same = item::image_id_of(&found).and_then(|id| incomplete.remove(&id));
+            for (_, image) in same.into_iter().flatten() {
+                item::complete(image, &found)?;
+            }
+        }
+        Ok(incomplete
+            .into_values()
+            .flatten()
+            .map(|(at, _)| at)
+            .collect())
+    }
+
+    async fn shown_once(
+        &self,
+        rows: &[(&Source, ImageId)],
+    ) -> Result<Vec<Option<Image>>, ApiError> {
         let mut keys = Vec::with_capacity(rows.len());
         // A request may name a key once.
         let (mut of_images, mut of_members) = (HashSet::new(), HashSet::new());

@@ -4,6 +4,7 @@
 //! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) | `by_due` (`dpk` / `dsk`) |
 //! |---|---|---|---|---|---|
 //! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are not in line with it |
+//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
 //! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | – | – |
 //! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | while its messages are not known to be sent |
 //! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::id::{ImageId, JobId, ProjectId};
+use crate::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::image::Visibility;
 use crate::member::MemberStatus;
 use crate::time::Timestamp;
@@ -95,6 +96,8 @@ pub const OS_HASH_ALGO: &str = "os_hash_algo";
 pub const OS_HASH_VALUE: &str = "os_hash_value";
 /// See [`OWNER`].
 pub const TAGS: &str = "tags";
+/// Marks an image whose tags and properties are in an item of their own.
+pub const TEXTS: &str = "texts";
 /// Fingerprints of what a list can filter an image by and an index does not hold.
 pub const SKETCH: &str = "sketch";
 /// About how many bytes an image takes in an answer.
@@ -183,6 +186,10 @@ pub const JOB: &str = "JOB";
 pub const KEY: &str = "KEY";
 /// What the sort keys of memberships begin with.
 pub const MEMBER_PREFIX: &str = "MEM#";
+/// What comes after the sort keys of all memberships.
+pub const MEMBERS_END: &str = "MEM$";
+/// What the sort keys of images' texts begin with; they come after those of memberships.
+pub const TEXT_PREFIX: &str = "TEXT#";
 
 /// An item.
 pub type Item = HashMap<String, AttributeValue>;
@@ -214,6 +221,11 @@ pub fn member_sk(member: &ProjectId) -> String {
 /// Key of an image.
 pub fn image_key(id: ImageId) -> Item {
     key(image_pk(id), IMAGE.to_owned())
+}
+
+/// Key of an image's texts as this operation wrote them.
+pub fn texts_key(id: ImageId, op: OperationId) -> Item {
+    key(image_pk(id), format!("{TEXT_PREFIX}{op}"))
 }
 
 /// Key of a membership.

@@ -69,8 +69,36 @@ impl Store {
                 }
             }
         }
+        if leader.state == State::Deleted {
+            self.delete_all_texts(image).await?;
+        }
         self.nothing_owed(leader, now).await?;
         Ok(changed)
+    }
+
+    /// Deletes the long texts that a deleted image has left.
+    async fn delete_all_texts(&self, image: ImageId) -> Result<(), ApiError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :texts)")
+            .projection_expression("#pk, #sk")
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#sk", at::SK)
+            .expression_attribute_values(":pk", s(at::image_pk(image)))
+            .expression_attribute_values(":texts", s(at::TEXT_PREFIX))
+            .consistent_read(true);
+        let found = request.send().await.map_err(|e| failed("find texts", &e))?;
+        for key in found.items() {
+            let request = self
+                .client
+                .delete_item()
+                .table_name(&self.table)
+                .set_key(Some(key.clone()));
+            single("delete texts", || request.clone().send()).await?;
+        }
+        Ok(())
     }
 
     async fn leader(&self, id: ImageId) -> Result<Option<Leader>, ApiError> {

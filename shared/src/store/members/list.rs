@@ -54,9 +54,11 @@ impl Store {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk")
+                .key_condition_expression("#pk = :pk AND #sk < :end")
                 .expression_attribute_names("#pk", at::PK)
+                .expression_attribute_names("#sk", at::SK)
                 .expression_attribute_values(":pk", s(at::image_pk(image)))
+                .expression_attribute_values(":end", s(at::MEMBERS_END))
                 .consistent_read(true)
                 .set_limit(limit.take())
                 .set_exclusive_start_key(start.take())
@@ -104,19 +106,21 @@ impl Store {
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         // Whole pages from the second on: removed members must not cost a request each.
-        let mut rows = Some(i32::try_from(limit).unwrap_or(i32::MAX));
+        // One more than wanted, because the marker's own row may be among them.
+        let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
         while members.len() < limit {
             let page = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND #sk > :from")
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :end")
                 .filter_expression("attribute_not_exists(#gone)")
                 .expression_attribute_names("#pk", at::PK)
                 .expression_attribute_names("#sk", at::SK)
                 .expression_attribute_names("#gone", at::GONE)
                 .expression_attribute_values(":pk", s(at::image_pk(image)))
                 .expression_attribute_values(":from", s(&from))
+                .expression_attribute_values(":end", s(at::MEMBERS_END))
                 .consistent_read(true)
                 .set_limit(rows.take())
                 .set_exclusive_start_key(start.take())
@@ -126,6 +130,7 @@ impl Store {
             for found in page.items() {
                 members.extend(item::membership(found)?.present());
             }
+            members.retain(|member: &Member| marker != Some(&member.member_id));
             members.truncate(limit);
             match page.last_evaluated_key {
                 Some(key) => start = Some(key),
