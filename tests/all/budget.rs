@@ -153,7 +153,13 @@ async fn a_batch_keeps_its_budget() {
 /// The event of a list, with other arguments.
 fn event(fixture: &str, project: &str, path: Value, query: &[(&str, &str)]) -> Request {
     let mut event: Value = serde_json::from_str(fixture).unwrap();
-    event["pathParameters"] = path;
+    // The path is read, and not what a gateway makes of it.
+    for (name, value) in path.as_object().into_iter().flatten() {
+        let resource = event["resource"].as_str().unwrap();
+        let filled = resource.replace(&format!("{{{name}}}"), value.as_str().unwrap());
+        event["resource"] = json!(filled);
+        event["path"] = json!(filled);
+    }
     event["requestContext"]["authorizer"]["project_id"] = json!(project);
     let query: BTreeMap<_, _> = query.iter().copied().collect();
     event["queryStringParameters"] = json!(query);

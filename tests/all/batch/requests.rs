@@ -341,7 +341,11 @@ async fn members_are_read_in_the_form_of_ims() {
         .await
         .expect(200)
         .json();
-    assert_eq!(quota["quotas"]["resources"][0]["quota"], 128);
+    let of_members = &quota["quotas"]["resources"][2];
+    assert_eq!(
+        (&of_members["type"], &of_members["quota"]),
+        (&json!("image_member"), &json!(128))
+    );
     let pending = world
         .get(Who::Member, "/v2/cloudimages?member_status=pending")
         .await
