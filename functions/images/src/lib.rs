@@ -8,6 +8,7 @@ mod list;
 mod number;
 mod query;
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::app::App;
 use shared::auth::{Action, Caller, Decision, Role, permit};
@@ -35,33 +36,48 @@ pub async fn handle(app: App, request: Request) -> Handled {
 
 async fn respond(app: App, request: Request) -> Handled {
     let caller = http::caller(&app, &request).await?;
-    let (app, caller, request) = (&app, &caller, &request);
-    let destination = http::destination(request)?;
-    match (
-        request.method().as_str(),
-        destination.resource.unwrap_or_default(),
-    ) {
-        ("GET", "/v2/images") => list_images(app, caller, request).await,
-        ("POST", "/v2/images") => create(app, caller, request).await,
-        ("GET", "/v2/images/{image_id}") => show(app, caller, request).await,
-        ("PATCH", "/v2/images/{image_id}") => change::patch(app, caller, request).await,
-        ("DELETE", "/v2/images/{image_id}") => delete(app, caller, request).await,
+    let resource = http::destination(&request)?.resource;
+    let method = request.method().as_str();
+    operation(
+        method,
+        resource.unwrap_or_default(),
+        &app,
+        &caller,
+        &request,
+    )
+    .await
+}
+
+/// The work of one route. It is boxed, so that the work of no other takes room beside it.
+fn operation<'a>(
+    method: &str,
+    resource: &str,
+    app: &'a App,
+    caller: &'a Caller,
+    request: &'a Request,
+) -> BoxFuture<'a, Handled> {
+    match (method, resource) {
+        ("GET", "/v2/images") => Box::pin(list_images(app, caller, request)),
+        ("POST", "/v2/images") => Box::pin(create(app, caller, request)),
+        ("GET", "/v2/images/{image_id}") => Box::pin(show(app, caller, request)),
+        ("PATCH", "/v2/images/{image_id}") => Box::pin(change::patch(app, caller, request)),
+        ("DELETE", "/v2/images/{image_id}") => Box::pin(delete(app, caller, request)),
         ("PUT", "/v2/images/{image_id}/tags/{tag}") => {
-            change::tag(app, caller, request, Tagging::Put).await
+            Box::pin(change::tag(app, caller, request, Tagging::Put))
         }
         ("DELETE", "/v2/images/{image_id}/tags/{tag}") => {
-            change::tag(app, caller, request, Tagging::Delete).await
+            Box::pin(change::tag(app, caller, request, Tagging::Delete))
         }
         ("POST", "/v2/images/{image_id}/actions/deactivate") => {
-            change::act(app, caller, request, ImageAction::Deactivate).await
+            Box::pin(change::act(app, caller, request, ImageAction::Deactivate))
         }
         ("POST", "/v2/images/{image_id}/actions/reactivate") => {
-            change::act(app, caller, request, ImageAction::Reactivate).await
+            Box::pin(change::act(app, caller, request, ImageAction::Reactivate))
         }
-        ("GET", "/v2/images/{image_id}/tasks") => tasks(app, caller, request).await,
-        ("GET", "/v2/cloudimages") => ims::list(app, caller, request).await,
-        ("GET", "/v1/cloudimages/quota") => ims::quota(app, caller, request).await,
-        _ => Err(ApiError::no_such_resource()),
+        ("GET", "/v2/images/{image_id}/tasks") => Box::pin(tasks(app, caller, request)),
+        ("GET", "/v2/cloudimages") => Box::pin(ims::list(app, caller, request)),
+        ("GET", "/v1/cloudimages/quota") => Box::pin(ims::quota(app, caller, request)),
+        _ => Box::pin(std::future::ready(Err(ApiError::no_such_resource()))),
     }
 }
 
