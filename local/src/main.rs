@@ -11,6 +11,7 @@ use local::identity::Identity;
 use local::queue::Settings;
 use local::server::{Data, Options, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
+use shared::roles::RoleNames;
 use shared::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -129,6 +130,7 @@ impl Serve {
             },
             identity,
             keystone,
+            roles: RoleNames::from_env().map_err(|error| error.to_string())?,
             member_quota: self.member_quota,
             member_may_leave: self.member_may_leave,
             dynamodb_endpoint: self.dynamodb_endpoint,

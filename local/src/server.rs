@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
+use shared::roles::RoleNames;
 use shared::time::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -47,6 +48,8 @@ pub struct Options {
     pub identity: Identity,
     /// A Keystone to ask about tokens instead.
     pub keystone: Option<authorizer::config::Config>,
+    /// What roles are called, by whichever of them.
+    pub roles: RoleNames,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
     /// Whether members may leave.
@@ -74,6 +77,7 @@ impl Options {
             data: Data::InMemory,
             identity: Identity::demo()?,
             keystone: None,
+            roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
             member_may_leave: false,
             dynamodb_endpoint: None,
@@ -168,14 +172,17 @@ impl Server {
             public_endpoint: None,
         };
         let authority = match options.keystone {
-            Some(keystone) => Authority::keystone(keystone, options.clock.clone())?,
-            None => Authority::file(options.identity.clone()),
+            Some(mut keystone) => {
+                keystone.roles = options.roles.clone();
+                Authority::keystone(keystone, options.clock.clone())?
+            }
+            None => Authority::file(options.identity.clone(), options.roles.clone()),
         };
         let app = App::new(
             config,
             dynamodb,
             sqs.clone(),
-            Some(access_keys::table(&options.identity.access_key).await?),
+            Some(access_keys::table(&options.identity.access_key, options.roles).await?),
             options.clock,
         );
         let (stop, stopped) = watch::channel(false);

@@ -1,5 +1,6 @@
 //! Configuration, clients and clock: made once, passed in.
 
+use std::env::VarError;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 use crate::id::OperationId;
 use crate::meter::{self, Probe};
 use crate::queue::Queue;
+use crate::roles::RoleNames;
 use crate::store::Store;
 use crate::store::access_keys::AccessKeys;
 use crate::time::{Clock, Timestamp};
@@ -84,6 +86,19 @@ pub fn required(name: &str) -> Result<String, ConfigError> {
 /// A variable that may be set; an empty one is not.
 pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable that may be set to a list. Unlike [`optional`] it tells a list of nothing from a
+/// variable that is not set.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub fn list(name: &str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(list) => Ok(Some(list)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(ConfigError::malformed(name, "UTF-8")),
+    }
 }
 
 /// A variable that may be set, read as a value of this type.
@@ -190,8 +205,9 @@ impl App {
         if let Some(namespace) = optional("METRICS_NAMESPACE") {
             meter::publish_under(namespace);
         }
+        let roles = RoleNames::from_env()?;
         #[cfg(feature = "dev-identity")]
-        if !crate::dev_identity::read(&required("IDENTITY_FILE")?) {
+        if !crate::dev_identity::read(&required("IDENTITY_FILE")?, &roles) {
             return Err(ConfigError::malformed(
                 "IDENTITY_FILE",
                 "the path of an identity file with tokens",
@@ -201,7 +217,7 @@ impl App {
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
         let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));
         let access_keys = optional("ACCESS_KEY_TABLE");
-        let access_keys = access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table));
+        let access_keys = access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table, roles));
         Ok(Self::new(config, dynamodb, sqs, access_keys, Clock::System))
     }
 

@@ -7,6 +7,8 @@
 //! | [`member`], [`image`], [`job`] | the domain: records, their states and how they are shown; pure |
 //! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
 //! | [`auth`] | who calls, and the whole permission policy as one pure function |
+//! | [`principal`], [`access_rules`] | whom a token stands for, and what it is restricted to |
+//! | [`roles`] | what a deployment calls the roles |
 //! | [`signature`], [`signed`] | requests signed with an access key, and who signed one |
 //! | [`members_api`] | Glance's words for the policy's decisions about members |
 //! | [`schema`] | the JSON schemas that clients check answers against |
@@ -23,6 +25,7 @@
 //! A function of the service is three sentences: parse the request into types that cannot be
 //! wrong, ask the store one question, render what happened.
 
+pub mod access_rules;
 pub mod app;
 pub mod auth;
 pub mod batch;
@@ -38,7 +41,9 @@ pub mod member;
 pub mod members_api;
 pub mod meter;
 pub mod page;
+pub mod principal;
 pub mod queue;
+pub mod roles;
 pub mod routes;
 pub mod schema;
 pub mod secret;

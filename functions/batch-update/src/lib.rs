@@ -108,7 +108,7 @@ async fn start(
     job: &Job,
     request: &Request,
 ) -> Result<bool, ApiError> {
-    let request_id = http::request_id(request.headers());
+    let request_id = http::request_id(request);
     tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
     let chunks: Vec<Message> = (0..job.chunks())
         .map(|number| {

@@ -164,7 +164,7 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
         };
         if app.store().delete_image(caller, id, stamp).await? == Written::Done {
             // From here on nothing of it is visible; what is left is only to be tidied up.
-            let request_id = http::request_id(request.headers());
+            let request_id = http::request_id(request);
             let bury = [Message::bury(id)];
             if !app.queue().send(&bury, &request_id).await?.is_empty() {
                 tracing::error!(image.id = %id, "the members of a deleted image stay unburied");
