@@ -136,7 +136,8 @@ impl Server {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
 
         let files = files(&options.data)?;
-        let clients = Clients::from_env().unwrap_or_else(|_| Clients::local());
+        let endpoints = options.dynamodb_endpoint.iter().chain(&options.queue_url);
+        let clients = Clients::for_endpoints(endpoints).map_err(|error| error.to_string())?;
         let (dynamodb, engine) = match &options.dynamodb_endpoint {
             Some(endpoint) => (clients.dynamodb(Some(endpoint.clone())), None),
             None => {

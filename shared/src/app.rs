@@ -1,6 +1,7 @@
 //! Configuration, clients and clock: made once, passed in.
 
 use std::env::VarError;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_http::http::Uri;
 use tracing_subscriber::EnvFilter;
 
 use crate::id::OperationId;
@@ -255,6 +257,23 @@ impl App {
     }
 }
 
+/// The variables that say where and as whom AWS is called.
+const AWS_VARIABLES: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
+fn is_on_this_machine(endpoint: &str) -> bool {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<IpAddr> = address.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}
+
 /// What the clients of the store and the queue have in common.
 ///
 /// Credentials are read once: those of a Lambda sandbox last as long as it does.
@@ -298,6 +317,24 @@ impl Clients {
                 .build(),
             https: Arc::default(),
         })
+    }
+
+    /// Clients for a server with these endpoints instead of its own engine and queue. Nothing needs
+    /// to be configured for endpoints on this machine: they are called as [`Self::local`]. As soon
+    /// as one of the variables is set, or an endpoint is elsewhere, all must be.
+    ///
+    /// # Errors
+    /// If a variable is missing, by its name.
+    pub fn for_endpoints<'a>(
+        endpoints: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Self, ConfigError> {
+        let endpoints: Vec<&String> = endpoints.into_iter().collect();
+        let unset = AWS_VARIABLES.iter().all(|name| optional(name).is_none());
+        let local = unset && endpoints.iter().all(|each| is_on_this_machine(each));
+        match endpoints.is_empty() || local {
+            true => Ok(Self::local()),
+            false => Self::from_env(),
+        }
     }
 
     /// Clients of what runs on this machine and lets everybody in. Nothing is lost on the way to
