@@ -68,7 +68,7 @@ impl Authority {
     }
 }
 
-/// Whom a token of the identity service stands for; `None` if for nobody in any project.
+/// The principal of a token of the identity service; `None` if the token is not scoped to a project.
 fn principal(token: &Token, roles: &RoleNames) -> Option<Principal> {
     let scope = token.scope.as_ref()?;
     Some(Principal {
@@ -80,8 +80,8 @@ fn principal(token: &Token, roles: &RoleNames) -> Option<Principal> {
     })
 }
 
-/// The token of a request. If it has several that differ, none of them counts: it has an empty one,
-/// which is nobody's.
+/// The token of a request. Several tokens that differ count as one empty token, which is invalid: none
+/// of them may be picked.
 pub fn token(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all("x-auth-token").iter();
     let first = values.next()?;

@@ -1,8 +1,8 @@
-//! What an application credential restricts its tokens to.
+//! The access rules of an application credential: the requests that its tokens may make.
 //!
-//! Keystone validates such a token only for a service that says that it enforces the rules. They
-//! come with the authorizer's answer, which a gateway remembers for all requests with one token, so
-//! each request is checked where it is handled. The meaning of a rule is that of keystonemiddleware.
+//! Keystone validates such a token only for a service that declares that it enforces the rules. The
+//! authorizer puts them into its context, which a gateway caches for all requests with one token, so
+//! the functions check each request. Rules mean what they mean in keystonemiddleware.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::routes;
 
 /// This service's type in Keystone's catalog.
 const SERVICE: &str = "image";
-/// The longest form of the rules that a context may have, in bytes.
+/// Most bytes of the rules in the authorizer's context.
 const CONTEXT_MAX: usize = 4096;
 
 /// The requests to this service that a token may make: those that match one of the rules. Without
@@ -25,12 +25,12 @@ struct Rule {
     path: String,
 }
 
-/// The rules of a token are not ones that this service can enforce.
+/// Why the rules of a token cannot be enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRules {
     /// They have another form than Keystone gives them.
     Malformed,
-    /// Those of this service are longer than a context may be.
+    /// The rules for this service do not fit into the authorizer's context.
     TooLong,
 }
 
@@ -95,8 +95,8 @@ impl AccessRules {
     }
 }
 
-/// What a path is compared by: the unreserved characters of RFC 3986 and the slash as they are, all
-/// others percent-encoded.
+/// The characters that a canonical path percent-encodes: all but the unreserved ones of RFC 3986 and
+/// the slash.
 const COMPARED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -104,8 +104,8 @@ const COMPARED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// The one spelling of a path that rules are compared with, whichever of its spellings was sent;
-/// `None` if it is not UTF-8. As in keystonemiddleware an encoded slash separates segments.
+/// The canonical spelling of a path, which rules are compared with; `None` if the path is not UTF-8.
+/// As in keystonemiddleware, an encoded slash separates segments.
 fn canonical(path: &str) -> Option<String> {
     let path = routes::normalized(path);
     let path = percent_decode_str(&path).decode_utf8().ok()?;
@@ -180,8 +180,8 @@ impl Pattern {
 
 /// Whether the whole of a canonical path matches a pattern.
 ///
-/// It follows all ways through the pattern at once: whoever makes an application credential writes
-/// its patterns, and must not be able to write one that takes long.
+/// It tries all ways of matching at the same time and never backtracks: any user can write patterns,
+/// and no pattern may take exponential time.
 fn matches(pattern: &Pattern, path: &str) -> bool {
     let path = path.as_bytes();
     // The positions in the path up to which the parts so far can match.

@@ -7,7 +7,7 @@
 //! | [`member`], [`image`], [`job`] | the domain: records, their states and how they are shown; pure |
 //! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
 //! | [`auth`] | who calls, and the whole permission policy as one pure function |
-//! | [`principal`], [`access_rules`] | whom a token stands for, and what it is restricted to |
+//! | [`principal`], [`access_rules`] | the user, project and role that a token authenticates, and the requests that it may make |
 //! | [`roles`] | what a deployment calls the roles |
 //! | [`signature`], [`signed`] | requests signed with an access key, and who signed one |
 //! | [`members_api`] | Glance's words for the policy's decisions about members |

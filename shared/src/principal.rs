@@ -1,5 +1,5 @@
-//! Whom a token stands for: written by the authorizer into the gateway's context, and read from it
-//! by the functions.
+//! The principal of a token, as the authorizer writes it into the gateway's context and the functions
+//! read it back.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const ROLES: &str = "roles";
 const EXPIRES_AT: &str = "expires_at";
 const ACCESS_RULES: &str = "access_rules";
 
-/// Whom a token stands for, and what it is good for.
+/// What a token authenticates: a user in a project, with a role, for some time and some requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user's id.
@@ -27,7 +27,7 @@ pub struct Principal {
     pub role: Role,
     /// When the token ends, if it does.
     pub expires_at: Option<Timestamp>,
-    /// What the token is restricted to, if it is one of a restricted application credential.
+    /// The requests that the token may make, if its application credential has access rules.
     pub access_rules: Option<AccessRules>,
 }
 
@@ -45,7 +45,7 @@ impl Principal {
         fields
     }
 
-    /// Reads the context; `None` if it names nobody.
+    /// Reads the context; `None` if it has no principal.
     ///
     /// # Errors
     /// 401 if it has anything else than [`Self::to_context`] writes: a restriction that cannot be
@@ -85,7 +85,7 @@ impl Principal {
     /// # Errors
     /// 401 if the token has ended, or does not permit the request.
     pub fn caller(self, method: &str, path: &str, now: Timestamp) -> Result<Caller, ApiError> {
-        // What was remembered may have ended meanwhile.
+        // A gateway may cache the context for longer than the token lasts.
         if self.expires_at.is_some_and(|until| until <= now) {
             return Err(ApiError::Unauthorized);
         }

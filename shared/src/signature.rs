@@ -210,9 +210,9 @@ fn canonical_query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The forms of a path that a client may have signed. Most clients decode the path before they cut
-/// it into segments, so a slash that was sent encoded is signed as a plain one; others keep it. Two
-/// paths that are signed alike mean the same here, or one of them is none of this service's.
+/// The canonical forms of a path that clients sign. Most clients decode the path before they split it
+/// into segments, so they sign an encoded slash as a plain one; others keep it. Two paths with the
+/// same signature never name two records: only the last segment of a path may contain a slash.
 fn canonical_paths(path: &str) -> Vec<String> {
     let kept = canonical_path(path);
     match kept.contains(ENCODED_SLASH) {

@@ -79,7 +79,8 @@ async fn signed_as(variables: &[(&str, &str)]) -> String {
         .spawn()
         .unwrap();
     for _ in 0..1200 {
-        if let Some(found) = seen.lock().unwrap().take() {
+        let found = seen.lock().unwrap().take();
+        if let Some(found) = found {
             child.kill().await.unwrap();
             return found;
         }

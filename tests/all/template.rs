@@ -257,7 +257,7 @@ fn a_token_is_remembered_once() {
     let (of_function, _) = of_function.split_once(']').unwrap();
     let (signed, plain) = of_function.split_once(", ").unwrap();
     let whole = "!Ref AuthCacheSeconds";
-    assert_eq!((of_gateway("false").as_str(), plain), (whole, "0"));
+    assert_eq!((of_gateway("false").as_str(), plain), (whole, "\"0\""));
     assert_eq!((of_gateway("true").as_str(), signed), ("0", whole));
 }
 

@@ -23,8 +23,8 @@ use crate::service_user::{ServiceUser, Source};
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How many seconds before its end the service's own token is renewed.
 const RENEWED_BEFORE: i64 = 60;
-/// The header that tells Keystone, in each request, that access rules are enforced here. Keystone
-/// knows no token with such rules for a service that does not send it.
+/// The header that declares, in each request to Keystone, that this service enforces access rules.
+/// Without it Keystone answers 404 for every token that has such rules.
 const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
 /// The longest token, in bytes.
 pub const TOKEN_MAX: usize = 32 * 1024;
@@ -226,10 +226,10 @@ impl Keystone {
     }
 }
 
-/// The rules of a token. One whose rules cannot be enforced is nobody's.
+/// The access rules of a token. A token whose rules cannot be enforced is refused.
 fn enforceable(rules: &Value) -> Result<AccessRules, Denied> {
     AccessRules::of_keystone(rules).map_err(|error| match error {
-        BadRules::Malformed => outage("Keystone: access rules that are none"),
+        BadRules::Malformed => outage("Keystone: malformed access rules"),
         BadRules::TooLong => {
             tracing::warn!("refused a token: its access rules are too long");
             Denied::Unauthorized

@@ -32,18 +32,18 @@ use crate::keystone::{Keystone, sendable};
 
 /// How many tokens an instance remembers: some 5 MB, unless many have access rules.
 const TOKENS_MAX: usize = 10_000;
-/// How many refused tokens an instance remembers: some 1 MB. They have a memory of their own, so
-/// that no flood of them makes it forget the good ones.
+/// How many refused tokens an instance remembers: some 1 MB. They have a cache of their own, so that
+/// a flood of them cannot evict valid tokens.
 const REFUSED_MAX: usize = 10_000;
-/// How many seconds a refusal is remembered: that long it takes a token to be let in which Keystone
-/// knows only after it was first sent here.
+/// How many seconds a refusal is remembered. A token that was sent before Keystone knew it is accepted
+/// at most that much later.
 const REFUSED_SECONDS: i64 = 5;
 /// How many tokens Keystone is asked about at once.
 const QUESTIONS_MAX: usize = 16;
 /// How long a token waits for its turn to be asked about.
 const TURN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A token as it is remembered: its digest, so that no token is kept.
+/// The digest of a token. The caches hold no token itself.
 type Fingerprint = [u8; 32];
 
 /// Why a token stands for nobody.
@@ -149,7 +149,7 @@ impl Inner {
         refused.map(|()| Err(Denied::Unauthorized))
     }
 
-    /// Remembers what Keystone has said. The time counts from the question: Keystone may have
+    /// Remembers Keystone's answer. The time counts from the question, because Keystone may have
     /// looked the token up at once and answered late.
     fn remember(&self, key: Fingerprint, answer: &Result<Principal, Denied>, asked_at: Timestamp) {
         match answer {
@@ -163,7 +163,7 @@ impl Inner {
                 let until = asked_at.plus_seconds(REFUSED_SECONDS);
                 self.refused.insert(key, (), until);
             }
-            // It says nothing about the token.
+            // An outage says nothing about the token.
             Err(Denied::Unavailable(_)) => {}
         }
     }

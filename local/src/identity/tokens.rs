@@ -148,8 +148,12 @@ impl Tokens {
         Secret::new(id)
     }
 
-    /// What a token says; `None` if it is unknown, revoked or has expired.
+    /// What a token says; `None` if it is unknown, revoked or has expired. An empty token is
+    /// invalid even if the file has it.
     pub fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
+        if id.is_empty() {
+            return None;
+        }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let token = known.get(&Fingerprint::of(id))?;
         (!token.has_expired(now)).then(|| token.clone())
