@@ -16,7 +16,7 @@ use shared::app::App;
 use shared::http::{BODY_MAX, Request, Response, answer};
 use shared::routes::{self, Function, Path};
 
-use crate::authority::Authority;
+use crate::authority::{self, Authority};
 use crate::docs::Docs;
 use crate::identity::service::IdentityService;
 
@@ -66,7 +66,7 @@ impl Front {
         } else {
             Body::Binary(body)
         };
-        if let Authority::File(service) = &self.authority
+        if let Authority::File(service, _) = &self.authority
             && IdentityService::serves(parts.uri.path())
         {
             let request = Request::from_parts(parts, body).with_query_string_parameters(query);
@@ -88,12 +88,8 @@ impl Front {
         };
         let mut context = ApiGatewayProxyRequestContext::default();
         let mut outage = None;
-        if !open && let Some(token) = parts.headers.get("x-auth-token") {
-            match self
-                .authority
-                .context(token.as_bytes(), self.app.now())
-                .await
-            {
+        if !open && let Some(token) = authority::token(&parts.headers) {
+            match self.authority.context(token, self.app.now()).await {
                 Ok(who) => context.authorizer.fields.extend(who),
                 Err(error) => outage = Some(error),
             }

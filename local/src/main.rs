@@ -11,6 +11,7 @@ use local::identity::Identity;
 use local::queue::Settings;
 use local::server::{Data, Options, SWEEP_EVERY, Server};
 use shared::app::DEFAULT_MEMBER_QUOTA;
+use shared::roles::RoleNames;
 use shared::time::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -77,7 +78,9 @@ struct Serve {
     #[arg(long, env = "IMSHARE_MEMBER_MAY_LEAVE")]
     member_may_leave: bool,
 
-    /// A DynamoDB (or compatible) to use instead of the embedded engine.
+    /// A DynamoDB (or compatible) to use instead of the embedded engine. AWS_REGION,
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set, unless it is on this machine and
+    /// none of them is: then it is called as the user "local" of us-east-1.
     #[arg(long, env = "IMSHARE_DYNAMODB_ENDPOINT", value_name = "URL")]
     dynamodb_endpoint: Option<String>,
 
@@ -85,7 +88,7 @@ struct Serve {
     #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
     table: String,
 
-    /// An SQS queue (or compatible) to use instead of the embedded one.
+    /// An SQS queue (or compatible) to use instead of the embedded one, with the same variables.
     #[arg(long, env = "IMSHARE_QUEUE_URL", value_name = "URL")]
     queue_url: Option<String>,
 
@@ -129,6 +132,7 @@ impl Serve {
             },
             identity,
             keystone,
+            roles: RoleNames::from_env().map_err(|error| error.to_string())?,
             member_quota: self.member_quota,
             member_may_leave: self.member_may_leave,
             dynamodb_endpoint: self.dynamodb_endpoint,

@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
+use shared::roles::RoleNames;
 use shared::store::Indexes;
 use shared::time::Clock;
 use tokio::net::TcpListener;
@@ -51,6 +52,8 @@ pub struct Options {
     pub identity: Identity,
     /// A Keystone to ask about tokens instead.
     pub keystone: Option<authorizer::config::Config>,
+    /// What roles are called, by whichever of them.
+    pub roles: RoleNames,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
     /// Whether members may leave.
@@ -80,6 +83,7 @@ impl Options {
             data: Data::InMemory,
             identity: Identity::demo()?,
             keystone: None,
+            roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
             member_may_leave: false,
             dynamodb_endpoint: None,
@@ -139,7 +143,8 @@ impl Server {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
 
         let files = files(&options.data)?;
-        let clients = Clients::from_env().unwrap_or_else(|_| Clients::local());
+        let endpoints = options.dynamodb_endpoint.iter().chain(&options.queue_url);
+        let clients = Clients::for_endpoints(endpoints).map_err(|error| error.to_string())?;
         let (dynamodb, engine) = match &options.dynamodb_endpoint {
             Some(endpoint) => (clients.dynamodb(Some(endpoint.clone())), None),
             None => {
@@ -185,14 +190,17 @@ impl Server {
             public_endpoint: None,
         };
         let authority = match options.keystone {
-            Some(keystone) => Authority::keystone(keystone, options.clock.clone())?,
-            None => Authority::file(options.identity.clone()),
+            Some(mut keystone) => {
+                keystone.roles = options.roles.clone();
+                Authority::keystone(keystone, options.clock.clone())?
+            }
+            None => Authority::file(options.identity.clone(), options.roles.clone()),
         };
         let app = App::new(
             config,
             dynamodb,
             sqs.clone(),
-            Some(access_keys::table(&options.identity.access_key).await?),
+            Some(access_keys::table(&options.identity.access_key, options.roles).await?),
             options.clock,
         );
         let (stop, stopped) = watch::channel(false);

@@ -8,6 +8,8 @@
 //! | [`batch`] | how a batch becomes chunks, and what an entry's outcome is; pure |
 //! | [`task`], [`change`] | what a batch does to its entries, and what a request finds at a membership; pure |
 //! | [`auth`] | who calls, and the whole permission policy as one pure function |
+//! | [`principal`], [`access_rules`] | the user, project and role that a token authenticates, and the requests that it may make |
+//! | [`roles`] | what a deployment calls the roles |
 //! | [`signature`], [`signed`] | requests signed with an access key, and who signed one |
 //! | [`members_api`] | Glance's words for the policy's decisions about members |
 //! | [`schema`] | the JSON schemas that clients check answers against |
@@ -25,6 +27,7 @@
 //! A function of the service is three sentences: parse the request into types that cannot be
 //! wrong, ask the store one question, render what happened.
 
+pub mod access_rules;
 pub mod app;
 pub mod auth;
 pub mod batch;
@@ -41,7 +44,9 @@ pub mod member;
 pub mod members_api;
 pub mod meter;
 pub mod page;
+pub mod principal;
 pub mod queue;
+pub mod roles;
 pub mod routes;
 pub mod schedule;
 pub mod schema;

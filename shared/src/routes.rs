@@ -7,7 +7,7 @@ mod path;
 
 use percent_encoding::percent_decode_str;
 
-pub use path::{Family, NotUtf8, Path};
+pub use path::{Family, NotUtf8, Path, is_v2};
 
 /// The API functions: one binary and one policy each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

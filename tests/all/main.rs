@@ -9,6 +9,7 @@ mod budget;
 mod chance;
 mod contract;
 mod corrupt;
+mod credentials;
 mod faults;
 mod fixtures;
 mod fuzz;

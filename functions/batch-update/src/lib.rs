@@ -40,7 +40,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
     if caller.role < Role::Member {
         return Err(ApiError::ims(ImsCode::RoleTooWeak));
     }
-    let request_id = http::request_id(request.headers());
+    let request_id = http::request_id(&request);
     let (op, now) = (app.operation(), app.now());
     let batch = Batch::new(&caller, asked.task, asked.entries, op, now, request_id);
     match app.store().create_job(&batch, idempotency.as_ref()).await? {

@@ -197,7 +197,7 @@ async fn memberships_follow(app: &App, image: ImageId, request: &Request) {
         Err(_) => tracing::info!(image.id = %image, "left to the worker"),
     }
     let message = [Message::Memberships { image }];
-    let request_id = http::request_id(request.headers());
+    let request_id = http::request_id(request);
     if !matches!(app.queue().send(&message, &request_id).await, Ok(unsent) if unsent.is_empty()) {
         tracing::warn!(image.id = %image, "left to the sweep");
     }

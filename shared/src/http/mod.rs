@@ -7,7 +7,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
-use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
+use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use percent_encoding::percent_decode_str;
@@ -18,13 +18,13 @@ use accept::Accept;
 use error_form::ErrorForm;
 
 use crate::app::App;
-use crate::auth::{Caller, Role};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
 use crate::meter;
+use crate::principal::Principal;
 use crate::routes::{self, Destination, NotUtf8, Path};
 use crate::signed;
-use crate::time::Timestamp;
 
 /// A request as the gateway hands it to a function.
 pub type Request = lambda_http::Request;
@@ -65,12 +65,9 @@ where
     H: FnOnce(App, Request) -> F,
     F: Future<Output = Handled>,
 {
-    let id = request_id(request.headers());
-    let id_header = HeaderValue::from_str(&id).ok();
-    if let Some(value) = id_header.clone() {
-        // From here on the request has this id, also for the messages that it sends.
-        request.headers_mut().insert(REQUEST_ID, value);
-    }
+    let id = request_id(&request);
+    // The headers stay as they were sent: they may be signed.
+    request.extensions_mut().insert(RequestId(id.clone()));
     let target = target(&request);
     let form = ErrorForm::of(&request, &target, &app);
     let misrouted = gateway_has_parameters(&request)
@@ -115,7 +112,7 @@ where
                 form.render(&error)
             }
         };
-        if let Some(value) = id_header {
+        if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         let status = response.status();
@@ -141,11 +138,18 @@ where
     .await
 }
 
-/// The id of the request: the caller's, cut to 64 characters, or a new one.
-pub fn request_id(headers: &HeaderMap) -> String {
-    let sent = headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
+/// The id that [`answer`] gave to a request.
+#[derive(Clone, Debug)]
+struct RequestId(String);
+
+/// The id of a request, also for the messages that it sends: the caller's, cut to 64 characters, or
+/// a new one.
+pub fn request_id(request: &Request) -> String {
+    if let Some(RequestId(id)) = request.extensions().get() {
+        return id.clone();
+    }
+    let sent = request.headers().get(REQUEST_ID);
+    let sent = sent.and_then(|value| value.to_str().ok());
     match sent.map(str::trim).filter(|id| !id.is_empty()) {
         Some(id) => id.chars().take(REQUEST_ID_MAX).collect(),
         None => format!("req-{}", uuid::Uuid::new_v4()),
@@ -160,37 +164,35 @@ pub fn raw_path(request: &Request) -> &str {
     }
 }
 
-/// The caller: from the authorizer's context, or else by the request's signature. Headers that
-/// speak of identity say nothing.
+/// The caller: from the authorizer's context, or else by the request's signature. Identity headers
+/// sent by the client are ignored.
 ///
 /// # Errors
-/// 401 if no authorizer knows the caller, or its word has expired, and nobody has signed.
+/// 401 if the authorizer knows nobody, if the token has ended since or does not permit this request,
+/// or if nobody has signed it.
 pub async fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
-    let field = |name: &str| -> Option<&str> {
-        match request.request_context_ref()? {
-            RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name)?.as_str(),
-            RequestContext::ApiGatewayV2(context) => {
-                context.authorizer.as_ref()?.fields.get(name)?.as_str()
-            }
-            _ => None,
-        }
-    };
-    let Some(project) = field("project_id") else {
-        #[cfg(feature = "dev-identity")]
-        if let Some(caller) = crate::dev_identity::caller(request) {
-            return Ok(caller);
-        }
-        return signed::caller(app, request).await;
-    };
-    let project = ProjectId::parse(project).map_err(|_| ApiError::Unauthorized)?;
-    if let Some(until) = field("expires_at") {
-        let until = Timestamp::parse(until).ok_or(ApiError::Unauthorized)?;
-        if until <= app.now() {
-            return Err(ApiError::Unauthorized);
-        }
+    if let Some(principal) = Principal::of_context(|name| context_field(request, name)) {
+        let path = target(request).map_err(ApiError::from)?;
+        return principal?.caller(request.method().as_str(), &path, app.now());
     }
-    let role = Role::strongest(field("roles").unwrap_or_default().split(','));
-    Ok(Caller { project, role })
+    #[cfg(feature = "dev-identity")]
+    if let Some(caller) = crate::dev_identity::caller(request) {
+        return Ok(caller);
+    }
+    // The authorizer has refused the token, and a signature beside it does not make it good.
+    if request.headers().contains_key("x-auth-token") {
+        return Err(ApiError::Unauthorized);
+    }
+    signed::caller(app, request).await
+}
+
+/// A field of the authorizer's context.
+fn context_field<'a>(request: &'a Request, name: &str) -> Option<&'a Value> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name),
+        RequestContext::ApiGatewayV2(context) => context.authorizer.as_ref()?.fields.get(name),
+        _ => None,
+    }
 }
 
 /// The path of a request, with the version that its `Accept` header names if the path names none.

@@ -161,7 +161,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 const VERSION_TYPE: &str = "application/vnd.openstack.images-";
 
 /// Whether a segment names the v2 API or one of its minor versions.
-fn is_v2(segment: &str) -> bool {
+pub fn is_v2(segment: &str) -> bool {
     segment == "v2"
         || segment.strip_prefix("v2.").is_some_and(|minor| {
             minor
