@@ -2,7 +2,7 @@
 //! taken out of the file is gone at the next start, and no secret is on disk.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
@@ -13,6 +13,7 @@ use shared::store::schema as at;
 
 use crate::engine::Engine;
 use crate::identity::AccessKey;
+use crate::outage::words;
 
 /// The table's name.
 const TABLE: &str = "access-keys";
@@ -54,7 +55,7 @@ async fn create(client: &Client) -> Result<(), String> {
         .key_schema(key)
         .attribute_definitions(attribute);
     let created = request.send().await;
-    created.map_err(|error| why(&DisplayErrorContext(&error)))?;
+    created.map_err(|error| why(&words(&error)))?;
     Ok(())
 }
 
@@ -69,6 +70,6 @@ async fn put(client: &Client, key: &AccessKey) -> Result<(), String> {
         .item(at::USER, at::s(&key.user))
         .item(at::ROLES, AttributeValue::L(roles));
     let done = request.send().await;
-    done.map_err(|error| why(&DisplayErrorContext(&error)))?;
+    done.map_err(|error| why(&words(&error)))?;
     Ok(())
 }

@@ -1,54 +1,60 @@
 //! The gateway on this machine: HTTP in, the function of the route, HTTP out.
 //!
 //! It hands a function what a REST API would: path parameters as they were sent, the query, the
-//! authorizer's context. Headers of the request that speak of identity count for nothing.
+//! authorizer's context. Identity headers sent by the client are ignored. Who needs a token and has
+//! none is refused before any of its body is read.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
+use std::future::{Future, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
+use serde_json::json;
 use shared::app::App;
-use shared::http::{BODY_MAX, Request, Response, answer};
+use shared::error::ApiError;
+use shared::http::{self, Handled, Request, Response, answer};
 use shared::routes::{self, Function};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Context};
+use crate::body::{Bodies, Sender, Unread, ignore};
+use crate::connection::Limits;
 use crate::docs::Docs;
+use crate::engine::Engine;
 use crate::identity::service::IdentityService;
-
-/// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
-/// gets to see the answer.
-const DRAINED_MAX: usize = 64 * 1024 * 1024;
 
 /// Answers requests.
 #[derive(Clone, Debug)]
 pub struct Front {
     app: App,
     authority: Authority,
+    /// The embedded engine, if records are kept in it: its health is the server's.
+    engine: Option<Engine>,
+    bodies: Bodies,
+    /// How long a function may work on a request.
+    work: Duration,
 }
 
 impl Front {
     /// A gateway before this app.
-    pub fn new(app: App, authority: Authority) -> Self {
-        Self { app, authority }
+    pub fn new(app: App, authority: Authority, engine: Option<Engine>, limits: Limits) -> Self {
+        Self {
+            app,
+            authority,
+            engine,
+            bodies: Bodies::new(limits.body),
+            work: limits.work,
+        }
     }
 
     /// Answers one request; never fails.
-    pub async fn serve(
-        self,
-        request: hyper::Request<Incoming>,
-    ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    pub async fn serve(self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let Ok(body) = read(body).await else {
-            // The sender went away in the middle of its body.
-            let mut gone = hyper::Response::new(Full::default());
-            *gone.status_mut() = hyper::StatusCode::BAD_REQUEST;
-            return Ok(gone);
-        };
         let response = self.dispatch(parts, body).await;
         let (parts, body) = response.into_parts();
         let bytes = match body {
@@ -56,91 +62,173 @@ impl Front {
             Body::Binary(bytes) => Bytes::from(bytes),
             _ => Bytes::new(),
         };
-        Ok(hyper::Response::from_parts(parts, Full::new(bytes)))
+        hyper::Response::from_parts(parts, Full::new(bytes))
     }
 
-    async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
-        let query = query(parts.uri.query().unwrap_or_default());
-        let body = if body.is_empty() {
-            Body::Empty
-        } else {
-            Body::Binary(body)
+    async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
+        let (who, sender) = match self.identify(&parts).await {
+            Ok(known) => known,
+            Err(error) => {
+                // A client that waits for "100 Continue" has sent no body that could be in the way.
+                if !parts.headers.contains_key("expect") {
+                    ignore(body);
+                }
+                let request = Request::from_parts(parts, Body::Empty);
+                return answer(self.app, addressed(request), |_, _| ready(Err(error))).await;
+            }
         };
-        if let Authority::File(service) = &self.authority
-            && IdentityService::serves(parts.uri.path())
-        {
-            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
-            return service.answer(&self.app, &request);
+        let whole = match self.bodies.read(body, sender).await {
+            Ok(whole) => whole,
+            Err(unread) => {
+                let request = addressed(Request::from_parts(parts, Body::Empty));
+                return answer(self.app, request, |_, _| ready(not_read(unread))).await;
+            }
+        };
+        // Its share of the memory is given back when the request is answered.
+        let (bytes, _share) = (whole.bytes, whole.share);
+        let body = match bytes.is_empty() {
+            true => Body::Empty,
+            false => Body::Binary(bytes),
+        };
+        self.answered(Request::from_parts(parts, body), who).await
+    }
+
+    /// Who sends a request, by its token. Of a signed request it cannot be said before its body is
+    /// read.
+    ///
+    /// # Errors
+    /// 401 for who needs a token and has none; 503 if nobody can say.
+    async fn identify(&self, parts: &Parts) -> Result<(Context, Sender), ApiError> {
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let identity =
+            matches!(self.authority, Authority::File(_)) && IdentityService::serves(path);
+        if identity || Docs::find(parts).is_some() || routes::is_open(method, path) {
+            return Ok((Context::new(), Sender::Unknown));
         }
-        if let Some(docs) = Docs::find(parts.method.as_str(), parts.uri.path()) {
-            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
-            let handler =
-                |app: App, request: Request| std::future::ready(docs.answer(&app, &request));
+        let who = match parts.headers.get("x-auth-token") {
+            Some(token) => {
+                let token = token.as_bytes();
+                self.authority.context(token, self.app.now()).await?
+            }
+            None => Context::new(),
+        };
+        if !who.is_empty() {
+            Ok((who, Sender::Known))
+        } else if parts.headers.contains_key("authorization") {
+            Ok((who, Sender::Unknown))
+        } else {
+            Err(ApiError::Unauthorized)
+        }
+    }
+
+    async fn answered(self, request: Request, who: Context) -> Response {
+        let query = query(request.uri().query().unwrap_or_default());
+        if let Authority::File(service) = &self.authority
+            && IdentityService::serves(request.uri().path())
+        {
+            return service.answer(&self.app, &request.with_query_string_parameters(query));
+        }
+        let (parts, body) = request.into_parts();
+        let docs = Docs::find(&parts);
+        let request =
+            addressed(Request::from_parts(parts, body)).with_query_string_parameters(query);
+        if let Some(docs) = docs {
+            let handler = |app: App, request: Request| ready(docs.answer(&app, &request));
             return answer(self.app, request, handler).await;
         }
-        let destination = routes::resolve(parts.method.as_str(), parts.uri.path());
-        let mut context = ApiGatewayProxyRequestContext::default();
-        let mut outage = None;
-        if !routes::is_open(parts.method.as_str(), parts.uri.path())
-            && let Some(token) = parts.headers.get("x-auth-token")
-        {
-            match self
-                .authority
-                .context(token.as_bytes(), self.app.now())
-                .await
-            {
-                Ok(who) => context.authorizer.fields.extend(who),
-                Err(error) => outage = Some(error),
-            }
+        if is_health_check(request.uri().path()) && self.is_broken().await {
+            return answer(self.app, request, |_, request| ready(Ok(broken(&request)))).await;
         }
+        self.run(request, who).await
+    }
+
+    /// Runs the function of the request's route.
+    async fn run(self, request: Request, who: Context) -> Response {
+        let destination = routes::resolve(request.method().as_str(), request.uri().path());
+        let mut context = ApiGatewayProxyRequestContext::default();
+        context.authorizer.fields.extend(who);
         let parameters: HashMap<String, Vec<String>> = destination
             .parameters
             .into_iter()
             .map(|(name, value)| (name.to_owned(), vec![value]))
             .collect();
-        let path = parts.uri.path().to_owned();
-        let request = Request::from_parts(parts, body)
-            .with_raw_http_path(path)
+        let request = request
             .with_path_parameters(parameters)
-            .with_query_string_parameters(query)
             .with_request_context(RequestContext::ApiGatewayV1(context));
-        let app = self.app;
-        if let Some(error) = outage {
-            return answer(app, request, |_, _| std::future::ready(Err(error))).await;
-        }
+        let (app, work) = (self.app, self.work);
         match destination.function {
-            Function::AddMember => answer(app, request, add_member::handle).await,
-            Function::UpdateMember => answer(app, request, update_member::handle).await,
-            Function::RemoveMember => answer(app, request, remove_member::handle).await,
-            Function::ReadMembers => answer(app, request, read_members::handle).await,
-            Function::BatchUpdate => answer(app, request, batch_update::handle).await,
-            Function::GetJob => answer(app, request, get_job::handle).await,
-            Function::Images => answer(app, request, images::handle).await,
-            Function::Discovery => answer(app, request, discovery::handle).await,
+            Function::AddMember => limited(app, request, work, add_member::handle).await,
+            Function::UpdateMember => limited(app, request, work, update_member::handle).await,
+            Function::RemoveMember => limited(app, request, work, remove_member::handle).await,
+            Function::ReadMembers => limited(app, request, work, read_members::handle).await,
+            Function::BatchUpdate => limited(app, request, work, batch_update::handle).await,
+            Function::GetJob => limited(app, request, work, get_job::handle).await,
+            Function::Images => limited(app, request, work, images::handle).await,
+            Function::Discovery => limited(app, request, work, discovery::handle).await,
         }
+    }
+
+    /// Whether writes failed and still would.
+    async fn is_broken(&self) -> bool {
+        let Some(engine) = self.engine.clone() else {
+            return false;
+        };
+        let checked = tokio::task::spawn_blocking(move || engine.fault());
+        checked.await.is_ok_and(|fault| fault.is_some())
     }
 }
 
-/// Reads a body. Of one that is too large just enough is kept for the function to see that.
-async fn read(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
-    let expected = usize::try_from(body.size_hint().lower())
-        .unwrap_or(0)
-        .min(BODY_MAX);
-    let mut bytes = Vec::with_capacity(expected);
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        seen += data.len();
-        if bytes.len() <= BODY_MAX {
-            bytes.extend_from_slice(&data);
+/// Answers by a function that must end in time, as it must on Lambda.
+async fn limited<H, F>(app: App, request: Request, limit: Duration, handler: H) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let handler = |app: App, request: Request| {
+        let handled = tokio::time::timeout(limit, handler(app, request));
+        async move {
+            let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
+            handled.await.unwrap_or_else(late)
         }
-        if seen > DRAINED_MAX {
-            break;
-        }
+    };
+    answer(app, request, handler).await
+}
+
+/// The request with its path as the client sent it.
+fn addressed(request: Request) -> Request {
+    let path = request.uri().path().to_owned();
+    request.with_raw_http_path(path)
+}
+
+/// The answer to a request whose body was not read.
+fn not_read(unread: Unread) -> Handled {
+    let told = |status: u16, text: &str| {
+        let response = http::text(status, "text/plain; charset=UTF-8", text);
+        Ok(http::with_header(response, "connection", "close"))
+    };
+    match unread {
+        Unread::Late => told(
+            408,
+            "408 Request Timeout\n\nThe body did not arrive in time.\n",
+        ),
+        Unread::Gone => told(400, ""),
+        Unread::Crowded => Err(ApiError::unavailable("too many bodies at once")),
     }
-    Ok(bytes)
+}
+
+fn is_health_check(path: &str) -> bool {
+    routes::normalized(path).trim_end_matches('/') == "/healthcheck"
+}
+
+/// The health check's answer while records cannot be written.
+fn broken(request: &Request) -> Response {
+    let reason = "Records cannot be written.";
+    let accept = request.headers().get("accept");
+    let json = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+    match json {
+        true => http::json(503, &json!({"detailed": false, "reasons": [reason]})),
+        false => http::text(503, "text/plain; charset=UTF-8", reason),
+    }
 }
 
 /// The arguments of a query, decoded, with a plus for a space.

@@ -11,59 +11,20 @@ use authorizer::Authorizer;
 use authorizer::config::Config;
 use lambda_http::Body;
 use lambda_runtime::Diagnostic;
+use local::seed::JOB;
+pub use local::seed::{LONELY, SHARED};
 use serde_json::{Value, json};
-use shared::batch::Slice;
 use shared::http::{Request, Response, answer};
-use shared::id::{JobId, ProjectId};
-use shared::job::{Job, JobKind};
 use shared::queue::{SqsEvent, each};
 use shared::routes::Function;
 use shared::time::{Clock, Timestamp};
 
 use crate::keystone::Keystone;
-use crate::world::{MEMBER, Who, World};
+use crate::world::World;
 
-pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
-pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
-pub const LONELY: &str = "33333333-3333-4333-8333-333333333333";
-const JOB: &str = "0199c6a1b2c37def8123456789abcdef";
-/// The year 2099, so that the events are good for a long time.
-const DEADLINE: i64 = 4_070_908_800_000_000;
-
-/// The state that every event is written for: three images of the owner, one shared with a member
-/// that has not answered, and a job of that member that has not begun.
+/// The state that every event is written for.
 pub async fn set_up(world: &World) {
-    for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
-        let body = json!({"id": id, "name": visibility, "visibility": visibility});
-        world.post(Who::Owner, "/v2/images", body).await.expect(201);
-    }
-    world.share(SHARED, MEMBER).await.expect(200);
-    let images = [
-        SHARED.to_owned(),
-        "00000000-0000-4000-8000-000000000000".to_owned(),
-    ];
-    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
-    let now = world.server.app.now();
-    let job = Job {
-        id: JobId::parse(JOB).unwrap(),
-        project: ProjectId::parse(MEMBER).unwrap(),
-        kind: JobKind::Update,
-        total: 2,
-        chunk_rows: 100,
-        succeeded: 0,
-        failed: 0,
-        errors: BTreeMap::new(),
-        begin: now,
-        updated_at: now,
-        deadline: Timestamp::from_micros(DEADLINE),
-    };
-    world
-        .server
-        .app
-        .store()
-        .create_job(&job, &entries, None)
-        .await
-        .unwrap();
+    local::seed::fixtures(&world.server.app).await.unwrap();
 }
 
 fn directory() -> PathBuf {

@@ -1,5 +1,7 @@
 //! Parse a request, render an answer, run an API function.
 
+pub mod address;
+pub mod cross_origin;
 mod error_form;
 
 use std::future::Future;
@@ -12,6 +14,8 @@ use lambda_http::{Body, RequestExt as _};
 use serde_json::Value;
 use tracing::Instrument as _;
 
+use address::Host;
+use cross_origin::CrossOrigin;
 use error_form::ErrorForm;
 
 use crate::app::App;
@@ -69,6 +73,7 @@ where
         request.headers_mut().insert(REQUEST_ID, value);
     }
     let form = ErrorForm::of(&request, &app);
+    let cross_origin = CrossOrigin::of(&app.config().cors_origins, &request);
     let path = raw_path(&request).to_owned();
     let now = app.now();
     let span = tracing::info_span!("request", request.id = %id, http.method = %form.method, http.path = %path);
@@ -94,6 +99,10 @@ where
         };
         if let Some(value) = id_header {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(cross_origin) = cross_origin {
+            let methods = || routes::allowed(&path).unwrap_or_else(|| "GET".to_owned());
+            response = cross_origin.write(methods, response);
         }
         let status = response.status();
         let ended = meter::Ended {
@@ -290,9 +299,13 @@ pub fn query(request: &Request) -> Vec<(String, String)> {
 }
 
 /// The service's address as this caller knows it, without a slash at its end.
+///
+/// Only what parses as a host is taken from the request; otherwise links name the address that
+/// the server listens on.
 pub fn base_url(app: &App, request: &Request) -> String {
-    if let Some(endpoint) = &app.config().public_endpoint {
-        return endpoint.trim_end_matches('/').to_owned();
+    let config = app.config();
+    if let Some(endpoint) = &config.public_endpoint {
+        return endpoint.as_str().to_owned();
     }
     let header = |name: &str| {
         request
@@ -300,14 +313,17 @@ pub fn base_url(app: &App, request: &Request) -> String {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let scheme = match header("x-forwarded-proto") {
-        Some("https") => "https",
-        Some(_) => "http",
-        None => request.uri().scheme_str().unwrap_or("http"),
+    let sent = header("host").or_else(|| request.uri().host());
+    let host = sent.and_then(Host::parse);
+    let (scheme, fallback) = match config.listen {
+        // Anybody can send the header to a server that no gateway protects.
+        Some(address) => ("http", address.to_string()),
+        None => match header("x-forwarded-proto").or_else(|| request.uri().scheme_str()) {
+            Some("https") => ("https", "localhost".to_owned()),
+            _ => ("http", "localhost".to_owned()),
+        },
     };
-    let host = header("host")
-        .or_else(|| request.uri().host())
-        .unwrap_or("localhost");
+    let host = host.map_or(fallback, |host| host.to_string());
     let stage = match request.request_context_ref() {
         // Only the gateway's own names carry the stage in the path; a custom domain does not.
         Some(RequestContext::ApiGatewayV1(context)) if host.contains(".execute-api.") => {
