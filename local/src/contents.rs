@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 /// Most rows that are looked at: a start must not wait for a large table.
 const ROWS_MAX: i64 = 10_000;
 
-/// Numbers of records.
+/// Numbers of records. The engine writes `S:` before a key that is a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     images: i64,
@@ -26,9 +26,9 @@ impl Contents {
         let connection = Connection::open_with_flags(file, flags).ok()?;
         let quoted = table.replace('"', "\"\"");
         let count = format!(
-            "SELECT count(CASE WHEN sk = 'IMAGE' THEN 1 END),
-                    count(CASE WHEN sk LIKE 'MEM#%' THEN 1 END),
-                    count(CASE WHEN sk = 'JOB' THEN 1 END)
+            "SELECT count(CASE WHEN sk = 'S:IMAGE' THEN 1 END),
+                    count(CASE WHEN sk LIKE 'S:MEM#%' THEN 1 END),
+                    count(CASE WHEN sk = 'S:JOB' THEN 1 END)
              FROM (SELECT sk, item_json FROM \"{quoted}\" LIMIT ?1)
              WHERE item_json NOT LIKE '%\"gone\":{{\"BOOL\":true}}%'"
         );

@@ -53,8 +53,8 @@ pub struct Config {
     pub public_endpoint: Option<Endpoint>,
     /// The origins whose pages may read answers.
     pub cors_origins: Origins,
-    /// The address that the local server listens on; `None` behind a gateway, which sets
-    /// `X-Forwarded-Proto` itself.
+    /// The address that the local server listens on, for links in answers to requests that name
+    /// no host.
     pub listen: Option<SocketAddr>,
 }
 

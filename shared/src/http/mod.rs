@@ -315,13 +315,15 @@ pub fn base_url(app: &App, request: &Request) -> String {
     };
     let sent = header("host").or_else(|| request.uri().host());
     let host = sent.and_then(Host::parse);
-    let (scheme, fallback) = match config.listen {
-        // Anybody can send the header to a server that no gateway protects.
-        Some(address) => ("http", address.to_string()),
-        None => match header("x-forwarded-proto").or_else(|| request.uri().scheme_str()) {
-            Some("https") => ("https", "localhost".to_owned()),
-            _ => ("http", "localhost".to_owned()),
-        },
+    // Anybody can send the header to a server that no gateway protects.
+    let forwarded = header("x-forwarded-proto").filter(|_| has_gateway(request));
+    let scheme = match forwarded.or_else(|| request.uri().scheme_str()) {
+        Some("https") => "https",
+        _ => "http",
+    };
+    let fallback = match config.listen {
+        Some(address) => address.to_string(),
+        None => "localhost".to_owned(),
     };
     let host = host.map_or(fallback, |host| host.to_string());
     let stage = match request.request_context_ref() {
@@ -332,6 +334,15 @@ pub fn base_url(app: &App, request: &Request) -> String {
         _ => None,
     };
     format!("{scheme}://{host}{}", stage.unwrap_or_default())
+}
+
+/// Whether a gateway handed the request on: the local server's context has no stage.
+fn has_gateway(request: &Request) -> bool {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.stage.is_some(),
+        Some(_) => true,
+        None => false,
+    }
 }
 
 fn response(status: u16, content_type: Option<&'static str>, body: impl Into<Body>) -> Response {
