@@ -194,16 +194,25 @@ async fn ask_for(client: &aws_sdk_sqs::Client, url: &str) -> Result<(), String> 
     let asked = client.get_queue_attributes().queue_url(url).send().await;
     match asked {
         Ok(_) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            Some(service) if !service.is_queue_does_not_exist() => {
-                tracing::warn!(
-                    error.why = words(&error),
-                    "cannot read the queue's attributes"
-                );
-                Ok(())
+        Err(error) => {
+            let service = error.as_service_error();
+            let code = service.and_then(|service| service.meta().code());
+            // Its code in the two protocols of SQS.
+            let absent = [
+                "QueueDoesNotExist",
+                "AWS.SimpleQueueService.NonExistentQueue",
+            ];
+            match code {
+                Some(code) if !absent.contains(&code) => {
+                    tracing::warn!(
+                        error.why = words(&error),
+                        "cannot read the queue's attributes"
+                    );
+                    Ok(())
+                }
+                _ => Err(words(&error)),
             }
-            _ => Err(words(&error)),
-        },
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod ports;
 mod property;
 mod queue;
 mod races;
+mod readme;
 mod restart;
 mod routes;
 mod secrets;
