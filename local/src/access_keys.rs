@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use shared::app::Clients;
+use shared::sdk::words;
 use shared::store::access_keys::AccessKeys;
 use shared::store::schema as at;
 
 use crate::engine::Engine;
 use crate::identity::AccessKey;
-use crate::outage::words;
 
 /// The table's name.
 const TABLE: &str = "access-keys";

@@ -21,9 +21,9 @@ use dynoxide::errors::DynoxideError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use shared::sdk::words;
 use shared::store::schema as at;
 
-use crate::outage;
 use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, Answer};
 
@@ -127,13 +127,7 @@ impl Engine {
             return answer;
         };
         match log.flush().await {
-            Ok(()) => {
-                // A condition that failed has shown nothing about the disk.
-                if let (200, Some(health)) = (answer.0, &self.health) {
-                    health.wrote();
-                }
-                answer
-            }
+            Ok(()) => answer,
             Err(_) => self.broken(Fault::Io),
         }
     }
@@ -290,7 +284,7 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
                 .as_service_error()
                 .is_some_and(|e| e.is_resource_not_found_exception()) => {}
         Err(error) => {
-            let why = outage::words(&error);
+            let why = words(&error);
             return Err(format!("cannot reach the table {table}: {why}"));
         }
     }
@@ -338,10 +332,7 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
     };
     let why = |error: &dyn std::fmt::Display| format!("cannot create the table {table}: {error}");
     let request = build().map_err(|error| why(&error))?;
-    request
-        .send()
-        .await
-        .map_err(|error| why(&outage::words(&error)))?;
+    request.send().await.map_err(|error| why(&words(&error)))?;
     let expires = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name(at::EXPIRES_AT)
@@ -353,6 +344,6 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
         .time_to_live_specification(expires)
         .send()
         .await
-        .map_err(|error| why(&outage::words(&error)))?;
+        .map_err(|error| why(&words(&error)))?;
     Ok(())
 }

@@ -61,8 +61,8 @@ fn run(serve: Serve) -> Result<(), String> {
         let server = Server::start(options).await?;
         if development {
             tracing::warn!(
-                "the identity service under /identity is for development only: its passwords \
-                 stand in a file, and nothing slows down who guesses them"
+                "the identity service under /identity is for development only: its passwords are \
+                 in a file and can be guessed without limit"
             );
         }
         // Who is told that it is ready may stop it at once.

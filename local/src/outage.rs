@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -56,24 +55,6 @@ fn address(url: &str) -> Option<String> {
         true => host.to_owned(),
         false => format!("{host}:{port}"),
     })
-}
-
-/// Why a request of the SDK failed, in a few words.
-pub fn words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
-    match error {
-        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-        SdkError::DispatchFailure(_) => "no connection".to_owned(),
-        SdkError::ResponseError(_) => "an answer that is not AWS's".to_owned(),
-        SdkError::ServiceError(error) => {
-            let error = error.err();
-            let code = error.code().unwrap_or("an error without a code");
-            match error.message() {
-                Some(message) => format!("{code}: {message}"),
-                None => code.to_owned(),
-            }
-        }
-        _ => "the request could not be made".to_owned(),
-    }
 }
 
 /// An outage of something that is asked again and again.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
+use shared::sdk::words;
 use shared::time::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,13 +19,15 @@ use crate::contents::Contents;
 use crate::engine::{self, Engine};
 use crate::front::Front;
 use crate::identity::Identity;
-use crate::outage::{first_answer, words};
+use crate::outage::first_answer;
 use crate::queue::{self, Queue, Settings};
 use crate::storage::{Directory, Health};
 use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often files that could not be used are tried again.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the records are.
 #[derive(Clone, Debug)]
@@ -379,10 +382,18 @@ fn endpoint_of(queue_url: &str) -> Option<String> {
     (!host.ends_with(".amazonaws.com")).then(|| format!("{scheme}://{host}"))
 }
 
+/// Removes what has expired, and finds out when files that could not be used can be used again.
 async fn sweep(engine: Engine, mut stop: watch::Receiver<bool>) {
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    // The first tick is at once, when there is nothing to do yet.
+    sweep.tick().await;
     loop {
+        let engine = engine.clone();
         tokio::select! {
-            () = tokio::time::sleep(SWEEP_EVERY) => engine.sweep(),
+            _ = sweep.tick() => engine.sweep(),
+            () = tokio::time::sleep(CHECK_EVERY) => {
+                let _ = tokio::task::spawn_blocking(move || engine.fault()).await;
+            }
             _ = stop.changed() => return,
         }
     }

@@ -173,7 +173,7 @@ pub fn cannot_open(path: &Path, error: &str) -> String {
     format!("cannot open {}: {why}", path.display())
 }
 
-/// Whether the files can be written, as the last writes to them showed. Cheap to clone.
+/// Whether the files can be used, as the requests to them showed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Health {
     directory: PathBuf,
@@ -198,34 +198,23 @@ impl Health {
         words
     }
 
-    /// Notes that something was written.
-    pub fn wrote(&self) {
-        let now = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        // A damaged file stays damaged, wherever else it can be written.
-        if now.is_some_and(|fault| fault != Fault::Corrupt) {
-            self.set(None);
-            tracing::warn!("the data directory can be used again");
-        }
-    }
-
     fn set(&self, fault: Option<Fault>) -> Option<Fault> {
         let mut known = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut known, fault)
     }
 
-    /// What is wrong, if writes failed and still would.
+    /// What is wrong, if writes failed and still would. A small write that happens to fit does not
+    /// show that the next one will, so a file is written to find out; a damaged database stays
+    /// damaged until the operator has replaced it.
     pub fn check(&self) -> Option<Fault> {
         let known = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        match known? {
-            fault @ Fault::Corrupt => Some(fault),
-            fault @ (Fault::Full | Fault::ReadOnly | Fault::Io) => match self.probe() {
-                Ok(()) => {
-                    self.wrote();
-                    None
-                }
-                Err(_) => Some(fault),
-            },
+        let fault = known?;
+        if fault == Fault::Corrupt || self.probe().is_err() {
+            return Some(fault);
         }
+        self.set(None);
+        tracing::warn!("the data directory can be used again");
+        None
     }
 
     fn probe(&self) -> std::io::Result<()> {

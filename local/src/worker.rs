@@ -11,10 +11,11 @@ use aws_sdk_sqs::types::{
 use shared::app::App;
 use shared::error::ApiError;
 use shared::queue::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
+use shared::sdk::words;
 use shared::time::Timestamp;
 use tokio::sync::watch;
 
-use crate::outage::{Outage, words};
+use crate::outage::Outage;
 
 /// Messages of one delivery.
 const BATCH: i32 = 10;

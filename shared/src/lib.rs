@@ -16,6 +16,7 @@
 //! | [`page`] | the paging of the batch API |
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
+//! | [`sdk`] | errors of the AWS SDK in the words of a log line |
 //! | [`secret`] | texts that are compared and sent, and never shown |
 //! | [`cache`] | what an instance may remember for a while |
 //! | [`app`] | configuration (the only reader of the environment), clients, clock |
@@ -41,6 +42,7 @@ pub mod page;
 pub mod queue;
 pub mod routes;
 pub mod schema;
+pub mod sdk;
 pub mod secret;
 pub mod signature;
 pub mod signed;

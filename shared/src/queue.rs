@@ -17,6 +17,7 @@ use crate::id::{ImageId, JobId, ProjectId};
 use crate::job::JobKind;
 use crate::member::MemberStatus;
 use crate::meter;
+use crate::sdk::words;
 use crate::time::Timestamp;
 
 /// Most messages of one `SendMessageBatch`.
@@ -180,8 +181,7 @@ impl Queue {
                     tracing::warn!(queue.failed = call.len(), attempt, "queue refused messages");
                 }
                 Err(error) => {
-                    let why = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                    tracing::warn!(error.why = %why, attempt, "queue did not answer");
+                    tracing::warn!(error.why = words(&error), attempt, "queue did not answer");
                 }
             }
         }

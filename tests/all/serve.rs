@@ -282,3 +282,59 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
     .await;
     assert!(said.contains("QueueDoesNotExist"), "{said}");
 }
+
+/// A queue that goes away and comes back while the server runs: one line for each, however often
+/// it was asked meanwhile.
+#[tokio::test]
+async fn an_outage_of_the_queue_is_logged_once() {
+    let queue = async |port| {
+        World::with(local::server::Options {
+            sqs_listen: Some(([127, 0, 0, 1], port).into()),
+            ..crate::world::options()
+        })
+        .await
+    };
+    let before = queue(0).await;
+    let address = before.server.sqs_address.unwrap();
+    let url = format!("http://{address}/000000000000/batches");
+    let server = Said::start(&["--in-memory", "--queue-url", &url]).await;
+    before.server.stop().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = queue(address.port()).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let said = server.stop().await;
+    assert_eq!(said.matches("the queue does not work").count(), 1, "{said}");
+    assert_eq!(said.matches("the queue works again").count(), 1, "{said}");
+    assert!(said.lines().all(|line| line.len() < 300), "{said}");
+    after.server.stop().await;
+}
+
+/// A browser gets links to what is written for people, a program what it always got.
+#[tokio::test]
+async fn a_browser_finds_the_documentation() {
+    let world = World::new().await;
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let root = async |accept| {
+        let headers = [("accept", accept)];
+        let answer = world
+            .send_with(Who::NoToken, "GET", "/", &headers, None)
+            .await;
+        answer.expect(300)
+    };
+    let page = root(accept).await;
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=UTF-8")
+    );
+    for path in ["/docs", "/openapi.json", "/versions", "/healthcheck"] {
+        assert!(
+            page.body.contains(&format!("href=\"{path}\"")),
+            "{}",
+            page.body
+        );
+        world.get(Who::NoToken, path).await.expect(200);
+    }
+    for accept in ["*/*", "application/json", "application/json, */*"] {
+        assert!(root(accept).await.json()["versions"].is_array(), "{accept}");
+    }
+}
