@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,9 +46,24 @@ pub async fn sqs(
     queue: Queue,
     stop: watch::Receiver<bool>,
 ) -> Result<(SocketAddr, JoinHandle<()>), String> {
+    let stopped = stop.clone();
     let perform = move |operation: String, body: String| {
-        let queue = queue.clone();
-        async move { queue.perform(&operation, &body).await }
+        let (queue, mut stopped) = (queue.clone(), stopped.clone());
+        async move {
+            let performed = queue.perform(&operation, &body);
+            // Whoever waits for messages does not hold up a stop.
+            let stopped = async {
+                match operation.as_str() {
+                    "ReceiveMessage" => drop(stopped.changed().await),
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                answer = performed => answer,
+                () = stopped => (200, json!({"Messages": []}).to_string()),
+            }
+        }
     };
     listen("--sqs-listen", address, stop, perform).await
 }

@@ -86,6 +86,11 @@ impl Outage {
         pause
     }
 
+    /// Whether the last try failed.
+    pub fn is_on(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Notes a success, which is logged if it ends an outage.
     pub fn worked(&mut self) {
         if let Some(since) = self.since.take() {

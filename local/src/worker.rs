@@ -45,11 +45,13 @@ pub async fn poll<H, F>(
     let patient = aws_sdk_sqs::config::Builder::new().timeout_config(patience);
     let mut outage = Outage::none("the queue");
     while !*stop.borrow() {
+        // The first answer after an outage shall not wait for a message.
+        let wait = if outage.is_on() { 0 } else { WAIT };
         let receive = client
             .receive_message()
             .queue_url(&queue_url)
             .max_number_of_messages(BATCH)
-            .wait_time_seconds(WAIT)
+            .wait_time_seconds(wait)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_attribute_names("All")
             .customize()
