@@ -55,8 +55,12 @@ impl Directory {
             private(&path.join(name)).map_err(why)?;
         }
         for file in OURS.map(|name| path.join(name)) {
-            if file.exists() {
-                std::fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(why)?;
+            if file.exists()
+                && let Err(error) = std::fs::set_permissions(&file, Permissions::from_mode(0o600))
+            {
+                // Another user's, who lets this one write it.
+                let name = file.display();
+                tracing::warn!(error.why = %error, "cannot make {name} private");
             }
         }
         let path = path.canonicalize().map_err(why)?;
