@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 use local::engine::Engine;
+use local::storage::Health;
 use local::table::{self, Upgrade};
 use shared::app::Clients;
 use shared::id::{ImageId, OperationId, ProjectId};
@@ -55,7 +56,8 @@ impl Limit {
     /// An engine over a file of this directory that holds so many images with so many members
     /// each; reached over a socket, and without one.
     pub async fn new(directory: &Path, images: usize, members: usize) -> (Self, Self) {
-        let engine = Engine::in_file(&directory.join("limit.sqlite")).expect("an engine");
+        let engine = Engine::in_file(&directory.join("limit.sqlite"), Health::of(directory))
+            .expect("an engine");
         let address = tests::serve(functions::answers(engine.clone())).await;
         let client = Clients::in_process().dynamodb_over(engine, None);
         table::make(&client, TABLE, Upgrade::Refuse)

@@ -2,13 +2,14 @@
 //! taken out of the file is gone at the next start, and no secret is on disk.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
 };
 use shared::app::Clients;
 use shared::roles::RoleNames;
+use shared::sdk::words;
 use shared::store::access_keys::AccessKeys;
 use shared::store::schema as at;
 
@@ -55,7 +56,7 @@ async fn create(client: &Client) -> Result<(), String> {
         .key_schema(key)
         .attribute_definitions(attribute);
     let created = request.send().await;
-    created.map_err(|error| why(&DisplayErrorContext(&error)))?;
+    created.map_err(|error| why(&words(&error)))?;
     Ok(())
 }
 
@@ -70,6 +71,6 @@ async fn put(client: &Client, key: &AccessKey) -> Result<(), String> {
         .item(at::USER, at::s(&key.user))
         .item(at::ROLES, AttributeValue::L(roles));
     let done = request.send().await;
-    done.map_err(|error| why(&DisplayErrorContext(&error)))?;
+    done.map_err(|error| why(&words(&error)))?;
     Ok(())
 }

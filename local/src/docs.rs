@@ -3,12 +3,14 @@
 //! They are for people at this machine: the deployed gateway serves neither. All of it comes from
 //! this binary, and the page is not allowed to load anything from anywhere else.
 
+use hyper::http::request::Parts;
 use serde_json::{Value, json};
 use shared::app::App;
 use shared::error::ApiError;
 use shared::http::{self, Handled, Request, Response};
 
 const DOCUMENT: &str = include_str!("../../docs/openapi.json");
+const WELCOME: &str = include_str!("../docs/welcome.html");
 const PAGE: &str = include_str!("../docs/index.html");
 /// Compressed, as every browser takes it.
 const VIEWER: &[u8] = include_bytes!("../docs/openapi-explorer.min.js.gz");
@@ -20,6 +22,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-i
 /// What is served here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Docs {
+    /// `/` for a browser.
+    Welcome,
     /// `/openapi.json`
     Document,
     /// `/docs`
@@ -29,15 +33,17 @@ pub enum Docs {
 }
 
 impl Docs {
-    /// What a request is for, if it is for any of this; a browser's `OPTIONS` is discovery's.
-    pub fn find(method: &str, path: &str) -> Option<Self> {
-        let found = match path {
+    /// Finds the document that a request is for; a browser's `OPTIONS` is discovery's, and so is
+    /// `/` for a program.
+    pub fn find(request: &Parts) -> Option<Self> {
+        let found = match request.uri.path() {
+            "/" if is_browser(request) => Self::Welcome,
             "/openapi.json" => Self::Document,
             "/docs" => Self::Page,
             "/docs/openapi-explorer.min.js" => Self::Viewer,
             _ => return None,
         };
-        (method != "OPTIONS").then_some(found)
+        (request.method != "OPTIONS").then_some(found)
     }
 
     /// Answers a request for it. No token is needed.
@@ -53,6 +59,8 @@ impl Docs {
         }
         http::no_body(request)?;
         let response = match self {
+            // The status that programs get, with links to choose from.
+            Self::Welcome => http::text(300, "text/html; charset=UTF-8", WELCOME),
             Self::Document => http::json(200, &document(&http::base_url(app, request))?),
             Self::Page => http::text(200, "text/html; charset=UTF-8", PAGE),
             Self::Viewer => viewer(),
@@ -64,6 +72,17 @@ impl Docs {
             "nosniff",
         ))
     }
+}
+
+/// Whether a request asks for HTML by name, as browsers do: clients of the API ask for JSON or for
+/// anything.
+fn is_browser(request: &Parts) -> bool {
+    let accept = request.headers.get_all("accept").iter();
+    request.method == "GET"
+        && accept
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|media| media.split(';').next().map(str::trim) == Some("text/html"))
 }
 
 /// The document with the address by which this caller knows the server.

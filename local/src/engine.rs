@@ -16,7 +16,9 @@ use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
+use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, Answer};
 
 /// The engine: cheap to clone, and an HTTP client for the SDK.
@@ -25,6 +27,7 @@ pub struct Engine {
     database: Database,
     /// What brings its writes to the disk; none in memory.
     log: Option<Arc<Log>>,
+    health: Option<Health>,
     requests: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
@@ -40,35 +43,40 @@ impl Engine {
     /// # Errors
     /// In words for the operator.
     pub fn in_memory() -> Result<Self, String> {
-        Database::memory()
-            .map(|database| Self::over(database, None))
-            .map_err(|error| error.to_string())
+        let database = Database::memory().map_err(|error| error.to_string())?;
+        Ok(Self {
+            database,
+            log: None,
+            health: None,
+            requests: Arc::default(),
+        })
     }
 
     /// An engine whose data is in this file.
     ///
     /// # Errors
     /// In words for the operator.
-    pub fn in_file(path: &Path) -> Result<Self, String> {
+    pub fn in_file(path: &Path, health: Health) -> Result<Self, String> {
         let name = path.to_str().ok_or("the path of the data is not UTF-8")?;
-        let open = || -> Result<Self, String> {
-            let database = Database::new(name).map_err(|error| error.to_string())?;
-            // SQLite's "synchronous = NORMAL" (the other settings are as they were): a commit is
-            // written to the log but does not wait for the disk. `perform` does, for many at once.
-            let set = database.disable_bulk_loading();
-            set.map_err(|error| error.to_string())?;
-            let log = Log::open(&format!("{name}-wal")).map_err(|error| error.to_string())?;
-            Ok(Self::over(database, Some(Arc::new(log))))
-        };
-        open().map_err(|error| format!("cannot open {}: {error}", path.display()))
+        let why = |error: &dyn std::fmt::Display| cannot_open(path, &error.to_string());
+        let database = Database::new(name).map_err(|error| why(&error))?;
+        // SQLite's "synchronous = NORMAL" (the other settings are as they were): a commit is
+        // written to the log but does not wait for the disk. `perform` does, for many at once.
+        database
+            .disable_bulk_loading()
+            .map_err(|error| why(&error))?;
+        let log = Log::open(&format!("{name}-wal")).map_err(|error| why(&error))?;
+        Ok(Self {
+            database,
+            log: Some(Arc::new(log)),
+            health: Some(health),
+            requests: Arc::default(),
+        })
     }
 
-    fn over(database: Database, log: Option<Arc<Log>>) -> Self {
-        Self {
-            database,
-            log,
-            requests: Arc::default(),
-        }
+    /// What is wrong with the files, if writes failed and still would.
+    pub fn fault(&self) -> Option<Fault> {
+        self.health.as_ref()?.check()
     }
 
     /// How many requests of each operation were made; for tests of the budget.
@@ -114,11 +122,19 @@ impl Engine {
         };
         match log.flush().await {
             Ok(()) => answer,
-            Err(error) => {
-                let error = DynoxideError::InternalServerError(format!("flush: {error}"));
-                (error.status_code(), error.to_json())
-            }
+            Err(_) => self.broken(Fault::Io),
         }
+    }
+
+    /// The answer to a request that the files did not let succeed. Neither the SDK nor the store
+    /// tries it again: its status and its code are of no kind that they repeat.
+    fn broken(&self, fault: Fault) -> Answer {
+        let words = match &self.health {
+            Some(health) => health.failed(fault),
+            None => fault.sentence().to_owned(),
+        };
+        let body = json!({"__type": transport::UNUSABLE, "message": words});
+        (transport::UNUSABLE_STATUS, body.to_string())
     }
 
     fn at_once(
@@ -132,6 +148,7 @@ impl Engine {
             "GetItem" => call(body, |request| db.get_item(request)),
             "BatchGetItem" => call(body, |request| db.batch_get_item(request)),
             "Query" => call(body, |request| db.query(request)),
+            "Scan" => call(body, |request| db.scan(request)),
             "PutItem" => call(body, |request| db.put_item(request)),
             "UpdateItem" => call(body, |request| db.update_item(request)),
             "DeleteItem" => call(body, |request| db.delete_item(request)),
@@ -149,7 +166,10 @@ impl Engine {
         };
         match outcome {
             Ok(body) => (200, body),
-            Err(error) => (error.status_code(), error.to_json()),
+            Err(error) => match fault(&error) {
+                Some(fault) => self.broken(fault),
+                None => (error.status_code(), error.to_json()),
+            },
         }
     }
 
@@ -164,11 +184,19 @@ impl Engine {
     }
 }
 
+/// The fault of the files that an error tells of, if it is one.
+fn fault(error: &DynoxideError) -> Option<Fault> {
+    match error.status_code() {
+        500.. => Fault::of(&error.to_string()),
+        _ => None,
+    }
+}
+
 /// Whether an operation may write, and so has to wait for the disk.
 fn writes(operation: &str) -> bool {
     !matches!(
         operation,
-        "GetItem" | "BatchGetItem" | "Query" | "DescribeTable"
+        "GetItem" | "BatchGetItem" | "Query" | "Scan" | "DescribeTable"
     )
 }
 

@@ -1,54 +1,60 @@
 //! The gateway on this machine: HTTP in, the function of the route, HTTP out.
 //!
 //! It hands a function what a REST API would: the path as it was sent, the query, the authorizer's
-//! context. Headers of the request that speak of identity count for nothing.
+//! context. Identity headers sent by the client are ignored. Who needs a token and has none is refused
+//! before any of its body is read.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
+use std::future::ready;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
+use serde_json::json;
 use shared::app::App;
-use shared::http::{BODY_MAX, Request, Response, answer};
+use shared::error::ApiError;
+use shared::http::{self, Handled, Request, Response, answer, answer_within};
 use shared::routes::{self, Function, Path};
 
-use crate::authority::{self, Authority};
+use crate::authority::{self, Authority, Context};
+use crate::body::{Bodies, Sender, Unread, ignore};
+use crate::connection::Limits;
 use crate::docs::Docs;
+use crate::engine::Engine;
 use crate::identity::service::IdentityService;
-
-/// Most bytes that are read (and thrown away) of a body that is too large, so that its sender
-/// gets to see the answer.
-const DRAINED_MAX: usize = 64 * 1024 * 1024;
 
 /// Answers requests.
 #[derive(Clone, Debug)]
 pub struct Front {
     app: App,
     authority: Authority,
+    /// The embedded engine, if records are kept in it: its health is the server's.
+    engine: Option<Engine>,
+    bodies: Bodies,
+    /// How long a function may work on a request.
+    work: Duration,
 }
 
 impl Front {
     /// A gateway before this app.
-    pub fn new(app: App, authority: Authority) -> Self {
-        Self { app, authority }
+    pub fn new(app: App, authority: Authority, engine: Option<Engine>, limits: Limits) -> Self {
+        Self {
+            app,
+            authority,
+            engine,
+            bodies: Bodies::new(limits.body),
+            work: limits.work,
+        }
     }
 
     /// Answers one request; never fails.
-    pub async fn serve(
-        self,
-        request: hyper::Request<Incoming>,
-    ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    pub async fn serve(self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        let Ok(body) = read(body).await else {
-            // The sender went away in the middle of its body.
-            let mut gone = hyper::Response::new(Full::default());
-            *gone.status_mut() = hyper::StatusCode::BAD_REQUEST;
-            return Ok(gone);
-        };
         let response = self.dispatch(parts, body).await;
         let (parts, body) = response.into_parts();
         let bytes = match body {
@@ -56,86 +62,165 @@ impl Front {
             Body::Binary(bytes) => Bytes::from(bytes),
             _ => Bytes::new(),
         };
-        Ok(hyper::Response::from_parts(parts, Full::new(bytes)))
+        hyper::Response::from_parts(parts, Full::new(bytes))
     }
 
-    async fn dispatch(self, parts: hyper::http::request::Parts, body: Vec<u8>) -> Response {
-        let query = query(parts.uri.query().unwrap_or_default());
-        let body = if body.is_empty() {
-            Body::Empty
-        } else {
-            Body::Binary(body)
+    async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
+        let (who, sender) = match self.identify(&parts).await {
+            Ok(known) => known,
+            Err(error) => {
+                // A client that waits for "100 Continue" has sent no body that could be in the way.
+                if !parts.headers.contains_key("expect") {
+                    ignore(body);
+                }
+                let request = Request::from_parts(parts, Body::Empty);
+                return answer(self.app, addressed(request), |_, _| ready(Err(error))).await;
+            }
         };
-        if let Authority::File(service, _) = &self.authority
-            && IdentityService::serves(parts.uri.path())
-        {
-            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
-            return service.answer(&self.app, &request);
+        let whole = match self.bodies.read(body, sender).await {
+            Ok(whole) => whole,
+            Err(unread) => {
+                let request = addressed(Request::from_parts(parts, Body::Empty));
+                return answer(self.app, request, |_, _| ready(not_read(unread))).await;
+            }
+        };
+        // Its share of the memory is given back when the request is answered.
+        let (bytes, _share) = (whole.bytes, whole.share);
+        let body = match bytes.is_empty() {
+            true => Body::Empty,
+            false => Body::Binary(bytes),
+        };
+        self.answered(Request::from_parts(parts, body), who).await
+    }
+
+    /// Who sends a request, by its token. Of a signed request it cannot be said before its body is
+    /// read.
+    ///
+    /// # Errors
+    /// 401 for who needs a token and has none; 503 if nobody can say.
+    async fn identify(&self, parts: &Parts) -> Result<(Context, Sender), ApiError> {
+        let path = parts.uri.path();
+        let identity =
+            matches!(self.authority, Authority::File(..)) && IdentityService::serves(path);
+        // A path that is not UTF-8 is refused before anybody looks at the token.
+        let open = target(parts).is_ok_and(|path| !path.is_open(parts.method.as_str()));
+        if identity || Docs::find(parts).is_some() || !open {
+            return Ok((Context::new(), Sender::Unknown));
         }
-        if let Some(docs) = Docs::find(parts.method.as_str(), parts.uri.path()) {
-            let request = Request::from_parts(parts, body).with_query_string_parameters(query);
-            let handler =
-                |app: App, request: Request| std::future::ready(docs.answer(&app, &request));
+        let who = match authority::token(&parts.headers) {
+            Some(token) => self.authority.context(token, self.app.now()).await?,
+            None => Context::new(),
+        };
+        if !who.is_empty() {
+            Ok((who, Sender::Known))
+        } else if parts.headers.contains_key("authorization") {
+            Ok((who, Sender::Unknown))
+        } else {
+            Err(ApiError::Unauthorized)
+        }
+    }
+
+    async fn answered(self, request: Request, who: Context) -> Response {
+        let query = query(request.uri().query().unwrap_or_default());
+        if let Authority::File(service, _) = &self.authority
+            && IdentityService::serves(request.uri().path())
+        {
+            return service.answer(&self.app, &request.with_query_string_parameters(query));
+        }
+        let (parts, body) = request.into_parts();
+        let docs = Docs::find(&parts);
+        let request =
+            addressed(Request::from_parts(parts, body)).with_query_string_parameters(query);
+        if let Some(docs) = docs {
+            let handler = |app: App, request: Request| ready(docs.answer(&app, &request));
             return answer(self.app, request, handler).await;
         }
-        let method = parts.method.as_str();
-        let accept = parts.headers.get("accept").and_then(|v| v.to_str().ok());
-        // A path that is not UTF-8 is refused before anybody looks at the token.
-        let target = Path::parse(parts.uri.path()).map(|path| path.with_version_of(accept));
-        let (open, function) = match &target {
-            Ok(target) => (target.is_open(method), target.resolve(method).function),
-            Err(_) => (true, Function::Discovery),
-        };
+        if is_health_check(request.uri().path()) && self.is_broken().await {
+            return answer(self.app, request, |_, request| ready(Ok(broken(&request)))).await;
+        }
+        self.run(request, who).await
+    }
+
+    /// Runs the function of the request's route.
+    async fn run(self, request: Request, who: Context) -> Response {
+        let method = request.method().as_str();
+        let target = http::target(&request);
+        let function = target.map_or(Function::Discovery, |path| path.resolve(method).function);
         let mut context = ApiGatewayProxyRequestContext::default();
-        let mut outage = None;
-        if !open && let Some(token) = authority::token(&parts.headers) {
-            match self.authority.context(token, self.app.now()).await {
-                Ok(who) => context.authorizer.fields.extend(who),
-                Err(error) => outage = Some(error),
-            }
-        }
-        let path = parts.uri.path().to_owned();
-        let request = Request::from_parts(parts, body)
-            .with_raw_http_path(path)
-            .with_query_string_parameters(query)
-            .with_request_context(RequestContext::ApiGatewayV1(context));
-        let app = self.app;
-        if let Some(error) = outage {
-            return answer(app, request, |_, _| std::future::ready(Err(error))).await;
-        }
+        context.authorizer.fields.extend(who);
+        let request = request.with_request_context(RequestContext::ApiGatewayV1(context));
+        let (app, work) = (self.app, self.work);
         match function {
-            Function::AddMember => answer(app, request, add_member::handle).await,
-            Function::UpdateMember => answer(app, request, update_member::handle).await,
-            Function::RemoveMember => answer(app, request, remove_member::handle).await,
-            Function::ReadMembers => answer(app, request, read_members::handle).await,
-            Function::BatchUpdate => answer(app, request, batch_update::handle).await,
-            Function::GetJob => answer(app, request, get_job::handle).await,
-            Function::Images => answer(app, request, images::handle).await,
-            Function::Discovery => answer(app, request, discovery::handle).await,
+            Function::AddMember => answer_within(app, request, work, add_member::handle).await,
+            Function::UpdateMember => {
+                answer_within(app, request, work, update_member::handle).await
+            }
+            Function::RemoveMember => {
+                answer_within(app, request, work, remove_member::handle).await
+            }
+            Function::ReadMembers => answer_within(app, request, work, read_members::handle).await,
+            Function::BatchUpdate => answer_within(app, request, work, batch_update::handle).await,
+            Function::GetJob => answer_within(app, request, work, get_job::handle).await,
+            Function::Images => answer_within(app, request, work, images::handle).await,
+            Function::Discovery => answer_within(app, request, work, discovery::handle).await,
         }
+    }
+
+    /// Whether writes failed and still would.
+    async fn is_broken(&self) -> bool {
+        let Some(engine) = self.engine.clone() else {
+            return false;
+        };
+        let checked = tokio::task::spawn_blocking(move || engine.fault());
+        checked.await.is_ok_and(|fault| fault.is_some())
     }
 }
 
-/// Reads a body. Of one that is too large just enough is kept for the function to see that.
-async fn read(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
-    let expected = usize::try_from(body.size_hint().lower())
-        .unwrap_or(0)
-        .min(BODY_MAX);
-    let mut bytes = Vec::with_capacity(expected);
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        seen += data.len();
-        if bytes.len() <= BODY_MAX {
-            bytes.extend_from_slice(&data);
-        }
-        if seen > DRAINED_MAX {
-            break;
-        }
+/// The request with its path as the client sent it.
+fn addressed(request: Request) -> Request {
+    let path = request.uri().path().to_owned();
+    request.with_raw_http_path(path)
+}
+
+/// The answer to a request whose body was not read.
+fn not_read(unread: Unread) -> Handled {
+    let told = |status: u16, text: &str| {
+        let response = http::text(status, "text/plain; charset=UTF-8", text);
+        Ok(http::with_header(response, "connection", "close"))
+    };
+    match unread {
+        Unread::Late => told(
+            408,
+            "408 Request Timeout\n\nThe body did not arrive in time.\n",
+        ),
+        Unread::Gone => told(400, ""),
+        Unread::Crowded => Err(ApiError::unavailable("too many bodies at once")),
     }
-    Ok(bytes)
+}
+
+/// The path of a request, before it is handed to a function.
+fn target(parts: &Parts) -> Result<Path, routes::NotUtf8> {
+    let accept = parts
+        .headers
+        .get("accept")
+        .and_then(|value| value.to_str().ok());
+    Path::parse(parts.uri.path()).map(|path| path.with_version_of(accept))
+}
+
+fn is_health_check(path: &str) -> bool {
+    Path::parse(path)
+        .is_ok_and(|path| matches!(path.segments()[..], ["healthcheck"] | ["healthcheck", ""]))
+}
+
+/// The health check's answer while records cannot be written.
+fn broken(request: &Request) -> Response {
+    let reason = "Records cannot be written.";
+    let accept = request.headers().get("accept");
+    let json = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+    match json {
+        true => http::json(503, &json!({"detailed": false, "reasons": [reason]})),
+        false => http::text(503, "text/plain; charset=UTF-8", reason),
+    }
 }
 
 /// The arguments of a query, decoded, with a plus for a space.

@@ -16,6 +16,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, Answer};
 
 /// The URL of the batches' queue.
@@ -51,6 +52,7 @@ struct Inner {
     connection: Mutex<Connection>,
     settings: Settings,
     sent: Notify,
+    health: Option<Health>,
 }
 
 impl std::fmt::Debug for Queue {
@@ -80,7 +82,7 @@ impl Queue {
     /// # Errors
     /// In words for the operator.
     pub fn in_memory(settings: Settings) -> Result<Self, String> {
-        Self::over(Connection::open_in_memory(), settings).map_err(|error| error.to_string())
+        Self::over(Connection::open_in_memory(), settings, None).map_err(|error| error.to_string())
     }
 
     /// A queue whose messages are in this file. What was under way when the file was last used
@@ -88,16 +90,20 @@ impl Queue {
     ///
     /// # Errors
     /// In words for the operator.
-    pub fn in_file(path: &Path, settings: Settings) -> Result<Self, String> {
+    pub fn in_file(path: &Path, settings: Settings, health: Health) -> Result<Self, String> {
         let opened = Connection::open(path).and_then(|connection| {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             Ok(connection)
         });
-        Self::over(opened, settings)
-            .map_err(|error| format!("cannot open {}: {error}", path.display()))
+        Self::over(opened, settings, Some(health))
+            .map_err(|error| cannot_open(path, &error.to_string()))
     }
 
-    fn over(opened: rusqlite::Result<Connection>, settings: Settings) -> rusqlite::Result<Self> {
+    fn over(
+        opened: rusqlite::Result<Connection>,
+        settings: Settings,
+        health: Option<Health>,
+    ) -> rusqlite::Result<Self> {
         let connection = opened?;
         connection.execute_batch(SCHEMA)?;
         connection.execute("UPDATE message SET visible_at = 0", [])?;
@@ -107,6 +113,7 @@ impl Queue {
                 connection,
                 settings,
                 sent: Notify::new(),
+                health,
             }),
         })
     }
@@ -135,8 +142,7 @@ impl Queue {
         )
     }
 
-    fn send(&self, request: &Value) -> rusqlite::Result<Value> {
-        let queue = text(request, "QueueUrl");
+    fn send(&self, queue: &str, request: &Value) -> rusqlite::Result<Value> {
         let entries = entries(request);
         let sent = self.with(|connection| {
             let transaction = connection.transaction()?;
@@ -240,20 +246,19 @@ impl Queue {
     }
 
     /// Receives, and waits for messages as long as the request says.
-    async fn receive(&self, request: Value) -> rusqlite::Result<Value> {
-        let queue = text(&request, "QueueUrl").to_owned();
-        let most = number(&request, "MaxNumberOfMessages").clamp(1, 10);
-        let wait = Duration::from_secs(number(&request, "WaitTimeSeconds"));
+    async fn receive(&self, queue: &str, request: &Value) -> rusqlite::Result<Value> {
+        let most = number(request, "MaxNumberOfMessages").clamp(1, 10);
+        let wait = Duration::from_secs(number(request, "WaitTimeSeconds"));
         let until = tokio::time::Instant::now() + wait;
         loop {
             let sent = self.inner.sent.notified();
             tokio::pin!(sent);
             sent.as_mut().enable();
-            let messages = self.take(&queue, most)?;
+            let messages = self.take(queue, most)?;
             if !messages.is_empty() || tokio::time::Instant::now() >= until {
                 return Ok(json!({"Messages": messages}));
             }
-            let due = self.next_due(&queue)?.map(|due| {
+            let due = self.next_due(queue)?.map(|due| {
                 let wait = u64::try_from(due - now()).unwrap_or_default();
                 // Not sooner than the clock that says what is due can tell the difference.
                 tokio::time::Instant::now() + Duration::from_millis(wait.max(1))
@@ -286,20 +291,43 @@ impl Queue {
         let Ok(request) = serde_json::from_str::<Value>(body) else {
             return (400, r#"{"__type":"SerializationException"}"#.to_owned());
         };
+        let Some(queue) = named(text(&request, "QueueUrl")) else {
+            let error = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"the queues are batches and dead-letters"}"#;
+            return (400, error.to_owned());
+        };
         let outcome = match operation {
-            "SendMessageBatch" => self.send(&request),
-            "ReceiveMessage" => self.receive(request).await,
+            "SendMessageBatch" => self.send(queue, &request),
+            "ReceiveMessage" => self.receive(queue, &request).await,
             "DeleteMessageBatch" => self.delete(&request),
+            "GetQueueAttributes" => Ok(json!({"Attributes": {}})),
             _ => return (400, r#"{"__type":"UnsupportedOperation"}"#.to_owned()),
         };
         match outcome {
             Ok(answer) => (200, answer.to_string()),
-            Err(error) => {
-                tracing::error!(error.why = %error, "queue failed");
+            Err(error) => self.broken(&error.to_string()),
+        }
+    }
+
+    fn broken(&self, error: &str) -> Answer {
+        match (Fault::of(error), &self.inner.health) {
+            (Some(fault), Some(health)) => {
+                let error = json!({"__type": transport::UNUSABLE, "message": health.failed(fault)});
+                (transport::UNUSABLE_STATUS, error.to_string())
+            }
+            _ => {
+                tracing::error!(error.why = error, "queue failed");
                 (500, r#"{"__type":"InternalError"}"#.to_owned())
             }
         }
     }
+}
+
+/// The queue that a URL names by its last segment, whatever host it has: on a port of its own
+/// the queue has another one.
+fn named(url: &str) -> Option<&'static str> {
+    [BATCHES, DEAD_LETTERS]
+        .into_iter()
+        .find(|queue| queue.rsplit('/').next() == url.rsplit('/').next())
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

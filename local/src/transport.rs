@@ -6,6 +6,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
+/// The code of an answer that tells of files that cannot be used.
+pub const UNUSABLE: &str = "com.amazonaws#ServiceUnavailable";
+/// Its status, "Insufficient Storage": the SDK repeats 500, 502, 503 and 504.
+pub const UNUSABLE_STATUS: u16 = 507;
+
 /// An answer: status and JSON body.
 pub type Answer = (u16, String);
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message as Received, MessageSystemAttributeName,
 };
@@ -13,8 +12,11 @@ use shared::app::App;
 use shared::error::ApiError;
 use shared::queue::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
 use shared::schedule;
+use shared::sdk::words;
 use shared::time::Timestamp;
 use tokio::sync::watch;
+
+use crate::outage::Outage;
 
 /// Messages of one delivery.
 const BATCH: i32 = 10;
@@ -42,12 +44,15 @@ pub async fn poll<H, F>(
         .operation_timeout(RECEIVE_TIMEOUT)
         .build();
     let patient = aws_sdk_sqs::config::Builder::new().timeout_config(patience);
+    let mut outage = Outage::none("the queue");
     while !*stop.borrow() {
+        // The first answer after an outage shall not wait for a message.
+        let wait = if outage.is_on() { 0 } else { WAIT };
         let receive = client
             .receive_message()
             .queue_url(&queue_url)
             .max_number_of_messages(BATCH)
-            .wait_time_seconds(WAIT)
+            .wait_time_seconds(wait)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_attribute_names("All")
             .customize()
@@ -62,14 +67,18 @@ pub async fn poll<H, F>(
         };
         match received {
             Ok(answer) => {
+                outage.worked();
                 let messages = answer.messages.unwrap_or_default();
                 if !messages.is_empty() {
                     deliver(function, &app, &client, &queue_url, messages, handler).await;
                 }
             }
             Err(error) => {
-                tracing::error!(error.why = %DisplayErrorContext(&error), "receive failed");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                let pause = outage.failed(&words(&error));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stop.changed() => return,
+                }
             }
         }
     }
@@ -133,7 +142,7 @@ async fn deliver<H, F>(
         && let Err(error) = request.send().await
     {
         // They come again, and are recognized.
-        tracing::warn!(error.why = %DisplayErrorContext(&error), "delete failed");
+        tracing::warn!(error.why = words(&error), "delete failed");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Configuration, clients and clock: made once, passed in.
 
 use std::env::VarError;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,7 +14,10 @@ use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_http::http::Uri;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
+use crate::http::address::Endpoint;
+use crate::http::cross_origin::Origins;
 use crate::id::OperationId;
 use crate::meter::{self, Probe};
 use crate::queue::Queue;
@@ -51,8 +54,13 @@ pub struct Config {
     pub indexes: Indexes,
     /// The identity service's address, for `WWW-Authenticate`.
     pub auth_uri: Option<String>,
-    /// The service's own address, if it cannot be seen from a request.
-    pub public_endpoint: Option<String>,
+    /// The service's own address, if callers use another one than they send in `Host`.
+    pub public_endpoint: Option<Endpoint>,
+    /// The origins whose pages may read answers.
+    pub cors_origins: Origins,
+    /// The address that the local server listens on, for links in answers to requests that name
+    /// no host.
+    pub listen: Option<SocketAddr>,
 }
 
 /// A table and a queue without names, and what a deployment that decides nothing has.
@@ -66,6 +74,8 @@ impl Default for Config {
             indexes: Indexes::Eventual,
             auth_uri: None,
             public_endpoint: None,
+            cors_origins: Origins::default(),
+            listen: None,
         }
     }
 }
@@ -138,9 +148,19 @@ const LOG_CAPS: &str = "hyper=info,hyper_util=info,lambda_runtime=info,lambda_ht
 /// What is logged at a level such as `debug` or `warn,shared=trace`; never what may hold secrets.
 ///
 /// # Errors
-/// If the level has another form.
-pub fn log_filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    EnvFilter::try_new(format!("{level},{LOG_CAPS}"))
+/// If a part is neither a level nor `target=level`: a bare word would be taken as a target.
+pub fn log_filter(level: &str) -> Result<EnvFilter, String> {
+    let bare = level.split(',').map(str::trim).find(|part| {
+        let is_level = part.parse::<LevelFilter>().is_ok();
+        !is_level && !part.contains('=') && !part.contains('[')
+    });
+    if let Some(word) = bare {
+        return Err(format!(
+            "{word:?} is not a level: use error, warn, info, debug, trace or off, or a filter such \
+             as warn,shared=debug"
+        ));
+    }
+    EnvFilter::try_new(format!("{level},{LOG_CAPS}")).map_err(|error| error.to_string())
 }
 
 /// Sends what a deployed function logs to standard output, one JSON object a line.
@@ -172,7 +192,12 @@ impl Config {
             member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
             indexes: Indexes::Eventual,
             auth_uri: optional("AUTH_URI"),
-            public_endpoint: optional("PUBLIC_ENDPOINT"),
+            public_endpoint: optional("PUBLIC_ENDPOINT")
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|_| ConfigError::malformed("PUBLIC_ENDPOINT", Endpoint::FORM))?,
+            cors_origins: parsed("CORS_ORIGINS", Origins::default(), Origins::FORM)?,
+            listen: None,
         })
     }
 }

@@ -20,6 +20,7 @@
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
 //! | [`schedule`] | runs a function that is called on a schedule |
+//! | [`sdk`] | errors of the AWS SDK in the words of a log line |
 //! | [`secret`] | texts that are compared and sent, and never shown |
 //! | [`cache`] | what an instance may remember for a while |
 //! | [`app`] | configuration (the only reader of the environment), clients, clock |
@@ -50,6 +51,7 @@ pub mod roles;
 pub mod routes;
 pub mod schedule;
 pub mod schema;
+pub mod sdk;
 pub mod secret;
 pub mod signature;
 pub mod signed;

@@ -15,6 +15,7 @@ use crate::batch::Slice;
 use crate::error::ApiError;
 use crate::id::{ImageId, JobId, ProjectId};
 use crate::meter;
+use crate::sdk::words;
 use crate::task::Task;
 use crate::time::Timestamp;
 
@@ -168,8 +169,7 @@ impl Queue {
                     tracing::warn!(queue.failed = call.len(), attempt, "queue refused messages");
                 }
                 Err(error) => {
-                    let why = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                    tracing::warn!(error.why = %why, attempt, "queue did not answer");
+                    tracing::warn!(error.why = words(&error), attempt, "queue did not answer");
                 }
             }
         }

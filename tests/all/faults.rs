@@ -146,6 +146,8 @@ fn app(http: impl HttpClient + 'static) -> App {
         indexes: Indexes::Immediate,
         auth_uri: None,
         public_endpoint: None,
+        cors_origins: shared::http::cross_origin::Origins::default(),
+        listen: None,
     };
     let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
     let clients = Clients::in_process();

@@ -11,66 +11,20 @@ use authorizer::Authorizer;
 use authorizer::config::Config;
 use lambda_http::Body;
 use lambda_runtime::Diagnostic;
+use local::seed::JOB;
+pub use local::seed::{LONELY, SHARED};
 use serde_json::{Value, json};
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, Slice};
 use shared::http::{Request, Response, answer};
-use shared::id::{JobId, ProjectId};
-use shared::member::MemberStatus;
 use shared::queue::{SqsEvent, each};
 use shared::routes::Function;
-use shared::task::{Answer, Task};
 use shared::time::{Clock, Timestamp};
 
 use crate::keystone::Keystone;
-use crate::world::{MEMBER, THIRD, Who, World};
+use crate::world::World;
 
-pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
-pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
-pub const LONELY: &str = "33333333-3333-4333-8333-333333333333";
-const JOB: &str = "0199c6a1b2c37def8123456789abcdef";
-/// The year 2099, so that the events are good for a long time.
-const DEADLINE: i64 = 4_070_908_800_000_000;
-
-/// The state that every event is written for: three images of the owner, one shared with a member
-/// that has not answered, and a job of that member that has not begun.
+/// The state that every event is written for.
 pub async fn set_up(world: &World) {
-    for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
-        let body = json!({"id": id, "name": visibility, "visibility": visibility});
-        world.post(Who::Owner, "/v2/images", body).await.expect(201);
-    }
-    world.share(SHARED, MEMBER).await.expect(200);
-    let images = [
-        SHARED.to_owned(),
-        "00000000-0000-4000-8000-000000000000".to_owned(),
-    ];
-    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
-    let caller = Caller {
-        project: ProjectId::parse(MEMBER).unwrap(),
-        role: Role::Member,
-    };
-    let task = Task::Answer(Answer {
-        status: MemberStatus::Accepted,
-        vault_id: None,
-    });
-    let (app, op) = (&world.server.app, JobId::parse(JOB).unwrap());
-    let mut batch = Batch::new(&caller, task, entries, op, app.now(), "req".to_owned());
-    batch.job.deadline = Timestamp::from_micros(DEADLINE);
-    app.store().create_job(&batch, None).await.unwrap();
-    // The events are its messages.
-    app.store().messages_sent(op).await.unwrap();
-
-    // A job whose messages should have been sent long ago, for the sweep.
-    let caller = Caller {
-        project: ProjectId::parse(THIRD).unwrap(),
-        role: Role::Member,
-    };
-    let entries = Slice::of_request(&[SHARED.to_owned()], &[THIRD.to_owned()]);
-    let begin = Timestamp::from_micros(0);
-    let (task, request_id) = (Task::Unshare, "req".to_owned());
-    let mut batch = Batch::new(&caller, task, entries, app.operation(), begin, request_id);
-    batch.job.deadline = Timestamp::from_micros(DEADLINE);
-    app.store().create_job(&batch, None).await.unwrap();
+    local::seed::fixtures(&world.server.app).await.unwrap();
 }
 
 fn directory() -> PathBuf {

@@ -235,3 +235,51 @@ async fn a_missing_variable_stops_a_function_by_its_name() {
         assert!(said.contains(missing), "{function}: {said}");
     }
 }
+
+#[tokio::test]
+async fn a_malformed_variable_stops_a_function_by_its_name() {
+    let good = [
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
+        ("TABLE_NAME", "imshare"),
+        ("QUEUE_URL", "http://127.0.0.1:1/batches"),
+    ];
+    for (name, value) in [
+        ("CORS_ORIGINS", "https://console.example.com/"),
+        ("CORS_ORIGINS", "*"),
+        ("PUBLIC_ENDPOINT", "images.example.com"),
+        ("PUBLIC_ENDPOINT", "https://images.example.com/\""),
+        ("LOG_LEVEL", "inof"),
+    ] {
+        let mut function = Command::new(binary("discovery"));
+        let output = function.env_clear().envs(good).env(name, value).output();
+        let output = output.await.unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(name), "{name}: {said}");
+    }
+}
+
+/// A browser's question and a refusal, with an origin that the function is configured for.
+#[tokio::test]
+async fn a_function_answers_a_configured_origin() {
+    let (event, events) = mpsc::channel(1);
+    let (answer, mut answers) = mpsc::channel(1);
+    let runtime = runtime(events, answer).await;
+    let mut command = tests::function(&binary("discovery"), runtime, "http://127.0.0.1:1");
+    command.env("CORS_ORIGINS", "https://console.example.com");
+    let _child = Command::from(command).kill_on_drop(true).spawn().unwrap();
+    for (case, mut input) in cases("discovery") {
+        for place in ["headers", "multiValueHeaders"] {
+            if let Some(headers) = input[place].as_object_mut() {
+                headers.retain(|name, _| !name.eq_ignore_ascii_case("origin"));
+            }
+        }
+        input["headers"]["Origin"] = json!("https://console.example.com");
+        input["multiValueHeaders"]["Origin"] = json!(["https://console.example.com"]);
+        event.send(input).await.unwrap();
+        let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
+        let found: Value = serde_json::from_str(&found.unwrap().unwrap()).unwrap();
+        let origin = &found["multiValueHeaders"]["access-control-allow-origin"][0];
+        assert_eq!(origin, "https://console.example.com", "{case}: {found}");
+    }
+}

@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use local::queue::{BATCHES, DEAD_LETTERS, Queue, Settings};
+use local::storage::Health;
 use shared::app::Clients;
 
 /// Longer than a stalled test takes between two requests.
@@ -151,7 +152,8 @@ async fn a_receive_waits_for_what_is_sent_meanwhile() {
 async fn a_file_keeps_what_was_not_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("queue.sqlite");
-    let open = || Queue::in_file(&file, settings(LONG)).unwrap();
+    let health = Health::of(directory.path());
+    let open = || Queue::in_file(&file, settings(LONG), health.clone()).unwrap();
     let before = client(open());
     send(&before, &["done", "held", "waiting"]).await;
     let taken = receive(&before, BATCHES, 0).await;

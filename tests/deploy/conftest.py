@@ -22,7 +22,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 REGION = "us-east-1"
 FAILED = pytest.StashKey()
 NAME = "imshare"
+# Whose pages may read answers; a second one stands behind it in the list.
+ORIGIN = "https://console.example"
 PARAMETERS = {
+    "CorsOrigins": f"{ORIGIN},http://localhost:8080",
     "Architecture": "x86_64",
     # The emulator's event source has no such setting.
     "WorkerConcurrency": "0",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from conftest import ORIGIN
 from keystone import PROJECTS
 
 MEMBER = PROJECTS["member"][0]
@@ -48,8 +49,16 @@ def test_discovery_needs_no_token(stack):
 
 @pytest.mark.parametrize("path", ["/v2/images", "/v2/images/x/members/y", "/v1/cloudimages/members", "/v2/nothing"])
 def test_preflight_needs_no_token(stack, path):
-    answer = stack.call(None, "OPTIONS", path, headers={"Origin": "https://console.example"})
-    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    for origin, allowed in [(ORIGIN, ORIGIN), ("https://evil.example", None)]:
+        answer = stack.call(None, "OPTIONS", path, headers={"Origin": origin})
+        assert (answer.status_code, answer.headers.get("Access-Control-Allow-Origin")) == (200, allowed)
+
+
+@pytest.mark.parametrize("who", ["owner", None, "a-token-that-nobody-gave"])
+def test_a_page_of_the_configured_origin_reads_answers(stack, who):
+    answer = stack.call(who, "GET", "/v2/images", headers={"Origin": ORIGIN})
+    assert answer.status_code == (200 if who == "owner" else 401)
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/schemas/image", "/v2/nothing", "/v2/images", "/v1/cloudimages/job/1"])

@@ -20,6 +20,8 @@ from keystone import PROJECTS
         {"LogRetentionDays": "2"},
         {"StageName": "a/b"},
         {"RequestsPerSecond": "0"},
+        {"CorsOrigins": "*"},
+        {"CorsOrigins": "https://console.example/"},
         {"DomainName": "Images_Example"},
         {"DomainName": "images.example.com"},
         {"Architecture": "riscv64"},

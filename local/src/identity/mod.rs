@@ -6,8 +6,10 @@
 //! | [`tokens`] | which tokens stand for whom, and until when |
 //! | [`login`] | what a login says, and whom it proves |
 //! | [`service`] | HTTP under `/identity` |
+//! | `doubts` | what is probably a slip in the file |
 //! | `view` | the documents that it answers with |
 
+mod doubts;
 pub mod login;
 pub mod service;
 pub mod tokens;
@@ -134,7 +136,20 @@ impl Identity {
             format!("line {line}: {}", error.message())
         })?;
         identity.unambiguous()?;
+        identity.lets_somebody_in()?;
         Ok(identity)
+    }
+
+    /// Checks that anybody could send a request.
+    fn lets_somebody_in(&self) -> Result<(), String> {
+        match self.user.is_empty() && self.token.is_empty() && self.access_key.is_empty() {
+            true => Err(
+                "it has no [[user]], no [[token]] and no [[access_key]]: nobody could send a \
+                 request"
+                    .to_owned(),
+            ),
+            false => Ok(()),
+        }
     }
 
     /// Checks that an id or a name is one user's, one project's.

@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use shared::app::App;
+use shared::http::cross_origin::CrossOrigin;
 use shared::http::{self, Request, Response};
 use shared::time::Timestamp;
 
 use super::login::Login;
 use super::tokens::{Token, Tokens};
 use super::{Identity, view};
+
+/// The methods that some path of the service has, for a browser's preflight.
+const METHODS: &str = "GET, HEAD, POST, DELETE";
 
 /// The identities and the tokens that stand for them.
 #[derive(Debug)]
@@ -59,8 +63,16 @@ impl IdentityService {
     /// Answers a request for one of its paths.
     pub fn answer(&self, app: &App, request: &Request) -> Response {
         let base = http::base_url(app, request);
-        let outcome = self.handle(app, request, &base);
+        let outcome = match request.method().as_str() {
+            // A browser's preflight.
+            "OPTIONS" => Ok(http::empty(200)),
+            _ => self.handle(app, request, &base),
+        };
         let response = outcome.unwrap_or_else(|refusal| refusal.response(&base));
+        let response = match CrossOrigin::of(&app.config().cors_origins, request) {
+            Some(cross_origin) => cross_origin.write(|| METHODS.to_owned(), response),
+            None => response,
+        };
         let id = http::request_id(request);
         tracing::info!(
             request.id = %id,

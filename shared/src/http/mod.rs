@@ -1,10 +1,13 @@
 //! Parse a request, render an answer, run an API function.
 
 pub mod accept;
+pub mod address;
+pub mod cross_origin;
 mod error_form;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use lambda_http::http::{HeaderValue, StatusCode, header};
@@ -15,6 +18,8 @@ use serde_json::Value;
 use tracing::Instrument as _;
 
 use accept::Accept;
+use address::Host;
+use cross_origin::CrossOrigin;
 use error_form::ErrorForm;
 
 use crate::app::App;
@@ -53,10 +58,48 @@ where
     let app = &app;
     lambda_http::run(lambda_http::service_fn(
         move |request: Request| async move {
-            Ok::<_, std::convert::Infallible>(answer(app.clone(), request, handler).await)
+            let limit = time_left(&request);
+            let answered = answer_within(app.clone(), request, limit, handler);
+            Ok::<_, std::convert::Infallible>(answered.await)
         },
     ))
     .await
+}
+
+/// What is left of an invocation's time for the answer when its handler is given up.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// How long the handler of a request may take under Lambda.
+fn time_left(request: &Request) -> Duration {
+    let context = request.lambda_context_ref();
+    let left = context.map(|context| context.deadline().duration_since(SystemTime::now()));
+    match left {
+        Some(Ok(left)) => left.saturating_sub(ANSWER_TIME),
+        // The clock of the host is ahead: it will be told when the time is over.
+        Some(Err(_)) | None => Duration::MAX,
+    }
+}
+
+/// Answers one request in time: 503 if its handler takes longer. Whatever it asks for, and however
+/// often that is tried again, takes less than the function may.
+pub async fn answer_within<H, F>(
+    app: App,
+    request: Request,
+    limit: Duration,
+    handler: H,
+) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let handler = |app: App, request: Request| {
+        let handled = tokio::time::timeout(limit, handler(app, request));
+        async move {
+            let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
+            handled.await.unwrap_or_else(late)
+        }
+    };
+    answer(app, request, handler).await
 }
 
 /// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
@@ -70,8 +113,10 @@ where
     request.extensions_mut().insert(RequestId(id.clone()));
     let target = target(&request);
     let form = ErrorForm::of(&request, &target, &app);
+    let cross_origin = CrossOrigin::of(&app.config().cors_origins, &request);
     let misrouted = gateway_has_parameters(&request)
         && target.as_ref().is_ok_and(|path| path.allowed().is_none());
+    let methods = target.as_ref().ok().and_then(Path::allowed);
     let destination = target.map(|target| target.resolve(request.method().as_str()));
     let resource = destination.as_ref().ok().and_then(|found| found.resource);
     let refused = match destination {
@@ -114,6 +159,10 @@ where
         };
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(cross_origin) = cross_origin {
+            let methods = || methods.unwrap_or_else(|| "GET".to_owned());
+            response = cross_origin.write(methods, response);
         }
         let status = response.status();
         let ended = meter::Ended {
@@ -378,9 +427,13 @@ pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> 
 }
 
 /// The service's address as this caller knows it, without a slash at its end.
+///
+/// Only what parses as a host is taken from the request; otherwise links name the address that
+/// the server listens on.
 pub fn base_url(app: &App, request: &Request) -> String {
-    if let Some(endpoint) = &app.config().public_endpoint {
-        return endpoint.trim_end_matches('/').to_owned();
+    let config = app.config();
+    if let Some(endpoint) = &config.public_endpoint {
+        return endpoint.as_str().to_owned();
     }
     let header = |name: &str| {
         request
@@ -388,14 +441,19 @@ pub fn base_url(app: &App, request: &Request) -> String {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let scheme = match header("x-forwarded-proto") {
+    let sent = header("host").or_else(|| request.uri().host());
+    let host = sent.and_then(Host::parse);
+    // Anybody can send the header to a server that no gateway protects.
+    let forwarded = header("x-forwarded-proto").filter(|_| has_gateway(request));
+    let scheme = match forwarded.or_else(|| request.uri().scheme_str()) {
         Some("https") => "https",
-        Some(_) => "http",
-        None => request.uri().scheme_str().unwrap_or("http"),
+        _ => "http",
     };
-    let host = header("host")
-        .or_else(|| request.uri().host())
-        .unwrap_or("localhost");
+    let fallback = match config.listen {
+        Some(address) => address.to_string(),
+        None => "localhost".to_owned(),
+    };
+    let host = host.map_or(fallback, |host| host.to_string());
     let stage = match request.request_context_ref() {
         // Only the gateway's own names carry the stage in the path; a custom domain does not.
         Some(RequestContext::ApiGatewayV1(context)) if host.contains(".execute-api.") => {
@@ -404,6 +462,15 @@ pub fn base_url(app: &App, request: &Request) -> String {
         _ => None,
     };
     format!("{scheme}://{host}{}", stage.unwrap_or_default())
+}
+
+/// Whether a gateway handed the request on: the local server's context has no stage.
+fn has_gateway(request: &Request) -> bool {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => context.stage.is_some(),
+        Some(_) => true,
+        None => false,
+    }
 }
 
 fn response(status: u16, content_type: Option<&'static str>, body: impl Into<Body>) -> Response {

@@ -1,0 +1,187 @@
+//! Connections: how many at once, and how long a client may take for each step of a request.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, Sleep};
+
+/// How long a stop waits for connections to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most bytes of a request's line and headers: a token of 32 KB fits.
+const HEAD_MAX: usize = 128 * 1024;
+
+/// What one client, or all of them together, may take up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; more wait until one ends.
+    pub connections: usize,
+    /// How long a request's line and headers may take to arrive, and a connection may be idle.
+    pub head: Duration,
+    /// How long a body may take to arrive.
+    pub body: Duration,
+    /// How long a function may work on a request.
+    pub work: Duration,
+    /// How long a client may take to read an answer.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(30),
+            work: Duration::from_secs(60),
+            answer: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Serves HTTP until told to stop, and then until what was begun is done.
+pub async fn serve<S, F>(
+    listener: TcpListener,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    service: S,
+) where
+    S: Fn(hyper::Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = hyper::Response<Full<Bytes>>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = async {
+            // Semaphores of ours are never closed.
+            let place = places.clone().acquire_owned().await.ok();
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            accepted = accepted => accepted,
+            _ = stop.changed() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many open files, or a connection that was gone at once.
+                tracing::warn!(error.why = %error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let service = service.clone();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_buf_size(HEAD_MAX)
+            .serve_connection(
+                TokioIo::new(Patient::new(stream, limits.answer)),
+                service_fn(move |request| {
+                    let answered = service(request);
+                    async { Ok::<_, Infallible>(answered.await) }
+                }),
+            );
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error.why = %error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
+}
+
+/// A stream that fails when what was written is not taken by the other side in time. The time
+/// runs from the first write that had to wait until everything is flushed: reading a byte now and
+/// then does not extend it.
+struct Patient<S> {
+    stream: S,
+    limit: Duration,
+    timer: Pin<Box<Sleep>>,
+    waiting: bool,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S, limit: Duration) -> Self {
+        Self {
+            stream,
+            limit,
+            timer: Box::pin(tokio::time::sleep(limit)),
+            waiting: false,
+        }
+    }
+
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.waiting {
+            self.waiting = true;
+            self.timer.as_mut().reset(Instant::now() + self.limit);
+        }
+        ready!(self.timer.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Pending => self.wait(context),
+            written => written,
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(context, bytes) {
+            Poll::Pending => self.wait(context),
+            written => written,
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        self.waiting = false;
+        Poll::Ready(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,128 @@
+//! The records that the events in `events/` are written for, so that each gets the answer in the
+//! file beside it.
+
+use std::collections::HashMap;
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt as _};
+use serde_json::{Value, json};
+use shared::app::App;
+use shared::auth::{Caller, Role};
+use shared::batch::{Batch, Slice};
+use shared::error::ApiError;
+use shared::http::{Request, Response, answer};
+use shared::id::{JobId, ProjectId};
+use shared::member::MemberStatus;
+use shared::task::{Answer, Task};
+use shared::time::Timestamp;
+
+/// The project that owns the images: the demo identities' owner.
+const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
+/// The project that one of them is shared with: the demo identities' member.
+const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
+/// A project that nothing is shared with.
+const THIRD: &str = "33333333333333333333333333333333";
+/// The image that is shared.
+pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
+/// The private one.
+pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
+/// The one that could be shared and is not.
+pub const LONELY: &str = "33333333-3333-4333-8333-333333333333";
+/// The job.
+pub const JOB: &str = "0199c6a1b2c37def8123456789abcdef";
+/// An image that does not exist.
+const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
+/// The job's deadline, in the year 2099, so that the events stay true for a long time.
+const DEADLINE: i64 = 4_070_908_800_000_000;
+
+/// Creates the records: three images of the owner, one shared with a member that has not
+/// answered, a job of that member that has not begun, and one of a third project whose messages are
+/// overdue. What is there already stays.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn fixtures(app: &App) -> Result<(), String> {
+    for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
+        let body = json!({"id": id, "name": visibility, "visibility": visibility});
+        let request = post("/v2/images", &[], &body);
+        let created = answer(app.clone(), request, images::handle).await;
+        made("an image", &created)?;
+    }
+    let path = format!("/v2/images/{SHARED}/members");
+    let request = post(&path, &[("image_id", SHARED)], &json!({"member": MEMBER}));
+    let added = answer(app.clone(), request, add_member::handle).await;
+    made("a membership", &added)?;
+    job(app)
+        .await
+        .map_err(|error| format!("cannot seed the job: {}", error.status()))
+}
+
+/// A request of the owner as the gateway hands it to a function.
+fn post(path: &str, parameters: &[(&str, &str)], body: &Value) -> Request {
+    let mut context = ApiGatewayProxyRequestContext::default();
+    let caller = [
+        ("project_id", OWNER),
+        ("user_id", "u-owner"),
+        ("roles", "member,reader"),
+    ];
+    let fields = caller.map(|(name, value)| (name.to_owned(), json!(value)));
+    context.authorizer.fields.extend(fields);
+    let mut request = Request::new(Body::Text(body.to_string()));
+    *request.method_mut() = lambda_http::http::Method::POST;
+    let parameters: HashMap<String, Vec<String>> = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()]))
+        .collect();
+    request
+        .with_raw_http_path(path)
+        .with_path_parameters(parameters)
+        .with_request_context(RequestContext::ApiGatewayV1(context))
+}
+
+/// Checks that something was created, or was there before.
+fn made(what: &str, response: &Response) -> Result<(), String> {
+    match response.status().as_u16() {
+        200 | 201 | 409 => Ok(()),
+        status => Err(format!("cannot seed {what}: {status}")),
+    }
+}
+
+async fn job(app: &App) -> Result<(), ApiError> {
+    let id = JobId::parse(JOB).ok_or_else(|| ApiError::internal("seed: the job's id"))?;
+    if app.store().job(id, app.now()).await?.is_some() {
+        return Ok(());
+    }
+    let images = [SHARED.to_owned(), ABSENT.to_owned()];
+    let task = Task::Answer(Answer {
+        status: MemberStatus::Accepted,
+        vault_id: None,
+    });
+    create_job(app, MEMBER, task, &images, id, app.now()).await?;
+    // The events are its messages.
+    app.store().messages_sent(id).await?;
+    // For the sweep: a job whose messages should have been sent long ago.
+    let images = [SHARED.to_owned()];
+    let (id, begin) = (app.operation(), Timestamp::from_micros(0));
+    create_job(app, THIRD, Task::Unshare, &images, id, begin).await
+}
+
+async fn create_job(
+    app: &App,
+    project: &str,
+    task: Task,
+    images: &[String],
+    id: JobId,
+    begin: Timestamp,
+) -> Result<(), ApiError> {
+    let caller = Caller {
+        project: ProjectId::parse(project)
+            .map_err(|_| ApiError::internal("seed: the project's id"))?,
+        role: Role::Member,
+    };
+    let entries = Slice::of_request(images, &[project.to_owned()]);
+    let mut batch = Batch::new(&caller, task, entries, id, begin, "seed".to_owned());
+    batch.job.deadline = Timestamp::from_micros(DEADLINE);
+    app.store().create_job(&batch, None).await?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The data directory: one server at a time, its user's alone, and what happens when it cannot be
+//! written or read.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use local::server::{Data, Options, Server};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::restart::{binary, refused};
+use crate::world::{Answer, Http, Who, World, options};
+
+fn kept(path: &Path) -> Options {
+    Options {
+        data: Data::Directory(path.to_owned()),
+        ..options()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_second_server_is_told_that_the_directory_is_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let world = World::with(kept(&data)).await;
+    let path = data.to_str().unwrap();
+    let said = refused(&["--listen", "127.0.0.1:0", "--data-dir", path]).await;
+    assert!(said.contains("is in use by another imshare"), "{said}");
+    assert!(said.contains(&std::process::id().to_string()), "{said}");
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    assert!(Server::start(kept(&data)).await.is_err());
+    world.image(json!({})).await;
+    world.server.stop().await;
+    World::with(kept(&data)).await.server.stop().await;
+}
+
+#[tokio::test]
+async fn its_files_are_for_its_user_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let check = async || {
+        let world = World::with(kept(&data)).await;
+        world.image(json!({})).await;
+        let files: Vec<_> = std::fs::read_dir(&data).unwrap().collect();
+        assert!(files.len() >= 7, "{files:?}");
+        for file in files {
+            let path = file.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+        world.server.stop().await;
+    };
+    check().await;
+    assert_eq!(mode(&data), 0o700);
+    // Of a release before, which let everybody read them. A directory may be somebody else's too.
+    for file in std::fs::read_dir(&data).unwrap() {
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(file.unwrap().path(), mode).unwrap();
+    }
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+    check().await;
+    assert_eq!(mode(&data), 0o755);
+}
+
+/// A server of the real binary whose files can't grow beyond so many KiB, and its log.
+async fn confined(data: &Path, kib: u32) -> (Child, String, std::path::PathBuf) {
+    let log = data.parent().unwrap().join("log");
+    let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+    let mut child = Command::new("bash")
+        .args(["-c", &script, "bash", binary().to_str().unwrap()])
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(120), lines.next_line()).await;
+    let line = line.unwrap().unwrap().unwrap();
+    let url = line.strip_prefix("listening on ").unwrap().to_owned();
+    (child, url, log)
+}
+
+async fn create(http: &Http, url: &str, bytes: usize) -> Answer {
+    let body = json!({"name": "n", "p": "x".repeat(bytes)});
+    let token = [("x-auth-token", Who::Owner.token().unwrap())];
+    http.send(
+        "POST",
+        &format!("{url}/v2/images"),
+        &token,
+        body.to_string().into(),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_is_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (child, url, log) = confined(&directory.path().join("data"), 600).await;
+    let http = Http::default();
+    let healthy = async || {
+        http.send("GET", &format!("{url}/healthcheck"), &[], Vec::new())
+            .await
+    };
+    healthy().await.expect(200);
+    let mut refused = None;
+    for _ in 0..100 {
+        let answer = create(&http, &url, 60_000).await;
+        if answer.status != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let answer = refused.expect("a disk that takes no more").expect(503);
+    assert!(!answer.body.contains("disk"), "{}", answer.body);
+    let began = Instant::now();
+    for _ in 0..10 {
+        create(&http, &url, 60_000).await.expect(503);
+    }
+    // Each took 4 to 11 s when it was tried again.
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    healthy().await.expect(503);
+    // A small write that happens to fit changes nothing about that.
+    create(&http, &url, 1).await;
+    healthy().await.expect(503);
+    // What is there can still be read.
+    let token = [("x-auth-token", Who::Owner.token().unwrap())];
+    let list = http
+        .send("GET", &format!("{url}/v2/images"), &token, Vec::new())
+        .await;
+    list.expect(200);
+    let log = std::fs::read_to_string(log).unwrap();
+    let first = log.lines().find(|line| line.contains("ERROR")).unwrap();
+    assert!(first.contains("the data directory cannot be used"), "{log}");
+    assert_eq!(
+        log.matches("the data directory cannot be used").count(),
+        1,
+        "{log}"
+    );
+    // That line, and one a request.
+    assert!(log.matches("ERROR").count() <= 12, "{log}");
+    assert!(!log.contains("ServiceError"), "{log}");
+    drop(child);
+}
+
+/// Writes over the middle of a file.
+fn damage(path: &Path) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    let noise = vec![0xA5; usize::try_from(length).unwrap() - 4096];
+    file.write_all(&noise).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_told_at_once_in_our_own_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let world = World::with(kept(&data)).await;
+    world.image(json!({})).await;
+    world.server.stop().await;
+
+    // Not a database at all.
+    std::fs::write(
+        data.join("queue.sqlite"),
+        "not a database, and long enough to see it".repeat(99),
+    )
+    .unwrap();
+    let said = refused(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ])
+    .await;
+    assert!(
+        said.contains("queue.sqlite: it is damaged, or not a database of imshare"),
+        "{said}"
+    );
+    std::fs::remove_file(data.join("queue.sqlite")).unwrap();
+    let table = data.join("table.sqlite");
+    let whole = std::fs::read(&table).unwrap();
+    std::fs::write(
+        &table,
+        "not a database, and long enough to see it".repeat(99),
+    )
+    .unwrap();
+    let said = refused(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ])
+    .await;
+    assert!(
+        said.contains("table.sqlite: it is damaged, or not a database of imshare"),
+        "{said}"
+    );
+    assert!(!said.contains("encryption"), "{said}");
+    assert_eq!(said.trim().lines().count(), 1, "{said}");
+
+    // Damaged under a running server.
+    std::fs::write(&table, whole).unwrap();
+    let world = World::with(kept(&data)).await;
+    damage(&table);
+    let began = Instant::now();
+    let answer = world.get(Who::Owner, "/v2/images").await;
+    assert!([500, 503].contains(&answer.status), "{}", answer.body);
+    let answer = world
+        .post(Who::Owner, "/v2/images", json!({"p": "x".repeat(9000)}))
+        .await;
+    assert!([500, 503].contains(&answer.status), "{}", answer.body);
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+    world.get(Who::NoToken, "/healthcheck").await.expect(503);
+    let accept = [("accept", "application/json")];
+    let json = world
+        .send_with(Who::NoToken, "GET", "/healthcheck/", &accept, None)
+        .await;
+    assert_eq!(
+        json.expect(503).json()["reasons"],
+        json!(["Records cannot be written."])
+    );
+}

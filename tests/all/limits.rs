@@ -1,0 +1,212 @@
+//! What clients may take up: connections, memory and time, before and after they have shown a token.
+
+use std::time::{Duration, Instant};
+
+use local::connection::Limits;
+use local::server::Options;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::world::{Who, World, options};
+
+/// How long any answer or end of a connection is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn world(limits: Limits) -> World {
+    World::with(Options {
+        limits,
+        ..options()
+    })
+    .await
+}
+
+async fn connect(world: &World) -> TcpStream {
+    TcpStream::connect(world.address()).await.unwrap()
+}
+
+/// A request whose body is never sent whole.
+fn unfinished(method: &str, path: &str, headers: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1048575\r\n{headers}\r\n{{")
+}
+
+/// All that comes until the server ends the connection.
+async fn until_the_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    // A reset is an end as well.
+    let _ = read.expect("the server ends the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The first bytes of the answer.
+async fn first(stream: &mut TcpStream) -> String {
+    let mut bytes = [0; 4096];
+    let read = timeout(PATIENCE, stream.read(&mut bytes)).await;
+    let length = read.expect("an answer").unwrap();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
+    // The body has all the time there is: the answer does not wait for it.
+    let world = world(Limits {
+        body: Duration::from_secs(600),
+        ..Limits::default()
+    })
+    .await;
+    let began = Instant::now();
+    for headers in ["", "X-Auth-Token: a-token-that-nobody-gave\r\n"] {
+        for (method, path) in [
+            ("POST", "/v2/images"),
+            ("PUT", "/v1/cloudimages/members"),
+            ("GET", "/v2/nothing"),
+            ("PATCH", "/v2/images/x"),
+        ] {
+            let mut stream = connect(&world).await;
+            let request = unfinished(method, path, headers);
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let answer = first(&mut stream).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 401"),
+                "{method} {path}: {answer}"
+            );
+            assert!(
+                answer.contains("www-authenticate: "),
+                "{method} {path}: {answer}"
+            );
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+/// The sender of a whole body gets to read the refusal, on a connection that goes on.
+#[tokio::test]
+async fn a_refusal_is_not_lost_behind_a_large_body() {
+    let world = world(Limits::default()).await;
+    for size in [1000, 1024 * 1024, 3 * 1024 * 1024] {
+        for _ in 0..3 {
+            let body = Some(vec![b'x'; size]);
+            let answer = world
+                .send_with(Who::NoToken, "POST", "/v2/images", &[], body)
+                .await;
+            answer.expect(401);
+        }
+    }
+    let body = Some(vec![b'x'; 3 * 1024 * 1024]);
+    let answer = world
+        .send_with(Who::Owner, "POST", "/v2/images", &[], body)
+        .await;
+    answer.expect(413);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let world = world(Limits {
+        body: SHORT,
+        ..Limits::default()
+    })
+    .await;
+    let token = format!("X-Auth-Token: {}\r\n", Who::Owner.token().unwrap());
+    for (path, headers) in [
+        ("/v2/images", &*token),
+        (
+            "/v2/images",
+            "Authorization: SDK-HMAC-SHA256 Access=A, SignedHeaders=host, Signature=0\r\n",
+        ),
+        ("/identity/v3/auth/tokens", ""),
+    ] {
+        let mut stream = connect(&world).await;
+        let request = unfinished("POST", path, headers);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = until_the_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 408"), "{path}: {answer}");
+    }
+}
+
+/// Bodies of callers that nobody knows take up 16 MiB together, and nothing of the others' share.
+#[tokio::test]
+async fn unknown_callers_bodies_leave_room_for_known_ones() {
+    let world = world(Limits {
+        body: Duration::from_secs(600),
+        ..Limits::default()
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        let mut stream = connect(&world).await;
+        let request = unfinished("POST", "/identity/v3/auth/tokens", "");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    world
+        .image(serde_json::json!({"name": "still works"}))
+        .await;
+    world.get(Who::NoToken, "/versions").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_slow_head_and_an_idle_connection_are_ended() {
+    let world = world(Limits {
+        head: SHORT,
+        ..Limits::default()
+    })
+    .await;
+    for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\nX-A: "] {
+        let mut stream = connect(&world).await;
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let answer = until_the_end(&mut stream).await;
+        assert!(!answer.contains("versions"), "{sent:?}: {answer}");
+    }
+    // After an answer too.
+    let mut stream = connect(&world).await;
+    stream
+        .write_all(b"GET /versions HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let answer = until_the_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let world = world(Limits {
+        answer: SHORT,
+        connections: 1,
+        ..Limits::default()
+    })
+    .await;
+    {
+        let mut stream = connect(&world).await;
+        // More answers than the buffers on the way hold.
+        let request = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
+        let _ = timeout(PATIENCE, stream.write_all(request.as_bytes())).await;
+        // The only place is free again, though this client keeps its connection.
+        let next = timeout(PATIENCE, world.get(Who::NoToken, "/versions")).await;
+        next.expect("the place of who does not read").expect(200);
+        drop(stream);
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_for_a_place() {
+    let world = world(Limits {
+        connections: 3,
+        head: Duration::from_secs(600),
+        ..Limits::default()
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(connect(&world).await);
+    }
+    let waiting = world.get(Who::NoToken, "/versions");
+    tokio::pin!(waiting);
+    assert!(timeout(SHORT, waiting.as_mut()).await.is_err());
+    held.pop();
+    timeout(PATIENCE, waiting)
+        .await
+        .expect("a place")
+        .expect(200);
+}

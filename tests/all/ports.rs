@@ -1,0 +1,89 @@
+//! The embedded engine and queue on ports, and the records that the events are written for: what
+//! `cargo lambda` needs on one machine.
+
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
+use local::server::Options;
+use serde_json::json;
+use shared::app::Clients;
+
+use crate::fixtures::{LONELY, SHARED};
+use crate::world::{MEMBER, Who, World, options};
+
+const ANY: [u8; 4] = [127, 0, 0, 1];
+
+#[tokio::test]
+async fn other_processes_reach_the_engine_and_the_queue() {
+    let world = World::with(Options {
+        dynamodb_listen: Some((ANY, 0).into()),
+        sqs_listen: Some((ANY, 0).into()),
+        seed_fixtures: true,
+        ..options()
+    })
+    .await;
+    // Another server as another process: over sockets, as a function would.
+    let dynamodb = world.server.dynamodb_address.unwrap();
+    let sqs = world.server.sqs_address.unwrap();
+    let other = World::with(Options {
+        dynamodb_endpoint: Some(format!("http://{dynamodb}")),
+        queue_url: Some(format!("http://{sqs}/000000000000/batches")),
+        ..options()
+    })
+    .await;
+    let listed = other.listed(Who::Owner, "").await;
+    assert_eq!(listed.len(), 3);
+    let members = other
+        .get(Who::Owner, &format!("/v2/images/{SHARED}/members"))
+        .await;
+    assert_eq!(
+        members.expect(200).json()["members"][0]["member_id"],
+        MEMBER
+    );
+    other.share(LONELY, MEMBER).await.expect(200);
+    let body = json!({"images": [LONELY], "project_id": MEMBER, "status": "accepted"});
+    let job = other
+        .put(Who::Member, "/v1/cloudimages/members", body)
+        .await;
+    let job = other
+        .ended(Who::Member, &job.expect(200).text("/job_id"))
+        .await;
+    assert_eq!(job["status"], "SUCCESS");
+    assert_eq!(world.listed(Who::Member, "").await, [LONELY]);
+    other.server.stop().await;
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn the_queue_on_a_port_has_two_queues_and_no_others() {
+    let world = World::with(Options {
+        sqs_listen: Some((ANY, 0).into()),
+        ..options()
+    })
+    .await;
+    let base = format!("http://{}", world.server.sqs_address.unwrap());
+    let client = Clients::local().sqs(Some(base.clone()));
+    for (name, known) in [("batches", true), ("dead-letters", true), ("other", false)] {
+        let url = format!("{base}/000000000000/{name}");
+        let asked = client.get_queue_attributes().queue_url(url).send().await;
+        match asked {
+            Ok(_) => assert!(known, "{name}"),
+            Err(error) => assert!(
+                error.code() == Some("QueueDoesNotExist") && !known,
+                "{name}"
+            ),
+        }
+    }
+}
+
+/// Seeding again, on data that is kept, changes nothing.
+#[tokio::test]
+async fn the_fixtures_can_be_seeded_twice() {
+    let world = World::with(Options {
+        seed_fixtures: true,
+        ..options()
+    })
+    .await;
+    let image = format!("/v2/images/{SHARED}");
+    let before = world.get(Who::Owner, &image).await.expect(200).body;
+    local::seed::fixtures(&world.server.app).await.unwrap();
+    assert_eq!(world.get(Who::Owner, &image).await.expect(200).body, before);
+}

@@ -1,0 +1,194 @@
+//! The README does what it says: its tour is run as it is printed, and its commands name options,
+//! files and addresses that exist.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::restart::binary;
+use crate::world::World;
+
+const README: &str = include_str!("../../README.md");
+/// Where the README's server listens.
+const LOCAL: &str = "http://127.0.0.1:9292";
+
+/// The code blocks of this language.
+fn blocks(language: &str) -> Vec<String> {
+    let mut blocks: Vec<String> = Vec::new();
+    let mut inside = false;
+    for line in README.lines() {
+        if line == format!("```{language}") {
+            inside = true;
+            blocks.push(String::new());
+        } else if line == "```" {
+            inside = false;
+        } else if let (true, Some(block)) = (inside, blocks.last_mut()) {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+    blocks
+}
+
+/// A command, and the lines that the README shows as its output.
+#[derive(Debug, Default)]
+struct Step {
+    command: String,
+    output: String,
+}
+
+fn steps(block: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut goes_on = false;
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        if let Some(command) = line.strip_prefix("$ ") {
+            let command = format!("{command}\n");
+            goes_on = command.ends_with("\\\n");
+            steps.push(Step {
+                command,
+                output: String::new(),
+            });
+            continue;
+        }
+        let step = steps.last_mut().expect("a command before its output");
+        let text = if goes_on {
+            &mut step.command
+        } else {
+            &mut step.output
+        };
+        text.push_str(line);
+        text.push('\n');
+        goes_on = goes_on && line.ends_with('\\');
+    }
+    steps
+}
+
+/// Whether an output is as expected, where `…` is any text.
+fn agrees(expected: &str, found: &str) -> bool {
+    let mut parts = expected.trim().split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = found.trim().strip_prefix(first) else {
+        return false;
+    };
+    let mut open = false;
+    for part in parts {
+        open = part.is_empty();
+        match rest.find(part) {
+            Some(place) => rest = &rest[place + part.len()..],
+            None => return false,
+        }
+    }
+    open || rest.is_empty()
+        || expected
+            .trim()
+            .split('…')
+            .next_back()
+            .is_some_and(|last| expected.contains('…') && found.trim().ends_with(last))
+}
+
+#[test]
+fn an_ellipsis_stands_for_any_text() {
+    for (expected, found, agree) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a…", "abc", true),
+        ("a…c", "abc", true),
+        ("a…c", "abcd", false),
+        ("a…b…d", "axbxcd", true),
+        ("a…x…d", "abcd", false),
+        ("…}", "{a}b}", true),
+        ("", "a", false),
+    ] {
+        assert_eq!(agrees(expected, found), agree, "{expected} {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tour_can_be_pasted_and_prints_what_it_says() {
+    let world = World::new().await;
+    let tours = blocks("console");
+    assert_eq!(tours.len(), 1);
+    let steps = steps(&tours[0]);
+    assert!(steps.len() > 10 && tours[0].contains(LOCAL), "{steps:?}");
+    // One shell for all of it, as a reader's is; a line of its own after each output.
+    let mark = "----- end of a step";
+    let script: String = steps
+        .iter()
+        .map(|step| format!("{}echo; echo '{mark}'\n", step.command))
+        .collect();
+    let output = Command::new("bash")
+        .args(["-c", &script.replace(LOCAL, &world.server.url())])
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.is_empty(), "the tour needs curl: {errors}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed: Vec<&str> = printed.split(mark).collect();
+    assert_eq!(printed.len(), steps.len() + 1);
+    for (step, found) in steps.iter().zip(printed) {
+        assert!(
+            agrees(&step.output, found),
+            "$ {}README: {}found: {}",
+            step.command,
+            step.output,
+            found.trim()
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_options_and_files_that_it_names_exist() {
+    let help = Command::new(binary()).args(["serve", "--help"]).output();
+    let help = String::from_utf8(help.await.unwrap().stdout).unwrap();
+    let serve = README
+        .lines()
+        .filter(|line| line.contains("imshare serve") || line.contains("-- serve"));
+    let serve = serve.map(|line| line.split_once(" serve").map_or("", |(_, options)| options));
+    let mut count = 0;
+    for word in serve.flat_map(str::split_whitespace) {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        if word.starts_with("--") {
+            assert!(help.contains(word), "{word}");
+            count += 1;
+        }
+    }
+    assert!(count >= 6, "{count} options");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let quoted = |text: &str| {
+        let file = text.split_whitespace().next().unwrap_or_default();
+        let known = ["events/", "tests/", "docs/", "checks/", "local/", "bench/"];
+        let plain = !file.contains(['<', '*', '…', '$', '&']);
+        (known.iter().any(|start| file.starts_with(start)) && plain).then(|| file.to_owned())
+    };
+    let mut files = 0;
+    for file in README.split(['`', '(', ' ', '\n']).filter_map(quoted) {
+        let file = file.trim_end_matches([')', ',', '.', ';', ':', ']']);
+        assert!(root.join(file).exists(), "{file}");
+        files += 1;
+    }
+    assert!(files >= 10, "{files} files");
+}
+
+/// What the functions are told under `cargo lambda watch` is where the README's server listens.
+#[test]
+fn the_watch_environment_names_the_ports_of_the_readme() {
+    let environment = include_str!("../../local/watch.env");
+    let lines = || environment.lines().filter(|line| !line.starts_with('#'));
+    let value = |name: &str| {
+        let found = lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("{name} in local/watch.env"))
+    };
+    for (option, variable) in [
+        ("--dynamodb-listen ", "AWS_ENDPOINT_URL_DYNAMODB"),
+        ("--sqs-listen ", "AWS_ENDPOINT_URL_SQS"),
+    ] {
+        let (_, rest) = README.split_once(option).expect(option);
+        let address = rest.split_whitespace().next().unwrap();
+        assert_eq!(value(variable), format!("http://{address}"));
+    }
+    let queue = value("QUEUE_URL").strip_prefix(value("AWS_ENDPOINT_URL_SQS"));
+    assert!(queue.is_some_and(|path| path.ends_with("/batches")));
+    assert!(README.contains(&format!("Rust {} or newer", env!("CARGO_PKG_RUST_VERSION"))));
+}
