@@ -28,4 +28,5 @@ mod secrets;
 mod signed;
 mod standing;
 mod template;
+mod tokens;
 mod world;
