@@ -39,5 +39,6 @@ mod serve;
 mod signed;
 mod standing;
 mod template;
+mod tokens;
 mod upgrade;
 mod world;
