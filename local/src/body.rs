@@ -28,13 +28,13 @@ pub enum Sender {
     Unknown,
 }
 
-/// A body and its share of the memory that bodies may take up.
+/// A body, and the permit for the memory that it takes up.
 #[derive(Debug)]
 pub struct Whole {
     /// Its bytes: of one that is too large, just enough to see that.
     pub bytes: Vec<u8>,
     /// To be held as long as the bytes are worked on.
-    pub share: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body could not be read.
@@ -45,7 +45,7 @@ pub enum Unread {
     /// Its sender went away in the middle of it.
     Gone,
     /// Too many bodies are being worked on.
-    Crowded,
+    Busy,
 }
 
 /// Reads bodies; cheap to clone.
@@ -74,7 +74,7 @@ impl Bodies {
         if body.is_end_stream() {
             return Ok(Whole {
                 bytes: Vec::new(),
-                share: None,
+                permit: None,
             });
         }
         let size = body.size_hint().exact().unwrap_or(u64::MAX);
@@ -84,14 +84,14 @@ impl Bodies {
             Sender::Unknown => &self.unknown,
         };
         let kib = u32::try_from(size.div_ceil(1024)).unwrap_or(u32::MAX);
-        let share = timeout(self.limit, budget.clone().acquire_many_owned(kib)).await;
-        let Ok(Ok(share)) = share else {
-            return Err(Unread::Crowded);
+        let permit = timeout(self.limit, budget.clone().acquire_many_owned(kib)).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Unread::Busy);
         };
         let bytes = timeout(self.limit, collect(body)).await;
         Ok(Whole {
             bytes: bytes.map_err(|_| Unread::Late)??,
-            share: Some(share),
+            permit: Some(permit),
         })
     }
 }

@@ -63,14 +63,14 @@ pub async fn serve<S, F>(
     F: Future<Output = hyper::Response<Full<Bytes>>> + Send + 'static,
 {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = async {
             // Semaphores of ours are never closed.
-            let place = places.clone().acquire_owned().await.ok();
-            (listener.accept().await, place)
+            let permit = permits.clone().acquire_owned().await.ok();
+            (listener.accept().await, permit)
         };
-        let (accepted, place) = tokio::select! {
+        let (accepted, permit) = tokio::select! {
             accepted = accepted => accepted,
             _ = stop.changed() => break,
         };
@@ -90,7 +90,7 @@ pub async fn serve<S, F>(
             .header_read_timeout(limits.head)
             .max_buf_size(HEAD_MAX)
             .serve_connection(
-                TokioIo::new(Patient::new(stream, limits.answer)),
+                TokioIo::new(WriteTimeout::new(stream, limits.answer)),
                 service_fn(move |request| {
                     let answered = service(request);
                     async { Ok::<_, Infallible>(answered.await) }
@@ -101,7 +101,7 @@ pub async fn serve<S, F>(
             if let Err(error) = connection.await {
                 tracing::debug!(error.why = %error, "connection ended");
             }
-            drop(place);
+            drop(permit);
         });
     }
     drop(listener);
@@ -111,14 +111,14 @@ pub async fn serve<S, F>(
 /// A stream that fails when what was written is not taken by the other side in time. The time
 /// runs from the first write that had to wait until everything is flushed: reading a byte now and
 /// then does not extend it.
-struct Patient<S> {
+struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
@@ -138,7 +138,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -148,7 +148,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -84,8 +84,8 @@ impl Front {
                 return answer(self.app, request, |_, _| ready(not_read(unread))).await;
             }
         };
-        // Its share of the memory is given back when the request is answered.
-        let (bytes, _share) = (whole.bytes, whole.share);
+        // The permit is given back when the request is answered.
+        let (bytes, _permit) = (whole.bytes, whole.permit);
         let body = match bytes.is_empty() {
             true => Body::Empty,
             false => Body::Binary(bytes),
@@ -194,7 +194,7 @@ fn not_read(unread: Unread) -> Handled {
             "408 Request Timeout\n\nThe body did not arrive in time.\n",
         ),
         Unread::Gone => told(400, ""),
-        Unread::Crowded => Err(ApiError::unavailable("too many bodies at once")),
+        Unread::Busy => Err(ApiError::unavailable("too many bodies at once")),
     }
 }
 

@@ -55,8 +55,8 @@ fn run(serve: Serve) -> Result<(), String> {
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
-        for doubt in identity.doubts() {
-            let _ = writeln!(std::io::stderr(), "imshare: warning: --identity: {doubt}");
+        for warning in identity.warnings() {
+            let _ = writeln!(std::io::stderr(), "imshare: warning: --identity: {warning}");
         }
         let server = Server::start(options).await?;
         if development {

@@ -6,14 +6,14 @@
 //! | [`tokens`] | which tokens stand for whom, and until when |
 //! | [`login`] | what a login says, and whom it proves |
 //! | [`service`] | HTTP under `/identity` |
-//! | `doubts` | what is probably a slip in the file |
+//! | `warnings` | probable mistakes in the file |
 //! | `view` | the documents that it answers with |
 
-mod doubts;
 pub mod login;
 pub mod service;
 pub mod tokens;
 mod view;
+mod warnings;
 
 use std::collections::HashSet;
 use std::path::Path;

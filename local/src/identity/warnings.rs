@@ -1,5 +1,5 @@
-//! What is probably a slip in the identity file. It is told and not refused: a file may well name
-//! projects, users and roles that only the caller's own scripts know.
+//! Probable mistakes in the identity file. They are reported, not refused: a file may name projects,
+//! users and roles that only the operator's own scripts know.
 
 use std::collections::BTreeSet;
 
@@ -9,46 +9,46 @@ use super::Identity;
 const ROLES: [&str; 5] = ["admin", "manager", "member", "reader", "service"];
 
 impl Identity {
-    /// One sentence for each project, user or role that the file names and does not explain.
-    /// Tokens and keys are told by their user: their ids are secrets.
-    pub fn doubts(&self) -> Vec<String> {
-        let mut doubts = BTreeSet::new();
+    /// One sentence for each project, user or role that the file refers to without defining it.
+    /// Tokens are named by their user: their ids are secrets.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = BTreeSet::new();
         for user in &self.user {
             for grant in &user.grants {
                 let whose = format!("[[user]] {:?}", user.name);
-                self.doubt(&whose, None, &grant.project, &grant.roles, &mut doubts);
+                self.check_reference(&whose, None, &grant.project, &grant.roles, &mut warnings);
             }
         }
         for token in &self.token {
             let whose = format!("the [[token]] of user {:?}", token.user);
             let (user, project) = (Some(&*token.user), &token.project);
-            self.doubt(&whose, user, project, &token.roles, &mut doubts);
+            self.check_reference(&whose, user, project, &token.roles, &mut warnings);
         }
         for key in &self.access_key {
             let whose = format!("the [[access_key]] {:?}", key.access);
             let (user, project) = (Some(&*key.user), &key.project);
-            self.doubt(&whose, user, project, &key.roles, &mut doubts);
+            self.check_reference(&whose, user, project, &key.roles, &mut warnings);
         }
-        doubts.into_iter().collect()
+        warnings.into_iter().collect()
     }
 
-    fn doubt(
+    fn check_reference(
         &self,
         whose: &str,
         user: Option<&str>,
         project: &str,
         roles: &[String],
-        doubts: &mut BTreeSet<String>,
+        warnings: &mut BTreeSet<String>,
     ) {
         if let Some(user) = user.filter(|user| self.user(user).is_none()) {
-            doubts.insert(format!("{whose}: no [[user]] has the id {user:?}"));
+            warnings.insert(format!("{whose}: no [[user]] has the id {user:?}"));
         }
         if !self.project.iter().any(|known| known.id == project) {
-            doubts.insert(format!("{whose}: no [[project]] has the id {project:?}"));
+            warnings.insert(format!("{whose}: no [[project]] has the id {project:?}"));
         }
         for role in roles {
             if !ROLES.iter().any(|known| known.eq_ignore_ascii_case(role)) {
-                doubts.insert(format!(
+                warnings.insert(format!(
                     "{whose}: imshare does not know the role {role:?}, which permits nothing; it \
                      knows admin, member and reader"
                 ));
