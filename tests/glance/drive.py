@@ -1,0 +1,228 @@
+"""Runs a sequence of steps against both services, each step against the two at once."""
+
+import hashlib
+import http.client
+import json
+import time
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from steps import Names, Step
+
+# What an upload leaves in a record of Glance; imshare has it from an admin.
+DATA = b"the data of an image"
+UPLOADED = {
+    "size": len(DATA),
+    "checksum": hashlib.md5(DATA, usedforsecurity=False).hexdigest(),
+    "os_hash_algo": "sha512",
+    "os_hash_value": hashlib.sha512(DATA).hexdigest(),
+    "status": "active",
+}
+PATCH = "application/openstack-images-v2.1-json-patch"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service answered; the status is 0 when it closed the connection instead."""
+
+    status: int
+    headers: dict
+    text: str
+
+    def json(self):
+        """The body as JSON, or None."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A step and both answers, canonical, with the step's number in its sequence."""
+
+    number: int
+    step: Step
+    glance: Answer
+    imshare: Answer
+    # When Glance alone says that a list goes on: how many images there are beyond this page.
+    beyond: int | None = None
+
+
+class Service:
+    """A connection to one of the two."""
+
+    def __init__(self, url):
+        self.address = urlsplit(url).netloc
+        self.base = url
+        self.connection = None
+
+    def send(self, request):
+        """Sends a request; the answer is fetched with `receive`."""
+        method, target, headers, body = request
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(self.address, timeout=10)
+        self.connection.putrequest(method, target)
+        # Glance waits for no body without a length, and would refuse one in chunks.
+        if body is not None or method in ("POST", "PUT", "PATCH"):
+            headers = {**headers, "Content-Length": str(len(body or b""))}
+        for name, value in headers.items():
+            self.connection.putheader(name, value.encode())
+        self.connection.endheaders(body or None)
+
+    def receive(self):
+        """The answer to what was sent last."""
+        got = self.connection.getresponse()
+        text = got.read().decode("utf-8", "replace")
+        headers = {}
+        for name, value in got.getheaders():
+            name = name.lower()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if got.will_close:
+            self.close()
+        return Answer(got.status, headers, text)
+
+    def close(self):
+        """Ends the connection; the next request makes a new one."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+class Closed(Exception):
+    """A service closed the connection without an answer."""
+
+
+def attempt(service, action, *arguments):
+    try:
+        return action(*arguments)
+    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        service.close()
+        raise Closed from error
+
+
+def ask(service, request):
+    """One request, of which only the answer matters."""
+    # A connection that was idle may be closed by now: a new one decides.
+    for _ in range(2):
+        try:
+            attempt(service, service.send, request)
+            return attempt(service, service.receive)
+        except Closed:
+            pass
+    return Answer(0, {}, "")
+
+
+class Sides:
+    """Both services."""
+
+    def __init__(self, glance, imshare, run=None):
+        self.services = [Service(glance), Service(imshare)]
+        # Images of an earlier run against the same services have other ids.
+        self.run = int(time.time()) & 0xFFFFFFF if run is None else run
+
+    def play(self, steps):
+        """Yields the exchanges of a sequence. Images are gone afterwards."""
+        self.run += 1
+        for service in self.services:
+            if ask(service, ("GET", "/healthcheck", {}, None)).status != 200:
+                raise SystemExit(f"{service.base} does not answer")
+        names = [Names(self.run), Names(self.run)]
+        try:
+            for number, step in enumerate(steps):
+                if step.activate is not None:
+                    self.activate(step, names)
+                else:
+                    answers = self.exchange(step, names)
+                    yield Exchange(number, step, *answers, self.beyond(step, answers, names[0]))
+        finally:
+            self.clean(names)
+
+    def exchange(self, step, names):
+        """Sends the step to both before either has answered."""
+        requests = [request(step, each) for each in names]
+        pending = []
+        for service, one in zip(self.services, requests):
+            try:
+                attempt(service, service.send, one)
+                pending.append(True)
+            except Closed:
+                pending.append(False)
+        answers = []
+        for service, one, sent, each in zip(self.services, requests, pending, names):
+            try:
+                answer = attempt(service, service.receive) if sent else ask(service, one)
+            except Closed:
+                answer = ask(service, one)
+            answers.append(canonical(learn(step, answer, each), service.base, each))
+        return answers
+
+    def beyond(self, step, answers, names):
+        """Follows a `next` that only Glance gives."""
+        bodies = [answer.json() for answer in answers]
+        goes_on = [isinstance(body, dict) and "images" in body and "next" in body for body in bodies]
+        if goes_on != [True, False]:
+            return None
+        page = ask(self.services[0], request(Step(step.caller, "GET", bodies[0]["next"]), names)).json()
+        return len(page["images"]) if isinstance(page, dict) and "images" in page else None
+
+    def activate(self, step, names):
+        """Gives an image its data: Glance by an upload, imshare by what an admin reports of it."""
+        glance, imshare = self.services
+        image = f"<image:{step.activate}>"
+        upload = Step(step.caller, "PUT", f"/v2/images/{image}/file", {"Content-Type": "application/octet-stream"})
+        method, target, headers, _ = request(upload, names[0])
+        uploaded = ask(glance, (method, target, headers, DATA))
+        if uploaded.status != 204:
+            return
+        changes = [{"op": "replace", "path": f"/{name}", "value": value} for name, value in UPLOADED.items()]
+        report = Step("admin", "PATCH", f"/v2/images/{image}", {"Content-Type": PATCH}, json.dumps(changes))
+        reported = ask(imshare, request(report, names[1]))
+        if reported.status != 200:
+            raise SystemExit(f"imshare does not take the data of an image: {reported.status} {reported.text}")
+
+    def clean(self, names):
+        """Deletes the sequence's images, so that no later sequence finds them in a list."""
+        for service, each in zip(self.services, names):
+            for image in each.created:
+                deletion = request(Step("admin", "DELETE", f"/v2/images/{image}"), each)
+                if ask(service, deletion).status == 403:
+                    changes = json.dumps([{"op": "replace", "path": "/protected", "value": False}])
+                    step = Step("admin", "PATCH", f"/v2/images/{image}", {"Content-Type": PATCH}, changes)
+                    ask(service, request(step, each))
+                    ask(service, deletion)
+
+
+def request(step, names):
+    """What goes over the wire."""
+    headers = {name: names.filled(value) for name, value in step.headers.items()}
+    if step.caller is not None:
+        headers["X-Auth-Token"] = f"{step.caller}-token-0123456789abcdef"
+    body = None if step.body is None else names.filled(step.body).encode("utf-8", "surrogatepass")
+    return step.method, names.filled(step.target), headers, body
+
+
+def learn(step, answer, names):
+    """Remembers what later steps need of an answer."""
+    body = answer.json()
+    if isinstance(body, dict):
+        if answer.status == 201:
+            names.created.append(body["id"])
+            if step.learns is not None:
+                names.images[str(step.learns)] = body["id"]
+        if "images" in body:
+            names.next = body.get("next") or after(body)
+    return answer
+
+
+def after(page):
+    """Where a list would go on that says it does not: nothing is there."""
+    if not page["images"]:
+        return page["first"]
+    return f"{page['first']}{'&' if '?' in page['first'] else '?'}marker={page['images'][-1]['id']}"
+
+
+def canonical(answer, base, names):
+    """The answer with nothing in it that differs from run to run but for times."""
+    headers = {name: names.canonical(value).replace(base, "<base>") for name, value in answer.headers.items()}
+    return replace(answer, headers=headers, text=names.canonical(answer.text).replace(base, "<base>"))

@@ -1,0 +1,206 @@
+"""The declarations: what `docs/compatibility.md` promises to do otherwise than Glance, and why."""
+
+import json
+import re
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+
+from compare import message, said
+from declared import declare
+
+READ_ONLY = ("status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at")
+
+
+def only(differences, *fields):
+    """The differences of these fields."""
+    return [each for each in differences if each.field in fields]
+
+
+def statuses(exchange):
+    """Both statuses, Glance's first."""
+    return exchange.glance.status, exchange.imshare.status
+
+
+def path_of(exchange):
+    """The path, without its arguments."""
+    return exchange.step.target.partition("?")[0]
+
+
+def arguments(exchange):
+    """The arguments of the query, decoded."""
+    return parse_qsl(urlsplit(exchange.step.target).query, keep_blank_values=True)
+
+
+def asked(exchange):
+    """The body that was sent, as JSON, or None."""
+    try:
+        return json.loads(exchange.step.body or "")
+    except ValueError:
+        return None
+
+
+# The form of an answer.
+
+
+@declare("every answer can be found in the log by its id")
+def request_id_on_every_answer(_exchange, differences):
+    return [each for each in only(differences, "header x-openstack-request-id") if each.glance is None]
+
+
+@declare("an answer without a body has no type")
+def no_type_without_a_body(exchange, differences):
+    empty = statuses(exchange) == (204, 204) and exchange.glance.text == exchange.imshare.text == ""
+    return [each for each in only(differences, "header content-type") if empty and each.imshare is None]
+
+
+@declare("clients print the message of an error: it is the plain sentence, without markup")
+def plain_messages(_exchange, differences):
+    return [each for each in only(differences, "body.message") if message(each.glance) == message(each.imshare)]
+
+
+@declare("data is not kept here, so nothing is told of where it is stored and how it is imported")
+def no_stores(exchange, differences):
+    created = exchange.step.method == "POST" and statuses(exchange) == (201, 201)
+    headers = ("header openstack-image-import-methods", "header openstack-image-store-ids")
+    return [
+        each
+        for each in differences
+        if each.imshare is None
+        and (created and each.field in headers or each.field in ("body.stores", "body.images[].stores") and each.glance == "files")
+    ]
+
+
+@declare("a long id for the log is no reason to refuse the request", ends=True)
+def long_request_ids(exchange, differences):
+    long = len(exchange.step.headers.get("X-Openstack-Request-Id", "")) > 64
+    return differences if long and exchange.glance.status == 500 and exchange.imshare.status < 500 else []
+
+
+# What is not this service's.
+
+
+@declare("data, import and locations are not this service's: 404 says so")
+def no_data(exchange, differences):
+    data = re.fullmatch(r"/v2/images/[^/]+/(file|stage|import|locations)", path_of(exchange))
+    told = said(exchange.imshare).startswith("The data of images is not kept by this service")
+    return differences if data and exchange.imshare.status == 404 and told else []
+
+
+@declare("metadata definitions, the cache and the stores are not this service's: 404 says so")
+def no_metadefs(exchange, differences):
+    theirs = re.match(r"/v2/(metadefs|schemas/metadefs|cache|stores)(/|$)", path_of(exchange))
+    told = "not" in said(exchange.imshare) and "this service" in said(exchange.imshare)
+    return differences if theirs and exchange.imshare.status == 404 and told else []
+
+
+# Requests.
+
+
+@declare("what cannot be a project's id is refused at once, not stored as something else", ends=True)
+def members_that_cannot_be(exchange, differences):
+    body = asked(exchange)
+    sharing = exchange.step.method == "POST" and exchange.step.target.endswith("/members") and isinstance(body, dict)
+    if not sharing or "member" not in body or exchange.imshare.status != 400:
+        return []
+    member = body["member"]
+    cannot = not isinstance(member, str) or len(member) > 255
+    return differences if cannot and exchange.glance.status in (200, 403, 404, 409, 413, 500) else []
+
+
+@declare("NaN is not JSON")
+def not_a_number(exchange, differences):
+    sent = "NaN" in (exchange.step.body or "") and exchange.imshare.status == 400
+    return differences if sent and said(exchange.imshare).startswith("Malformed JSON") else []
+
+
+@declare("every request gets an answer: a path that is not UTF-8 is 400")
+def paths_outside_utf8(exchange, differences):
+    try:
+        unquote_to_bytes(path_of(exchange)).decode()
+    except UnicodeDecodeError:
+        return differences if statuses(exchange) in ((0, 400), (500, 400)) else []
+    return []
+
+
+@declare("all of Unicode is accepted", ends=True)
+def characters_of_four_bytes(exchange, differences):
+    sent = unquote(exchange.step.target) + (exchange.step.body or "")
+    four = any(ord(character) > 0xFFFF for character in sent) or "\\ud83d" in sent
+    return differences if four and exchange.glance.status in (400, 500) and exchange.imshare.status < 400 else []
+
+
+@declare("the cloud's image pipeline, an admin, reports on the data of an image", ends=True)
+def an_admin_sets_what_is_read_only(exchange, differences):
+    if exchange.step.caller != "admin" or exchange.imshare.status not in (200, 201, 400, 403, 404, 409):
+        return []
+    body = asked(exchange)
+    names = set()
+    if exchange.step.method == "POST" and path_of(exchange) == "/v2/images" and isinstance(body, dict):
+        names = set(body)
+    if exchange.step.method == "PATCH" and isinstance(body, list):
+        paths = [each.get("path", next(iter(each.values()), None)) for each in body if isinstance(each, dict) and each]
+        names = {path[1:] for path in paths if isinstance(path, str)}
+    refused = [f"Attribute '{name}' is read-only." for name in READ_ONLY if name in names]
+    return differences if refused and any(each in said(exchange.glance) for each in refused) else []
+
+
+@declare("a property of this name breaks every list of the recipients' Go clients", ends=True)
+def no_property_named_properties(exchange, differences):
+    named = '"properties"' in (exchange.step.body or "") or '"/properties"' in (exchange.step.body or "")
+    refused = exchange.imshare.status == 403 and "'properties'" in said(exchange.imshare)
+    return differences if named and refused and exchange.glance.status in (200, 201, 403, 409) else []
+
+
+@declare("a bad request is the caller's error, not ours")
+def glance_fails(exchange, differences):
+    if exchange.glance.status != 500:
+        return []
+    body = asked(exchange)
+    names = {name for name, _ in arguments(exchange)}
+    if exchange.step.method == "GET" and path_of(exchange) == "/v2/images":
+        empty = ("changes-since", "") in arguments(exchange)
+        refused = exchange.imshare.status == 400 and empty
+        return differences if refused or exchange.imshare.status == 200 and names & {"members", "properties", "locations"} else []
+    if exchange.step.method == "POST" and path_of(exchange) == "/v2/images":
+        return differences if not isinstance(body, dict) and exchange.imshare.status == 400 else []
+    if exchange.step.method == "PATCH" and isinstance(body, list):
+        odd = [each for each in body if isinstance(each, dict) and not isinstance(each.get("path", ""), str)]
+        return differences if odd and exchange.imshare.status == 400 else []
+    return []
+
+
+# Lists.
+
+
+@declare("whether an image exists is not told to those who may not see it")
+def markers_of_hidden_images(exchange, differences):
+    marker = dict(arguments(exchange)).get("marker")
+    hidden = statuses(exchange) == (403, 400) and "not visible" in said(exchange.glance)
+    return differences if hidden and marker and marker in said(exchange.imshare) else []
+
+
+@declare("`next` only when there is more")
+def no_next_on_a_full_last_page(exchange, differences):
+    return [each for each in only(differences, "body.next") if each.imshare is None and exchange.beyond == 0]
+
+
+@declare("links keep all tags, not only the last")
+def links_with_all_tags(exchange, differences):
+    tags = [value for name, value in arguments(exchange) if name == "tag"]
+    links = only(differences, "body.first", "body.next")
+    return [each for each in links if len(tags) > 1 and each.glance and each.imshare and same_but_tags(each, tags)]
+
+
+def same_but_tags(difference, tags):
+    glance, imshare = [parse_qsl(urlsplit(link).query, keep_blank_values=True) for link in (difference.glance, difference.imshare)]
+    rest = [sorted(pair for pair in link if pair[0] != "tag") for link in (glance, imshare)]
+    kept = [[value for name, value in link if name == "tag"] for link in (glance, imshare)]
+    return rest[0] == rest[1] and kept == [tags[-1:], tags]
+
+
+@declare("the media type says nothing on a path that has a version")
+def versions_by_media_type(exchange, differences):
+    accept = exchange.step.headers.get("Accept", "")
+    versioned = re.match(r"/v2(\.\d+)?(/|$)", exchange.step.target) or exchange.step.target == "<next>"
+    said_so = accept == "application/vnd.openstack.images-v1" and exchange.glance.status == 300
+    said_so = said_so or accept == "application/vnd.openstack.images-v2" and exchange.glance.status in (401, 404)
+    return differences if said_so and versioned and exchange.imshare.status not in (300, 500) else []
