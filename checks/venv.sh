@@ -2,6 +2,8 @@
 # It is installed once. PYTHON names another interpreter than python3.
 # What checks the template and deploys it.
 TEMPLATE_PINS=(aws-sam-cli==1.170.0 cfn-lint==1.58.0)
+# What imshare is measured beside and compared with.
+GLANCE_PINS=(glance==33.0.0 uwsgi==2.0.31)
 
 venv() {
     local name=$1

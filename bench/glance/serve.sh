@@ -7,7 +7,7 @@ set -euo pipefail
 data=$(realpath "$1") port=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . checks/venv.sh
-venv glance glance==33.0.0 uwsgi==2.0.31 >&2
+venv glance "${GLANCE_PINS[@]}" >&2
 
 cat >"$data/glance-api.conf" <<CONF
 [DEFAULT]
@@ -45,7 +45,7 @@ export OS_GLANCE_CONFIG_DIR=$data PYTHONPATH=$PWD/bench/glance PYTHONDONTWRITEBY
 # As imshare's own: readers do not wait for a writer.
 "$venv/bin/python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')" \
     "$data/glance.sqlite"
-exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes "${WORKERS:-2}" --lazy-apps --need-app --enable-threads \
-    --virtualenv "$venv" --module glance.wsgi.api:application \
+exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes "${WORKERS:-2}" --lazy-apps --need-app \
+    --enable-threads --virtualenv "$venv" --module glance.wsgi.api:application \
     --http "127.0.0.1:$port" --http-keepalive --socket 127.0.0.1:0 --buffer-size 65535 --disable-logging \
     --hook-accepting1-once "exec:echo listening on http://127.0.0.1:$port"

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from http.client import responses
 
 IGNORED = {"date", "server", "connection", "keep-alive", "content-length", "transfer-encoding"}
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -115,7 +116,7 @@ def said(answer):
     """The sentence of an error, in whatever form it came."""
     body = answer.json()
     if isinstance(body, dict) and "message" in body:
-        return message(str(body["message"]))
-    text = plain(re.sub(r"<head>.*</head>|<h1>.*</h1>|</?(html|body)>", " ", answer.text, flags=re.DOTALL))
-    # The text form begins with the status line.
-    return re.sub(r"^\d{3} [A-Z][A-Za-z ]*?[a-z] (?=[A-Z])", "", text) if not answer.text.startswith("<") else text
+        return message(body["message"])
+    text = plain(re.sub(r"<head>.*</head>|</?(html|body|h1)>", " ", answer.text, flags=re.DOTALL))
+    # Both begin with the status line.
+    return text.removeprefix(f"{answer.status} {responses.get(answer.status)} ")

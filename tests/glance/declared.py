@@ -17,16 +17,14 @@ class Declaration:
     name: str
     reason: str
     explains: Callable
-    # What the two services keep is no longer the same afterwards: the sequence ends here.
-    ends: bool = False
 
 
-def declare(reason, ends=False):
+def declare(reason):
     """Declares what the function answers: those of the differences that it explains."""
 
     def over(function):
         name = function.__name__.replace("_", " ")
-        DECLARATIONS.append(Declaration(name, reason, function, ends))
+        DECLARATIONS.append(Declaration(name, reason, function))
         return function
 
     return over

@@ -3,7 +3,7 @@
 import hashlib
 import http.client
 import json
-import time
+import random
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -119,7 +119,7 @@ class Sides:
     def __init__(self, glance, imshare, run=None):
         self.services = [Service(glance), Service(imshare)]
         # Images of an earlier run against the same services have other ids.
-        self.run = int(time.time()) & 0xFFFFFFF if run is None else run
+        self.run = random.getrandbits(31) if run is None else run
 
     def play(self, steps):
         """Yields the exchanges of a sequence. Images are gone afterwards."""
@@ -149,13 +149,14 @@ class Sides:
             except Closed:
                 pending.append(False)
         answers = []
-        for service, one, sent, each in zip(self.services, requests, pending, names):
+        for service, one, sent in zip(self.services, requests, pending):
             try:
                 answer = attempt(service, service.receive) if sent else ask(service, one)
             except Closed:
                 answer = ask(service, one)
-            answers.append(canonical(learn(step, answer, each), service.base, each))
-        return answers
+            answers.append(answer)
+        learn(step, answers, names)
+        return [canonical(*each) for each in zip(answers, self.services, names)]
 
     def beyond(self, step, answers, names):
         """Follows a `next` that only Glance gives."""
@@ -202,17 +203,15 @@ def request(step, names):
     return step.method, names.filled(step.target), headers, body
 
 
-def learn(step, answer, names):
-    """Remembers what later steps need of an answer."""
-    body = answer.json()
-    if isinstance(body, dict):
-        if answer.status == 201:
-            names.created.append(body["id"])
-            if step.learns is not None:
-                names.images[str(step.learns)] = body["id"]
-        if "images" in body:
-            names.next = body.get("next") or after(body)
-    return answer
+def learn(step, answers, names):
+    """Remembers what later steps need of both answers."""
+    bodies = [answer.json() for answer in answers]
+    lists = all(isinstance(body, dict) and "images" in body for body in bodies)
+    for answer, body, each in zip(answers, bodies, names):
+        if answer.status == 201 and isinstance(body, dict):
+            each.remember(body["id"], step.learns)
+        if lists:
+            each.next = body.get("next") or after(body)
 
 
 def after(page):
@@ -222,7 +221,11 @@ def after(page):
     return f"{page['first']}{'&' if '?' in page['first'] else '?'}marker={page['images'][-1]['id']}"
 
 
-def canonical(answer, base, names):
+def canonical(answer, service, names):
     """The answer with nothing in it that differs from run to run but for times."""
-    headers = {name: names.canonical(value).replace(base, "<base>") for name, value in answer.headers.items()}
-    return replace(answer, headers=headers, text=names.canonical(answer.text).replace(base, "<base>"))
+
+    def over(text):
+        return names.canonical(text).replace(service.base, "<base>")
+
+    headers = {name: over(value) for name, value in answer.headers.items()}
+    return replace(answer, headers=headers, text=over(answer.text))

@@ -50,7 +50,9 @@ class Generator:
     def headers(self, **more):
         """The headers of any request."""
         headers = dict(more)
-        accept = self.one(pools.VERSION_ACCEPTS) if self.chance(0.01) else self.one(pools.ACCEPTS)
+        odd = self.random.random()
+        kind = pools.VERSION_ACCEPTS if odd < 0.005 else pools.ODD_ACCEPTS if odd < 0.08 else pools.ACCEPTS
+        accept = self.one(kind)
         if accept is not None:
             headers["Accept"] = accept
         if self.chance(0.03):

@@ -4,6 +4,7 @@ LONG = "n" * 255
 TOO_LONG = "n" * 256
 
 NAMES = ["alpha", "beta", "gamma", "", "x y", "a,b", "ümlaut", 'q"q', "eq:alpha", "%", "_", LONG]
+FOUR_BYTES = "\U0001f600"
 TAGS = ["red", "blue", "x y", "ü", "a,b", "", LONG, TOO_LONG, "red"]
 DISK_FORMATS = ["qcow2", "raw", "iso", "vmdk"]
 CONTAINER_FORMATS = ["bare", "ovf", "docker"]
@@ -38,11 +39,12 @@ BAD_MEMBERS = ["", None, " ", 5, True, ["x"], {}, TOO_LONG, LONG, "ü", "a/b", "
 # Bodies that are not the object that is asked for.
 BODIES = ["", "{", "[]", "{}", "null", "5", '"x"', "true", "[{}]", '{"member": NaN}', '{"a": 1, "a": 2}', " ", "\ufeff{}"]
 
-ACCEPTS = [
-    None, None, None, None, None, "application/json", "application/json", "application/json", "application/json",
-    "*/*", "text/html", "text/plain", "application/json, text/html", "text/html;q=0.5, application/json", "garbage",
-    "application/json;q=abc", "application/json; charset=utf-8", "application/*", "text/*", "", "application/xml",
-    "application/json;q=0", "application/json, */*;q=0.1", "APPLICATION/JSON",
+ACCEPTS = [None] * 4 + ["application/json"] * 5 + ["*/*", "text/html", "text/plain"]
+ODD_ACCEPTS = [
+    "application/json, text/html", "text/html;q=0.5, application/json", "garbage", "application/json;q=abc",
+    "application/json; charset=utf-8", "application/*", "text/*", "", "application/xml", "application/json;q=0",
+    "application/json, */*;q=0.1", "APPLICATION/JSON", "text/plain, application/json", "application/json;q=0.1, text/plain",
+    "application/json,application/json", "*/*;q=0", "text/html;level=1", "application/xhtml+xml", "*", "application/json;",
 ]  # fmt: skip
 VERSION_ACCEPTS = ["application/vnd.openstack.images-v2", "application/vnd.openstack.images-v1"]
 PATCHES = ["application/openstack-images-v2.1-json-patch"] * 12 + [

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections import Counter
-from itertools import count
+from threading import Lock
 
 from compare import differences, said
 from declared import DECLARATIONS, explained
@@ -14,69 +14,90 @@ from shrink import shrink
 TRIES = 120
 
 
-class Run:
-    """All sequences of one call."""
+class Sequences:
+    """Sequences of a seed, each handed out once: up to a number, or until the time is up."""
 
-    def __init__(self, sides, findings, save, show):
-        self.sides, self.most, self.save, self.show = sides, findings, save, show
+    def __init__(self, seed, first, end=None, seconds=None):
+        self.seed, self.next, self.end, self.seconds = seed, first, end, seconds
+        self.lock = Lock()
+        self.until = None
+
+    @classmethod
+    def saved(cls, name, steps):
+        """Sequences that were saved."""
+        made = cls(name, 0, len(steps))
+        made.made = lambda number: steps[number]
+        return made
+
+    def begin(self):
+        """The time begins when the services are ready."""
+        self.until = time.monotonic() + self.seconds if self.seconds else None
+
+    def made(self, number):
+        """The steps of a sequence."""
+        return sequence(self.seed, number)
+
+    def __iter__(self):
+        while True:
+            with self.lock:
+                number = self.next
+                self.next += 1
+            late = self.until is not None and time.monotonic() > self.until
+            if late or self.end is not None and number >= self.end:
+                return
+            yield f"{self.seed}:{number}", self.made(number)
+
+
+class Run:
+    """What all sequences of one call showed. Each pair of services has a thread of its own."""
+
+    def __init__(self, findings, save, show):
+        self.most, self.save, self.show = findings, save, show
         self.exchanges = self.agreeing = 0
         self.declared = Counter()
         self.undeclared = Counter()
+        self.lock = Lock()
 
-    def random(self, seed, seconds, sequences, only):
-        """Sequences of a seed, until the time is up."""
-        end = time.monotonic() + seconds
-        for number in [only] if only is not None else count():
-            if time.monotonic() > end or number >= sequences and only is None:
-                return
-            self.sequence(f"{seed}:{number}", sequence(seed, number))
+    def all(self, sides, sequences):
+        """Runs sequences against one pair for as long as there are any."""
+        for name, steps in sequences:
+            for exchange, found in judged(sides, steps):
+                signature = self.counted(exchange, found)
+                if signature:
+                    self.finding(sides, name, steps[: exchange.number + 1], signature)
 
-    def sequence(self, name, steps):
-        """One sequence; what nobody declared is made short and printed."""
-        for exchange, found in self.judged(steps):
+    def counted(self, exchange, found):
+        """Counts an exchange. A finding that is new is returned, to be made short."""
+        used, rest = explained(exchange, found)
+        with self.lock:
             self.exchanges += 1
-            used, rest = explained(exchange, found)
             self.agreeing += not found
             self.declared.update(each.name for each in used)
             if self.show:
                 print(exchange.number, exchange.step, exchange.glance.status, *map(str, found), sep="\n   ", flush=True)
-            if rest:
-                signature = signed(exchange, rest)
-                self.undeclared[signature] += 1
-                if self.undeclared[signature] == 1 and len(self.undeclared) <= self.most:
-                    self.finding(name, steps[: exchange.number + 1], signature)
+            if not rest:
+                return None
+            signature = signed(exchange, rest)
+            self.undeclared[signature] += 1
+            return signature if self.undeclared[signature] == 1 and len(self.undeclared) <= self.most else None
 
-    def judged(self, steps):
-        """The exchanges of a sequence with their differences, as long as both services keep the same."""
-        playing = self.sides.play(steps)
-        try:
-            for exchange in playing:
-                found = differences(exchange)
-                yield exchange, found
-                used, rest = explained(exchange, found)
-                if any(each.ends for each in used) or parted(exchange, rest):
-                    return
-        finally:
-            playing.close()
+    def finding(self, sides, name, steps, signature):
+        """Makes a finding short and prints it."""
 
-    def finding(self, name, steps, signature):
         def shows(candidate):
-            return any(
-                signed(exchange, rest) == signature
-                for exchange, found in self.judged(candidate)
-                if (rest := explained(exchange, found)[1])
-            )
+            rests = ((exchange, explained(exchange, found)[1]) for exchange, found in judged(sides, candidate))
+            return any(rest and signed(exchange, rest) == signature for exchange, rest in rests)
 
         short = shrink(steps, shows, TRIES)
-        print(f"\nUNDECLARED in {name}: {signature}")
-        for exchange, found in self.judged(short):
-            print(f"  {exchange.step}  -> {exchange.glance.status} | {exchange.imshare.status}")
-            for each in explained(exchange, found)[1]:
-                print(f"      {str(each)[:600]}")
-        print(end="", flush=True)
-        if self.save:
-            with self.save.open("a") as file:
-                file.write(json.dumps([step.saved() for step in short]) + "\n")
+        lines = [f"\nUNDECLARED in {name}: {signature}"]
+        for exchange, found in judged(sides, short):
+            lines.append(f"  {exchange.step}  -> {exchange.glance.status} | {exchange.imshare.status}")
+            lines += [f"      {str(each)[:600]}" for each in explained(exchange, found)[1]]
+        with self.lock:
+            print(*lines, sep="\n", flush=True)
+            if self.save:
+                with self.save.open("a") as file:
+                    file.write(json.dumps([step.saved() for step in short]) + "\n")
 
     def report(self):
         """Prints the sums; 1 if something is undeclared."""
@@ -93,16 +114,29 @@ class Run:
         return 1 if undeclared or not self.exchanges else 0
 
 
-def parted(exchange, rest):
-    """Whether one of the services took a change that the other refused."""
+def judged(sides, steps):
+    """The exchanges of a sequence with their differences, as long as both services keep the same."""
+    playing = sides.play(steps)
+    try:
+        for exchange in playing:
+            yield exchange, differences(exchange)
+            if parted(exchange):
+                return
+    finally:
+        playing.close()
+
+
+def parted(exchange):
+    """Whether one of the services took a change that the other refused: from here on they keep different things."""
     taken = [200 <= answer.status < 300 for answer in (exchange.glance, exchange.imshare)]
-    return bool(rest) and exchange.step.method not in ("GET", "HEAD", "OPTIONS") and taken[0] != taken[1]
+    return exchange.step.method not in ("GET", "HEAD", "OPTIONS") and taken[0] != taken[1]
 
 
 def signed(exchange, rest):
     """What tells one kind of finding from another: route, statuses, fields, and the words of an error."""
+    differ = exchange.glance.status != exchange.imshare.status
     statuses = f"{exchange.glance.status}|{exchange.imshare.status}"
-    fields = ", ".join(sorted({each.field for each in rest}))
+    fields = ", ".join(sorted({each.field for each in rest if not differ or not each.field.startswith("body.")}))
     wrong = exchange.glance.status >= 400
     if wrong and exchange.glance.status == exchange.imshare.status and said(exchange.glance) == said(exchange.imshare):
         return f"the form of an error for Accept: {exchange.step.headers.get('Accept')} ({fields})"

@@ -1,7 +1,10 @@
 """Makes a sequence that shows a difference as short as it gets, by trying it with parts left out."""
 
 import json
+import re
 from dataclasses import replace
+
+IMAGE = re.compile(r"<image:\d+>")
 
 
 def shrink(steps, shows, tries):
@@ -12,9 +15,20 @@ def shrink(steps, shows, tries):
         budget[0] -= 1
         return budget[0] >= 0 and shows(candidate)
 
-    steps = fewer(steps, still)
+    steps = fewer(related(steps, still), still)
     for number in range(len(steps)):
         steps = simpler(steps, number, still)
+    return steps
+
+
+def related(steps, still):
+    """The last step alone, or with those that are about the same images, if that is enough."""
+    last = steps[-1]
+    images = set(IMAGE.findall(f"{last.target}{last.body}"))
+    near = [step for step in steps if images & set(IMAGE.findall(f"{step.target}{step.body}")) or step.activate is not None]
+    for candidate in ([last], near):
+        if candidate and candidate[-1] == last and len(candidate) < len(steps) and still(candidate):
+            return candidate
     return steps
 
 

@@ -66,6 +66,12 @@ class Names:
         self.next = "/v2/images"
         self.created = []
 
+    def remember(self, image, slot):
+        """An image was created; one with an id of the service's choice is the slot's, or has no slot."""
+        if image not in self.images.values():
+            self.images[str(slot) if slot is not None else f"new{len(self.created)}"] = image
+        self.created.append(image)
+
     def filled(self, text):
         """The text with ids in it."""
 
