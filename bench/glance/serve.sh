@@ -16,6 +16,8 @@ worker_self_reference_url = http://127.0.0.1:$port
 log_file = $data/glance.log
 enabled_backends = files:file
 image_cache_dir = $data/cache
+[image_format]
+require_image_format_match = False
 [files]
 filesystem_store_datadir = $data/images
 [glance_store]

@@ -11,7 +11,7 @@ from declared import DECLARATIONS, explained
 from generate import sequence
 from shrink import shrink
 
-TRIES = 120
+TRIES = 60
 
 
 class Sequences:
@@ -90,6 +90,7 @@ class Run:
 
         short = shrink(steps, shows, TRIES)
         lines = [f"\nUNDECLARED in {name}: {signature}"]
+        lines += [f"  {step}" for step in short if step.activate is not None]
         for exchange, found in judged(sides, short):
             lines.append(f"  {exchange.step}  -> {exchange.glance.status} | {exchange.imshare.status}")
             lines += [f"      {str(each)[:600]}" for each in explained(exchange, found)[1]]
@@ -134,17 +135,16 @@ def parted(exchange):
 
 def signed(exchange, rest):
     """What tells one kind of finding from another: route, statuses, fields, and the words of an error."""
-    differ = exchange.glance.status != exchange.imshare.status
-    statuses = f"{exchange.glance.status}|{exchange.imshare.status}"
-    fields = ", ".join(sorted({each.field for each in rest if not differ or not each.field.startswith("body.")}))
-    wrong = exchange.glance.status >= 400
-    if wrong and exchange.glance.status == exchange.imshare.status and said(exchange.glance) == said(exchange.imshare):
-        return f"the form of an error for Accept: {exchange.step.headers.get('Accept')} ({fields})"
-    step = exchange.step
+    glance, imshare, step = exchange.glance, exchange.imshare, exchange.step
+    fields = {"message" if each.field == "body" and glance.status >= 400 else each.field for each in rest}
+    fields = {"message" if field == "body.message" else field for field in fields}
+    if glance.status != imshare.status:
+        fields = {field for field in fields if field.startswith("header ")} - {"header content-type"}
+    if glance.status == imshare.status >= 400 and said(glance) == said(imshare):
+        return f"the form of an error for Accept: {step.headers.get('Accept')} ({', '.join(sorted(fields))})"
     route = re.sub(r"<image:\d>|<IMAGE:\d>|<absent>", "{image}", step.target.partition("?")[0])
     route = re.sub(r"/members/.+", "/members/{member}", re.sub(r"/tags/.+", "/tags/{tag}", route))
-    # The arguments that matter are those that are left when the sequence is short.
-    parts = [step.method, route, statuses, fields]
-    if wrong:
-        parts.append(re.sub(r"<\w+(:\w+)?>|'[^']*'|`[^`]*`|\"[^\"]*\"|\d+", "_", said(exchange.glance))[:80])
-    return " ".join(parts)
+    parts = [step.method, route, f"{glance.status}|{imshare.status}", ", ".join(sorted(fields))]
+    if glance.status >= 400:
+        parts.append(re.sub(r"<\w+(:\w+)?>|'[^']*'|`[^`]*`|\"[^\"]*\"|\d+", "_", said(glance))[:80])
+    return " ".join(filter(None, parts))
