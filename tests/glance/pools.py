@@ -5,7 +5,7 @@ TOO_LONG = "n" * 256
 
 NAMES = ["alpha", "beta", "gamma", "", "x y", "a,b", "ümlaut", 'q"q', "eq:alpha", "%", "_", LONG]
 FOUR_BYTES = "\U0001f600"
-TAGS = ["red", "blue", "x y", "ü", "a,b", "", LONG, TOO_LONG, "red"]
+TAGS = ["red", "blue", "x y", "é", "a,b", "", LONG, TOO_LONG, "red"]
 DISK_FORMATS = ["qcow2", "raw", "iso", "vmdk"]
 CONTAINER_FORMATS = ["bare", "ovf", "docker"]
 VISIBILITIES = ["shared"] * 5 + ["private", "private", "community", "public"]
@@ -20,7 +20,7 @@ RESERVED = [
 BASE = {
     "name": [*NAMES, None, TOO_LONG, 5],
     "visibility": ["shared", "private", "community", "public", "all", "secret", None, 1],
-    "tags": [[], ["red"], ["red", "red"], ["a", "b", "c"], [TOO_LONG], "red", [5], None],
+    "tags": [[], ["red"], ["ü"], ["red", "red"], ["a", "b", "c"], [TOO_LONG], "red", [5], None],
     "protected": [False, False, True, "true", 1, None],
     "os_hidden": [False, True, "x", None],
     "min_disk": [0, 1, 10, 10.0, -1, 1.5, "1", None, 2147483648, True],
@@ -79,7 +79,7 @@ FILTERS = {
     "owner": ["<project:owner>", "<project:member>", "<project:admin>", "nope", "", "in:<project:owner>",
               "eq:<project:owner>"],
     "member_status": ["accepted", "pending", "rejected", "all", "nope", "", "ALL"],
-    "tag": ["red", "blue", "x%20y", "nope", "", "%C3%BC", "in:red", "a,b", "RED"],
+    "tag": ["red", "blue", "x%20y", "nope", "", "%C3%A9", "in:red", "a,b", "RED"],
     "protected": ["true", "false", "True", "1", "0", "nope", "", "yes", "t", "on", "off"],
     "os_hidden": ["true", "false", "True", "1", "nope", "", "yes"],
     "min_disk": NUMBERS, "min_ram": NUMBERS, "size_min": NUMBERS, "size_max": NUMBERS, "size": NUMBERS,

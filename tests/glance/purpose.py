@@ -46,6 +46,13 @@ def request_id_on_every_answer(_exchange, differences):
     return [each for each in only(differences, "header x-openstack-request-id") if each.glance is None]
 
 
+@declare("a request's own id comes back as it was sent")
+def request_id_echoed(exchange, differences):
+    sent = exchange.step.headers.get("X-Openstack-Request-Id")
+    echoed = only(differences, "header x-openstack-request-id")
+    return [each for each in echoed if sent and (each.glance, each.imshare) == (f"req-{sent}", sent)]
+
+
 @declare("an answer without a body has no type")
 def no_type_without_a_body(exchange, differences):
     empty = statuses(exchange) == (204, 204) and exchange.glance.text == exchange.imshare.text == ""
@@ -66,6 +73,8 @@ def no_stores(exchange, differences):
         for each in differences
         if each.imshare is None
         and (created and each.field in headers or each.field in ("body.stores", "body.images[].stores") and each.glance == "files")
+        or exchange.step.target.startswith("/v2/info/") and each.field in ("body.stores", "body.import-methods.value")
+        and each.imshare == []
     ]
 
 
@@ -92,15 +101,21 @@ def schema(text):
 @declare("data, import and locations are not this service's: 404 says so")
 def no_data(exchange, differences):
     data = re.fullmatch(r"/v2/images/[^/]+/(file|stage|import|locations)", path_of(exchange))
-    told = said(exchange.imshare).startswith("The data of images is not kept by this service")
-    return differences if data and exchange.imshare.status == 404 and told else []
+    return differences if data and not_kept(exchange, "The data of images is not kept by this service") else []
 
 
 @declare("metadata definitions, the cache and the stores are not this service's: 404 says so")
 def no_metadefs(exchange, differences):
-    theirs = re.match(r"/v2/(metadefs|schemas/metadefs|cache|stores)(/|$)", path_of(exchange))
-    told = "not" in said(exchange.imshare) and "this service" in said(exchange.imshare)
-    return differences if theirs and exchange.imshare.status == 404 and told else []
+    definitions = re.match(r"/v2/(metadefs|schemas/metadefs)(/|$)", path_of(exchange))
+    data = re.match(r"/v2/(cache|stores)(/|$)", path_of(exchange))
+    told = definitions and not_kept(exchange, "Metadata definitions are not kept by this service")
+    return differences if told or data and not_kept(exchange, "The data of images is not kept by this service") else []
+
+
+def not_kept(exchange, sentence):
+    """Whether imshare says that it does not do this; to a HEAD it says nothing."""
+    answer = exchange.imshare
+    return answer.status == 404 and (said(answer).startswith(sentence) or exchange.step.method == "HEAD" and not answer.text)
 
 
 # Requests.
@@ -115,6 +130,44 @@ def members_that_cannot_be(exchange, differences):
     member = body["member"]
     cannot = not isinstance(member, str) or len(member) > 255
     return differences if cannot and exchange.glance.status in (200, 403, 404, 409, 413, 500) else []
+
+
+@declare("what can be added can be read and removed: a member's id is decoded from the path as UTF-8, with any slash in it")
+def members_outside_ascii(exchange, differences):
+    member = re.fullmatch(r"/v2/images/[^/]+/members/([^/]+)", path_of(exchange))
+    if not member or member[1].isascii() and re.fullmatch(r"(?!.*%2[Ff])(?!.*%[89A-Fa-f][0-9A-Fa-f]).*", member[1]):
+        return []
+    if exchange.glance.status == 404 and exchange.imshare.status in (200, 204, 400, 403):
+        return differences
+    words = [said(exchange.glance), said(exchange.imshare)]
+    as_latin = words[1].encode().decode("latin-1") == words[0]
+    as_route = "%2f" in member[1].lower() and words[0] == "The resource could not be found."
+    return only(differences, "body", "body.message") if statuses(exchange) == (404, 404) and (as_latin or as_route) else []
+
+
+@declare("a tag is decoded from the path as UTF-8, so it is the tag that is in the list")
+def tags_outside_ascii(exchange, differences):
+    tag = re.fullmatch(r"/v2/images/[^/]+/tags/([^/]+)", path_of(exchange))
+    if tag and not unquote(tag[1]).isascii() and statuses(exchange) == (404, 204):
+        return differences
+    tags = [each for each in differences if each.field in ("body.tags", "body.images[].tags")]
+    return [each for each in tags if {from_latin(tag) for tag in each.glance} == set(each.imshare)]
+
+
+def from_latin(text):
+    """The text, if its UTF-8 was taken for Latin-1."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+@declare("an id is a UUID: its case says nothing")
+def ids_in_upper_case(exchange, differences):
+    if "<IMAGE:" not in exchange.step.target + (exchange.step.body or ""):
+        return []
+    same = [each for each in differences if isinstance(each.glance, str) and isinstance(each.imshare, str)]
+    return [each for each in same if each.glance.lower() == each.imshare.lower()]
 
 
 @declare("NaN is not JSON")
@@ -169,8 +222,10 @@ def glance_fails(exchange, differences):
     names = {name for name, _ in arguments(exchange)}
     if exchange.step.method == "GET" and path_of(exchange) == "/v2/images":
         empty = ("changes-since", "") in arguments(exchange)
-        refused = exchange.imshare.status == 400 and empty
-        return differences if refused or exchange.imshare.status == 200 and names & {"members", "properties", "locations"} else []
+        huge = any(name in ("size_min", "size_max") and len(value) > 19 for name, value in arguments(exchange))
+        refused = exchange.imshare.status == 400 and (empty or huge)
+        fatal = names & {"members", "properties", "locations"} and exchange.imshare.status in (200, 400)
+        return differences if refused or fatal else []
     if exchange.step.method == "POST" and path_of(exchange) == "/v2/images":
         return differences if not isinstance(body, dict) and exchange.imshare.status == 400 else []
     if exchange.step.method == "PATCH" and isinstance(body, list):
@@ -184,9 +239,9 @@ def glance_fails(exchange, differences):
 
 @declare("whether an image exists is not told to those who may not see it")
 def markers_of_hidden_images(exchange, differences):
-    marker = dict(arguments(exchange)).get("marker")
-    hidden = statuses(exchange) == (403, 400) and "not visible" in said(exchange.glance)
-    return differences if hidden and marker and marker in said(exchange.imshare) else []
+    hidden = re.fullmatch(r"Forbidding request, image ?(.*) not visible", said(exchange.glance))
+    absent = hidden and said(exchange.imshare).rstrip() == f"No image found with ID {hidden[1]}".rstrip()
+    return differences if absent and statuses(exchange) == (403, 400) else []
 
 
 @declare("`next` only when there is more")

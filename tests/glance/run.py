@@ -107,7 +107,8 @@ class Run:
               f"{self.exchanges - self.agreeing - undeclared} differ as declared, {undeclared} undeclared")  # fmt: skip
         print("declared:")
         for declaration in sorted(DECLARATIONS, key=lambda each: -self.declared[each.name]):
-            print(f"  {self.declared[declaration.name]:6} {declaration.name}: {declaration.reason}")
+            times = self.declared[declaration.name] or "unused"
+            print(f"  {times:>6} {declaration.name}: {declaration.reason}")
         if undeclared:
             print("undeclared:")
             for signature, times in self.undeclared.most_common(100):
