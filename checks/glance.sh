@@ -9,4 +9,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 venv glance "${GLANCE_PINS[@]}"
+# What compares must find a difference itself.
+"$venv/bin/python" -B -m unittest discover -q -s tests/glance
 exec "$venv/bin/python" -B tests/glance "${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}" "${@:2}"

@@ -62,7 +62,8 @@ def main():
                 starts = [pair(asked.binary, work / str(number)) for number in range(PAIRS)]
                 pairs = threads.map(stack.enter_context, starts)
             todo.begin()
-            list(threads.map(lambda urls: run.all(Sides(*urls), todo), list(pairs)))
+            sides = [stack.enter_context(Sides(*urls)) for urls in pairs]
+            list(threads.map(lambda each: run.all(each, todo), sides))
     return run.report()
 
 

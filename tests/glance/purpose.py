@@ -2,10 +2,11 @@
 
 import json
 import re
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from compare import message, said
 from declared import declare
+from drive import utf8
 
 READ_ONLY = ("status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at")
 
@@ -151,7 +152,7 @@ def tags_outside_ascii(exchange, differences):
     if tag and not unquote(tag[1]).isascii() and statuses(exchange) == (404, 204):
         return differences
     tags = [each for each in differences if each.field in ("body.tags", "body.images[].tags")]
-    return [each for each in tags if {from_latin(tag) for tag in each.glance} == set(each.imshare)]
+    return [each for each in tags if {from_latin(tag) for tag in each.glance or []} == set(each.imshare or [])]
 
 
 def from_latin(text):
@@ -178,11 +179,7 @@ def not_a_number(exchange, differences):
 
 @declare("every request gets an answer: a path that is not UTF-8 is 400")
 def paths_outside_utf8(exchange, differences):
-    try:
-        unquote_to_bytes(path_of(exchange)).decode()
-    except UnicodeDecodeError:
-        return differences if statuses(exchange) in ((0, 400), (500, 400)) else []
-    return []
+    return differences if not utf8(path_of(exchange)) and statuses(exchange) == (0, 400) else []
 
 
 @declare("all of Unicode is accepted")
