@@ -99,7 +99,7 @@ FILTERS = {
     "file": ["x"], "self": ["x"], "schema": ["x"], "stores": ["x"], "direct_url": ["x"],
 }  # fmt: skip
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 SCHEMAS = ["image", "images", "member", "members", "task", "tasks", "Image", "nope", ""]
 # Paths outside the common ones.
 PATHS = [

@@ -8,6 +8,7 @@ from compare import message, said
 from declared import declare
 from drive import utf8
 
+REPEATED = ("tag", "sort_key", "sort_dir")
 READ_ONLY = ("status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at")
 
 
@@ -65,6 +66,21 @@ def plain_messages(_exchange, differences):
     return [each for each in only(differences, "body.message") if message(each.glance) == message(each.imshare)]
 
 
+@declare("text shows what was asked for whole, also what looks like markup")
+def markup_that_was_asked_for(exchange, differences):
+    words = [said(exchange.glance), said(exchange.imshare)]
+    without = " ".join(re.sub(r"<[^>]*>", "", words[1]).split())
+    stripped = exchange.glance.status == exchange.imshare.status >= 400 and "<" in words[1] and words[0] == without
+    return only(differences, "body") if stripped and exchange.glance.headers.get("content-type", "").startswith("text/plain") else []
+
+
+@declare("the page says the same without a table")
+def page_of_health(exchange, differences):
+    pages = [answer.text.lower() for answer in (exchange.glance, exchange.imshare)]
+    healthy = statuses(exchange) == (200, 200) and all("<html>" in page and ">ok<" in page for page in pages)
+    return only(differences, "body") if healthy and path_of(exchange).rstrip("/") == "/healthcheck" else []
+
+
 @declare("data is not kept here, so nothing is told of where it is stored and how it is imported")
 def no_stores(exchange, differences):
     created = exchange.step.method == "POST" and statuses(exchange) == (201, 201)
@@ -110,6 +126,16 @@ def no_metadefs(exchange, differences):
     data = re.match(r"/v2/(cache|stores)(/|$)", path_of(exchange))
     told = definitions and not_kept(exchange, "Metadata definitions are not kept by this service")
     return differences if told or data and not_kept(exchange, "The data of images is not kept by this service") else []
+
+
+@declare("there are no tasks here, so none is made or deleted")
+def no_tasks(exchange, differences):
+    tasks = re.fullmatch(r"/v2/tasks(/[^/]+)?", path_of(exchange))
+    if not tasks or exchange.imshare.status != 405:
+        return []
+    made = (exchange.step.method, bool(tasks[1])) in (("POST", False), ("DELETE", True))
+    allowed = [each for each in only(differences, "header allow") if each.imshare == "GET"]
+    return differences if made and exchange.glance.status < 500 else allowed
 
 
 def not_kept(exchange, sentence):
@@ -203,11 +229,51 @@ def an_admin_sets_what_is_read_only(exchange, differences):
     return differences if refused and any(each in said(exchange.glance) for each in refused) else []
 
 
+@declare("sharing goes by the owner: an image of nobody's would be an exception to every rule")
+def images_of_nobody(exchange, differences):
+    body = asked(exchange)
+    owners = [body["owner"]] if isinstance(body, dict) and "owner" in body else []
+    if exchange.step.method == "PATCH":
+        owners = [each.get("value", "x") for each in changes_of(exchange) if "/owner" in each.values() or "/owner" in each]
+    given = exchange.step.caller == "admin" and any(owner in (None, "") for owner in owners)
+    return differences if given and exchange.imshare.status == 400 and exchange.glance.status in (200, 201, 404) else []
+
+
+@declare("an image is not given away by an `add`, as it is not by a `replace`")
+def owners_that_add(exchange, differences):
+    added = [each for each in changes_of(exchange) if each.get("path") == "/owner" and each.get("op") == "add" or "/owner" == each.get("add")]
+    refused = "Owner can't be updated by non admin" in said(exchange.imshare) and exchange.imshare.status == 403
+    return differences if added and refused and exchange.glance.status in (200, 403, 409) else []
+
+
+def changes_of(exchange):
+    """The changes of a PATCH."""
+    body = asked(exchange) if exchange.step.method == "PATCH" else None
+    return [each for each in body if isinstance(each, dict)] if isinstance(body, list) else []
+
+
+@declare("a name that is too long for a create is too long for a change, whatever the image")
+def long_names(exchange, differences):
+    long = any(len(str(path)) > 256 for each in changes_of(exchange) for path in (each.get("path"), each.get("add"), each.get("replace")))
+    refused = exchange.imshare.status == 400 and "255" in said(exchange.imshare)
+    return differences if long and refused and exchange.glance.status in (200, 403, 404, 409, 500) else []
+
+
+@declare("10.0 is 10, as Glance itself shows it from the next request on")
+def whole_numbers(_exchange, differences):
+    return [each for each in only(differences, "body.min_disk", "body.min_ram") if each.glance == each.imshare]
+
+
+@declare("what HTTP has no name for is no failure of ours")
+def methods_that_glance_has_not(exchange, differences):
+    return differences if exchange.step.method == "TRACE" and exchange.glance.status == 501 and exchange.imshare.status in (404, 405) else []
+
+
 @declare("a property of this name breaks every list of the recipients' Go clients")
 def no_property_named_properties(exchange, differences):
     named = '"properties"' in (exchange.step.body or "") or '"/properties"' in (exchange.step.body or "")
     refused = exchange.imshare.status == 403 and "'properties'" in said(exchange.imshare)
-    return differences if named and refused and exchange.glance.status in (200, 201, 403, 409) else []
+    return differences if named and refused and exchange.glance.status in (200, 201, 400, 403, 404, 409) else []
 
 
 @declare("a bad request is the caller's error, not ours")
@@ -219,7 +285,7 @@ def glance_fails(exchange, differences):
     if exchange.step.method == "GET" and path_of(exchange) == "/v2/images":
         empty = ("changes-since", "") in arguments(exchange)
         huge = any(name in ("size_min", "size_max") and len(value) > 19 for name, value in arguments(exchange))
-        refused = exchange.imshare.status == 400 and (empty or huge)
+        refused = exchange.imshare.status == 400 and empty or exchange.imshare.status in (200, 400) and huge
         twice = [name for name, _ in arguments(exchange)].count("tags") > 1
         fatal = (twice or names & {"members", "properties", "locations"}) and exchange.imshare.status in (200, 400)
         return differences if refused or fatal else []
@@ -246,18 +312,24 @@ def no_next_on_a_full_last_page(exchange, differences):
     return [each for each in only(differences, "body.next") if each.imshare is None and exchange.beyond == 0]
 
 
-@declare("links keep all tags, not only the last")
-def links_with_all_tags(exchange, differences):
-    tags = [value for name, value in arguments(exchange) if name == "tag"]
+@declare("links keep every argument that is given several times, not only the last: the next page is one of the same list")
+def links_with_all_arguments(_exchange, differences):
     links = only(differences, "body.first", "body.next")
-    return [each for each in links if len(tags) > 1 and each.glance and each.imshare and same_but_tags(each, tags)]
+    return [each for each in links if each.glance and each.imshare and same_but_repeated(each.glance, each.imshare)]
 
 
-def same_but_tags(difference, tags):
-    glance, imshare = [parse_qsl(urlsplit(link).query, keep_blank_values=True) for link in (difference.glance, difference.imshare)]
-    rest = [sorted(pair for pair in link if pair[0] != "tag") for link in (glance, imshare)]
-    kept = [[value for name, value in link if name == "tag"] for link in (glance, imshare)]
-    return rest[0] == rest[1] and kept == [tags[-1:], tags]
+def same_but_repeated(glance, imshare):
+    """Whether a link has arguments of one name several times, and Glance's, which is otherwise the same, the last of them."""
+    both = [parse_qsl(urlsplit(link).query, keep_blank_values=True) for link in (glance, imshare)]
+    rest = [sorted(pair for pair in link if pair[0] not in REPEATED) for link in both]
+    kept = [[[value for name, value in link if name == repeated] for link in both] for repeated in REPEATED]
+    return rest[0] == rest[1] and all(last == all_[-1:] for last, all_ in kept) and any(len(all_) > 1 for _, all_ in kept)
+
+
+@declare("a semicolon in a query is part of a value, as in every query of today")
+def semicolons(exchange, differences):
+    query = urlsplit(exchange.step.target).query
+    return only(differences, "body.first", "body.images", "body.next") if ";" in query and "&" not in query else []
 
 
 @declare("the media type says nothing on a path that has a version")
