@@ -9,7 +9,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import purpose  # noqa: F401: it declares what is on purpose
+import purpose  # noqa: F401 (it declares what is on purpose)
 from drive import Sides
 from run import Run, Sequences
 from services import pair
@@ -23,13 +23,21 @@ def options():
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="checks/glance.sh [BINARY]", description=__doc__)
     parser.add_argument("binary", help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, default=120, help="how long sequences are begun (default: %(default)s)")
-    parser.add_argument("--seed", default="1", help="what sequences are made from, `random` for a new one (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=120, help="how long sequences are begun (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", default="1", help="what sequences are made from, `random` for a new one (default: %(default)s)"
+    )
     parser.add_argument("--sequences", type=int, metavar="N", help="the first N of the seed, however long they take")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="this sequence of the seed")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="the sequences of this file, one list of steps a line")
+    parser.add_argument(
+        "--replay", type=Path, metavar="FILE", help="the sequences of this file, one list of steps a line"
+    )
     parser.add_argument("--save", type=Path, metavar="FILE", help="append what was found, made short, to this file")
-    parser.add_argument("--findings", type=int, default=20, metavar="N", help="make the first N short (default: %(default)s)")
+    parser.add_argument(
+        "--findings", type=int, default=20, metavar="N", help="make the first N short (default: %(default)s)"
+    )
     parser.add_argument("--show", action="store_true", help="print each exchange")
     parser.add_argument("--against", nargs=2, metavar="URL", help="a Glance and an imshare that are running already")
     return parser.parse_args()

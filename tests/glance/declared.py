@@ -4,8 +4,8 @@ A declaration explains single differences of one exchange, never an exchange as 
 services answer. What nobody explains is a finding. One that no exchange of a long run needed is reported.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 DECLARATIONS = []
 

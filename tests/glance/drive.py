@@ -88,8 +88,8 @@ class Service:
 
     def send(self, request):
         method, target, headers, body = request
-        # Glance waits for no body without a length, and would refuse one in chunks.
-        if body is not None or method in ("POST", "PUT", "PATCH"):
+        chunked = "Transfer-Encoding" in headers
+        if not chunked and (body is not None or method in ("POST", "PUT", "PATCH")):
             headers = {**headers, "Content-Length": str(len(body or b""))}
         with self.closing():
             if self.connection is None:
@@ -97,7 +97,7 @@ class Service:
             self.connection.putrequest(method, target)
             for name, value in headers.items():
                 self.connection.putheader(name, value.encode())
-            self.connection.endheaders(body or None)
+            self.connection.endheaders([body or b""] if chunked else body or None, encode_chunked=chunked)
 
     def receive(self):
         with self.closing():

@@ -6,6 +6,7 @@ TOO_LONG = "n" * 256
 NAMES = ["alpha", "beta", "gamma", "", "x y", "a,b", "ümlaut", 'q"q', "eq:alpha", "%", "_", LONG]
 FOUR_BYTES = "\U0001f600"
 TAGS = ["red", "blue", "x y", "é", "a,b", "", LONG, TOO_LONG, "red"]
+PATH_TAGS = ["red", "blue", "x%20y", "%C3%BC", "a,b", "a%2Fb", "%20", LONG, TOO_LONG, "%F0%9F%98%80"]
 DISK_FORMATS = ["qcow2", "raw", "iso", "vmdk"]
 CONTAINER_FORMATS = ["bare", "ovf", "docker"]
 VISIBILITIES = ["shared"] * 5 + ["private", "private", "community", "public"]
@@ -18,7 +19,7 @@ RESERVED = [
 ]  # fmt: skip
 # What a base property may be, with values that do not fit.
 BASE = {
-    "name": [*NAMES, None, TOO_LONG, 5],
+    "name": [*NAMES, None, TOO_LONG, 5, FOUR_BYTES],
     "visibility": ["shared", "private", "community", "public", "all", "secret", None, 1],
     "tags": [[], ["red"], ["ü"], ["red", "red"], ["a", "b", "c"], [TOO_LONG], "red", [5], None],
     "protected": [False, False, True, "true", 1, None],
@@ -32,19 +33,41 @@ BASE = {
 }
 VALUES = ["x", "", "ü", "a,b", 5, None, True, ["x"], {"a": 1}, 1.5, TOO_LONG]
 
+# Pointers of a PATCH that are not simply the name of a property.
+POINTERS = [
+    "name", "/", "", "/name/", "//name", "/tags/0", "/tags/-", "/name/x", "/~2", "/ k", "/k ", 5, None, "/locations/0",
+    "/ ", "/k/", "/a~", "/KEY",
+]  # fmt: skip
+
 STATUSES = ["accepted", "rejected", "pending"]
 BAD_STATUSES = ["", "ACCEPTED", "nope", None, 5, ["accepted"], {}]
 MEMBERS = ["<project:member>"] * 4 + ["<project:member2>"] * 2 + ["<project:third>", "<project:owner>", "somebody"]
-BAD_MEMBERS = ["", None, " ", 5, True, ["x"], {}, TOO_LONG, LONG, "ü", "a/b", "a b"]
+BAD_MEMBERS = ["", None, " ", 5, True, ["x"], {}, TOO_LONG, LONG, "ü", "a/b", "a b", FOUR_BYTES]
 # Bodies that are not the object that is asked for.
-BODIES = ["", "{", "[]", "{}", "null", "5", '"x"', "true", "[{}]", '{"member": NaN}', '{"a": 1, "a": 2}', " ", "\ufeff{}"]
+BODIES = [
+    "",
+    "{",
+    "[]",
+    "{}",
+    "null",
+    "5",
+    '"x"',
+    "true",
+    "[{}]",
+    '{"member": NaN}',
+    '{"a": 1, "a": 2}',
+    " ",
+    "\ufeff{}",
+]
 
 ACCEPTS = [None] * 4 + ["application/json"] * 5 + ["*/*", "text/html", "text/plain"]
 ODD_ACCEPTS = [
     "application/json, text/html", "text/html;q=0.5, application/json", "garbage", "application/json;q=abc",
     "application/json; charset=utf-8", "application/*", "text/*", "", "application/xml", "application/json;q=0",
-    "application/json, */*;q=0.1", "APPLICATION/JSON", "text/plain, application/json", "application/json;q=0.1, text/plain",
-    "application/json,application/json", "*/*;q=0", "text/html;level=1", "application/xhtml+xml", "*", "application/json;",
+    "application/json, */*;q=0.1", "APPLICATION/JSON", "text/plain, application/json",
+    "application/json;q=0.1, text/plain",    "application/json,application/json", "*/*;q=0",
+    "text/html;level=1", "application/xhtml+xml", "*",
+    "application/json;",
 ]  # fmt: skip
 VERSION_ACCEPTS = ["application/vnd.openstack.images-v2", "application/vnd.openstack.images-v1"]
 PATCHES = ["application/openstack-images-v2.1-json-patch"] * 12 + [
@@ -66,7 +89,23 @@ TIMES = [
     "foo:2020-01-01T00:00:00Z", "nope", "in:2020-01-01", "gt:2020-01-01T24:00:00Z", "gt:2020-01-01T00:00:00,5Z",
     "gt:2020-001", "gt:1969-01-01", "gt:2020-01-01T00", "gt:%202020-01-01",
 ]  # fmt: skip
-NUMBERS = ["0", "1", "10", "512", "%2B0", "1.0", "00", "%201", "-1", "x", "", "1e1", "99999999999999999999", "0x1", "1_0"]
+NUMBERS = [
+    "0",
+    "1",
+    "10",
+    "512",
+    "%2B0",
+    "1.0",
+    "00",
+    "%201",
+    "-1",
+    "x",
+    "",
+    "1e1",
+    "99999999999999999999",
+    "0x1",
+    "1_0",
+]
 FILTERS = {
     "name": ["alpha", "beta", "", "x%20y", "in:alpha,beta", 'in:"a,b",alpha', "in:", "in:alpha", "eq:alpha",
              "eq:eq:alpha", "neq:alpha", "foo:bar", "a:", "a,b", "%C3%BCmlaut", "ALPHA", 'in:a"b"', 'in:"a"x',
@@ -105,8 +144,9 @@ SCHEMAS = ["image", "images", "member", "members", "task", "tasks", "Image", "no
 PATHS = [
     "/", "//", "/v2", "/v2/", "/v1", "/v3", "/v2.0", "/v2.9/images", "/v2.18/images", "/v2.19/images", "/v2.09/images",
     "/versions", "/versions/", "/versions/x", "/healthcheck", "/healthcheck/", "/healthcheck/x", "/nope", "/v2/nope",
-    "/v2/images/", "/v2//images", "//v2/images", "/v2/images/<image:0>/", "/v2/images//<image:0>", "/v2/images//members",
-    "/v2/images/<image:0>//members", "/v2/images/<image:0>/members/", "/v2/images/<image:0>/members//",
+    "/v2/images/", "/v2//images", "//v2/images", "/v2/images/<image:0>/", "/v2/images//<image:0>",
+    "/v2/images//members",    "/v2/images/<image:0>//members", "/v2/images/<image:0>/members/",
+    "/v2/images/<image:0>/members//",
     "/v2/%69mages", "/%762/images", "/v2%2Fimages", "/v2/images/<image:0>/%6Dembers", "/v2/images%2F<image:0>",
     "/v2/images/.", "/v2/images/..", "/v2/images/<image:0>/.", "/v2/images/<image:0>/..", "/v2/./images",
     "/v2/../v2/images", "/v2/images/%2E", "/v2/images/<image:0>/nope", "/v2/images/<image:0>/members/x/y",
@@ -115,8 +155,9 @@ PATHS = [
     "/v2/images/%FF", "/v2/images/<image:0>/members/%FF", "/v2/%FF", "/%FF", "/v2/images/%20<image:0>",
     "/v2/images/<image:0>%20", "/v2/images/<image:0>;x", "/v2/images;x", "/v2/images?", "/v2/images?&", "/v2/images?=x",
     "/v2/images?name", "/v2/images?name=alpha;limit=1", "/v2/images?limit=1&&", "/V2/images", "/v2/Images",
-    "/v2/images/%3Cimage%3E", "/v2/images/<image:0>/members/%3Cb%3E", "/v2/images/a%2Fb", "/images", "/images/<image:0>",
-    "/v2/info", "/v2/info/import", "/v2/info/stores", "/v2/info/stores/detail", "/v2/info/usage", "/v2/info/nope",
+    "/v2/images/%3Cimage%3E", "/v2/images/<image:0>/members/%3Cb%3E", "/v2/images/a%2Fb", "/images",
+    "/images/<image:0>",    "/v2/info", "/v2/info/import", "/v2/info/stores", "/v2/info/stores/detail",
+    "/v2/info/usage", "/v2/info/nope",
     "/v2/info/", "/v2/tasks", "/v2/tasks/<absent>", "/v2/tasks?limit=1", "/v2/tasks?status=nope", "/v2/tasks/",
     "/v2/images/<image:0>/tasks", "/v2/images/<absent>/tasks", "/v2/schemas", "/v2/schemas/", "/v2/schemas/image/x",
     "/v2/metadefs/namespaces", "/v2/metadefs/nope", "/v2/schemas/metadefs/namespace", "/v2/cache",

@@ -71,7 +71,11 @@ def markup_that_was_asked_for(exchange, differences):
     words = [said(exchange.glance), said(exchange.imshare)]
     without = " ".join(re.sub(r"<[^>]*>", "", words[1]).split())
     stripped = exchange.glance.status == exchange.imshare.status >= 400 and "<" in words[1] and words[0] == without
-    return only(differences, "body") if stripped and exchange.glance.headers.get("content-type", "").startswith("text/plain") else []
+    return (
+        only(differences, "body")
+        if stripped and exchange.glance.headers.get("content-type", "").startswith("text/plain")
+        else []
+    )
 
 
 @declare("the page says the same without a table")
@@ -89,8 +93,14 @@ def no_stores(exchange, differences):
         each
         for each in differences
         if each.imshare is None
-        and (created and each.field in headers or each.field in ("body.stores", "body.images[].stores") and each.glance == "files")
-        or exchange.step.target.startswith("/v2/info/") and each.field in ("body.stores", "body.import-methods.value")
+        and (
+            created
+            and each.field in headers
+            or each.field in ("body.stores", "body.images[].stores")
+            and each.glance == "files"
+        )
+        or exchange.step.target.startswith("/v2/info/")
+        and each.field in ("body.stores", "body.import-methods.value")
         and each.imshare == []
     ]
 
@@ -103,11 +113,15 @@ def long_request_ids(exchange, differences):
 
 @declare("a value is shown as it is, not as Python would print it over several lines")
 def strings_in_one_piece(_exchange, differences):
-    return [each for each in only(differences, "body.message", "body") if schema(each.glance) == schema(each.imshare) != None]
+    return [
+        each
+        for each in only(differences, "body.message", "body")
+        if schema(each.glance) == schema(each.imshare) is not None
+    ]
 
 
 def schema(text):
-    """The text of a schema's error without quotes and white space, of which Python makes more where it cuts a string."""
+    """The text of a schema's error without quotes and white space, of which Python makes more."""
     return re.sub(r"['\"\\\s]|<br />", "", text) if "does not match schema" in str(text) else None
 
 
@@ -141,7 +155,9 @@ def no_tasks(exchange, differences):
 def not_kept(exchange, sentence):
     """Whether imshare says that it does not do this; to a HEAD it says nothing."""
     answer = exchange.imshare
-    return answer.status == 404 and (said(answer).startswith(sentence) or exchange.step.method == "HEAD" and not answer.text)
+    return answer.status == 404 and (
+        said(answer).startswith(sentence) or exchange.step.method == "HEAD" and not answer.text
+    )
 
 
 # Requests.
@@ -158,7 +174,9 @@ def members_that_cannot_be(exchange, differences):
     return differences if cannot and exchange.glance.status in (200, 403, 404, 409, 413, 500) else []
 
 
-@declare("what can be added can be read and removed: a member's id is decoded from the path as UTF-8, with any slash in it")
+@declare(
+    "what can be added can be read and removed: a member's id is decoded from the path as UTF-8, with any slash in it"
+)
 def members_outside_ascii(exchange, differences):
     member = re.fullmatch(r"/v2/images/[^/]+/members/([^/]+)", path_of(exchange))
     if not member or member[1].isascii() and re.fullmatch(r"(?!.*%2[Ff])(?!.*%[89A-Fa-f][0-9A-Fa-f]).*", member[1]):
@@ -168,7 +186,9 @@ def members_outside_ascii(exchange, differences):
     words = [said(exchange.glance), said(exchange.imshare)]
     as_latin = words[1].encode().decode("latin-1") == words[0]
     as_route = "%2f" in member[1].lower() and words[0] == "The resource could not be found."
-    return only(differences, "body", "body.message") if statuses(exchange) == (404, 404) and (as_latin or as_route) else []
+    return (
+        only(differences, "body", "body.message") if statuses(exchange) == (404, 404) and (as_latin or as_route) else []
+    )
 
 
 @declare("a tag is decoded from the path as UTF-8, so it is the tag that is in the list")
@@ -234,14 +254,20 @@ def images_of_nobody(exchange, differences):
     body = asked(exchange)
     owners = [body["owner"]] if isinstance(body, dict) and "owner" in body else []
     if exchange.step.method == "PATCH":
-        owners = [each.get("value", "x") for each in changes_of(exchange) if "/owner" in each.values() or "/owner" in each]
+        owners = [
+            each.get("value", "x") for each in changes_of(exchange) if "/owner" in each.values() or "/owner" in each
+        ]
     given = exchange.step.caller == "admin" and any(owner in (None, "") for owner in owners)
     return differences if given and exchange.imshare.status == 400 and exchange.glance.status in (200, 201, 404) else []
 
 
 @declare("an image is not given away by an `add`, as it is not by a `replace`")
 def owners_that_add(exchange, differences):
-    added = [each for each in changes_of(exchange) if each.get("path") == "/owner" and each.get("op") == "add" or "/owner" == each.get("add")]
+    added = [
+        each
+        for each in changes_of(exchange)
+        if each.get("path") == "/owner" and each.get("op") == "add" or each.get("add") == "/owner"
+    ]
     refused = "Owner can't be updated by non admin" in said(exchange.imshare) and exchange.imshare.status == 403
     return differences if added and refused and exchange.glance.status in (200, 403, 409) else []
 
@@ -254,7 +280,11 @@ def changes_of(exchange):
 
 @declare("a name that is too long for a create is too long for a change, whatever the image")
 def long_names(exchange, differences):
-    long = any(len(str(path)) > 256 for each in changes_of(exchange) for path in (each.get("path"), each.get("add"), each.get("replace")))
+    long = any(
+        len(str(path)) > 256
+        for each in changes_of(exchange)
+        for path in (each.get("path"), each.get("add"), each.get("replace"))
+    )
     refused = exchange.imshare.status == 400 and "255" in said(exchange.imshare)
     return differences if long and refused and exchange.glance.status in (200, 403, 404, 409, 500) else []
 
@@ -266,7 +296,11 @@ def whole_numbers(_exchange, differences):
 
 @declare("what HTTP has no name for is no failure of ours")
 def methods_that_glance_has_not(exchange, differences):
-    return differences if exchange.step.method == "TRACE" and exchange.glance.status == 501 and exchange.imshare.status in (404, 405) else []
+    return (
+        differences
+        if exchange.step.method == "TRACE" and exchange.glance.status == 501 and exchange.imshare.status in (404, 405)
+        else []
+    )
 
 
 @declare("a property of this name breaks every list of the recipients' Go clients")
@@ -312,18 +346,22 @@ def no_next_on_a_full_last_page(exchange, differences):
     return [each for each in only(differences, "body.next") if each.imshare is None and exchange.beyond == 0]
 
 
-@declare("links keep every argument that is given several times, not only the last: the next page is one of the same list")
+@declare(
+    "links keep every argument that is given several times, not only the last: the next page is one of the same list"
+)
 def links_with_all_arguments(_exchange, differences):
     links = only(differences, "body.first", "body.next")
     return [each for each in links if each.glance and each.imshare and same_but_repeated(each.glance, each.imshare)]
 
 
 def same_but_repeated(glance, imshare):
-    """Whether a link has arguments of one name several times, and Glance's, which is otherwise the same, the last of them."""
+    """Whether a link has several arguments of one name, and Glance's, otherwise the same, the last of them."""
     both = [parse_qsl(urlsplit(link).query, keep_blank_values=True) for link in (glance, imshare)]
     rest = [sorted(pair for pair in link if pair[0] not in REPEATED) for link in both]
     kept = [[[value for name, value in link if name == repeated] for link in both] for repeated in REPEATED]
-    return rest[0] == rest[1] and all(last == all_[-1:] for last, all_ in kept) and any(len(all_) > 1 for _, all_ in kept)
+    return (
+        rest[0] == rest[1] and all(last == all_[-1:] for last, all_ in kept) and any(len(all_) > 1 for _, all_ in kept)
+    )
 
 
 @declare("a semicolon in a query is part of a value, as in every query of today")

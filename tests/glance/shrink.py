@@ -25,7 +25,9 @@ def related(steps, still):
     """The last step alone, or with those that are about the same images, if that is enough."""
     last = steps[-1]
     images = set(IMAGE.findall(f"{last.target}{last.body}"))
-    near = [step for step in steps if images & set(IMAGE.findall(f"{step.target}{step.body}")) or step.activate is not None]
+    near = [
+        step for step in steps if images & set(IMAGE.findall(f"{step.target}{step.body}")) or step.activate is not None
+    ]
     for candidate in ([last], near):
         if candidate and candidate[-1] == last and len(candidate) < len(steps) and still(candidate):
             return candidate

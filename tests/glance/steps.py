@@ -48,7 +48,7 @@ class Step:
         if self.activate is not None:
             return f"({self.caller} uploads the data of <image:{self.activate}>)"
         headers = "".join(f" {{{name}: {value}}}" for name, value in self.headers.items())
-        body = "" if self.body is None else f" {self.body}"
+        body = "" if self.body is None else f" {self.body[:2000]}"
         return f"[{self.caller}] {self.method} {self.target}{headers}{body}"
 
 

@@ -73,7 +73,16 @@ def show(slot):
 class Finds(unittest.TestCase):
     """Against services of which one may be broken."""
 
-    steps = [create(0), show(1), create(1), show(0), show(1), Step("owner", "DELETE", "/v2/images/<image:1>"), show(0), show(1)]
+    steps = [
+        create(0),
+        show(1),
+        create(1),
+        show(0),
+        show(1),
+        Step("owner", "DELETE", "/v2/images/<image:1>"),
+        show(0),
+        show(1),
+    ]
 
     def ran(self, broken):
         with served(False) as whole, served(broken) as other, contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -104,7 +113,9 @@ class Declares(unittest.TestCase):
     def test_markup_is_explained_and_another_sentence_is_not(self):
         self.assertEqual(self.rest({"message": "No.<br /><br />\n\n\n"}, {"message": "No."}), [])
         self.assertEqual(self.rest({"message": "No.<br /><br />\n\n\n"}, {"message": "Yes."}), ["body.message"])
-        self.assertEqual(self.rest({"message": "No.<br />", "code": "404"}, {"message": "No.", "code": "403"}), ["body.code"])
+        self.assertEqual(
+            self.rest({"message": "No.<br />", "code": "404"}, {"message": "No.", "code": "403"}), ["body.code"]
+        )
 
     def test_an_answer_of_ours_that_failed_is_never_explained(self):
         for step in (show(0), create(0), *sequence("1", 0), *sequence("1", 1)):
