@@ -216,6 +216,18 @@ def ids_in_upper_case(exchange, differences):
     return [each for each in same if each.glance.lower() == each.imshare.lower()]
 
 
+@declare("a body in chunks is plain HTTP/1.1")
+def bodies_in_chunks(exchange, differences):
+    chunked = "Transfer-Encoding" in exchange.step.headers and exchange.glance.status in (400, 500)
+    return differences if chunked and exchange.imshare.status < 500 else []
+
+
+@declare("memory is bounded: no request needs more than 1 MiB")
+def large_bodies(exchange, differences):
+    large = len(exchange.step.body or "") > 1 << 20 and exchange.imshare.status == 413
+    return differences if large and exchange.glance.status < 500 else []
+
+
 @declare("NaN is not JSON")
 def not_a_number(exchange, differences):
     sent = "NaN" in (exchange.step.body or "") and exchange.imshare.status == 400
@@ -317,12 +329,10 @@ def glance_fails(exchange, differences):
     body = asked(exchange)
     names = {name for name, _ in arguments(exchange)}
     if exchange.step.method == "GET" and path_of(exchange) == "/v2/images":
-        empty = ("changes-since", "") in arguments(exchange)
         huge = any(name in ("size_min", "size_max") and len(value) > 19 for name, value in arguments(exchange))
-        refused = exchange.imshare.status == 400 and empty or exchange.imshare.status in (200, 400) and huge
         twice = [name for name, _ in arguments(exchange)].count("tags") > 1
-        fatal = (twice or names & {"members", "properties", "locations"}) and exchange.imshare.status in (200, 400)
-        return differences if refused or fatal else []
+        fatal = huge or twice or names & {"members", "properties", "locations"}
+        return differences if fatal and exchange.imshare.status in (200, 400) else []
     if exchange.step.method == "POST" and path_of(exchange) == "/v2/images":
         return differences if not isinstance(body, dict) and exchange.imshare.status == 400 else []
     if exchange.step.method == "PATCH" and isinstance(body, list):
@@ -332,6 +342,13 @@ def glance_fails(exchange, differences):
 
 
 # Lists.
+
+
+@declare("an argument that is gone is gone, empty or not, whoever asks")
+def changes_since(exchange, differences):
+    refused = exchange.imshare.status == 400 and "changes-since" in said(exchange.imshare)
+    empty = ("changes-since", "") in arguments(exchange)
+    return differences if empty and refused and exchange.glance.status in (400, 403, 500) else []
 
 
 @declare("whether an image exists is not told to those who may not see it")
