@@ -62,7 +62,11 @@ def main():
     run = Run(asked.findings, asked.save, asked.show)
     with contextlib.ExitStack() as stack:
         memory = Path("/dev/shm")
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)))
+        work = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="imshare-glance-", dir=memory if memory.is_dir() else None)
+            )
+        )
         with ThreadPoolExecutor(PAIRS) as threads:
             if asked.against:
                 pairs = [asked.against]

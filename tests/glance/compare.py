@@ -65,10 +65,11 @@ def values(path, glance, imshare):
     if isinstance(glance, dict) and isinstance(imshare, dict):
         for name in sorted(glance.keys() | imshare.keys()):
             yield from values(f"{path}.{name}", glance.get(name), imshare.get(name))
+    elif path.endswith(".tags") and isinstance(glance, list) and isinstance(imshare, list):
+        # A set: neither service promises an order.
+        if sorted(glance) != sorted(imshare):
+            yield Difference(path, glance, imshare)
     elif isinstance(glance, list) and isinstance(imshare, list) and len(glance) == len(imshare):
-        if path.endswith(".tags"):
-            # A set: neither service promises an order.
-            glance, imshare = sorted(glance, key=repr), sorted(imshare, key=repr)
         for left, right in zip(glance, imshare):
             yield from values(f"{path}[]", left, right)
     elif glance != imshare or type(glance) is not type(imshare):

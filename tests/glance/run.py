@@ -61,10 +61,14 @@ class Run:
     def all(self, sides, sequences):
         """Runs sequences against one pair for as long as there are any."""
         for name, steps in sequences:
+            # A sequence is over before another one is tried: lists would show the images of both.
+            new = {}
             for exchange, found in judged(sides, steps):
                 signature = self.counted(exchange, found)
                 if signature:
-                    self.finding(sides, name, steps[: exchange.number + 1], signature)
+                    new[signature] = steps[: exchange.number + 1]
+            for signature, shown_by in new.items():
+                self.finding(sides, name, shown_by, signature)
 
     def counted(self, exchange, found):
         """Counts an exchange. A finding that is new is returned, to be made short."""
