@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import time
 from collections import Counter
 from threading import Lock
@@ -18,9 +19,10 @@ class Sequences:
     """Sequences of a seed, each handed out once: up to a number, or until the time is up."""
 
     def __init__(self, seed, first, end=None, seconds=None):
-        self.seed, self.next, self.end, self.seconds = seed, first, end, seconds
+        self.seed, self.first, self.next, self.end, self.seconds = seed, first, first, end, seconds
         self.lock = Lock()
         self.until = None
+        self.done = sys.maxsize
 
     @classmethod
     def saved(cls, name, steps):
@@ -44,6 +46,7 @@ class Sequences:
                 self.next += 1
             late = self.until is not None and time.monotonic() > self.until
             if late or self.end is not None and number >= self.end:
+                self.done = min(self.done, number)
                 return
             yield f"{self.seed}:{number}", self.made(number)
 
