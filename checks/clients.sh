@@ -7,8 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
-venv clients huaweicloudsdkims==3.1.219 openstacksdk==4.22.0 python-glanceclient==4.13.0 \
-    python-openstackclient==10.5.0 tempest==47.0.0 pytest==9.2.0 requests==2.34.2
+venv clients "${CLIENTS_PINS[@]}"
 
 serve "$binary"
 

@@ -15,7 +15,7 @@ fi
 # Two environments, because the tools ask for different versions of the same packages.
 venv template "${TEMPLATE_PINS[@]}"
 sam=$PWD/$venv/bin/sam
-venv deploy ministack==1.5.33 aws-sam-translator==1.115.0 pytest==9.2.0 requests==2.34.2
+venv deploy "${DEPLOY_PINS[@]}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

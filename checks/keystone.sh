@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
-venv keystone keystone==30.0.0 pytest==9.2.0 requests==2.34.2
+venv keystone "${KEYSTONE_PINS[@]}"
 venv=$PWD/$venv
 new=$venv/new
 work=$(mktemp -d)

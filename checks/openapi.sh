@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
-venv openapi schemathesis==4.32.5
+venv openapi "${OPENAPI_PINS[@]}"
 
 serve "$binary"
 

@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
 # Two environments, because the tools ask for different versions of the same packages.
-venv checkov checkov==3.3.30
+venv checkov "${CHECKOV_PINS[@]}"
 checkov=$venv/bin/checkov
 venv template "${TEMPLATE_PINS[@]}"
 plain=$venv/plain.json

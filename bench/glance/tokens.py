@@ -1,29 +1,45 @@
-"""Tells Glance who asks by fixed tokens alone: the least that an authentication can cost it."""
+"""Tells Glance who asks by the fixed tokens of an identity file alone: the least that an authentication can cost it.
 
-OWNER = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01"
+IDENTITY names the file, in the form that imshare takes; without it the demo identities are the callers.
+"""
 
-CALLERS = {
-    "owner-token-0123456789abcdef": ("u-owner", OWNER, "member,reader"),
-    "member-token-0123456789abcdef": ("u-member", "edc89b490d7d4392898e19b2deb34797", "member,reader"),
-    "member2-token-0123456789abcdef": ("u-member2", "7d4a3b1f0c9e4f8d8a6b5c4d3e2f1a02", "member,reader"),
-    "third-token-0123456789abcdef": ("u-third", "33333333333333333333333333333333", "member,reader"),
-    "admin-token-0123456789abcdef": ("u-admin", "a0b1c2d3e4f5460718293a4b5c6d7e8f", "admin,member,reader"),
-    "owner-reader-token-0123456789": ("u-reader", OWNER, "reader"),
-    "owner-norole-token-0123456789": ("u-norole", OWNER, ""),
-}
+import os
+import tomllib
+from pathlib import Path
+
+DEMO = Path(__file__).parents[2] / "local" / "src" / "demo-identity.toml"
+# What Keystone's own middleware adds to every refusal.
+CHALLENGE = ("WWW-Authenticate", 'Keystone uri="http://127.0.0.1:5000"')
+
+
+def callers(path):
+    """The headers that Keystone's middleware sets, by token."""
+    with open(path, "rb") as file:
+        tokens = tomllib.load(file)["token"]
+    return {
+        token["id"]: {
+            "HTTP_X_IDENTITY_STATUS": "Confirmed",
+            "HTTP_X_USER_ID": token["user"],
+            "HTTP_X_PROJECT_ID": token["project"],
+            "HTTP_X_ROLES": ",".join(token["roles"]),
+        }
+        for token in tokens
+    }
 
 
 def factory(_settings):
+    known = callers(os.environ.get("IDENTITY") or DEMO)
+
     def over(application):
         def answer(environ, start_response):
-            caller = CALLERS.get(environ.get("HTTP_X_AUTH_TOKEN"))
-            if caller:
-                user, project, roles = caller
-                environ["HTTP_X_IDENTITY_STATUS"] = "Confirmed"
-                environ["HTTP_X_USER_ID"] = user
-                environ["HTTP_X_PROJECT_ID"] = project
-                environ["HTTP_X_ROLES"] = roles
-            return application(environ, start_response)
+            environ.update(known.get(environ.get("HTTP_X_AUTH_TOKEN"), {}))
+
+            def start(status, headers, *rest):
+                if status.startswith("401"):
+                    headers = [*headers, CHALLENGE]
+                return start_response(status, headers, *rest)
+
+            return application(environ, start)
 
         return answer
 
