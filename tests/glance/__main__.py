@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import random
+import signal
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -77,10 +78,15 @@ def main():
                 pairs = threads.map(stack.enter_context, starts)
             todo.begin()
             sides = [stack.enter_context(Sides(*urls)) for urls in pairs]
-            list(threads.map(lambda each: run.all(each, todo), sides))
+            try:
+                list(threads.map(lambda each: run.all(each, todo), sides))
+            finally:
+                todo.stop()
     late = "" if todo.done == todo.end else ", then the time was up"
     print(f"\n{todo.done - todo.first} sequences{late}", end="")
     return run.report()
 
 
+# Whoever ends the test ends its services.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 sys.exit(main())

@@ -23,6 +23,7 @@ class Sequences:
         self.lock = Lock()
         self.until = None
         self.done = sys.maxsize
+        self.stopped = False
 
     @classmethod
     def saved(cls, name, steps):
@@ -35,6 +36,10 @@ class Sequences:
         """The time begins when the services are ready."""
         self.until = time.monotonic() + self.seconds if self.seconds else None
 
+    def stop(self):
+        """No more sequences are handed out."""
+        self.stopped = True
+
     def made(self, number):
         """The steps of a sequence."""
         return sequence(self.seed, number)
@@ -45,7 +50,7 @@ class Sequences:
                 number = self.next
                 self.next += 1
             late = self.until is not None and time.monotonic() > self.until
-            if late or self.end is not None and number >= self.end:
+            if self.stopped or late or self.end is not None and number >= self.end:
                 self.done = min(self.done, number)
                 return
             yield f"{self.seed}:{number}", self.made(number)
