@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction,
     DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndex, GlobalSecondaryIndexDescription,
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
+use shared::sdk::words;
 use shared::store::schema as at;
 
 /// An index that the table must have: its name and keys, and whether it holds more than keys.
@@ -73,7 +74,7 @@ pub async fn make(client: &Client, table: &str, upgrade: Upgrade) -> Result<(), 
             create(client, table).await
         }
         Err(error) => {
-            let why = DisplayErrorContext(&error);
+            let why = words(&error);
             Err(format!("cannot reach the table {table}: {why}"))
         }
     }
@@ -124,7 +125,7 @@ async fn update(
     }
     let update = update.map_err(|error| why(table, &error))?;
     let sent = request.global_secondary_index_updates(update).send().await;
-    sent.map_err(|error| why(table, &DisplayErrorContext(&error)))?;
+    sent.map_err(|error| why(table, &words(&error)))?;
     Ok(())
 }
 
@@ -148,7 +149,7 @@ async fn create(client: &Client, table: &str) -> Result<(), String> {
     };
     let request = build().map_err(|error| why(table, &error))?;
     let created = request.send().await;
-    created.map_err(|error| why(table, &DisplayErrorContext(&error)))?;
+    created.map_err(|error| why(table, &words(&error)))?;
     let expires = TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name(at::EXPIRES_AT)
@@ -159,7 +160,7 @@ async fn create(client: &Client, table: &str) -> Result<(), String> {
         .table_name(table)
         .time_to_live_specification(expires);
     let set = request.send().await;
-    set.map_err(|error| why(table, &DisplayErrorContext(&error)))?;
+    set.map_err(|error| why(table, &words(&error)))?;
     Ok(())
 }
 

@@ -42,7 +42,8 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(),
             tracing::info!(image.id = %image, members = changed, "memberships are in line");
             Ok(())
         }
-        Message::Chunk(chunk) => run(&app, &chunk, record.is_redelivery(), until).await,
+        // On the heap, here and below: together these futures are too large for a thread's stack.
+        Message::Chunk(chunk) => Box::pin(run(&app, &chunk, record.is_redelivery(), until)).await,
     }
 }
 
@@ -173,7 +174,7 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
     let (work, facts) = (&work, &facts);
     let done = stream::iter(groups.into_values().map(|group| async move {
         let outcomes = match work.check_time() {
-            Ok(()) => apply_group(work, &group, facts).await,
+            Ok(()) => Box::pin(apply_group(work, &group, facts)).await,
             Err(late) => Err(late),
         };
         (group, outcomes)

@@ -120,13 +120,12 @@ impl Store {
                 .consistent_read(true)
                 .build()
                 .map_err(|e| ApiError::internal(format!("batch get: {e}")))?;
-            let answer = self
+            let request = self
                 .client
                 .batch_get_item()
-                .request_items(&self.table, wanted)
-                .send()
-                .await
-                .map_err(|e| failed("batch get", &e))?;
+                .request_items(&self.table, wanted);
+            let answer = Box::pin(request.send()).await;
+            let answer = answer.map_err(|e| failed("batch get", &e))?;
             for items in answer.responses.unwrap_or_default().into_values() {
                 found.extend(items);
             }

@@ -76,7 +76,8 @@ where
 {
     let mut tries = Tries::begin();
     loop {
-        let error = match send().await {
+        // On the heap: it is by far the largest part of what waits for it.
+        let error = match Box::pin(send()).await {
             Ok(output) => return Ok(Single::Applied(output)),
             Err(error) => error,
         };
@@ -125,14 +126,12 @@ impl Store {
         let token = uuid::Uuid::new_v4().to_string();
         let mut tries = Tries::begin();
         loop {
-            let outcome = self
+            let request = self
                 .client
                 .transact_write_items()
                 .client_request_token(&token)
-                .set_transact_items(Some(items.clone()))
-                .send()
-                .await;
-            let error = match outcome {
+                .set_transact_items(Some(items.clone()));
+            let error = match Box::pin(request.send()).await {
                 Ok(_) => return Ok(Transacted::Applied),
                 Err(error) => error,
             };
