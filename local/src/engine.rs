@@ -332,7 +332,18 @@ pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Res
     };
     let why = |error: &dyn std::fmt::Display| format!("cannot create the table {table}: {error}");
     let request = build().map_err(|error| why(&error))?;
-    request.send().await.map_err(|error| why(&words(&error)))?;
+    match request.send().await {
+        Ok(_) => {}
+        // Another server has created it meanwhile, and sets the rest.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(why(&words(&error))),
+    }
     let expires = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name(at::EXPIRES_AT)
