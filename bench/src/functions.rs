@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use hyper::Request;
-use local::engine::{self, Engine};
+use local::engine::Engine;
+use local::table::{self, Upgrade};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -85,8 +86,11 @@ impl Stage {
         };
         let engine = Engine::in_memory().expect("an engine");
         let client = Clients::in_process().dynamodb_over(engine.clone(), None);
-        engine::create_table(&client, TABLE).await.expect("a table");
-        let store = shared::store::Store::new(client, TABLE.to_owned());
+        table::make(&client, TABLE, Upgrade::Refuse)
+            .await
+            .expect("a table");
+        let store =
+            shared::store::Store::new(client, TABLE.to_owned(), shared::store::Indexes::Immediate);
         let image = json!({"id": text("/pathParameters/image_id")});
         let image =
             Image::from_request(image, &owner, OperationId::now(), Timestamp::from_micros(0));

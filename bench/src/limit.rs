@@ -12,8 +12,9 @@ use aws_sdk_dynamodb::types::{
     KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
     Update,
 };
-use local::engine::{self, Engine};
+use local::engine::Engine;
 use local::storage::Health;
+use local::table::{self, Upgrade};
 use shared::app::Clients;
 use shared::id::{ImageId, OperationId, ProjectId};
 use shared::member::MemberStatus;
@@ -59,7 +60,9 @@ impl Limit {
             .expect("an engine");
         let address = tests::serve(functions::answers(engine.clone())).await;
         let client = Clients::in_process().dynamodb_over(engine, None);
-        engine::create_table(&client, TABLE).await.expect("a table");
+        table::make(&client, TABLE, Upgrade::Refuse)
+            .await
+            .expect("a table");
         let limit = Self {
             client,
             images: Arc::new((0..images).map(|_| ImageId::random()).collect()),

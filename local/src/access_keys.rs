@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 use shared::app::Clients;
+use shared::roles::RoleNames;
 use shared::sdk::words;
 use shared::store::access_keys::AccessKeys;
 use shared::store::schema as at;
@@ -18,17 +19,17 @@ use crate::identity::AccessKey;
 /// The table's name.
 const TABLE: &str = "access-keys";
 
-/// A table with these keys.
+/// A table with these keys, whose roles have these names.
 ///
 /// # Errors
 /// In words for the operator.
-pub async fn table(keys: &[AccessKey]) -> Result<AccessKeys, String> {
+pub async fn table(keys: &[AccessKey], roles: RoleNames) -> Result<AccessKeys, String> {
     let client = Clients::in_process().dynamodb_over(Engine::in_memory()?, None);
     create(&client).await?;
     for key in keys {
         put(&client, key).await?;
     }
-    Ok(AccessKeys::new(client, TABLE.to_owned()))
+    Ok(AccessKeys::new(client, TABLE.to_owned(), roles))
 }
 
 fn why(error: &impl std::fmt::Display) -> String {

@@ -6,10 +6,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
-};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -21,8 +17,6 @@ use dynoxide::errors::DynoxideError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use shared::sdk::words;
-use shared::store::schema as at;
 
 use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, Answer};
@@ -94,9 +88,9 @@ impl Engine {
     }
 
     /// Removes what has expired. DynamoDB does so by itself; nothing of ours relies on when.
-    pub fn sweep(&self) {
+    pub fn remove_expired(&self) {
         if let Err(error) = self.database.sweep_ttl() {
-            tracing::warn!(error.why = %error, "sweep failed");
+            tracing::warn!(error.why = %error, "expired records stay");
         }
     }
 
@@ -164,6 +158,7 @@ impl Engine {
             }),
             "CreateTable" => call(body, |request| db.create_table(request)),
             "DescribeTable" => call(body, |request| db.describe_table(request)),
+            "UpdateTable" => call(body, |request| db.update_table(request)),
             "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
             other => Err(DynoxideError::ValidationException(format!(
                 "no operation {other} here"
@@ -269,92 +264,4 @@ impl HttpClient for Engine {
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
-}
-
-/// Creates the table as the template does, unless it is there.
-///
-/// # Errors
-/// In words for the operator.
-pub async fn create_table(client: &aws_sdk_dynamodb::Client, table: &str) -> Result<(), String> {
-    let described = client.describe_table().table_name(table).send().await;
-    match described {
-        Ok(_) => return Ok(()),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_not_found_exception()) => {}
-        Err(error) => {
-            let why = words(&error);
-            return Err(format!("cannot reach the table {table}: {why}"));
-        }
-    }
-    let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-    };
-    let text = |name: &str| {
-        AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-    };
-    let index = |name: &str, hash: &str| {
-        let projection = Projection::builder()
-            .projection_type(ProjectionType::Include)
-            .set_non_key_attributes(Some(
-                at::PROJECTED.iter().map(|s| (*s).to_owned()).collect(),
-            ))
-            .build();
-        GlobalSecondaryIndex::builder()
-            .index_name(name)
-            .set_key_schema(Some(vec![
-                key(hash, KeyType::Hash)?,
-                key(at::GSK, KeyType::Range)?,
-            ]))
-            .projection(projection)
-            .build()
-    };
-    let build = || -> Result<_, aws_sdk_dynamodb::error::BuildError> {
-        let mut request = client
-            .create_table()
-            .table_name(table)
-            .billing_mode(BillingMode::PayPerRequest)
-            .key_schema(key(at::PK, KeyType::Hash)?)
-            .key_schema(key(at::SK, KeyType::Range)?)
-            .global_secondary_indexes(index(at::BY_PROJECT, at::GPK)?)
-            .global_secondary_indexes(index(at::BY_VISIBILITY, at::VPK)?);
-        for name in [at::PK, at::SK, at::GPK, at::VPK, at::GSK] {
-            request = request.attribute_definitions(text(name)?);
-        }
-        Ok(request)
-    };
-    let why = |error: &dyn std::fmt::Display| format!("cannot create the table {table}: {error}");
-    let request = build().map_err(|error| why(&error))?;
-    match request.send().await {
-        Ok(_) => {}
-        // Another server has created it meanwhile, and sets the rest.
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) =>
-        {
-            return Ok(());
-        }
-        Err(error) => return Err(why(&words(&error))),
-    }
-    let expires = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
-        .enabled(true)
-        .attribute_name(at::EXPIRES_AT)
-        .build()
-        .map_err(|error| why(&error))?;
-    client
-        .update_time_to_live()
-        .table_name(table)
-        .time_to_live_specification(expires)
-        .send()
-        .await
-        .map_err(|error| why(&words(&error)))?;
-    Ok(())
 }

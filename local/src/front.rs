@@ -1,11 +1,11 @@
 //! The gateway on this machine: HTTP in, the function of the route, HTTP out.
 //!
-//! It hands a function what a REST API would: path parameters as they were sent, the query, the
-//! authorizer's context. Identity headers sent by the client are ignored. Who needs a token and has
-//! none is refused before any of its body is read.
+//! It hands a function what a REST API would: the path as it was sent, the query, the authorizer's
+//! context. Identity headers sent by the client are ignored. Who needs a token and has none is refused
+//! before any of its body is read.
 
 use std::collections::HashMap;
-use std::future::{Future, ready};
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,10 +18,10 @@ use lambda_http::{Body, RequestExt as _};
 use serde_json::json;
 use shared::app::App;
 use shared::error::ApiError;
-use shared::http::{self, Handled, Request, Response, answer};
-use shared::routes::{self, Function};
+use shared::http::{self, Handled, Request, Response, answer, answer_within};
+use shared::routes::{self, Function, Path};
 
-use crate::authority::{Authority, Context};
+use crate::authority::{self, Authority, Context};
 use crate::body::{Bodies, Sender, Unread, ignore};
 use crate::connection::Limits;
 use crate::docs::Docs;
@@ -99,17 +99,16 @@ impl Front {
     /// # Errors
     /// 401 for who needs a token and has none; 503 if nobody can say.
     async fn identify(&self, parts: &Parts) -> Result<(Context, Sender), ApiError> {
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let path = parts.uri.path();
         let identity =
-            matches!(self.authority, Authority::File(_)) && IdentityService::serves(path);
-        if identity || Docs::find(parts).is_some() || routes::is_open(method, path) {
+            matches!(self.authority, Authority::File(..)) && IdentityService::serves(path);
+        // A path that is not UTF-8 is refused before anybody looks at the token.
+        let open = target(parts).is_ok_and(|path| !path.is_open(parts.method.as_str()));
+        if identity || Docs::find(parts).is_some() || !open {
             return Ok((Context::new(), Sender::Unknown));
         }
-        let who = match parts.headers.get("x-auth-token") {
-            Some(token) => {
-                let token = token.as_bytes();
-                self.authority.context(token, self.app.now()).await?
-            }
+        let who = match authority::token(&parts.headers) {
+            Some(token) => self.authority.context(token, self.app.now()).await?,
             None => Context::new(),
         };
         if !who.is_empty() {
@@ -123,7 +122,7 @@ impl Front {
 
     async fn answered(self, request: Request, who: Context) -> Response {
         let query = query(request.uri().query().unwrap_or_default());
-        if let Authority::File(service) = &self.authority
+        if let Authority::File(service, _) = &self.authority
             && IdentityService::serves(request.uri().path())
         {
             return service.answer(&self.app, &request.with_query_string_parameters(query));
@@ -144,27 +143,26 @@ impl Front {
 
     /// Runs the function of the request's route.
     async fn run(self, request: Request, who: Context) -> Response {
-        let destination = routes::resolve(request.method().as_str(), request.uri().path());
+        let method = request.method().as_str();
+        let target = http::target(&request);
+        let function = target.map_or(Function::Discovery, |path| path.resolve(method).function);
         let mut context = ApiGatewayProxyRequestContext::default();
         context.authorizer.fields.extend(who);
-        let parameters: HashMap<String, Vec<String>> = destination
-            .parameters
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), vec![value]))
-            .collect();
-        let request = request
-            .with_path_parameters(parameters)
-            .with_request_context(RequestContext::ApiGatewayV1(context));
+        let request = request.with_request_context(RequestContext::ApiGatewayV1(context));
         let (app, work) = (self.app, self.work);
-        match destination.function {
-            Function::AddMember => limited(app, request, work, add_member::handle).await,
-            Function::UpdateMember => limited(app, request, work, update_member::handle).await,
-            Function::RemoveMember => limited(app, request, work, remove_member::handle).await,
-            Function::ReadMembers => limited(app, request, work, read_members::handle).await,
-            Function::BatchUpdate => limited(app, request, work, batch_update::handle).await,
-            Function::GetJob => limited(app, request, work, get_job::handle).await,
-            Function::Images => limited(app, request, work, images::handle).await,
-            Function::Discovery => limited(app, request, work, discovery::handle).await,
+        match function {
+            Function::AddMember => answer_within(app, request, work, add_member::handle).await,
+            Function::UpdateMember => {
+                answer_within(app, request, work, update_member::handle).await
+            }
+            Function::RemoveMember => {
+                answer_within(app, request, work, remove_member::handle).await
+            }
+            Function::ReadMembers => answer_within(app, request, work, read_members::handle).await,
+            Function::BatchUpdate => answer_within(app, request, work, batch_update::handle).await,
+            Function::GetJob => answer_within(app, request, work, get_job::handle).await,
+            Function::Images => answer_within(app, request, work, images::handle).await,
+            Function::Discovery => answer_within(app, request, work, discovery::handle).await,
         }
     }
 
@@ -176,22 +174,6 @@ impl Front {
         let checked = tokio::task::spawn_blocking(move || engine.fault());
         checked.await.is_ok_and(|fault| fault.is_some())
     }
-}
-
-/// Answers by a function that must end in time, as it must on Lambda.
-async fn limited<H, F>(app: App, request: Request, limit: Duration, handler: H) -> Response
-where
-    H: FnOnce(App, Request) -> F,
-    F: Future<Output = Handled>,
-{
-    let handler = |app: App, request: Request| {
-        let handled = tokio::time::timeout(limit, handler(app, request));
-        async move {
-            let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
-            handled.await.unwrap_or_else(late)
-        }
-    };
-    answer(app, request, handler).await
 }
 
 /// The request with its path as the client sent it.
@@ -216,8 +198,18 @@ fn not_read(unread: Unread) -> Handled {
     }
 }
 
+/// The path of a request, before it is handed to a function.
+fn target(parts: &Parts) -> Result<Path, routes::NotUtf8> {
+    let accept = parts
+        .headers
+        .get("accept")
+        .and_then(|value| value.to_str().ok());
+    Path::parse(parts.uri.path()).map(|path| path.with_version_of(accept))
+}
+
 fn is_health_check(path: &str) -> bool {
-    routes::normalized(path).trim_end_matches('/') == "/healthcheck"
+    Path::parse(path)
+        .is_ok_and(|path| matches!(path.segments()[..], ["healthcheck"] | ["healthcheck", ""]))
 }
 
 /// The health check's answer while records cannot be written.

@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
+//! | [`table`] | its table, made as the template makes it |
 //! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
 //! | [`storage`], [`contents`] | the data directory: its lock, its faults, what it holds |
@@ -32,5 +33,6 @@ pub mod queue;
 pub mod seed;
 pub mod server;
 pub mod storage;
+pub mod table;
 pub mod transport;
 pub mod worker;

@@ -1,24 +1,28 @@
 //! The records that the events in `events/` are written for, so that each gets the answer in the
 //! file beside it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::{Value, json};
 use shared::app::App;
-use shared::batch::Slice;
+use shared::auth::{Caller, Role};
+use shared::batch::{Batch, Slice};
 use shared::error::ApiError;
 use shared::http::{Request, Response, answer};
 use shared::id::{JobId, ProjectId};
-use shared::job::{Job, JobKind};
+use shared::member::MemberStatus;
+use shared::task::{Answer, Task};
 use shared::time::Timestamp;
 
 /// The project that owns the images: the demo identities' owner.
 const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
 /// The project that one of them is shared with: the demo identities' member.
 const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
+/// A project that nothing is shared with.
+const THIRD: &str = "33333333333333333333333333333333";
 /// The image that is shared.
 pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
 /// The private one.
@@ -33,7 +37,8 @@ const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
 const DEADLINE: i64 = 4_070_908_800_000_000;
 
 /// Creates the records: three images of the owner, one shared with a member that has not
-/// answered, and a job of that member that has not begun. What is there already stays.
+/// answered, a job of that member that has not begun, and one of a third project whose messages are
+/// overdue. What is there already stays.
 ///
 /// # Errors
 /// One sentence for the operator.
@@ -41,12 +46,12 @@ pub async fn fixtures(app: &App) -> Result<(), String> {
     for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
         let body = json!({"id": id, "name": visibility, "visibility": visibility});
         let request = post("/v2/images", &[], &body);
-        let created = answer(app.clone(), request, images::handle).await;
+        let created = Box::pin(answer(app.clone(), request, images::handle)).await;
         made("an image", &created)?;
     }
     let path = format!("/v2/images/{SHARED}/members");
     let request = post(&path, &[("image_id", SHARED)], &json!({"member": MEMBER}));
-    let added = answer(app.clone(), request, add_member::handle).await;
+    let added = Box::pin(answer(app.clone(), request, add_member::handle)).await;
     made("a membership", &added)?;
     job(app)
         .await
@@ -85,27 +90,39 @@ fn made(what: &str, response: &Response) -> Result<(), String> {
 
 async fn job(app: &App) -> Result<(), ApiError> {
     let id = JobId::parse(JOB).ok_or_else(|| ApiError::internal("seed: the job's id"))?;
-    let project =
-        ProjectId::parse(MEMBER).map_err(|_| ApiError::internal("seed: the member's id"))?;
-    let now = app.now();
-    if app.store().job(id, now).await?.is_some() {
+    if app.store().job(id, app.now()).await?.is_some() {
         return Ok(());
     }
     let images = [SHARED.to_owned(), ABSENT.to_owned()];
-    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
-    let job = Job {
-        id,
-        project,
-        kind: JobKind::Update,
-        total: 2,
-        chunk_rows: 100,
-        succeeded: 0,
-        failed: 0,
-        errors: BTreeMap::new(),
-        begin: now,
-        updated_at: now,
-        deadline: Timestamp::from_micros(DEADLINE),
+    let task = Task::Answer(Answer {
+        status: MemberStatus::Accepted,
+        vault_id: None,
+    });
+    create_job(app, MEMBER, task, &images, id, app.now()).await?;
+    // The events are its messages.
+    app.store().messages_sent(id).await?;
+    // For the sweep: a job whose messages should have been sent long ago.
+    let images = [SHARED.to_owned()];
+    let (id, begin) = (app.operation(), Timestamp::from_micros(0));
+    create_job(app, THIRD, Task::Unshare, &images, id, begin).await
+}
+
+async fn create_job(
+    app: &App,
+    project: &str,
+    task: Task,
+    images: &[String],
+    id: JobId,
+    begin: Timestamp,
+) -> Result<(), ApiError> {
+    let caller = Caller {
+        project: ProjectId::parse(project)
+            .map_err(|_| ApiError::internal("seed: the project's id"))?,
+        role: Role::Member,
     };
-    app.store().create_job(&job, &entries, None).await?;
+    let entries = Slice::of_request(images, &[project.to_owned()]);
+    let mut batch = Batch::new(&caller, task, entries, id, begin, "seed".to_owned());
+    batch.job.deadline = Timestamp::from_micros(DEADLINE);
+    app.store().create_job(&batch, None).await?;
     Ok(())
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
+use shared::roles::RoleNames;
 use shared::sdk::words;
+use shared::store::Indexes;
 use shared::time::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,16 +18,19 @@ use tokio::task::JoinHandle;
 use crate::authority::Authority;
 use crate::connection::{self, Limits};
 use crate::contents::Contents;
-use crate::engine::{self, Engine};
+use crate::engine::Engine;
 use crate::front::Front;
 use crate::identity::Identity;
 use crate::outage::first_answer;
 use crate::queue::{self, Queue, Settings};
 use crate::storage::{Directory, Health};
+use crate::table::{self, Upgrade};
 use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// How often what is overdue is done.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often files that could not be used are tried again.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
@@ -49,6 +54,8 @@ pub struct Options {
     pub identity: Identity,
     /// A Keystone to ask about tokens instead.
     pub keystone: Option<authorizer::config::Config>,
+    /// What roles are called, by whichever of them.
+    pub roles: RoleNames,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
     /// Whether members may leave.
@@ -75,6 +82,8 @@ pub struct Options {
     pub seed_fixtures: bool,
     /// Where "now" comes from.
     pub clock: Clock,
+    /// How often what is overdue is done; never, if there is no time.
+    pub sweep_every: Option<Duration>,
 }
 
 impl Options {
@@ -88,6 +97,7 @@ impl Options {
             data: Data::InMemory,
             identity: Identity::demo()?,
             keystone: None,
+            roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
             member_may_leave: false,
             dynamodb_endpoint: None,
@@ -101,6 +111,7 @@ impl Options {
             sqs_listen: None,
             seed_fixtures: false,
             clock: Clock::System,
+            sweep_every: Some(SWEEP_EVERY),
         })
     }
 }
@@ -146,7 +157,8 @@ impl Stores {
             Data::InMemory => None,
         };
         let health = directory.as_ref().map(|it| (it, Health::of(it.path())));
-        let clients = Clients::from_env().unwrap_or_else(|_| Clients::local());
+        let endpoints = options.dynamodb_endpoint.iter().chain(&options.queue_url);
+        let clients = Clients::for_endpoints(endpoints).map_err(|error| error.to_string())?;
         let (dynamodb, engine) = match &options.dynamodb_endpoint {
             Some(endpoint) => (clients.dynamodb(Some(endpoint.clone())), None),
             None => {
@@ -158,7 +170,12 @@ impl Stores {
                 (client, Some(engine))
             }
         };
-        let table = engine::create_table(&dynamodb, &options.table);
+        let upgrade = if engine.is_some() {
+            Upgrade::Do
+        } else {
+            Upgrade::Refuse
+        };
+        let table = table::make(&dynamodb, &options.table, upgrade);
         match &options.dynamodb_endpoint {
             Some(endpoint) => first_answer("DynamoDB", endpoint, table).await?,
             None => table.await?,
@@ -239,30 +256,39 @@ impl Server {
     pub async fn start(options: Options) -> Result<Self, String> {
         // The port first: who started the server twice shall not open the data twice.
         let (listener, address) = bind(options.listen).await?;
-        let stores = Stores::open(&options).await?;
+        let stores = Box::pin(Stores::open(&options)).await?;
         let config = Config {
             table: options.table.clone(),
             queue_url: stores.queue_url.clone(),
             member_quota: options.member_quota,
             member_may_leave: options.member_may_leave,
+            indexes: match stores.engine {
+                Some(_) => Indexes::Immediate,
+                None => Indexes::Eventual,
+            },
             auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
             public_endpoint: options.public_endpoint.clone(),
             cors_origins: options.cors_origins.clone(),
             listen: Some(address),
         };
         let authority = match options.keystone.clone() {
-            Some(keystone) => Authority::keystone(keystone, options.clock.clone())?,
-            None => Authority::file(options.identity.clone()),
+            Some(mut keystone) => {
+                keystone.roles = options.roles.clone();
+                Authority::keystone(keystone, options.clock.clone())?
+            }
+            None => Authority::file(options.identity.clone(), options.roles.clone()),
         };
+        let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
         let app = App::new(
             config,
             stores.dynamodb.clone(),
             stores.sqs.clone(),
-            Some(access_keys::table(&options.identity.access_key).await?),
+            Some(access_keys::table(access_key, roles).await?),
             options.clock.clone(),
         );
         if options.seed_fixtures {
-            seed::fixtures(&app).await?;
+            // Boxed: the handlers' futures would make this one too large for a stack.
+            Box::pin(seed::fixtures(&app)).await?;
         }
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
@@ -285,7 +311,7 @@ impl Server {
             stopped.clone(),
             service,
         )));
-        server.work(stores.sqs, stores.queue_url, &stopped);
+        server.work(stores.sqs, stores.queue_url, options.sweep_every, &stopped);
         Ok(server)
     }
 
@@ -308,11 +334,13 @@ impl Server {
         Ok(())
     }
 
-    /// Starts what works in the background: the event sources, and the removal of expired records.
+    /// Starts what works in the background: the event sources, the sweep, and the removal of expired
+    /// records.
     fn work(
         &mut self,
         sqs: aws_sdk_sqs::Client,
         queue_url: String,
+        sweep_every: Option<Duration>,
         stopped: &watch::Receiver<bool>,
     ) {
         self.tasks.push(tokio::spawn(worker::poll(
@@ -335,7 +363,12 @@ impl Server {
         }
         if let Some(engine) = self.engine.clone() {
             self.tasks
-                .push(tokio::spawn(sweep(engine, stopped.clone())));
+                .push(tokio::spawn(remove_expired(engine, stopped.clone())));
+        }
+        if let Some(every) = sweep_every {
+            let (app, stopped) = (self.app.clone(), stopped.clone());
+            let sweeping = worker::on_schedule("sweep", app, every, stopped, sweep::handle);
+            self.tasks.push(tokio::spawn(sweeping));
         }
     }
 
@@ -383,14 +416,14 @@ fn endpoint_of(queue_url: &str) -> Option<String> {
 }
 
 /// Removes what has expired, and finds out when files that could not be used can be used again.
-async fn sweep(engine: Engine, mut stop: watch::Receiver<bool>) {
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+async fn remove_expired(engine: Engine, mut stop: watch::Receiver<bool>) {
+    let mut expired = tokio::time::interval(EXPIRED_EVERY);
     // The first tick is at once, when there is nothing to do yet.
-    sweep.tick().await;
+    expired.tick().await;
     loop {
         let engine = engine.clone();
         tokio::select! {
-            _ = sweep.tick() => engine.sweep(),
+            _ = expired.tick() => engine.remove_expired(),
             () = tokio::time::sleep(CHECK_EVERY) => {
                 let _ = tokio::task::spawn_blocking(move || engine.fault()).await;
             }

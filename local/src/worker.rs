@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::{
 use shared::app::App;
 use shared::error::ApiError;
 use shared::queue::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
+use shared::schedule;
 use shared::sdk::words;
 use shared::time::Timestamp;
 use tokio::sync::watch;
@@ -79,6 +80,28 @@ pub async fn poll<H, F>(
                     _ = stop.changed() => return,
                 }
             }
+        }
+    }
+}
+
+/// Runs a function at once and then at intervals, until told to stop.
+pub async fn on_schedule<H, F, T>(
+    function: &'static str,
+    app: App,
+    every: Duration,
+    mut stop: watch::Receiver<bool>,
+    handler: H,
+) where
+    H: Fn(App, Timestamp) -> F,
+    F: Future<Output = Result<T, ApiError>>,
+{
+    while !*stop.borrow() {
+        let until = app.now().plus_seconds(TIMEOUT);
+        // A failure is in the log, and what is owed stays owed.
+        let _ = schedule::run(function, app.clone(), until, &handler).await;
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stop.changed() => return,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Configuration, clients and clock: made once, passed in.
 
-use std::net::SocketAddr;
+use std::env::VarError;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_http::http::Uri;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -19,8 +21,9 @@ use crate::http::cross_origin::Origins;
 use crate::id::OperationId;
 use crate::meter::{self, Probe};
 use crate::queue::Queue;
-use crate::store::Store;
+use crate::roles::RoleNames;
 use crate::store::access_keys::AccessKeys;
+use crate::store::{Indexes, Store};
 use crate::time::{Clock, Timestamp};
 
 /// Members that an image may have unless configured otherwise, as in Glance.
@@ -32,9 +35,9 @@ const SEND_ATTEMPTS: u32 = 2;
 /// How long a connection may take to be there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one try may take; a slower one is tried again.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a request may take with all its tries.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a request may take with all its tries; less than half of what the shortest function has.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a deployment decides.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub struct Config {
     pub member_quota: i64,
     /// Whether a member may end its own membership.
     pub member_may_leave: bool,
+    /// Whether the table's indexes show a write at once.
+    pub indexes: Indexes,
     /// The identity service's address, for `WWW-Authenticate`.
     pub auth_uri: Option<String>,
     /// The service's own address, if callers use another one than they send in `Host`.
@@ -56,6 +61,23 @@ pub struct Config {
     /// The address that the local server listens on, for links in answers to requests that name
     /// no host.
     pub listen: Option<SocketAddr>,
+}
+
+/// A table and a queue without names, and what a deployment that decides nothing has.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            table: String::new(),
+            queue_url: String::new(),
+            member_quota: DEFAULT_MEMBER_QUOTA,
+            member_may_leave: false,
+            indexes: Indexes::Eventual,
+            auth_uri: None,
+            public_endpoint: None,
+            cors_origins: Origins::default(),
+            listen: None,
+        }
+    }
 }
 
 /// Why the configuration is not usable: the variable's name and what is wrong with it.
@@ -93,6 +115,19 @@ pub fn required(name: &str) -> Result<String, ConfigError> {
 /// A variable that may be set; an empty one is not.
 pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable that may be set to a list. Unlike [`optional`] it tells a list of nothing from a
+/// variable that is not set.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub fn list(name: &str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(list) => Ok(Some(list)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(ConfigError::malformed(name, "UTF-8")),
+    }
 }
 
 /// A variable that may be set, read as a value of this type.
@@ -155,6 +190,7 @@ impl Config {
             queue_url: required("QUEUE_URL")?,
             member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
             member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
+            indexes: Indexes::Eventual,
             auth_uri: optional("AUTH_URI"),
             public_endpoint: optional("PUBLIC_ENDPOINT")
                 .map(|text| text.parse())
@@ -190,7 +226,7 @@ impl App {
         access_keys: Option<AccessKeys>,
         clock: Clock,
     ) -> Self {
-        let store = Store::new(dynamodb, config.table.clone());
+        let store = Store::new(dynamodb, config.table.clone(), config.indexes);
         let queue = Queue::new(sqs, config.queue_url.clone());
         Self {
             inner: Arc::new(Inner {
@@ -214,8 +250,9 @@ impl App {
         if let Some(namespace) = optional("METRICS_NAMESPACE") {
             meter::publish_under(namespace);
         }
+        let roles = RoleNames::from_env()?;
         #[cfg(feature = "dev-identity")]
-        if !crate::dev_identity::read(&required("IDENTITY_FILE")?) {
+        if !crate::dev_identity::read(&required("IDENTITY_FILE")?, &roles) {
             return Err(ConfigError::malformed(
                 "IDENTITY_FILE",
                 "the path of an identity file with tokens",
@@ -225,7 +262,7 @@ impl App {
         let dynamodb = clients.dynamodb(optional("AWS_ENDPOINT_URL_DYNAMODB"));
         let sqs = clients.sqs(optional("AWS_ENDPOINT_URL_SQS"));
         let access_keys = optional("ACCESS_KEY_TABLE");
-        let access_keys = access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table));
+        let access_keys = access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table, roles));
         Ok(Self::new(config, dynamodb, sqs, access_keys, Clock::System))
     }
 
@@ -261,6 +298,23 @@ impl App {
             manual @ Clock::Manual(_) => OperationId::at(manual.now().micros()),
         }
     }
+}
+
+/// The variables that say where and as whom AWS is called.
+const AWS_VARIABLES: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
+fn is_on_this_machine(endpoint: &str) -> bool {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<IpAddr> = address.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 /// What the clients of the store and the queue have in common.
@@ -306,6 +360,24 @@ impl Clients {
                 .build(),
             https: Arc::default(),
         })
+    }
+
+    /// Clients for a server with these endpoints instead of its own engine and queue. Nothing needs
+    /// to be configured for endpoints on this machine: they are called as [`Self::local`]. As soon
+    /// as one of the variables is set, or an endpoint is elsewhere, all must be.
+    ///
+    /// # Errors
+    /// If a variable is missing, by its name.
+    pub fn for_endpoints<'a>(
+        endpoints: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Self, ConfigError> {
+        let endpoints: Vec<&String> = endpoints.into_iter().collect();
+        let unset = AWS_VARIABLES.iter().all(|name| optional(name).is_none());
+        let local = unset && endpoints.iter().all(|each| is_on_this_machine(each));
+        match endpoints.is_empty() || local {
+            true => Ok(Self::local()),
+            false => Self::from_env(),
+        }
     }
 
     /// Clients of what runs on this machine and lets everybody in. Nothing is lost on the way to

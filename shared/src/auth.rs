@@ -23,18 +23,25 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::None, Self::Reader, Self::Member, Self::Admin];
 
-    /// The strongest of the named roles; admin implies member implies reader, as in Keystone.
-    pub fn strongest<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        names
-            .into_iter()
-            .map(|name| match name.trim() {
-                "admin" => Self::Admin,
-                "member" => Self::Member,
-                "reader" => Self::Reader,
-                _ => Self::None,
-            })
-            .max()
-            .unwrap_or(Self::None)
+    /// The role and those that it implies, by this service's own names, with commas between them.
+    pub const fn with_implied(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Reader => "reader",
+            Self::Member => "member,reader",
+            Self::Admin => "admin,member,reader",
+        }
+    }
+
+    /// Reads what [`Self::with_implied`] has written. Any other name is no role.
+    pub fn of_implied(names: &str) -> Self {
+        let named = |name: &str| match name {
+            "admin" => Self::Admin,
+            "member" => Self::Member,
+            "reader" => Self::Reader,
+            _ => Self::None,
+        };
+        names.split(',').map(named).max().unwrap_or(Self::None)
     }
 }
 

@@ -4,20 +4,26 @@
 //! projects. Its entries (image × project) are rows, image by image in the order of the request;
 //! a chunk is a run of rows and one message of the queue.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Decision;
+use crate::auth::{Caller, Decision};
 use crate::error::ImsCode;
 use crate::id::{ImageId, OperationId, ProjectId};
 use crate::image::{Image, Visibility};
-use crate::job::JobKind;
-use crate::member::{MemberStatus, Membership};
-use crate::store::members::MemberChange;
+use crate::job::{DEADLINE_SECONDS, Job};
+use crate::member::MemberStatus;
+use crate::queue::{Chunk, Message};
+use crate::task::{Answer, Task};
+use crate::time::Timestamp;
 
 /// Most entries of one request.
 pub const ENTRIES_MAX: usize = 10_000;
-/// Rows of a chunk, unless one image alone has more: one `BatchGetItem` reads all their images.
+/// Rows of a chunk, unless one image alone has more.
 pub const CHUNK_ROWS: usize = 100;
+/// Most images of a chunk: one `BatchGetItem` of 100 keys reads them and a membership of each.
+pub const CHUNK_IMAGES: usize = 50;
 /// Most rows of a chunk that is one image's alone.
 pub const CHUNK_ROWS_MAX: usize = 1_000;
 /// Most characters of an image id that is kept as it was sent.
@@ -26,10 +32,93 @@ const IMAGE_TEXT_MAX: usize = 64;
 /// What became of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as the request wanted, or was until a newer request changed it.
-    Succeeded,
-    /// It is not.
+    /// It is as the request wanted, or was until a newer request changed it: by this request.
+    Changed,
+    /// The same, and this request had nothing to change.
+    Unchanged,
+    /// It is not as the request wanted.
     Failed(ImsCode),
+}
+
+impl Outcome {
+    /// Whether the entry succeeded.
+    pub const fn succeeded(self) -> bool {
+        match self {
+            Self::Changed | Self::Unchanged => true,
+            Self::Failed(_) => false,
+        }
+    }
+}
+
+/// A batch as it was accepted: the job's record and all that its messages say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The job's record.
+    pub job: Job,
+    /// What is done to each entry.
+    pub task: Task,
+    /// Whether an admin asked.
+    pub admin: bool,
+    /// The entries.
+    pub entries: Slice,
+    /// The id of the request, for the log.
+    pub request_id: String,
+}
+
+impl Batch {
+    /// A batch that this caller asks for. The operation's id becomes the job's.
+    pub fn new(
+        caller: &Caller,
+        task: Task,
+        entries: Slice,
+        op: OperationId,
+        now: Timestamp,
+        request_id: String,
+    ) -> Self {
+        let job = Job {
+            id: op,
+            project: caller.project.clone(),
+            kind: task.kind(),
+            total: entries.rows,
+            chunk_rows: entries.chunk_rows(),
+            succeeded: 0,
+            failed: 0,
+            errors: BTreeMap::new(),
+            begin: now,
+            updated_at: now,
+            deadline: now.plus_seconds(DEADLINE_SECONDS),
+        };
+        Self {
+            job,
+            task,
+            admin: caller.is_admin(),
+            entries,
+            request_id,
+        }
+    }
+
+    /// The messages of all chunks.
+    pub fn messages(&self) -> Vec<Message> {
+        (0..self.job.chunks())
+            .map(|number| self.message(number, false))
+            .collect()
+    }
+
+    /// The message of one chunk, which may have been sent before.
+    pub fn message(&self, number: usize, resent: bool) -> Message {
+        let job = &self.job;
+        Message::Chunk(Chunk {
+            job: job.id,
+            number,
+            project: job.project.clone(),
+            admin: self.admin,
+            task: self.task.clone(),
+            deadline: job.deadline,
+            entries: self.entries.part(number * job.chunk_rows, job.chunk_rows),
+            only: job.chunks() == 1,
+            resent,
+        })
+    }
 }
 
 /// A run of rows: some images, the projects of each, and the part of that product that counts.
@@ -72,12 +161,33 @@ impl Slice {
         }
     }
 
+    /// The whole request again from its rows: each image with each project.
+    pub fn of_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let (mut images, mut projects) = (Vec::<String>::new(), Vec::new());
+        let mut count = 0;
+        for (image, project) in rows {
+            count += 1;
+            if images.last().is_none_or(|last| last != image) {
+                images.push(image.to_owned());
+            }
+            if images.len() == 1 {
+                projects.push(project.to_owned());
+            }
+        }
+        Self {
+            images,
+            projects,
+            skip: 0,
+            rows: count,
+        }
+    }
+
     /// Rows of each chunk of this request: as many whole images as fit, or one image's own.
     pub fn chunk_rows(&self) -> usize {
         match self.projects.len() {
             0 => 1,
             wide if wide > CHUNK_ROWS => wide.min(CHUNK_ROWS_MAX),
-            projects => CHUNK_ROWS / projects * projects,
+            projects => CHUNK_IMAGES.min(CHUNK_ROWS / projects) * projects,
         }
     }
 
@@ -139,14 +249,15 @@ pub fn refusal(image: &Image, decision: Decision) -> Option<ImsCode> {
     }
 }
 
-/// What stands in the way of a project's answer for this image, its membership apart.
+/// What stands in the way of a project's answer for this image.
 ///
-/// `vault` is the vault that the request names.
+/// `is_member` says whether the project is a member. To one that is not, a shared image looks like
+/// one that does not exist, whatever else is wrong with the entry.
 pub fn answer_refusal(
     image: Option<&Image>,
     member: &ProjectId,
-    status: MemberStatus,
-    vault: Option<&str>,
+    is_member: bool,
+    answer: &Answer,
 ) -> Option<ImsCode> {
     let Some(image) = image else {
         return Some(ImsCode::ImageNotFound);
@@ -158,99 +269,15 @@ pub fn answer_refusal(
         Visibility::Private if is_owner => return Some(ImsCode::ImageUnavailable),
         Visibility::Private => return Some(ImsCode::ImageNotFound),
         Visibility::Shared if is_owner => return Some(ImsCode::SharingWithYourself),
+        Visibility::Shared if !is_member => return Some(ImsCode::ImageNotFound),
         Visibility::Shared => {}
     }
-    match (status, image.is_from_backup(), vault) {
+    match (answer.status, image.is_from_backup(), &answer.vault_id) {
         (MemberStatus::Accepted, true, None) => Some(ImsCode::VaultMissing),
         (MemberStatus::Accepted, true, Some(vault)) if uuid::Uuid::try_parse(vault).is_err() => {
             Some(ImsCode::VaultUnusable)
         }
         (MemberStatus::Accepted | MemberStatus::Rejected | MemberStatus::Pending, _, _) => None,
-    }
-}
-
-/// How a membership stands towards an operation that may have been applied to it: what a write
-/// would have found. `None` if the operation was not applied and could still be.
-///
-/// Only a newer share outranks a removal, not a newer answer; and a share that finds the member
-/// there already counts as newer than any removal before it.
-pub fn standing(
-    stored: Option<&Membership>,
-    kind: JobKind,
-    op: OperationId,
-) -> Option<MemberChange> {
-    match (stored, kind) {
-        (Some(stored), _) if stored.op() == op => Some(MemberChange::AppliedBefore),
-        (Some(Membership::Present(member)), JobKind::Add) => {
-            (member.added >= op).then(|| MemberChange::Existing(member.clone()))
-        }
-        (Some(stored @ Membership::Present(member)), JobKind::Remove) => {
-            (member.added > op).then(|| MemberChange::Superseded(stored.clone()))
-        }
-        (Some(stored), _) if stored.op() > op => Some(MemberChange::Superseded(stored.clone())),
-        (Some(Membership::Present(_)), JobKind::Update) => None,
-        (Some(Membership::Gone { .. }) | None, JobKind::Add) => None,
-        (Some(Membership::Gone { .. }) | None, JobKind::Update | JobKind::Remove) => {
-            Some(MemberChange::Absent)
-        }
-    }
-}
-
-/// What a change tells of an entry of this kind.
-pub fn outcome(kind: JobKind, change: &MemberChange, op: OperationId) -> Outcome {
-    match kind {
-        JobKind::Add => added(change),
-        JobKind::Update => updated(change, op),
-        JobKind::Remove => removed(change, op),
-    }
-}
-
-/// What an update tells of its entry.
-///
-/// An entry that a newer decision has overtaken succeeded, as if it had been applied in time; but
-/// not if the membership it meant was ended, and shared anew since.
-///
-/// A project that is no member (any more) may not see the image: to it there is none.
-fn updated(change: &MemberChange, op: OperationId) -> Outcome {
-    match change {
-        MemberChange::Applied | MemberChange::AppliedBefore => Outcome::Succeeded,
-        MemberChange::Superseded(Membership::Present(member)) if member.added <= op => {
-            Outcome::Succeeded
-        }
-        MemberChange::Superseded(Membership::Present(_)) | MemberChange::Existing(_) => {
-            Outcome::Failed(ImsCode::NoSuchMember)
-        }
-        MemberChange::Superseded(Membership::Gone { .. }) | MemberChange::Absent => {
-            Outcome::Failed(ImsCode::ImageNotFound)
-        }
-    }
-}
-
-/// What an add tells of its entry: that it is a member already is as good, and that a newer
-/// request took it away again is no failure of the older one.
-fn added(change: &MemberChange) -> Outcome {
-    match change {
-        MemberChange::Applied
-        | MemberChange::AppliedBefore
-        | MemberChange::Existing(_)
-        | MemberChange::Superseded(_) => Outcome::Succeeded,
-        MemberChange::Absent => Outcome::Failed(ImsCode::QuotaFull),
-    }
-}
-
-/// What a removal tells of its entry. A membership that a newer request ended was there to be
-/// ended if it had been added before this request.
-fn removed(change: &MemberChange, op: OperationId) -> Outcome {
-    let was_there = |membership: &Membership| match membership {
-        Membership::Present(member) => member.added <= op,
-        Membership::Gone { added, .. } => *added <= op,
-    };
-    match change {
-        MemberChange::Applied | MemberChange::AppliedBefore => Outcome::Succeeded,
-        MemberChange::Superseded(membership) if was_there(membership) => Outcome::Succeeded,
-        MemberChange::Superseded(_) | MemberChange::Existing(_) | MemberChange::Absent => {
-            Outcome::Failed(ImsCode::NoSuchMember)
-        }
     }
 }
 
@@ -289,6 +316,7 @@ mod tests {
                 found.extend(part.entries().map(|(i, p)| (i.to_owned(), p.to_owned())));
                 from += rows;
             }
+            assert_eq!(Slice::of_rows(whole.entries()), whole);
             assert!(
                 whole
                     .entries()

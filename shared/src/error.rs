@@ -56,6 +56,9 @@ pub enum RefusalKind {
     Forbidden,
     /// 404
     NotFound,
+    /// 404 for a part of the Image API that this service leaves to others. Its sentence is JSON unless
+    /// the client asks for HTML: openstacksdk prints no other form.
+    NotServed,
     /// 409
     Conflict,
     /// 413
@@ -280,6 +283,11 @@ impl ApiError {
         Self::refused(RefusalKind::NotFound, "", "")
     }
 
+    /// 404 for a part of the Image API that this service leaves to others, with a sentence.
+    pub fn not_served(explanation: impl Into<String>) -> Self {
+        Self::refused(RefusalKind::NotServed, explanation, "")
+    }
+
     /// 409 with a sentence.
     pub fn conflict(explanation: impl Into<String>) -> Self {
         Self::refused(RefusalKind::Conflict, explanation, "")
@@ -338,6 +346,18 @@ impl ApiError {
         Self::Internal(Internal(for_log.into()))
     }
 
+    /// What our log says of it.
+    pub fn for_log(&self) -> &str {
+        match self {
+            Self::Unavailable(why) | Self::Internal(why) => why.for_log(),
+            Self::Refused(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_) => self.public_words(),
+        }
+    }
+
     /// The sentence of a refusal, for another form of error that says the same.
     pub fn public_words(&self) -> &str {
         match self {
@@ -370,7 +390,7 @@ impl ApiError {
             Self::Refused(refusal) => match refusal.kind {
                 RefusalKind::BadRequest => 400,
                 RefusalKind::Forbidden => 403,
-                RefusalKind::NotFound => 404,
+                RefusalKind::NotFound | RefusalKind::NotServed => 404,
                 RefusalKind::Conflict => 409,
                 RefusalKind::TooLarge => 413,
                 RefusalKind::UnsupportedMediaType => 415,
@@ -395,7 +415,7 @@ impl ApiError {
                 | RefusalKind::UnsupportedMediaType
                 | RefusalKind::Unprocessable => "IMG.0001",
                 RefusalKind::Forbidden => "IMG.0026",
-                RefusalKind::NotFound => "IMG.0027",
+                RefusalKind::NotFound | RefusalKind::NotServed => "IMG.0027",
             },
             Self::MethodNotAllowed { .. } => "MethodNotAllowed",
             Self::Unauthorized | Self::BadSignature(_) => "Unauthorized",

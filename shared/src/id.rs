@@ -5,12 +5,29 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// The longest project id that is stored, in characters (the width of Glance's column).
 pub const PROJECT_ID_MAX_CHARS: usize = 255;
 
 /// An image's id: a UUID, always written lower-case with hyphens.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ImageId(Uuid);
+
+impl TryFrom<String> for ImageId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::canonical(&text).ok_or("not an image id")
+    }
+}
+
+impl From<ImageId> for String {
+    fn from(id: ImageId) -> Self {
+        id.to_string()
+    }
+}
 
 impl ImageId {
     /// A new random id (UUIDv4, as Glance gives).
@@ -120,8 +137,23 @@ impl fmt::Debug for ProjectId {
 /// Operation ids order decisions. A membership stores the id of the last one applied to it, and a
 /// batch entry applies only if its own is newer. Written as 32 hex digits, so that the text order
 /// (which the store's conditions compare) is the order in time.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct OperationId(Uuid);
+
+impl TryFrom<String> for OperationId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not an operation id")
+    }
+}
+
+impl From<OperationId> for String {
+    fn from(id: OperationId) -> Self {
+        id.to_string()
+    }
+}
 
 impl OperationId {
     /// An id for an operation accepted now. Ids of one process never go back.
@@ -147,6 +179,16 @@ impl OperationId {
             .then(|| Uuid::try_parse(text).ok())
             .flatten()?;
         (id.as_simple().to_string() == text).then_some(Self(id))
+    }
+
+    /// When the operation was accepted, to the millisecond.
+    pub fn time(self) -> Timestamp {
+        let millis = self.0.as_u64_pair().0 >> 16;
+        Timestamp::from_micros(
+            i64::try_from(millis)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1_000),
+        )
     }
 
     /// This id, or one just after `stored` if that is not older: how a direct call always applies
@@ -225,6 +267,10 @@ mod tests {
         let id = ids[0];
         assert_eq!(OperationId::parse(&id.to_string()), Some(id));
         assert!(OperationId::at(1_000) < OperationId::at(2_000));
+        assert_eq!(
+            OperationId::at(1_999_999).time(),
+            Timestamp::from_micros(1_999_000)
+        );
     }
 
     #[test]

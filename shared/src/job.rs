@@ -126,6 +126,38 @@ pub struct Job {
     pub deadline: Timestamp,
 }
 
+/// The counters of a job: all that its status is derived from.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Entries.
+    pub total: usize,
+    /// Entries that succeeded.
+    pub succeeded: usize,
+    /// Entries that failed.
+    pub failed: usize,
+    /// When the job is over even if chunks are missing.
+    pub deadline: Timestamp,
+}
+
+impl Progress {
+    /// The status. It never goes back: the counters only grow, and so does time.
+    pub fn status(self, now: Timestamp) -> JobStatus {
+        let done = self.succeeded + self.failed;
+        if done >= self.total {
+            match self.failed {
+                0 => JobStatus::Success,
+                _ => JobStatus::Fail,
+            }
+        } else if now >= self.deadline {
+            JobStatus::Fail
+        } else if done == 0 {
+            JobStatus::Init
+        } else {
+            JobStatus::Running
+        }
+    }
+}
+
 impl Job {
     /// How many chunks it has.
     pub fn chunks(&self) -> usize {
@@ -136,21 +168,15 @@ impl Job {
         self.succeeded + self.failed
     }
 
-    /// Where it stands. It never goes back: the counters only grow, and so does time.
+    /// Where it stands.
     pub fn status(&self, now: Timestamp) -> JobStatus {
-        if self.done() >= self.total {
-            if self.failed == 0 {
-                JobStatus::Success
-            } else {
-                JobStatus::Fail
-            }
-        } else if now >= self.deadline {
-            JobStatus::Fail
-        } else if self.done() == 0 {
-            JobStatus::Init
-        } else {
-            JobStatus::Running
+        Progress {
+            total: self.total,
+            succeeded: self.succeeded,
+            failed: self.failed,
+            deadline: self.deadline,
         }
+        .status(now)
     }
 
     /// When it ended.
@@ -206,6 +232,9 @@ impl Job {
             "error_code": self.error_code(now).map(ImsCode::as_str),
             "fail_reason": failed.map(|failed| format!("{failed} of {} entries failed", self.total)),
             "entities": {
+                "total": self.total,
+                "succeeded": self.succeeded,
+                "failed": failed.unwrap_or(self.failed),
                 "process_percent": f64::from(u32::try_from(percent).unwrap_or(100)) / 100.0,
                 "current_task": self.kind.task(),
                 "subJobId": "",
@@ -221,24 +250,24 @@ impl Job {
         outcome: Option<Outcome>,
         now: Timestamp,
     ) -> Value {
-        let outcome = match (outcome, self.status(now)) {
-            (Some(outcome), _) => outcome,
-            (None, JobStatus::Init | JobStatus::Running) => {
-                return json!({"image_id": image, "project_id": project, "status": "running"});
-            }
-            (None, JobStatus::Success | JobStatus::Fail) => Outcome::Failed(self.kind.gave_up()),
+        let ended = matches!(self.status(now), JobStatus::Success | JobStatus::Fail);
+        let outcome = outcome.or(ended.then_some(Outcome::Failed(self.kind.gave_up())));
+        let (status, changed) = match outcome {
+            None => ("running", false),
+            Some(Outcome::Changed) => ("success", true),
+            Some(Outcome::Unchanged) => ("success", false),
+            Some(Outcome::Failed(_)) => ("failed", false),
         };
-        match outcome {
-            Outcome::Succeeded => {
-                json!({"image_id": image, "project_id": project, "status": "success"})
-            }
-            Outcome::Failed(code) => json!({
-                "image_id": image,
-                "project_id": project,
-                "status": "failed",
-                "error_code": code.as_str(),
-                "fail_reason": code.reason(),
-            }),
+        let mut row = json!({
+            "image_id": image,
+            "project_id": project,
+            "status": status,
+            "changed": changed,
+        });
+        if let (Some(Outcome::Failed(code)), Some(row)) = (outcome, row.as_object_mut()) {
+            row.insert("error_code".to_owned(), json!(code.as_str()));
+            row.insert("fail_reason".to_owned(), json!(code.reason()));
         }
+        row
     }
 }

@@ -52,16 +52,61 @@ pub struct Member {
     pub created_at: Timestamp,
     /// When the status last changed.
     pub updated_at: Timestamp,
-    /// The operation that added it.
+    /// The operation that created it.
     pub added: OperationId,
+    /// The newest request that shared the image with the project: `added`, or a later one that
+    /// found the membership there. An older removal that arrives after it ends what was there
+    /// before, and not what this request wants.
+    pub shared: OperationId,
+    /// The removal that ended the membership before this one, if it arrived after `shared`.
+    pub ended: Option<OperationId>,
     /// The last operation applied to it.
     pub op: OperationId,
 }
 
 impl Member {
+    /// The membership that a share creates: pending, and without a history.
+    pub fn new(image_id: ImageId, member_id: ProjectId, op: OperationId, now: Timestamp) -> Self {
+        Self {
+            image_id,
+            member_id,
+            status: MemberStatus::Pending,
+            vault_id: None,
+            created_at: now,
+            updated_at: now,
+            added: op,
+            shared: op,
+            ended: None,
+            op,
+        }
+    }
+
     /// The newest operation that is noted in it, as [`Membership::newest`].
     pub fn newest(&self) -> OperationId {
-        self.op.max(self.added)
+        self.op.max(self.shared)
+    }
+
+    /// The membership after a removal that was accepted between the share that created it and a
+    /// later share: as if the removal had been applied in time. An answer that is newer than the
+    /// later share stays.
+    pub fn renewed(self, removal: OperationId) -> Self {
+        let shared_at = self.shared.time();
+        let answered = self.op > self.shared;
+        let op = self.newest();
+        Self {
+            status: if answered {
+                self.status
+            } else {
+                MemberStatus::Pending
+            },
+            vault_id: self.vault_id.filter(|_| answered),
+            updated_at: if answered { self.updated_at } else { shared_at },
+            created_at: shared_at,
+            added: self.shared,
+            ended: Some(removal),
+            op,
+            ..self
+        }
     }
 
     /// The membership as Glance shows it.
@@ -109,8 +154,8 @@ impl Membership {
         }
     }
 
-    /// The newest operation that is noted under this key: a batch that shares anew what is shared
-    /// already is noted beside the last one applied. A direct share or removal takes an id after both.
+    /// The newest operation that is noted under this key. A batch that shares what is shared already
+    /// is noted beside the last operation applied; a direct call takes an id after both.
     pub fn newest(&self) -> OperationId {
         match self {
             Self::Present(member) => member.newest(),

@@ -14,10 +14,9 @@ use crate::app::App;
 use crate::batch::Slice;
 use crate::error::ApiError;
 use crate::id::{ImageId, JobId, ProjectId};
-use crate::job::JobKind;
-use crate::member::MemberStatus;
 use crate::meter;
 use crate::sdk::words;
+use crate::task::Task;
 use crate::time::Timestamp;
 
 /// Most messages of one `SendMessageBatch`.
@@ -28,6 +27,8 @@ const BATCH_BYTES_MAX: usize = 240 * 1024;
 const SENDS_AT_ONCE: usize = 4;
 /// How often what a call reported as failed is sent again.
 const RESENDS: u32 = 3;
+/// How long sending may take in all: less than half of what a function has.
+const SEND_TIME: Duration = Duration::from_secs(10);
 
 /// The message attribute that has the id of the request that sent it.
 const REQUEST_ID: &str = "RequestId";
@@ -38,27 +39,20 @@ const REQUEST_ID: &str = "RequestId";
 pub enum Message {
     /// Apply a chunk of a batch.
     Chunk(Chunk),
-    /// Bury the memberships of an image that was deleted.
-    Bury {
+    /// Bring the memberships of an image in line with it: it was deleted, or its visibility was
+    /// changed. Releases up to 0.1.0 call it `bury`.
+    #[serde(alias = "bury")]
+    Memberships {
         /// The image.
-        image: String,
+        image: ImageId,
     },
-}
-
-impl Message {
-    /// The message that has a deleted image's memberships buried.
-    pub fn bury(image: ImageId) -> Self {
-        Self::Bury {
-            image: image.to_string(),
-        }
-    }
 }
 
 /// A chunk of a batch: everything that its worker must know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    /// The job, as text.
-    pub job: String,
+    /// The job.
+    pub job: JobId,
     /// Which chunk of it, from 0.
     pub number: usize,
     /// The project that asked.
@@ -66,30 +60,18 @@ pub struct Chunk {
     /// Whether it asked as an admin.
     pub admin: bool,
     /// What to do.
-    pub kind: JobKind,
-    /// What an update answers.
-    pub status: Option<MemberStatus>,
-    /// The vault that an update names.
-    pub vault_id: Option<String>,
-    /// When the job is over, in microseconds since the Unix epoch.
-    pub deadline: i64,
+    #[serde(flatten)]
+    pub task: Task,
+    /// When the job is over.
+    pub deadline: Timestamp,
     /// The entries.
     pub entries: Slice,
-}
-
-impl Chunk {
-    /// The job's id.
-    ///
-    /// # Errors
-    /// If the message is not one of ours.
-    pub fn job_id(&self) -> Result<JobId, ApiError> {
-        JobId::parse(&self.job).ok_or_else(|| ApiError::internal("message: job is not an id"))
-    }
-
-    /// When the job is over.
-    pub fn deadline(&self) -> Timestamp {
-        Timestamp::from_micros(self.deadline)
-    }
+    /// Whether the job has no other chunk.
+    #[serde(default)]
+    pub only: bool,
+    /// Whether it may have been sent before.
+    #[serde(default)]
+    pub resent: bool,
 }
 
 /// The batches' queue.
@@ -108,8 +90,8 @@ impl Queue {
     /// Sends messages in as few calls as fit; what a call reports as failed is sent again. Each
     /// carries the id of the request that it comes from.
     ///
-    /// Returns the places of the messages that could not be sent; they may have arrived all the
-    /// same, if only the answer was lost.
+    /// Returns the places of the messages that are not known to have arrived within
+    /// [`SEND_TIME`]; they may have arrived all the same, if only the answer was lost.
     ///
     /// # Errors
     /// If a message cannot be written.
@@ -137,8 +119,14 @@ impl Queue {
                 }
             }
         }
+        let until = tokio::time::Instant::now() + SEND_TIME;
         let unsent = futures::stream::iter(calls)
-            .map(|call| self.send_call(call, request_id))
+            .map(|call| async move {
+                let places = call.iter().map(|(place, _)| *place).collect();
+                let sending = tokio::time::timeout_at(until, self.send_call(call, request_id));
+                // Those that have arrived by then are sent again, which changes nothing.
+                sending.await.unwrap_or(places)
+            })
             .buffer_unordered(SENDS_AT_ONCE)
             .concat()
             .await;
@@ -355,12 +343,7 @@ where
     let app = &app;
     lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
-            let until = event.context.deadline() - MARGIN;
-            let until = until
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default();
-            let until = i64::try_from(until.as_micros()).unwrap_or(i64::MAX);
-            let until = Timestamp::from_micros(until);
+            let until = micros_of(event.context.deadline() - MARGIN);
             Ok::<_, std::convert::Infallible>(
                 each(function, app.clone(), event.payload, until, handler).await,
             )
@@ -369,5 +352,13 @@ where
     .await
 }
 
-/// What is left of an invocation's time when no new entry is begun.
-const MARGIN: Duration = Duration::from_secs(3);
+/// What is left of an invocation's time when nothing new is begun.
+pub(crate) const MARGIN: Duration = Duration::from_secs(3);
+
+/// The host's time as a timestamp.
+pub(crate) fn micros_of(time: std::time::SystemTime) -> Timestamp {
+    let since = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

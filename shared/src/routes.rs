@@ -1,8 +1,13 @@
 //! Every path of the API and the function that answers it.
 //!
-//! The gateway's template, the local server and the tests all hold to this table.
+//! The gateway's template, the local server and the tests all hold to this table. What a path is, and
+//! which spellings are the same path, is in [`Path`].
+
+mod path;
 
 use percent_encoding::percent_decode_str;
+
+pub use path::{Family, NotUtf8, Path, is_v2};
 
 /// The API functions: one binary and one policy each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,7 +93,30 @@ pub const ROUTES: &[Route] = &[
         "/v2/images/{image_id}/members/{member_id}",
         Function::RemoveMember,
     ),
+    route("PUT", "/v2/images/{image_id}/tags/{tag}", Function::Images),
+    route(
+        "DELETE",
+        "/v2/images/{image_id}/tags/{tag}",
+        Function::Images,
+    ),
+    route(
+        "POST",
+        "/v2/images/{image_id}/actions/deactivate",
+        Function::Images,
+    ),
+    route(
+        "POST",
+        "/v2/images/{image_id}/actions/reactivate",
+        Function::Images,
+    ),
+    route("GET", "/v2/images/{image_id}/tasks", Function::Images),
     route("GET", "/v2/schemas/{schema}", Function::Discovery),
+    route("GET", "/v2/info/import", Function::Discovery),
+    route("GET", "/v2/info/stores", Function::Discovery),
+    route("GET", "/v2/info/stores/detail", Function::Discovery),
+    route("GET", "/v2/info/usage", Function::Discovery),
+    route("GET", "/v2/tasks", Function::Discovery),
+    route("GET", "/v2/tasks/{task_id}", Function::Discovery),
     route("GET", "/v2/cloudimages", Function::Images),
     route("POST", "/v1/cloudimages/members", Function::BatchUpdate),
     route("PUT", "/v1/cloudimages/members", Function::BatchUpdate),
@@ -112,22 +140,74 @@ pub const ROUTES: &[Route] = &[
 /// Minor versions of the v2 API that a path may name; `/v2.9/images` is `/v2/images`.
 pub const V2_MINORS: std::ops::RangeInclusive<u8> = 0..=18;
 
-/// Which family of clients a path belongs to: it decides the form of an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// OpenStack Image v2.
-    Glance,
-    /// Image Management Service.
-    Ims,
+impl Path {
+    /// Finds who answers a request: what is nobody's goes to discovery.
+    pub fn resolve(&self, method: &str) -> Destination {
+        for route in ROUTES {
+            if route.method == method
+                && let Some(parameters) = self.matched(route.path)
+            {
+                return Destination {
+                    function: route.function,
+                    resource: Some(route.path),
+                    parameters,
+                };
+            }
+        }
+        Destination {
+            function: Function::Discovery,
+            resource: None,
+            parameters: Vec::new(),
+        }
+    }
+
+    /// The methods of a path that is ours, as `Allow` lists them; `None` if no route has the path.
+    pub fn allowed(&self) -> Option<String> {
+        let mut found: Option<&str> = None;
+        let mut methods: Vec<&str> = Vec::new();
+        for route in ROUTES {
+            if self.matched(route.path).is_some() && found.is_none_or(|first| first == route.path) {
+                found = Some(route.path);
+                methods.push(route.method);
+            }
+        }
+        found.map(|_| methods.join(", "))
+    }
+
+    /// Whether a request is answered without a token: discovery of versions, a browser's preflight.
+    pub fn is_open(&self, method: &str) -> bool {
+        let first = self.segments.first().map(String::as_str);
+        method == "OPTIONS" || first != Some("v2") && self.allowed().is_none()
+    }
+
+    /// The parameters of the path, if it has the form of a pattern. An empty segment is no parameter.
+    fn matched(&self, pattern: &'static str) -> Option<Vec<(&'static str, String)>> {
+        let parts = || pattern.split('/').skip(1).zip(&self.segments);
+        let same_length = pattern.split('/').skip(1).count() == self.segments.len();
+        let fits = same_length
+            && parts().all(|(part, segment)| match parameter(part) {
+                Some(_) => !segment.is_empty(),
+                None => part == segment,
+            });
+        fits.then(|| {
+            parts()
+                .filter_map(|(part, segment)| Some((parameter(part)?, segment.clone())))
+                .collect()
+        })
+    }
 }
 
-/// The family of a path.
-pub fn family(path: &str) -> Family {
-    if path.starts_with("/v1/") || path == "/v2/cloudimages" {
-        Family::Ims
-    } else {
-        Family::Glance
-    }
+/// The name of the parameter that a part of a pattern is.
+fn parameter(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// A text percent-decoded once, as UTF-8; `None` if it is not UTF-8.
+pub fn decoded(text: &str) -> Option<String> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 /// Where a request goes.
@@ -137,162 +217,80 @@ pub struct Destination {
     pub function: Function,
     /// The route's path, if the path and method are one of ours.
     pub resource: Option<&'static str>,
-    /// The path's parameters, encoded as they came.
+    /// The path's parameters, decoded.
     pub parameters: Vec<(&'static str, String)>,
 }
 
-/// Finds who answers a request: what is nobody's goes to discovery.
-///
-/// A deployed gateway does the same, but for the spellings that [`normalized`] mends: to it a path
-/// with a minor version or a double slash is nobody's.
-pub fn resolve(method: &str, path: &str) -> Destination {
-    let path = normalized(path);
-    for route in ROUTES {
-        if route.method == method
-            && let Some(parameters) = matched(route.path, &path)
-        {
-            return Destination {
-                function: route.function,
-                resource: Some(route.path),
-                parameters,
-            };
-        }
+impl Destination {
+    /// The parameter of that name, decoded.
+    pub fn parameter(&self, wanted: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| value.as_str())
     }
-    Destination {
-        function: Function::Discovery,
-        resource: None,
-        parameters: Vec::new(),
-    }
-}
-
-/// The methods of a path that is ours, as `Allow` lists them; `None` if no route has the path.
-pub fn allowed(path: &str) -> Option<String> {
-    let path = normalized(path);
-    let mut found: Option<&str> = None;
-    let mut methods: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        if matched(route.path, &path).is_some() && found.is_none_or(|first| first == route.path) {
-            found = Some(route.path);
-            methods.push(route.method);
-        }
-    }
-    found.map(|_| methods.join(", "))
-}
-
-/// Whether a request is answered without a token: discovery of versions, a browser's question.
-pub fn is_open(method: &str, path: &str) -> bool {
-    let first = normalized(path).split('/').nth(1).map(str::to_owned);
-    method == "OPTIONS" || first.as_deref() != Some("v2") && allowed(path).is_none()
-}
-
-/// The path with one leading slash, no dot segments, and `v2.<minor>` written as `v2`.
-pub fn normalized(path: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.trim_start_matches('/').split('/') {
-        match segment {
-            "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    if let Some(first) = segments.first_mut()
-        && let Some(minor) = first.strip_prefix("v2.")
-        && minor
-            .parse()
-            .is_ok_and(|minor: u8| V2_MINORS.contains(&minor))
-        && (minor == "0" || !minor.starts_with('0'))
-    {
-        *first = "v2";
-    }
-    format!("/{}", segments.join("/"))
-}
-
-fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
-    let mut parameters = Vec::new();
-    let mut segments = path.split('/');
-    for expected in pattern.split('/') {
-        let segment = segments.next()?;
-        match expected
-            .strip_prefix('{')
-            .and_then(|name| name.strip_suffix('}'))
-        {
-            // An empty segment is no parameter.
-            Some(_) if segment.is_empty() => return None,
-            Some(name) => parameters.push((name, segment.to_owned())),
-            None if expected == segment => {}
-            None => return None,
-        }
-    }
-    segments.next().is_none().then_some(parameters)
-}
-
-/// A path segment decoded once, as UTF-8; `None` if it is not UTF-8.
-pub fn decoded(segment: &str) -> Option<String> {
-    percent_decode_str(segment)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn path(raw: &str) -> Path {
+        Path::parse(raw).unwrap()
+    }
+
     #[test]
     fn a_path_finds_its_function() {
-        let found = resolve("PUT", "/v2/images/a%2Fb/members/c");
+        let found = path("/v2/images/a/members/b%2Fc%252F").resolve("PUT");
         assert_eq!(found.function, Function::UpdateMember);
-        assert_eq!(
-            found.parameters,
-            [
-                ("image_id", "a%2Fb".to_owned()),
-                ("member_id", "c".to_owned())
-            ]
-        );
-        assert_eq!(
-            resolve("GET", "//v2.9/images/x/../y/members").parameters[0].1,
-            "y"
-        );
-        for nobodys in [
-            "/v2/images/",
-            "/v2/images//members",
-            "/v2.99/images",
-            "/v1/images/x/members",
+        assert_eq!(found.parameter("image_id"), Some("a"));
+        assert_eq!(found.parameter("member_id"), Some("b/c%2F"));
+        let quota = path("/v1/cloudimages/quota").resolve("GET");
+        assert_eq!(quota.function, Function::Images);
+        let members = path("/v1/a%2Fb/cloudimages/i/members").resolve("GET");
+        assert_eq!(members.parameter("project_id"), Some("a/b"));
+        for (method, nobodys) in [
+            ("GET", "/v2/images/"),
+            ("GET", "/v2/images/a%2Fb"),
+            ("GET", "/v2/images/a%2Fb/members"),
+            ("GET", "/v2.99/images"),
+            ("GET", "/v2.+9/images"),
+            ("GET", "/v1/images/x/members"),
+            ("POST", "/v2/images/."),
+            ("POST", "/v2/images/.."),
+            ("POST", "/v2/images//members"),
+            ("get", "/v2/images"),
         ] {
-            assert_eq!(resolve("GET", nobodys).resource, None, "{nobodys}");
+            assert_eq!(path(nobodys).resolve(method).resource, None, "{nobodys}");
         }
-        assert_eq!(resolve("get", "/v2/images").resource, None);
-        assert_eq!(
-            resolve("GET", "/v1/cloudimages/quota").function,
-            Function::Images
-        );
     }
 
     #[test]
     fn only_discovery_is_open() {
-        for path in ["/", "/versions", "/v3/", "/v1/nonsense", "/healthcheck"] {
-            assert!(is_open("GET", path), "{path}");
+        for open in ["/", "/versions", "/v3/", "/v1/nonsense", "/healthcheck"] {
+            assert!(path(open).is_open("GET"), "{open}");
         }
-        for path in [
+        for closed in [
             "/v2",
             "//v2.9/images",
             "/v2/nonsense",
             "/v1/cloudimages/job/x",
         ] {
-            assert!(!is_open("GET", path), "{path}");
-            assert!(is_open("OPTIONS", path), "{path}");
+            assert!(!path(closed).is_open("GET"), "{closed}");
+            assert!(path(closed).is_open("OPTIONS"), "{closed}");
         }
     }
 
     #[test]
     fn a_path_lists_its_methods() {
-        assert_eq!(
-            allowed("/v2/images/x/members/y").as_deref(),
-            Some("GET, PUT, DELETE")
-        );
-        assert_eq!(allowed("/v2/images").as_deref(), Some("GET, POST"));
-        assert_eq!(allowed("/v2/nonsense"), None);
+        for (sent, methods) in [
+            ("/v2/images/x/members/y", Some("GET, PUT, DELETE")),
+            ("/v2/images", Some("GET, POST")),
+            ("/v2/images/x/actions/reactivate", Some("POST")),
+            ("/v2/images/x/actions/bogus", None),
+            ("/v2/nonsense", None),
+        ] {
+            assert_eq!(path(sent).allowed().as_deref(), methods, "{sent}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! The documents are the ones that Glance 33 serves. So are the sentences about a property that
 //! does not match: clients print them, so they have the form that Glance's users know.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -15,19 +16,35 @@ fn parse(text: &str) -> Value {
 
 static IMAGE: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/image.json")));
 static MEMBER: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/member.json")));
+static TASK: LazyLock<Value> = LazyLock::new(|| parse(include_str!("schemas/task.json")));
 
-/// The schema document of that name: `image`, `images`, `member` or `members`.
+/// The schema document of that name: `image`, `member`, `task` or the plural of one of them.
 pub fn document(name: &str) -> Option<Value> {
     match name {
         "image" => Some(IMAGE.clone()),
         "member" => Some(MEMBER.clone()),
-        "images" => Some(collection("images", &IMAGE)),
+        "task" => Some(TASK.clone()),
+        "images" => Some(paged("images", &IMAGE)),
         "members" => Some(collection("members", &MEMBER)),
+        "tasks" => Some(collection("tasks", &TASK)),
         _ => None,
     }
 }
 
+/// The schema of a list.
 fn collection(name: &str, item: &Value) -> Value {
+    json!({
+        "name": name,
+        "properties": {
+            name: {"type": "array", "items": item},
+            "schema": {"type": "string"},
+        },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
+    })
+}
+
+/// The schema of a list that comes in pages.
+fn paged(name: &str, item: &Value) -> Value {
     json!({
         "name": name,
         "properties": {
@@ -50,6 +67,32 @@ fn collection(name: &str, item: &Value) -> Value {
 /// # Errors
 /// The sentence to show: what does not match, and the part of the schema that says so.
 pub fn check_image_property(name: &str, value: &Value) -> Result<(), String> {
+    mismatch(name, value).map_err(|mismatch| mismatch.sentence)
+}
+
+/// Checks all properties of an image against the image schema.
+///
+/// # Errors
+/// As for one property. Of several mismatches, the one that Glance shows: the least deep of them, and
+/// of those the one with the greatest name.
+pub fn check_image(image: &Map<String, Value>) -> Result<(), String> {
+    let mismatches = image
+        .iter()
+        .filter_map(|(name, value)| Some((name, mismatch(name, value).err()?)));
+    match mismatches.max_by_key(|(name, mismatch)| (Reverse(mismatch.depth), *name)) {
+        Some((_, mismatch)) => Err(mismatch.sentence),
+        None => Ok(()),
+    }
+}
+
+/// What does not match.
+struct Mismatch {
+    /// How deep in the image it is.
+    depth: usize,
+    sentence: String,
+}
+
+fn mismatch(name: &str, value: &Value) -> Result<(), Mismatch> {
     let named = IMAGE
         .pointer("/properties")
         .and_then(|properties| properties.get(name));
@@ -72,14 +115,15 @@ pub fn check_object(value: Value) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), String> {
+fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), Mismatch> {
     let fail = |keyword: &str, message: String| {
-        Err(format!(
-            "Provided object does not match schema 'image': {message}  Failed validating \
-             '{keyword}' in schema{at}:     {}  On instance{instance}:     {}",
-            pretty(schema, 4).replace('\n', " "),
+        let sentence = format!(
+            "Provided object does not match schema 'image': {message}\n\nFailed validating \
+             '{keyword}' in schema{at}:\n    {}\n\nOn instance{instance}:\n    {}",
+            pretty(schema, 4, 0),
             repr(value)
-        ))
+        );
+        Err(Mismatch { depth: 1, sentence })
     };
     if let Some(expected) = schema.get("type") {
         let types: Vec<&str> = match expected {
@@ -115,13 +159,18 @@ fn check(schema: &Value, value: &Value, at: &str, instance: &str) -> Result<(), 
         );
     }
     if let (Some(items), Value::Array(values)) = (schema.get("items"), value) {
-        for (index, item) in values.iter().enumerate() {
+        // Of several items that do not match, Glance shows the last.
+        for (index, item) in values.iter().enumerate().rev() {
             check(
                 items,
                 item,
                 &format!("{at}['items']"),
                 &format!("{instance}[{index}]"),
-            )?;
+            )
+            .map_err(|mismatch| Mismatch {
+                depth: mismatch.depth + 1,
+                ..mismatch
+            })?;
         }
     }
     Ok(())
@@ -191,19 +240,25 @@ fn repr_str(text: &str) -> String {
     out
 }
 
-/// A schema as Python pretty-prints it, 72 columns wide.
-fn pretty(value: &Value, indent: usize) -> String {
+/// Columns of a pretty-printed schema, its margin of four included.
+const COLUMNS: usize = 76;
+
+/// A schema as Python pretty-prints it, with room for what follows it on its last line.
+fn pretty(value: &Value, indent: usize, room: usize) -> String {
     let line = repr(value);
-    if line.chars().count() + indent <= 76 {
+    if line.chars().count() + indent + room <= COLUMNS {
         return line;
     }
+    let last_of = |place: usize, count: usize| if place + 1 == count { room + 1 } else { 1 };
     let (parts, open, close): (Vec<String>, _, _) = match value {
         Value::Object(object) => (
             object
                 .iter()
-                .map(|(key, value)| {
+                .enumerate()
+                .map(|(place, (key, value))| {
                     let key = repr_str(key);
-                    let inner = pretty(value, indent + key.chars().count() + 3);
+                    let indent = indent + key.chars().count() + 3;
+                    let inner = pretty(value, indent, last_of(place, object.len()));
                     format!("{key}: {inner}")
                 })
                 .collect(),
@@ -211,14 +266,38 @@ fn pretty(value: &Value, indent: usize) -> String {
             '}',
         ),
         Value::Array(items) => (
-            items.iter().map(|item| pretty(item, indent + 1)).collect(),
+            items
+                .iter()
+                .enumerate()
+                .map(|(place, item)| pretty(item, indent + 1, last_of(place, items.len())))
+                .collect(),
             '[',
             ']',
         ),
-        _ => return line,
+        Value::String(text) => return wrapped(text, indent, room),
+        Value::Null | Value::Bool(_) | Value::Number(_) => return line,
     };
     let separator = format!(",\n{}", " ".repeat(indent + 1));
     format!("{open}{}{close}", parts.join(&separator))
+}
+
+/// A text that is too long for a line, cut behind words.
+fn wrapped(text: &str, indent: usize, room: usize) -> String {
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let mut chunks: Vec<String> = Vec::new();
+    let mut current = String::new();
+    for (place, word) in words.iter().enumerate() {
+        let candidate = format!("{current}{word}");
+        let room = if place + 1 == words.len() { room } else { 0 };
+        if repr_str(&candidate).chars().count() + indent + room > COLUMNS && !current.is_empty() {
+            chunks.push(repr_str(&current));
+            (*word).clone_into(&mut current);
+        } else {
+            current = candidate;
+        }
+    }
+    chunks.push(repr_str(&current));
+    chunks.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 #[cfg(test)]
@@ -230,17 +309,37 @@ mod tests {
         assert_eq!(
             check_image_property("visibility", &json!("bogus")).unwrap_err(),
             "Provided object does not match schema 'image': 'bogus' is not one of ['community', \
-             'public', 'private', 'shared']  Failed validating 'enum' in \
-             schema['properties']['visibility']:     {'type': 'string',      'description': 'Scope \
-             of image accessibility',      'enum': ['community', 'public', 'private', 'shared']}  \
-             On instance['visibility']:     'bogus'"
+             'public', 'private', 'shared']\n\nFailed validating 'enum' in \
+             schema['properties']['visibility']:\n    {'type': 'string',\n     'description': 'Scope \
+             of image accessibility',\n     'enum': ['community', 'public', 'private', \
+             'shared']}\n\nOn instance['visibility']:\n    'bogus'"
         );
         assert_eq!(
             check_image_property("foo", &json!(5)).unwrap_err(),
-            "Provided object does not match schema 'image': 5 is not of type 'string'  Failed \
-             validating 'type' in schema['additionalProperties']:     {'type': 'string'}  On \
-             instance['foo']:     5"
+            "Provided object does not match schema 'image': 5 is not of type 'string'\n\nFailed \
+             validating 'type' in schema['additionalProperties']:\n    {'type': 'string'}\n\nOn \
+             instance['foo']:\n    5"
         );
+        assert_eq!(
+            check_image_property("os_hidden", &json!("x")).unwrap_err(),
+            "Provided object does not match schema 'image': 'x' is not of type 'boolean'\n\nFailed \
+             validating 'type' in schema['properties']['os_hidden']:\n    {'type': 'boolean',\n     \
+             'description': 'If true, image will not appear in default image list '\n                    \
+             'response.'}\n\nOn instance['os_hidden']:\n    'x'"
+        );
+        for (image, shown) in [
+            (json!({"name": 5, "foo": 6}), "['name']"),
+            (json!({"id": "zz", "name": 6}), "['name']"),
+            (json!({"bar": 7, "foo": 6}), "['foo']"),
+            (json!({"tags": [1, "a", 2]}), "['tags'][2]"),
+            (json!({"tags": [1], "name": 1}), "['name']"),
+        ] {
+            let sentence = check_image(image.as_object().unwrap()).unwrap_err();
+            assert!(
+                sentence.contains(&format!("On instance{shown}:")),
+                "{sentence}"
+            );
+        }
         assert!(check_image_property("tags", &json!(["a", 1])).is_err());
         assert!(check_image_property("name", &Value::Null).is_ok());
         assert!(check_image_property("min_ram", &json!(1.5)).is_err());

@@ -6,7 +6,7 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambda_http::http::HeaderMap;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::secret::Secret;
@@ -48,15 +48,15 @@ impl Refused {
     }
 }
 
-/// What is signed of a request.
+/// What is signed of a request: all of it as the client sent it, before anything is normalized.
 #[derive(Clone, Copy)]
 pub struct Signable<'a> {
     /// The method.
     pub method: &'a str,
     /// The path as the client sent it.
     pub path: &'a str,
-    /// The arguments of the query, decoded.
-    pub query: &'a [(String, String)],
+    /// The query as the client sent it, without its question mark.
+    pub query: &'a str,
     /// The headers.
     pub headers: &'a HeaderMap,
     /// The body.
@@ -136,9 +136,11 @@ impl<'a> Claim<'a> {
             return Err(Refused::Signature);
         }
         // The comparison takes the same time wherever the two differ.
-        mac(request, &self.signed_headers, &digest, key)
-            .and_then(|mac| mac.verify_slice(&self.signature).ok())
-            .ok_or(Refused::Signature)
+        let fits = canonical_paths(request.path).iter().any(|path| {
+            mac(request, path, &self.signed_headers, &digest, key)
+                .is_some_and(|mac| mac.verify_slice(&self.signature).is_ok())
+        });
+        fits.then_some(()).ok_or(Refused::Signature)
     }
 }
 
@@ -151,7 +153,8 @@ pub fn sign(
     key: &Secret,
 ) -> Option<String> {
     let digest = hex::encode(Sha256::digest(request.body));
-    let signature = mac(request, signed_headers, &digest, key)?.finalize();
+    let path = canonical_path(request.path);
+    let signature = mac(request, &path, signed_headers, &digest, key)?.finalize();
     Some(format!(
         "{ALGORITHM} Access={access}, SignedHeaders={}, Signature={}",
         signed_headers.join(";"),
@@ -161,13 +164,14 @@ pub fn sign(
 
 fn mac(
     request: Signable<'_>,
+    path: &str,
     signed_headers: &[&str],
     digest: &str,
     key: &Secret,
 ) -> Option<Hmac<Sha256>> {
     let mut text = format!("{ALGORITHM}\n").into_bytes();
     text.extend_from_slice(header(request.headers, DATE)?);
-    let canonical = canonical_request(request, signed_headers, digest)?;
+    let canonical = canonical_request(request, path, signed_headers, digest)?;
     text.extend_from_slice(format!("\n{}", hex::encode(Sha256::digest(canonical))).as_bytes());
     let mut mac = Hmac::<Sha256>::new_from_slice(key.reveal().as_bytes()).ok()?;
     mac.update(&text);
@@ -176,17 +180,12 @@ fn mac(
 
 fn canonical_request(
     request: Signable<'_>,
+    path: &str,
     signed_headers: &[&str],
     digest: &str,
 ) -> Option<Vec<u8>> {
-    let mut query: Vec<String> = request
-        .query
-        .iter()
-        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
-        .collect();
-    query.sort();
-    let path = canonical_path(request.path)?;
-    let mut text = format!("{}\n{path}\n{}\n", request.method, query.join("&")).into_bytes();
+    let query = canonical_query(request.query);
+    let mut text = format!("{}\n{path}\n{query}\n", request.method).into_bytes();
     for name in signed_headers {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
@@ -197,18 +196,47 @@ fn canonical_request(
     Some(text)
 }
 
-/// The path with each segment encoded anew, and a slash at its end.
-fn canonical_path(path: &str) -> Option<String> {
-    let mut canonical = String::with_capacity(path.len() + 1);
-    for segment in path.trim_end_matches('/').split('/') {
-        canonical.push_str(&encoded(&percent_decode_str(segment).decode_utf8().ok()?));
-        canonical.push('/');
-    }
-    Some(canonical)
+/// The arguments, sorted by name and then by value before they are encoded anew.
+fn canonical_query(query: &str) -> String {
+    let decoded = |text: &str| -> Vec<u8> { percent_decode_str(&text.replace('+', " ")).collect() };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let mut pairs: Vec<_> = pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect();
+    pairs.sort();
+    let pairs = pairs.iter();
+    let pairs = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+/// The canonical forms of a path that clients sign. Most clients decode the path before they split it
+/// into segments, so they sign an encoded slash as a plain one; others keep it. Two paths with the
+/// same signature never name two records: only the last segment of a path may contain a slash.
+fn canonical_paths(path: &str) -> Vec<String> {
+    let kept = canonical_path(path);
+    match kept.contains(ENCODED_SLASH) {
+        true => vec![kept.replace(ENCODED_SLASH, "/"), kept],
+        false => vec![kept],
+    }
+}
+
+/// A slash within a segment of a canonical path.
+const ENCODED_SLASH: &str = "%2F";
+
+/// The path with each segment encoded anew, and a slash at its end.
+fn canonical_path(path: &str) -> String {
+    let segments = path.split('/');
+    let segments = segments.map(|each| encoded(&percent_decode_str(each).collect::<Vec<u8>>()));
+    let mut path = segments.collect::<Vec<_>>().join("/");
+    if !path.ends_with('/') {
+        path.push('/');
+    }
+    path
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    percent_encode(bytes, ENCODED).to_string()
 }
 
 /// The value of a header that is there once.
@@ -236,20 +264,13 @@ mod tests {
         .collect()
     }
 
-    fn query() -> Vec<(String, String)> {
-        [
-            ("marker", "13551d6b-755d-4757-b956-536f674975c0"),
-            ("limit", "2"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
-    }
+    const QUERY: &str = "marker=13551d6b-755d-4757-b956-536f674975c0&limit=2";
 
-    fn request<'a>(query: &'a [(String, String)], headers: &'a HeaderMap) -> Signable<'a> {
+    fn request(headers: &HeaderMap) -> Signable<'_> {
         Signable {
             method: "GET",
             path: "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs/",
-            query,
+            query: QUERY,
             headers,
             body: b"",
         }
@@ -258,8 +279,8 @@ mod tests {
     /// The example of the algorithm's documentation.
     #[test]
     fn the_published_example_has_its_signature() {
-        let (query, headers, key) = (query(), headers(), Secret::new(KEY.to_owned()));
-        let request = request(&query, &headers);
+        let (headers, key) = (headers(), Secret::new(KEY.to_owned()));
+        let request = request(&headers);
         let authorization = sign(request, &SIGNED, "AK", &key).unwrap();
         assert_eq!(
             authorization,
@@ -275,14 +296,13 @@ mod tests {
 
     #[test]
     fn what_is_signed_cannot_be_changed() {
-        let (query, headers, key) = (query(), headers(), Secret::new(KEY.to_owned()));
-        let good = request(&query, &headers);
+        let (headers, key) = (headers(), Secret::new(KEY.to_owned()));
+        let good = request(&headers);
         let authorization = sign(good, &SIGNED, "AK", &key).unwrap();
         let claim = Claim::read(&authorization)
             .unwrap()
             .unwrap_or_else(|_| panic!());
-        let mut other_query = query.clone();
-        other_query[1].1 = "3".to_owned();
+        let other_query = QUERY.replace("limit=2", "limit=3");
         let mut other_host = headers.clone();
         other_host.insert("host", "elsewhere".parse().unwrap());
         let mut two_hosts = headers.clone();
@@ -300,6 +320,14 @@ mod tests {
                     ..good
                 },
                 true,
+            ),
+            (
+                "one more slash",
+                Signable {
+                    path: "/v1/77b6a44cba5143ab91d13ab9a8ff44fd/vpcs//",
+                    ..good
+                },
+                false,
             ),
             (
                 "the last slash",
@@ -401,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_date_is_near() {
-        let (query, headers) = (query(), headers());
+        let headers = headers();
         let signed = Timestamp::parse("2019-11-15T03:36:55Z").unwrap();
         for (seconds, outcome) in [
             (0, Ok(())),
@@ -411,11 +439,11 @@ mod tests {
             (-901, Err(Refused::Date)),
         ] {
             let now = signed.plus_seconds(seconds);
-            assert_eq!(Claim::check_date(request(&query, &headers), now), outcome);
+            assert_eq!(Claim::check_date(request(&headers), now), outcome);
         }
         let mut odd = headers.clone();
         odd.insert(DATE, "yesterday".parse().unwrap());
-        let found = Claim::check_date(request(&query, &odd), signed);
+        let found = Claim::check_date(request(&odd), signed);
         assert_eq!(found, Err(Refused::Signature));
     }
 }

@@ -24,11 +24,10 @@ pub async fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
         .and_then(Claim::read)
         .ok_or(ApiError::Unauthorized)?
         .map_err(ApiError::BadSignature)?;
-    let query = http::query(request);
     let signable = Signable {
         method: request.method().as_str(),
         path: sent_path(request),
-        query: &query,
+        query: request.uri().query().unwrap_or_default(),
         headers: request.headers(),
         body: http::body_bytes(request)?,
     };

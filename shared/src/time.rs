@@ -1,5 +1,7 @@
 //! Instants, the three ways they are written, and the clock that is passed in.
 
+mod iso8601;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +12,12 @@ use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// An instant in UTC, in microseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// A message carries it as that number.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 const SECONDS: &[BorrowedFormatItem<'_>] =
@@ -22,6 +29,10 @@ const MICROS: &[BorrowedFormatItem<'_>] =
 
 const BASIC: &[BorrowedFormatItem<'_>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
+
+/// The first and the last microsecond of the years 1 to 9999 of UTC.
+const FIRST: i64 = -62_135_596_800_000_000;
+const LAST: i64 = 253_402_300_799_999_999;
 
 impl Timestamp {
     /// From microseconds since the Unix epoch.
@@ -41,7 +52,7 @@ impl Timestamp {
 
     /// This instant and the given number of seconds.
     pub const fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0 + seconds * 1_000_000)
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
     /// `YYYY-MM-DDTHH:MM:SSZ`, as Glance writes times.
@@ -59,12 +70,27 @@ impl Timestamp {
         self.format(MICROS)
     }
 
-    /// Parses RFC 3339 in UTC or with an offset; `None` if it is anything else.
+    /// Parses RFC 3339 in UTC or with an offset; `None` if it is anything else, or outside the years
+    /// 1 to 9999 of UTC, which no other form here could write.
     pub fn parse(text: &str) -> Option<Self> {
         let nanos = OffsetDateTime::parse(text, &Rfc3339)
             .ok()?
             .unix_timestamp_nanos();
-        i64::try_from(nanos.div_euclid(1_000)).ok().map(Self)
+        i64::try_from(nanos.div_euclid(1_000))
+            .ok()
+            .and_then(Self::in_range)
+    }
+
+    /// Parses any form of ISO 8601 that Glance takes in a filter: a date or a date and time, basic or
+    /// extended, whole or cut short, in UTC if it names no offset. `None` if it is anything else, or
+    /// outside the years 1 to 9999 of UTC.
+    pub fn parse_iso8601(text: &str) -> Option<Self> {
+        iso8601::parse(text).and_then(Self::in_range)
+    }
+
+    /// The instant, if it is within the years 1 to 9999 of UTC.
+    fn in_range(micros: i64) -> Option<Self> {
+        (FIRST..=LAST).contains(&micros).then_some(Self(micros))
     }
 
     /// Parses `YYYYMMDDTHHMMSSZ`, as signed requests write times; `None` if it is anything else.
@@ -122,6 +148,13 @@ mod tests {
         assert_eq!(instant.stored(), "2024-11-06T06:24:22.925417Z");
         assert_eq!(Timestamp::parse(&instant.stored()), Some(instant));
         assert_eq!(Timestamp::parse("yesterday"), None);
+        // A record with such a time could be written, and never read again.
+        assert_eq!(Timestamp::parse("0000-01-01T00:00:00+23:00"), None);
+        assert_eq!(Timestamp::parse("0000-12-31T23:59:59Z"), None);
+        assert_eq!(Timestamp::parse("9999-12-31T23:59:59-00:01"), None);
+        for limit in ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"] {
+            assert_eq!(Timestamp::parse(limit).unwrap().stored(), limit);
+        }
         let second = Timestamp::parse_basic("20241106T062422Z").unwrap();
         assert_eq!(second.seconds(), "2024-11-06T06:24:22Z");
         assert_eq!(Timestamp::parse_basic("2024-11-06T06:24:22Z"), None);

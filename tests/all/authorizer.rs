@@ -10,6 +10,8 @@ use authorizer::service_user::Source;
 use authorizer::{Authorizer, Denied};
 use local::server::Options;
 use serde_json::json;
+use shared::auth::Role;
+use shared::principal::Principal;
 use shared::secret::Secret;
 use tests::{reply, runtime, serve};
 use tokio::process::Command;
@@ -19,14 +21,14 @@ use crate::keystone::{self, Counts, EXPIRED, Keystone, Mood, UNSCOPED, token};
 use crate::lambda::binary;
 use crate::world::{ManualClock, OWNER, Who, World, options};
 
-const LATER: &str = "2099-01-01T00:00:00.000000Z";
+pub const LATER: &str = "2099-01-01T00:00:00.000000Z";
 
-fn owner() -> &'static [u8] {
+pub fn owner() -> &'static [u8] {
     Who::Owner.token().unwrap().as_bytes()
 }
 
 /// An authorizer, its Keystone and its clock.
-async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
+pub async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
     let keystone = Keystone::start().await;
     let clock = ManualClock::default();
     let authorizer = Authorizer::new(keystone.config(), clock.clock()).unwrap();
@@ -34,7 +36,7 @@ async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
 }
 
 /// The local server with this Keystone.
-async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
+pub async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
     World::with(Options {
         keystone: Some(keystone.config()),
         clock: clock.clock(),
@@ -43,7 +45,7 @@ async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
     .await
 }
 
-const fn asked(logins: usize, validations: usize) -> Counts {
+pub const fn asked(logins: usize, validations: usize) -> Counts {
     Counts {
         logins,
         validations,
@@ -51,7 +53,7 @@ const fn asked(logins: usize, validations: usize) -> Counts {
 }
 
 #[track_caller]
-fn unavailable(outcome: Result<authorizer::Identity, Denied>) -> String {
+pub fn unavailable(outcome: Result<Principal, Denied>) -> String {
     match outcome {
         Err(Denied::Unavailable(why)) => why,
         other => panic!("{other:?}"),
@@ -63,7 +65,7 @@ async fn a_token_is_validated_once_in_its_time() {
     let (authorizer, keystone, clock) = authorizer().await;
     for _ in 0..1000 {
         let identity = authorizer.identify(owner()).await.unwrap();
-        assert_eq!(identity.project_id, OWNER);
+        assert_eq!(identity.project.as_str(), OWNER);
     }
     let first = keystone.counts();
     assert_eq!(first, asked(1, 1));
@@ -114,22 +116,67 @@ async fn what_cannot_be_a_token_is_refused_without_asking() {
     authorizer.identify(long.as_bytes()).await.unwrap();
 }
 
+/// A token that is refused may be known to Keystone a moment later.
 #[tokio::test]
-async fn a_refusal_is_not_remembered() {
-    let (authorizer, keystone, _) = authorizer().await;
+async fn a_refusal_is_remembered_for_some_seconds() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    let refused = async |token: &str| {
+        let outcome = authorizer.identify(token.as_bytes()).await;
+        assert_eq!(outcome, Err(Denied::Unauthorized), "{token}");
+    };
     for unknown in ["new", UNSCOPED, EXPIRED] {
-        for _ in 0..2 {
-            let refused = authorizer.identify(unknown.as_bytes()).await;
-            assert_eq!(refused, Err(Denied::Unauthorized), "{unknown}");
+        for _ in 0..3 {
+            refused(unknown).await;
         }
     }
-    assert_eq!(keystone.counts(), asked(1, 6));
+    assert_eq!(keystone.counts(), asked(1, 3));
     keystone.gives("new", token(Some(OWNER), &["reader"], LATER));
+    clock.forward(4);
+    refused("new").await;
+    assert_eq!(keystone.counts(), asked(0, 0));
+    clock.forward(1);
     let identity = authorizer.identify(b"new").await.unwrap();
-    assert_eq!(identity.roles, "reader");
+    assert_eq!(identity.role, Role::Reader);
     // Who has been let in stays in until the time is over.
     keystone.revokes("new");
     authorizer.identify(b"new").await.unwrap();
+}
+
+/// What AuthCacheSeconds promises: the whole time that a revoked token works.
+#[tokio::test]
+async fn a_revoked_token_works_no_longer_than_promised() {
+    let (authorizer, keystone, clock) = authorizer().await;
+    // Keystone looks at the token when it is asked, and takes its time to answer.
+    keystone.is(Mood::Slow(Duration::from_millis(200)));
+    let (identified, ()) = futures::join!(authorizer.identify(owner()), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        clock.forward(1);
+    });
+    identified.unwrap();
+    keystone.is(Mood::Well);
+    keystone.revokes(Who::Owner.token().unwrap());
+    clock.forward(298);
+    authorizer.identify(owner()).await.unwrap();
+    clock.forward(1);
+    let refused = authorizer.identify(owner()).await;
+    assert_eq!(refused, Err(Denied::Unauthorized));
+}
+
+/// Where the gateway remembers, the function does not: together they would take twice as long.
+#[tokio::test]
+async fn a_memory_of_no_seconds_is_none() {
+    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let config = Config {
+        cache_ttl: 0,
+        ..keystone.config()
+    };
+    let authorizer = Authorizer::new(config, clock.clock()).unwrap();
+    authorizer.identify(owner()).await.unwrap();
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 2));
+    keystone.revokes(Who::Owner.token().unwrap());
+    let refused = authorizer.identify(owner()).await;
+    assert_eq!(refused, Err(Denied::Unauthorized));
 }
 
 /// None of these says anything about the token.

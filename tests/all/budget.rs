@@ -11,7 +11,7 @@ use shared::meter;
 use crate::world::{MEMBER, OWNER, Who, World, options};
 
 /// The requests that some work makes, by operation.
-async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
+pub async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
     let before = world.store_requests();
     work.await;
     world
@@ -133,11 +133,12 @@ async fn a_batch_keeps_its_budget() {
         }
     })
     .await;
-    // One to accept it; one write an entry; two more for each of the two chunks.
+    // One to accept it and one to note that all messages were sent; one write an entry; two more for
+    // each of the four chunks.
     let expected = spent(&[
-        ("TransactWriteItems", 1 + 2),
-        ("BatchGetItem", 2),
-        ("UpdateItem", 200),
+        ("TransactWriteItems", 1 + 4),
+        ("BatchGetItem", 4),
+        ("UpdateItem", 200 + 1),
     ]);
     assert_eq!(whole, expected);
     let show = async {
@@ -151,9 +152,11 @@ async fn a_batch_keeps_its_budget() {
 }
 
 /// The event of a list, with other arguments.
-fn event(fixture: &str, project: &str, path: Value, query: &[(&str, &str)]) -> Request {
+fn event(fixture: &str, project: &str, path: &str, query: &[(&str, &str)]) -> Request {
     let mut event: Value = serde_json::from_str(fixture).unwrap();
-    event["pathParameters"] = path;
+    event["path"] = json!(path);
+    event["requestContext"]["path"] = json!(path);
+    event["pathParameters"] = Value::Null;
     event["requestContext"]["authorizer"]["project_id"] = json!(project);
     let query: BTreeMap<_, _> = query.iter().copied().collect();
     event["queryStringParameters"] = json!(query);
@@ -219,12 +222,12 @@ async fn lists_cost_the_same_however_much_there_is() {
             ("pending", &[("limit", "25"), ("member_status", "pending")]),
             ("public", &[("limit", "25"), ("visibility", "public")]),
         ] {
-            let list = images::handle(app(), event(images, MEMBER, Value::Null, query));
+            let list = images::handle(app(), event(images, MEMBER, "/v2/images", query));
             let (requests, units) = cost(&world, list).await;
             found.push((what, requests, units));
         }
-        let path = json!({"project_id": OWNER, "image_id": crowded});
-        let list = event(members, OWNER, path, &[("limit", "25")]);
+        let path = format!("/v1/{OWNER}/cloudimages/{crowded}/members");
+        let list = event(members, OWNER, &path, &[("limit", "25")]);
         let (requests, units) = cost(&world, read_members::handle(app(), list)).await;
         found.push(("members", requests, units));
         println!("{size}: {found:?}");

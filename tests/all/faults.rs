@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,23 +15,27 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use local::engine::{self, Engine};
+use local::engine::Engine;
+use local::table::{self, Upgrade};
 use local::transport;
 use serde_json::json;
 use shared::app::{App, Clients, Config};
 use shared::auth::{Caller, Role};
-use shared::batch::{Outcome, Slice};
+use shared::batch::{Batch, Outcome, Slice};
+use shared::change::Change;
 use shared::id::{ImageId, OperationId, ProjectId};
 use shared::image::Image;
-use shared::job::{DEADLINE_SECONDS, Job, JobStatus};
+use shared::job::{Job, JobStatus};
 use shared::member::MemberStatus;
-use shared::queue::{Chunk, Message, SqsAttributes, SqsRecord};
+use shared::queue::{SqsAttributes, SqsRecord};
+use shared::store::Indexes;
 use shared::store::jobs::Created;
-use shared::store::members::{Answer, Changed, MemberChange, Order, Stamp};
+use shared::store::members::{Changed, Order, Stamp};
+use shared::task::{Answer, Task};
 use shared::time::Clock;
 
 use super::chance::Chance;
-use super::model::{Wish, possible};
+use super::model::{Told, Wish, possible, unjust};
 use super::world::OWNER;
 
 const IMAGES: usize = 12;
@@ -49,6 +54,9 @@ tokio::task_local! {
 struct Trouble {
     engine: Engine,
     chance: Chance,
+    /// A store that takes a condition for another one.
+    confuses: Option<Confused>,
+    conflicts: Arc<AtomicUsize>,
 }
 
 impl Trouble {
@@ -70,12 +78,21 @@ impl Trouble {
             0..20 => return error("ThrottlingException", json!({"message": "slow down"})),
             20..22 => return Err(lost("the request was lost")),
             22..30 if operation == "TransactWriteItems" => {
+                self.conflicts.fetch_add(1, Ordering::Relaxed);
                 let reasons = json!([{"Code": "TransactionConflict", "Message": "again"}]);
                 let more = json!({"message": "cancelled", "CancellationReasons": reasons});
                 return error("TransactionCanceledException", more);
             }
+            22..30 if matches!(&*operation, "UpdateItem" | "PutItem" | "DeleteItem") => {
+                self.conflicts.fetch_add(1, Ordering::Relaxed);
+                return error("TransactionConflictException", json!({"message": "again"}));
+            }
             _ => {}
         }
+        let body = match self.confuses {
+            Some((condition, another)) => body.replace(condition, another),
+            None => body,
+        };
         let answer = self.engine.perform(&operation, &body).await;
         self.chance.pause(15).await;
         if self.chance.percent(5) {
@@ -126,6 +143,7 @@ fn app(http: impl HttpClient + 'static) -> App {
         queue_url: local::queue::BATCHES.to_owned(),
         member_quota: -1,
         member_may_leave: false,
+        indexes: Indexes::Immediate,
         auth_uri: None,
         public_endpoint: None,
         cors_origins: shared::http::cross_origin::Origins::default(),
@@ -162,7 +180,7 @@ struct Post {
 }
 
 type Key = (ImageId, ProjectId);
-type Requests = HashMap<Key, Vec<(OperationId, Wish, bool)>>;
+type Requests = HashMap<Key, Vec<(OperationId, Wish, Told)>>;
 
 /// One run.
 #[derive(Clone)]
@@ -209,44 +227,27 @@ impl Run {
         if entries.rows > most {
             entries = entries.part(0, most);
         }
-        let now = self.app.now();
-        let job = Job {
-            id: self.app.operation(),
-            project: self.owner.project.clone(),
-            kind: wish.kind(),
-            total: entries.rows,
-            chunk_rows: members.len() * (1 + self.chance.below(8)),
-            succeeded: 0,
-            failed: 0,
-            errors: Default::default(),
-            begin: now,
-            updated_at: now,
-            deadline: now.plus_seconds(DEADLINE_SECONDS),
+        let task = match wish {
+            Wish::Share => Task::Share,
+            Wish::Unshare => Task::Unshare,
+            Wish::Answer(status) => Task::Answer(Answer {
+                status,
+                vault_id: None,
+            }),
         };
+        let (op, now) = (self.app.operation(), self.app.now());
+        let mut batch = Batch::new(&self.owner, task, entries, op, now, "req".to_owned());
+        batch.job.chunk_rows = members.len() * (1 + self.chance.below(8));
         // A request that is answered with 503 has made no job.
         if !matches!(
-            self.app.store().create_job(&job, &entries, None).await,
+            self.app.store().create_job(&batch, None).await,
             Ok(Created::New)
         ) {
             return 0;
         }
         let mut post = self.post.lock().unwrap();
-        for number in 0..job.chunks() {
-            let chunk = Message::Chunk(Chunk {
-                job: job.id.to_string(),
-                number,
-                project: job.project.clone(),
-                admin: true,
-                kind: job.kind,
-                status: match wish {
-                    Wish::Answer(status) => Some(status),
-                    Wish::Share | Wish::Unshare => None,
-                },
-                vault_id: None,
-                deadline: job.deadline.micros(),
-                entries: entries.part(number * job.chunk_rows, job.chunk_rows),
-            });
-            let body = serde_json::to_string(&chunk).unwrap();
+        for message in batch.messages() {
+            let body = serde_json::to_string(&message).unwrap();
             let number = post.letters.len() + post.deliveries;
             post.letters.push(Letter {
                 number,
@@ -256,8 +257,9 @@ impl Run {
             post.open += 1;
         }
         drop(post);
-        self.jobs.lock().unwrap().push((job, wish));
-        entries.rows
+        let rows = batch.entries.rows;
+        self.jobs.lock().unwrap().push((batch.job, wish));
+        rows
     }
 
     /// A direct call, through the functions that its handler calls.
@@ -285,11 +287,11 @@ impl Run {
                 }
                 Wish::Answer(status) => {
                     let Ok(facts) = store.facts(image.id, &[&member]).await else {
-                        return false;
+                        return Told::Refused;
                     };
                     let seen = facts.membership(&member).cloned();
                     let Some(seen) = seen.and_then(|found| found.present()) else {
-                        return false;
+                        return Told::Refused;
                     };
                     let answer = Answer {
                         status,
@@ -298,23 +300,31 @@ impl Run {
                     let done = store
                         .update_member(seen, image.created_at, &answer, stamp)
                         .await;
-                    return matches!(done, Ok(Some(_)));
+                    return match done {
+                        Ok(Some(_)) => Told::Succeeded,
+                        Ok(None) => Told::Refused,
+                        Err(_) => Told::GaveUp,
+                    };
                 }
             };
-            matches!(done, Ok(Changed::Members(done)) if done == [MemberChange::Applied])
+            match done {
+                Ok(Changed::Members(done)) if done == [Change::Applied] => Told::Succeeded,
+                Ok(_) => Told::Refused,
+                Err(_) => Told::GaveUp,
+            }
         };
-        let (succeeded, mut sent) = SENT
+        let (told, mut sent) = SENT
             .scope(RefCell::default(), async {
-                let succeeded = work.await;
-                (succeeded, SENT.with(|sent| sent.take()))
+                let told = work.await;
+                (told, SENT.with(|sent| sent.take()))
             })
             .await;
         // Only the last try is known to have succeeded, but an earlier one may have arrived.
         let last = sent.pop();
         let mut direct = self.direct.lock().unwrap();
         let requests = direct.entry((image.id, member)).or_default();
-        requests.extend(sent.into_iter().map(|op| (op, wish, false)));
-        requests.extend(last.map(|op| (op, wish, succeeded)));
+        requests.extend(sent.into_iter().map(|op| (op, wish, Told::GaveUp)));
+        requests.extend(last.map(|op| (op, wish, told)));
     }
 
     /// Takes any letter, sometimes twice, and gives it to a worker that may be killed.
@@ -405,6 +415,7 @@ impl Run {
 async fn check(run: &Run, app: &App) {
     let store = app.store();
     let mut requests = run.direct.lock().unwrap().clone();
+    let mut entries = Requests::default();
     let jobs = run.jobs.lock().unwrap().clone();
     for (sent, wish) in jobs {
         let job = store.job(sent.id, app.now()).await.unwrap().unwrap();
@@ -422,13 +433,19 @@ async fn check(run: &Run, app: &App) {
                 ImageId::any_spelling(&image).unwrap(),
                 ProjectId::parse(project).unwrap(),
             );
-            let of_key = requests.entry(key).or_default();
+            let of_key = requests.entry(key.clone()).or_default();
             assert!(
                 of_key.iter().all(|(op, _, _)| *op != job.id),
                 "two results of one entry"
             );
-            of_key.push((job.id, wish, outcome == Outcome::Succeeded));
-            good += usize::from(outcome == Outcome::Succeeded);
+            let told = match outcome {
+                Outcome::Changed | Outcome::Unchanged => Told::Succeeded,
+                Outcome::Failed(code) if code == job.kind.gave_up() => Told::GaveUp,
+                Outcome::Failed(_) => Told::Refused,
+            };
+            of_key.push((job.id, wish, told));
+            entries.entry(key).or_default().push((job.id, wish, told));
+            good += usize::from(told == Told::Succeeded);
         }
         assert_eq!(
             (job.succeeded, job.failed),
@@ -452,6 +469,14 @@ async fn check(run: &Run, app: &App) {
             let requests = requests
                 .remove(&(image.id, member.clone()))
                 .unwrap_or_default();
+            let of_batches = entries
+                .remove(&(image.id, member.clone()))
+                .unwrap_or_default();
+            assert_eq!(
+                unjust(None, &of_batches, &requests),
+                None,
+                "a refusal without a cause: {requests:#?}"
+            );
             assert!(
                 possible(None, requests.clone()).contains(&seen),
                 "image {} member {member:?} is {stored:#?} after {requests:#?}",
@@ -467,10 +492,24 @@ async fn check(run: &Run, app: &App) {
     }
 }
 
-async fn run_seed(seed: u64, entries: usize) {
+/// A condition, and what a broken store takes it for.
+type Confused = (&'static str, &'static str);
+
+/// What happened in some runs, so that a test can say that it did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Happened {
+    repeated: usize,
+    killed: usize,
+    dead: usize,
+    conflicts: usize,
+}
+
+async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happened {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::in_process().dynamodb_over(engine.clone(), None);
-    engine::create_table(&client, "imshare").await.unwrap();
+    table::make(&client, "imshare", Upgrade::Refuse)
+        .await
+        .unwrap();
     let calm = app(engine.clone());
     let chance = Chance::new(seed);
     let owner = Caller {
@@ -484,10 +523,13 @@ async fn run_seed(seed: u64, entries: usize) {
         assert!(calm.store().create_image(&image).await.unwrap());
         images.push(image);
     }
+    let conflicts = Arc::new(AtomicUsize::new(0));
     let run = Run {
         app: app(Trouble {
             engine,
             chance: chance.clone(),
+            confuses,
+            conflicts: conflicts.clone(),
         }),
         chance,
         images,
@@ -512,22 +554,33 @@ async fn run_seed(seed: u64, entries: usize) {
     for task in tasks {
         task.await.unwrap();
     }
-    {
+    let happened = {
         let post = run.post.lock().unwrap();
-        println!(
-            "seed {seed}: {entries} entries in {} jobs: {} deliveries, {} repeated, {} killed, {} dead letters",
-            run.jobs.lock().unwrap().len(),
-            post.deliveries,
-            post.repeated,
-            post.killed,
-            post.dead
-        );
-    }
+        Happened {
+            repeated: post.repeated,
+            killed: post.killed,
+            dead: post.dead,
+            conflicts: conflicts.load(Ordering::Relaxed),
+        }
+    };
     check(&run, &calm).await;
+    happened
 }
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// Runs one seed; `None` if what is stored is not what was answered.
+fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<Happened> {
+    // On one thread and with a clock that skips every wait, so that backing off costs nothing.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let run = || runtime.block_on(run_seed(seed, entries, confuses));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
 
 #[test]
@@ -535,22 +588,44 @@ fn nothing_is_lost_or_done_twice() {
     let started = std::time::Instant::now();
     let seeds = number("IMSHARE_FAULT_SEEDS", 20);
     let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 300)).unwrap();
+    let mut all = Happened::default();
     let mut failed = Vec::new();
     for seed in 0..seeds {
-        // On one thread and with a clock that skips every wait, so that backing off costs nothing.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        let outcome = std::panic::catch_unwind(|| runtime.block_on(run_seed(seed, entries)));
-        if outcome.is_err() {
-            failed.push(seed);
+        match outcome_of(seed, entries, None) {
+            Some(happened) => {
+                all.repeated += happened.repeated;
+                all.killed += happened.killed;
+                all.dead += happened.dead;
+                all.conflicts += happened.conflicts;
+            }
+            None => failed.push(seed),
         }
     }
     println!(
-        "{seeds} seeds x {entries} entries in {:.1?}",
+        "{seeds} seeds x {entries} entries in {:.1?}: {all:?}",
         started.elapsed()
     );
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
+    // A run without faults would show nothing.
+    let all = [all.repeated, all.killed, all.dead, all.conflicts];
+    assert!(all.iter().all(|happened| *happened > 0), "{all:?}");
+}
+
+/// The check finds a store that does not hold to the order of requests, or that forgets what a late
+/// removal needs to know.
+#[test]
+fn a_broken_store_is_found() {
+    let broken: [Confused; 2] = [
+        // An older answer overwrites a newer one.
+        (
+            "AND attribute_not_exists(#gone) AND #op < :op",
+            "AND attribute_not_exists(#gone) AND #op <> :op",
+        ),
+        // An older removal ends what was shared anew.
+        ("OR #shared < :op)", "OR #shared <> :op)"),
+    ];
+    for confused in broken {
+        let found = (0..20).any(|seed| outcome_of(seed, 300, Some(confused)).is_none());
+        assert!(found, "a store with {confused:?} passes");
+    }
 }

@@ -102,7 +102,7 @@ fn request(chance: &Chance, image: &str) -> Vec<u8> {
                     part => part.to_owned(),
                 })
                 .collect::<Vec<_>>()
-                .join("/");
+                .join(chance.of(&["/", "/", "/", "/", "//", "%2F", "/./"]));
             (method, path)
         }
     };
@@ -177,6 +177,10 @@ fn segment(chance: &Chance, image: &str) -> String {
                 "%ED%A0%80",
                 "v2",
                 "%0d%0a",
+                ".",
+                "%2e",
+                "%6Dembers",
+                "tags",
             ])
             .to_owned(),
     }
@@ -205,6 +209,8 @@ fn query(chance: &Chance) -> String {
             "%FF",
             "",
             "size_min",
+            "min_disk",
+            "deleted",
         ]);
         let value = chance.of(&[
             "0",
@@ -233,6 +239,14 @@ fn query(chance: &Chance) -> String {
             "a%26b",
             "AAAA",
             "SUCCESS",
+            "in:%22a,b%22,c",
+            "in:%22",
+            "eq:a",
+            "foo:a",
+            "2020-101",
+            "lt:0001-01-01T00:00:00%2B01",
+            "+1_0",
+            "1e400",
         ]);
         query.push(if place == 0 { '?' } else { '&' });
         query.push_str(name);

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use authorizer::config::{Config, KeystoneConfig, RoleNames};
+use authorizer::config::{Config, KeystoneConfig};
 use authorizer::service_user::{ServiceUser, Source};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use shared::roles::RoleNames;
 use shared::secret::Secret;
 use tests::{Reply, reply, serve};
 
@@ -19,6 +20,9 @@ pub const PASSWORD: &str = "the-service-users-password";
 pub const UNSCOPED: &str = "unscoped-token-0123456789";
 pub const EXPIRED: &str = "expired-token-0123456789";
 pub const TROUBLE: &str = "trouble-token-0123456789";
+
+/// A token of an application credential that is restricted to some requests.
+pub const RESTRICTED: &str = "restricted-token-0123456789";
 
 /// What it does when it is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +47,8 @@ struct State {
     logins: HashSet<String>,
     login_expires_at: &'static str,
     counts: Counts,
+    answering: usize,
+    most_at_once: usize,
 }
 
 /// A Keystone in this process.
@@ -60,6 +66,22 @@ pub fn token(project: Option<&str>, roles: &[&str], expires_at: &str) -> Value {
         token["project"] = json!({"id": project});
     }
     json!({"token": token})
+}
+
+/// The body that describes a token of the owner's application credential, which is restricted to
+/// these requests: service, method, path.
+pub fn restricted_token(rules: &[(&str, &str, &str)]) -> Value {
+    let later = "2099-01-01T00:00:00.000000Z";
+    let mut token = token(Some(OWNER), &["member", "reader"], later);
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|(service, method, path)| {
+            json!({"id": "1", "service": service, "method": method, "path": path})
+        })
+        .collect();
+    token["token"]["application_credential"] =
+        json!({"id": "c", "name": "ci", "restricted": true, "access_rules": rules});
+    token
 }
 
 impl Keystone {
@@ -102,6 +124,8 @@ impl Keystone {
         ] {
             tokens.insert(id.unwrap().to_owned(), token(project, &roles, expires_at));
         }
+        let rules = [("image", "GET", "/v2/images/**"), ("compute", "GET", "/**")];
+        tokens.insert(RESTRICTED.to_owned(), restricted_token(&rules));
         let state = Arc::new(Mutex::new(State {
             mood: Mood::Well,
             password: PASSWORD.to_owned(),
@@ -109,18 +133,22 @@ impl Keystone {
             logins: HashSet::new(),
             login_expires_at: later,
             counts: Counts::default(),
+            answering: 0,
+            most_at_once: 0,
         }));
         let answering = state.clone();
         let address = serve(move |request: hyper::Request<Bytes>| {
             let state = answering.clone();
             async move {
-                let mood = state.lock().unwrap().mood.clone();
+                let mood = state.lock().unwrap().begin();
                 match mood {
                     Mood::Well => {}
                     Mood::Slow(time) => tokio::time::sleep(time).await,
                     Mood::Says(status, body) => return reply(status, body),
                 }
-                state.lock().unwrap().answer(&request)
+                let mut state = state.lock().unwrap();
+                state.answering = state.answering.saturating_sub(1);
+                state.answer(&request)
             }
         })
         .await;
@@ -164,6 +192,11 @@ impl Keystone {
         std::mem::take(&mut self.state.lock().unwrap().counts)
     }
 
+    /// How many requests it had to answer at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.state.lock().unwrap().most_at_once
+    }
+
     /// How to ask it.
     pub fn config(&self) -> Config {
         Config {
@@ -183,6 +216,12 @@ impl Keystone {
 }
 
 impl State {
+    fn begin(&mut self) -> Mood {
+        self.answering += 1;
+        self.most_at_once = self.most_at_once.max(self.answering);
+        self.mood.clone()
+    }
+
     fn answer(&mut self, request: &hyper::Request<Bytes>) -> Reply {
         let refused = |status: u16| {
             reply(
@@ -195,6 +234,7 @@ impl State {
             Some(value.to_str().unwrap().to_owned())
         };
         assert_eq!(request.uri().path(), "/v3/auth/tokens");
+        assert!(enforces_rules(request));
         if request.method() == "POST" {
             self.counts.logins += 1;
             let body: Value = serde_json::from_slice(request.body()).unwrap();
@@ -218,9 +258,21 @@ impl State {
         match header("x-subject-token").unwrap().as_str() {
             TROUBLE => refused(500),
             id => match self.tokens.get(id) {
+                // As a real one: who does not enforce access rules must not take the token.
+                Some(body) if restricted(body) && !enforces_rules(request) => refused(404),
                 Some(body) => reply(200, body.to_string()),
                 None => refused(404),
             },
         }
     }
+}
+
+fn restricted(body: &Value) -> bool {
+    let rules = body.pointer("/token/application_credential/access_rules");
+    rules.is_some()
+}
+
+fn enforces_rules(request: &hyper::Request<Bytes>) -> bool {
+    let header = request.headers().get("openstack-identity-access-rules");
+    header.is_some_and(|version| version == "1.0")
 }

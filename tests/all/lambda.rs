@@ -119,6 +119,9 @@ async fn replay(function: String) -> usize {
     let mut count = 0;
     // First what another source would send: it is refused, and the function lives on.
     for (case, input) in of_other_sources() {
+        if function == "sweep" && case == "a schedule" {
+            continue;
+        }
         event.send(input).await.unwrap();
         let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
         let found = found
@@ -161,9 +164,10 @@ fn check_log(function: &str, log: &str) {
         let line: Value =
             serde_json::from_str(line).unwrap_or_else(|_| panic!("{function}: {line}"));
         let said = line["fields"]["message"].as_str().unwrap_or_default();
-        if ["answered", "handled"].contains(&said) {
+        if ["answered", "handled", "ran"].contains(&said) {
             answered += 1;
-            assert!(line["span"]["request.id"].is_string(), "{function}: {line}");
+            let of_a_request = line["span"]["request.id"].is_string();
+            assert_eq!(of_a_request, said != "ran", "{function}: {line}");
             for field in ["duration_us", "store.requests", "store.units"] {
                 assert!(
                     line["fields"][field].is_number(),
@@ -177,6 +181,9 @@ fn check_log(function: &str, log: &str) {
             if line["Requests"].is_number() {
                 metrics += 1;
                 assert!(line["StoreUnits"].is_number(), "{function}: {line}");
+            } else if function == "sweep" {
+                assert_eq!(line["Overdue"], 1.0, "{line}");
+                assert!(line["OverdueFor"].as_f64().unwrap() > 0.0, "{line}");
             } else {
                 of_chunks += 1;
                 assert!(line["JobAge"].is_number(), "{function}: {line}");

@@ -1,12 +1,15 @@
 //! The tests of the whole service: one module a subject, each against the embedded engine in this
 //! process, over real HTTP.
 
+mod answers;
 mod authorizer;
 mod batch;
+mod bounded;
 mod budget;
 mod chance;
 mod contract;
 mod corrupt;
+mod credentials;
 mod cross_origin;
 mod data_directory;
 mod faults;
@@ -14,12 +17,15 @@ mod fixtures;
 mod fuzz;
 mod identity;
 mod keystone;
+mod lag;
 mod lambda;
 mod limits;
 mod members;
 mod model;
+mod neighbours;
 mod observed;
 mod openapi;
+mod owed;
 mod permissions;
 mod ports;
 mod property;
@@ -33,4 +39,6 @@ mod serve;
 mod signed;
 mod standing;
 mod template;
+mod tokens;
+mod upgrade;
 mod world;

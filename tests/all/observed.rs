@@ -38,7 +38,10 @@ async fn a_message_carries_the_id_of_its_request() {
     let client = Clients::in_process().sqs_over(local.clone(), None);
     let queue = Queue::new(client, local::queue::BATCHES.to_owned());
     let id = ImageId::canonical("00000000-0000-4000-8000-000000000000").unwrap();
-    let unsent = queue.send(&[Message::bury(id)], "req-7").await.unwrap();
+    let unsent = queue
+        .send(&[Message::Memberships { image: id }], "req-7")
+        .await
+        .unwrap();
     assert!(unsent.is_empty());
     let receive = json!({"QueueUrl": local::queue::BATCHES, "MaxNumberOfMessages": 1});
     let (_, answer) = local.perform("ReceiveMessage", &receive.to_string()).await;

@@ -9,7 +9,7 @@ use shared::error::ImsCode;
 use shared::image::Visibility;
 use shared::job::{JobKind, JobStatus};
 use shared::member::MemberStatus;
-use shared::routes::{Family, ROUTES, family};
+use shared::routes::{Family, Path, ROUTES};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -180,7 +180,7 @@ fn each_operation_has_a_name_a_tag_security_and_the_errors_of_its_family() {
             if status.as_str() < "400" {
                 continue;
             }
-            let (schema, media) = match family(operation.path) {
+            let (schema, media) = match Path::parse(operation.path).unwrap().family() {
                 Family::Glance => (
                     "#/components/schemas/Error",
                     BTreeSet::from(["application/json", "text/html", "text/plain"]),
@@ -410,7 +410,9 @@ async fn what_is_answered_is_what_the_document_says() {
             .replace("{member_id}", MEMBER)
             .replace("{job_id}", &job)
             .replace("{project_id}", OWNER)
-            .replace("{schema}", "images");
+            .replace("{schema}", "images")
+            .replace("{tag}", "lts")
+            .replace("{task_id}", "x");
         let content = operation.operation["requestBody"]["content"].as_object();
         let sent = content.and_then(|content| content.iter().next());
         for (who, accept) in [
@@ -427,8 +429,13 @@ async fn what_is_answered_is_what_the_document_says() {
                 .send_with(who, &operation.method, &path, &headers, body)
                 .await;
             check(&document, operation, &answer);
-            // The owner may do everything but answer for the member.
-            if who == Who::Owner && operation.method != "PUT" {
+            // The owner may do everything but answer for the member, what is an admin's, and take out of
+            // use what is not in use yet.
+            let others = ["/v2/tasks", "/actions/", "/detail"];
+            let path = operation.path;
+            let of_others = others.iter().any(|part| path.contains(part))
+                || operation.method == "PUT" && path.contains("/members");
+            if who == Who::Owner && !of_others {
                 let label = operation.label();
                 assert!(answer.status < 400, "{label}: {}", answer.body);
             }

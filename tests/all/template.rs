@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use shared::id::{ImageId, JobId};
-use shared::routes::ROUTES;
+use shared::routes::{Function, ROUTES};
 use shared::store::schema as at;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -104,6 +104,7 @@ fn each_route_leads_to_its_function() {
     let events = TEMPLATE.matches("Type: Api, Properties:").count();
     let known = ROUTES
         .iter()
+        .filter(|route| route.function != Function::Discovery)
         .map(|r| (r.method, r.path))
         .collect::<BTreeSet<_>>()
         .len();
@@ -139,9 +140,14 @@ fn each_path_has_a_405_and_a_preflight() {
     let discovery = function("discovery");
     let events = events(&discovery);
     for route in ROUTES {
+        // What is below /v2 and discovery's own needs no event of its own.
+        let path = match (route.function, route.path.starts_with("/v2/")) {
+            (Function::Discovery, true) => "/v2/{proxy+}",
+            _ => route.path,
+        };
         for (method, open) in [("ANY", false), ("OPTIONS", true)] {
             assert!(
-                events.contains(&(method, route.path, open)),
+                events.contains(&(method, path, open)),
                 "{method} {}",
                 route.path
             );
@@ -209,11 +215,11 @@ fn access_keys_have_a_table_of_their_own() {
 #[test]
 fn the_table_has_the_names_of_the_schema() {
     let table = resources().remove("Table").unwrap();
-    for name in [at::PK, at::SK, at::GPK, at::GSK, at::VPK] {
+    for name in [at::PK, at::SK, at::GPK, at::GSK, at::VPK, at::DPK, at::DSK] {
         assert!(table.contains(&format!("AttributeName: {name}")), "{name}");
     }
     assert!(table.contains(&format!("AttributeName: {}", at::EXPIRES_AT)));
-    for index in [at::BY_PROJECT, at::BY_VISIBILITY] {
+    for index in [at::BY_PROJECT, at::BY_VISIBILITY, at::BY_DUE] {
         assert!(table.contains(&format!("IndexName: {index}")), "{index}");
     }
     assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");
@@ -234,4 +240,70 @@ fn the_queue_keeps_what_jobs_rely_on() {
     let queue = resources().remove("Queue").unwrap();
     let kept = format!("MessageRetentionPeriod: {}", shared::job::DEADLINE_SECONDS);
     assert!(queue.contains(&kept), "a job is over when its messages are");
+}
+
+/// The promise of AuthCacheSeconds: the gateway remembers a token, or the function does, never both.
+#[test]
+fn a_token_is_remembered_once() {
+    let api = resources().remove("Api").unwrap();
+    let authorizers = api.split_once("Authorizers:\n").unwrap().1;
+    let of_gateway = |signed: &str| {
+        let block = authorizers
+            .split_once(&format!("\"{signed}\":\n"))
+            .unwrap()
+            .1;
+        let (_, rest) = block.split_once("ReauthorizeEvery: ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    assert!(api.contains("DefaultAuthorizer: !Ref SignedRequests\n"));
+    let text = function("authorizer");
+    let (_, of_function) = text
+        .split_once("AUTH_CACHE_TTL: !If [TakesSignatures, ")
+        .unwrap();
+    let (of_function, _) = of_function.split_once(']').unwrap();
+    let (signed, plain) = of_function.split_once(", ").unwrap();
+    let whole = "!Ref AuthCacheSeconds";
+    assert_eq!((of_gateway("false").as_str(), plain), (whole, "\"0\""));
+    assert_eq!((of_gateway("true").as_str(), signed), ("0", whole));
+}
+
+/// Whoever checks a signature or a token calls the roles by the same names.
+#[test]
+fn every_function_knows_what_roles_are_called() {
+    let globals = TEMPLATE.split_once("\nGlobals:\n").unwrap().1;
+    let globals = globals.split_once("\nResources:\n").unwrap().0;
+    for (variable, parameter) in [
+        ("ROLE_ADMIN", "RoleAdmin"),
+        ("ROLE_MEMBER", "RoleMember"),
+        ("ROLE_READER", "RoleReader"),
+    ] {
+        let line = format!("{variable}: !Join [\",\", !Ref {parameter}]\n");
+        assert!(globals.contains(&line), "{line}");
+        assert_eq!(TEMPLATE.matches(variable).count(), 1, "{variable}");
+    }
+}
+
+/// A new account has ten invocations at once, of which none can be reserved.
+#[test]
+fn concurrency_is_reserved_only_on_request() {
+    for (name, condition, parameter) in [
+        (
+            "authorizer",
+            "BoundsAuthorizer",
+            "AuthorizerReservedConcurrency",
+        ),
+        ("run-batch", "ReservesWorkers", "WorkerReservedConcurrency"),
+    ] {
+        let reserved = format!(
+            "ReservedConcurrentExecutions: !If [{condition}, !Ref {parameter}, !Ref AWS::NoValue]\n"
+        );
+        assert!(function(name).contains(&reserved), "{name}");
+        let off = format!("  {condition}: !Not [!Equals [!Ref {parameter}, \"0\"]]\n");
+        assert!(TEMPLATE.contains(&off), "{off}");
+        let declared = TEMPLATE.split_once(&format!("  {parameter}:\n")).unwrap().1;
+        assert!(
+            declared.starts_with("    Type: String\n    Default: \"0\"\n"),
+            "{parameter}"
+        );
+    }
 }

@@ -143,7 +143,11 @@ pub struct World {
 
 /// The demo identities and the callers that the demo does without.
 pub fn options() -> Options {
-    let mut options = Options::in_memory().unwrap();
+    let mut options = Options {
+        // Requests are counted, and nothing else is to make any.
+        sweep_every: None,
+        ..Options::in_memory().unwrap()
+    };
     let more = [
         (Who::OwnerReader, OWNER, vec!["reader"]),
         (Who::OwnerNoRole, OWNER, vec!["auditor"]),
@@ -326,6 +330,10 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
+    pub fn at(now: shared::time::Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(now.micros())))
+    }
+
     pub fn clock(&self) -> Clock {
         Clock::Manual(self.0.clone())
     }

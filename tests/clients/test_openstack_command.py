@@ -128,3 +128,34 @@ def test_refusals(ok, openstack, image, people):
     assert code != 0
     assert "403" in err
     ok("owner", "image", "delete", image)
+
+
+DATA_ELSEWHERE = "The data of images is not kept by this service, only who may see them."
+
+
+def test_an_upload_ends_with_the_reason(openstack, tmp_path):
+    """Not with a bare "Not Found"."""
+    data = tmp_path / "disk.raw"
+    data.write_bytes(b"data")
+    name = f"upload-{uuid4()}"
+    code, _, err = openstack("owner", "image", "create", "--file", str(data), name)
+    assert code != 0
+    assert DATA_ELSEWHERE in err, err
+
+
+def test_an_import_ends_with_the_reason(ok, openstack, image):
+    assert ok("owner", "image", "import", "info", "-f", "json") == {"import-methods": []}
+    # The command asks for the methods first, and finds none.
+    code, _, err = openstack("owner", "image", "import", "--method", "glance-direct", image)
+    assert code != 0
+    assert "glance-direct" in err, err
+    ok("owner", "image", "delete", image)
+
+
+def test_tags_and_stores(ok, image):
+    ok("owner", "image", "set", "--tag", "lts", image)
+    assert ok("owner", "image", "show", image, "-f", "json")["tags"] == ["lts"]
+    ok("owner", "image", "unset", "--tag", "lts", image)
+    assert ok("owner", "image", "show", image, "-f", "json")["tags"] == []
+    assert ok("owner", "image", "stores", "list", "-f", "json") == []
+    ok("owner", "image", "delete", image)

@@ -78,3 +78,22 @@ def test_refusals(connect, people):
     with pytest.raises(exceptions.ForbiddenException):
         owner.update_member(project, image, status="accepted")
     owner.delete_image(image.id)
+
+
+def test_tags_and_what_is_left_to_others(connect, tmp_path):
+    owner = connect("owner")
+    image = owner.create_image(f"debian-{uuid4()}", disk_format="raw", container_format="bare")
+    owner.add_tag(image, "lts")
+    assert owner.get_image(image).tags == ["lts"]
+    owner.remove_tag(image, "lts")
+    assert owner.get_image(image).tags == []
+    # An image is active when the pipeline says so. The SDK says nothing of the refusal.
+    owner.deactivate_image(image)
+    assert owner.get_image(image).status == "queued"
+    data = tmp_path / "disk.raw"
+    data.write_bytes(b"data")
+    with pytest.raises(exceptions.SDKException, match="The data of images is not kept by this service"):
+        owner.create_image(f"upload-{uuid4()}", filename=str(data), disk_format="raw", container_format="bare")
+    with pytest.raises(exceptions.NotFoundException, match="The data of images is not kept by this service"):
+        owner.stage_image(image, data=b"data")
+    owner.delete_image(image)

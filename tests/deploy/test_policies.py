@@ -100,7 +100,12 @@ REQUESTS = {
 }
 # Those that no request reaches have tests of their own.
 ELSEWHERE = {
+    # An answer waits until the index shows it; that it cannot ask is no reason to refuse it.
+    ("UpdateMemberRole", "index"),
     ("ImagesRole", "queue"),
+    ("SweepRole", "index"),
+    ("SweepRole", "table"),
+    ("SweepRole", "queue"),
     ("RunBatchRole", "table"),
     ("RunBatchRole", "queue"),
     ("SettleBatchRole", "table"),
@@ -145,13 +150,32 @@ def test_a_request_needs_its_statement(stack, role, about):
     assert allowed.status_code in (200, 201, 204), allowed.text
 
 
-def test_a_deleted_image_is_gone_without_the_queue(stack):
-    """Its members can no longer be buried, which is for the operator to know and not for the caller."""
+def test_memberships_are_kept_in_line_by_worker_and_sweep(stack):
+    """An image is deleted while its memberships cannot be ended: neither at once, nor by the queue."""
     image = stack.image()
-    with without(stack, "ImagesRole", position(stack, "ImagesRole", "queue")):
-        assert stack.call("owner", "DELETE", f"/v2/images/{image}").status_code == 204
+    stack.share(image)
+    iam = stack.cloud.client("iam")
+    assert iam.list_role_policies(RoleName=stack.resources["SweepRole"])["PolicyNames"]
+    assert stack.call("owner", "DELETE", f"/v2/images/{image}").status_code == 204
     assert stack.call("owner", "GET", f"/v2/images/{image}").status_code == 404
-    assert "the members of a deleted image stay unburied" in stack.log("images")
+    assert stack.call("member", "GET", f"/v2/images/{image}").status_code == 404
+
+
+def test_the_sweep_reads_the_index_of_what_is_owed(stack):
+    """By hand, because the emulator's clock is not waited for."""
+    functions = stack.cloud.client("lambda")
+    event = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+    name = stack.resources["Sweep"]
+
+    def run():
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+    assert run() == (None, {"overdue": 0})
+    with without(stack, "SweepRole", position(stack, "SweepRole", "index")):
+        error, _ = run()
+        assert error
+    assert run() == (None, {"overdue": 0})
 
 
 def test_a_job_ends_when_its_worker_may_not_write(stack):

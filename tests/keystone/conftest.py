@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,6 +63,20 @@ class Keystone:
         assert answer.status_code == 201, answer.text
         return answer.headers["X-Subject-Token"]
 
+    def credential(self, user, token, **fields):
+        """A token of a new application credential of a user, who has logged in with another token."""
+        credential = requests.post(
+            f"{self.url}/users/{self.users[user]}/application_credentials",
+            headers={"X-Auth-Token": token},
+            json={"application_credential": fields},
+            timeout=30,
+        ).json()["application_credential"]
+        method = {"id": credential["id"], "secret": credential["secret"]}
+        auth = {"identity": {"methods": ["application_credential"], "application_credential": method}}
+        answer = requests.post(f"{self.url}/auth/tokens?nocatalog", json={"auth": auth}, timeout=30)
+        assert answer.status_code == 201, answer.text
+        return answer.headers["X-Subject-Token"], method
+
     def ask(self, method, path, **more):
         headers = {"X-Auth-Token": self.admin, **more.pop("headers", {})}
         answer = requests.request(method, self.url + path, headers=headers, timeout=30, **more)
@@ -101,14 +116,10 @@ def keystone(work):
     keystone.stop()
 
 
-@pytest.fixture(scope="session")
-def imshare(keystone, work):
-    environment = {
-        "AUTH_CACHE_TTL": str(CACHE_TTL),
-        "KEYSTONE_USERNAME": "imshare",
-        "KEYSTONE_PASSWORD": SERVICE_PASSWORD,
-    }
-    log = work / "imshare.log"
+@contextmanager
+def serving(keystone, log, user):
+    """An imshare that asks Keystone as this user: what sends requests to it."""
+    environment = {"AUTH_CACHE_TTL": str(CACHE_TTL), **user}
     command = [os.environ["IMSHARE"], "serve", "--in-memory", "--listen", "127.0.0.1:0", "--log", "debug"]
     command += ["--keystone-url", keystone.url]
     process, url = started(command, r"listening on (\S+)", log, env=environment)
@@ -121,6 +132,13 @@ def imshare(keystone, work):
     yield send
     process.terminate()
     assert process.wait(30) == 0
+
+
+@pytest.fixture(scope="session")
+def imshare(keystone, work):
+    user = {"KEYSTONE_USERNAME": "imshare", "KEYSTONE_PASSWORD": SERVICE_PASSWORD}
+    with serving(keystone, work / "imshare.log", user) as send:
+        yield send
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-import requests
+from conftest import serving
 
 
 @pytest.fixture(scope="module")
@@ -88,20 +88,87 @@ def test_an_expired_token_is_refused_though_it_is_remembered(keystone, imshare):
 
     ends = datetime.now(timezone.utc) + timedelta(seconds=3)
     own = keystone.login("olivia", "pw-olivia", "owner")
-    fields = {"name": "short", "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%S.%f")}
-    credential = requests.post(
-        f"{keystone.url}/users/{keystone.users['olivia']}/application_credentials",
-        headers={"X-Auth-Token": own},
-        json={"application_credential": fields},
-        timeout=30,
-    ).json()["application_credential"]
-    method = {"id": credential["id"], "secret": credential["secret"]}
-    identity = {"methods": ["application_credential"], "application_credential": method}
-    answer = requests.post(f"{keystone.url}/auth/tokens", json={"auth": {"identity": identity}}, timeout=30)
-    token = answer.headers["X-Subject-Token"]
+    token, _ = keystone.credential("olivia", own, name="short", expires_at=ends.strftime("%Y-%m-%dT%H:%M:%S.%f"))
     assert imshare(token, "GET", "/v2/images").status_code == 200
     time.sleep(max(0, (ends - datetime.now(timezone.utc)).total_seconds()) + 0.1)
     assert imshare(token, "GET", "/v2/images").status_code == 401
+
+
+@pytest.fixture(scope="module")
+def restricted(keystone, olivia):
+    """A token that may read single images and what belongs to them, and start batches."""
+    rules = [
+        {"service": "image", "method": "GET", "path": "/v2/images/**"},
+        {"service": "image", "method": "POST", "path": "/v1/cloudimages/members"},
+        {"service": "image", "method": "GET", "path": "/v1/{project_id}/jobs/*"},
+        {"service": "compute", "method": "DELETE", "path": "/v2/images/**"},
+    ]
+    return keystone.credential("olivia", olivia, name="restricted", access_rules=rules)[0]
+
+
+def test_access_rules_are_enforced(keystone, imshare, olivia, restricted, image):
+    path, owner = f"/v2/images/{image}", keystone.projects["owner"]
+    for method, path, status in [
+        ("GET", path, 200),
+        ("GET", f"{path}/members", 200),
+        ("GET", f"/v2.9/images/{image}/members", 200),
+        ("GET", "/v2/images/none", 404),
+        ("GET", f"/v1/{owner}/jobs/{'0' * 32}", 404),
+        ("POST", "/v1/cloudimages/members", 400),
+        ("GET", "/v2/images", 401),
+        ("DELETE", path, 401),
+        ("PATCH", path, 401),
+        ("POST", f"{path}/members", 401),
+        ("POST", "/v2/images", 401),
+        ("GET", "/v2/schemas/image", 401),
+        ("GET", "/v2/images/../schemas/image", 401),
+        ("PUT", "/v1/cloudimages/members", 401),
+        ("GET", f"/v1/{owner}/jobs", 401),
+        ("GET", "/v2/nonsense", 401),
+        ("GET", "/versions", 200),
+    ]:
+        answer = imshare(restricted, method, path)
+        assert answer.status_code == status, (method, path, answer.text)
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"] == f'Keystone uri="{keystone.url}"'
+    # The same user without the restriction.
+    assert imshare(olivia, "GET", "/v2/schemas/image").status_code == 200
+
+
+def test_an_application_credential_without_rules_is_the_user(keystone, imshare, olivia, image):
+    token, _ = keystone.credential("olivia", olivia, name="free")
+    assert imshare(token, "GET", "/v2/images").status_code == 200
+    reader, _ = keystone.credential("olivia", olivia, name="reader", roles=[{"name": "reader"}])
+    assert imshare(reader, "GET", f"/v2/images/{image}").status_code == 200
+    assert imshare(reader, "DELETE", f"/v2/images/{image}").status_code == 403
+
+
+def test_the_service_user_may_be_a_restricted_credential_itself(keystone, work, olivia, restricted, image):
+    """Its rules name one request to Keystone, which the service makes, and nothing of images."""
+    service = keystone.login("imshare", "the-service-users-password", "service")
+    rules = [{"service": "identity", "method": "GET", "path": "/v3/auth/tokens"}]
+    _, method = keystone.credential("imshare", service, name="service", access_rules=rules)
+    user = {
+        "KEYSTONE_APPLICATION_CREDENTIAL_ID": method["id"],
+        "KEYSTONE_APPLICATION_CREDENTIAL_SECRET": method["secret"],
+    }
+    with serving(keystone, work / "imshare-credential.log", user) as send:
+        assert send(olivia, "GET", "/v2/images").status_code == 200
+        assert send(restricted, "GET", f"/v2/images/{image}").status_code == 404
+        assert send(restricted, "GET", "/v2/images").status_code == 401
+        assert send("nonsense", "GET", "/v2/images").status_code == 401
+
+
+def test_role_names_compare_without_regard_to_case(keystone, imshare):
+    """Other clouds call the roles Member and Reader."""
+    for user, role, created in [("cara", "Member", 201), ("rosa", "READER", 403)]:
+        made = keystone.ask("POST", "/roles", json={"role": {"name": role}})["role"]["id"]
+        member = keystone.projects["member"]
+        keystone.users[user] = keystone.make("user", name=user, password="pw")
+        keystone.ask("PUT", f"/projects/{member}/users/{keystone.users[user]}/roles/{made}")
+        token = keystone.login(user, "pw", "member")
+        assert imshare(token, "GET", "/v2/images").status_code == 200
+        assert imshare(token, "POST", "/v2/images", json={}).status_code == created
 
 
 def test_keystone_out_and_back(keystone, imshare, olivia, mia, forgotten):

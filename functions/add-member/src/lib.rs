@@ -3,11 +3,13 @@
 use serde_json::Value;
 use shared::app::App;
 use shared::auth::Action;
+use shared::change::Change;
 use shared::error::ApiError;
 use shared::http::{self, Handled, Request};
 use shared::id::{BadProjectId, ImageId, PROJECT_ID_MAX_CHARS, ProjectId};
+use shared::member::Member;
 use shared::members_api as api;
-use shared::store::members::{Changed, MemberChange, Order, Stamp, new_member};
+use shared::store::members::{Changed, Order, Stamp};
 
 /// Adds the member named in the body: 200 with the new membership.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -30,10 +32,11 @@ pub async fn handle(app: App, request: Request) -> Handled {
         {
             Changed::Members(changes) => {
                 return match changes.first() {
-                    Some(MemberChange::Applied) => {
-                        Ok(http::json(200, &new_member(id, member, stamp).view()))
+                    Some(Change::Applied) => {
+                        let added = Member::new(id, member, stamp.op, stamp.now);
+                        Ok(http::json(200, &added.view()))
                     }
-                    Some(MemberChange::Absent) => Err(quota_full(id, quota)),
+                    Some(Change::QuotaFull) => Err(quota_full(id, quota)),
                     _ => Err(ApiError::conflict(format!(
                         "Member {member} is duplicated for image {id}"
                     ))),

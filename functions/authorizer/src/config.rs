@@ -1,7 +1,7 @@
 //! The environment: which Keystone, whose roles, how long an answer is remembered.
 
-use shared::app::{ConfigError, optional, parsed, required};
-use shared::auth::Role;
+use shared::app::{ConfigError, parsed, required};
+use shared::roles::RoleNames;
 
 use crate::service_user::Source;
 
@@ -15,7 +15,7 @@ pub struct Config {
     pub keystone: KeystoneConfig,
     /// What roles are called there.
     pub roles: RoleNames,
-    /// Seconds that an identity is remembered.
+    /// Seconds that an identity is remembered; 0 where the gateway remembers it.
     pub cache_ttl: u32,
     /// Whether signed requests come through, for the functions to check.
     pub signed_requests: bool,
@@ -51,7 +51,7 @@ impl Config {
                 })?,
                 service_user: Source::from_env()?,
             },
-            roles: RoleNames::from_env(),
+            roles: RoleNames::from_env()?,
             cache_ttl: parsed("AUTH_CACHE_TTL", DEFAULT_CACHE_TTL, "a number of seconds")?,
             signed_requests: parsed("SIGNED_REQUESTS", false, "true or false")?,
         })
@@ -67,56 +67,6 @@ fn versioned(url: &str) -> Option<String> {
     }
     let base = url.trim_end_matches('/');
     Some(format!("{}/v3", base.strip_suffix("/v3").unwrap_or(base)))
-}
-
-/// What a cloud calls the roles that this service knows.
-#[derive(Clone, Debug)]
-pub struct RoleNames {
-    names: Vec<(String, Role)>,
-}
-
-/// The names that a new Keystone has.
-impl Default for RoleNames {
-    fn default() -> Self {
-        Self::read(|_| None)
-    }
-}
-
-impl RoleNames {
-    fn from_env() -> Self {
-        Self::read(optional)
-    }
-
-    /// Reads `ROLE_ADMIN`, `ROLE_MEMBER` and `ROLE_READER`: lists with commas.
-    fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let lists = [
-            ("ROLE_ADMIN", "admin", Role::Admin),
-            ("ROLE_MEMBER", "member", Role::Member),
-            ("ROLE_READER", "reader", Role::Reader),
-        ];
-        let mut names = Vec::new();
-        for (name, default, role) in lists {
-            let list = variable(name).unwrap_or_else(|| default.to_owned());
-            let list = list.split(',').map(str::trim).filter(|n| !n.is_empty());
-            names.extend(list.map(|name| (name.to_owned(), role)));
-        }
-        Self { names }
-    }
-
-    /// The roles of a token in this service's own words, the ones that are implied included.
-    pub fn known<'a>(&self, of_token: impl IntoIterator<Item = &'a str>) -> &'static str {
-        let strongest = of_token
-            .into_iter()
-            .flat_map(|role| self.names.iter().filter(move |(name, _)| name == role))
-            .map(|(_, role)| *role)
-            .max();
-        match strongest.unwrap_or(Role::None) {
-            Role::None => "",
-            Role::Reader => "reader",
-            Role::Member => "member,reader",
-            Role::Admin => "admin,member,reader",
-        }
-    }
 }
 
 #[cfg(test)]
@@ -139,21 +89,5 @@ mod tests {
         ] {
             assert_eq!(versioned(written).as_deref(), read, "{written}");
         }
-    }
-
-    #[test]
-    fn roles_have_the_names_that_the_cloud_gives_them() {
-        let plain = RoleNames::default();
-        assert_eq!(plain.known(["reader", "admin"]), "admin,member,reader");
-        assert_eq!(plain.known(["member"]), "member,reader");
-        assert_eq!(plain.known(["reader", "auditor"]), "reader");
-        assert_eq!(plain.known(["auditor", "Admin", ""]), "");
-
-        let renamed = RoleNames::read(|name| {
-            (name == "ROLE_MEMBER").then(|| "_member_, creator,".to_owned())
-        });
-        assert_eq!(renamed.known(["creator"]), "member,reader");
-        assert_eq!(renamed.known(["member"]), "");
-        assert_eq!(renamed.known([""]), "");
     }
 }

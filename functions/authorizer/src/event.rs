@@ -66,8 +66,8 @@ async fn decide(authorizer: &Authorizer, event: &Event) -> Result<Value, Denied>
         }
         return Err(Denied::Unauthorized);
     };
-    let identity = authorizer.identify(token.as_bytes()).await?;
-    allow(event, &identity.user_id, &identity.context())
+    let principal = authorizer.identify(token.as_bytes()).await?;
+    allow(event, &principal.user, &principal.to_context())
 }
 
 /// Allows the whole stage: a gateway that remembers a policy applies it to other methods too.

@@ -6,18 +6,26 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
+use serde_json::Value;
+use shared::access_rules::{AccessRules, BadRules};
+use shared::id::ProjectId;
+use shared::principal::Principal;
+use shared::roles::RoleNames;
 use shared::time::{Clock, Timestamp};
 use tokio::sync::Mutex;
 
+use crate::Denied;
 use crate::client::{Client, Reply};
-use crate::config::{KeystoneConfig, RoleNames};
+use crate::config::KeystoneConfig;
 use crate::service_user::{ServiceUser, Source};
-use crate::{Denied, Identity};
 
 /// How long a question may take, logging in included.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How many seconds before its end the service's own token is renewed.
 const RENEWED_BEFORE: i64 = 60;
+/// The header that declares, in each request to Keystone, that this service enforces access rules.
+/// Without it Keystone answers 404 for every token that has such rules.
+const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
 /// The longest token, in bytes.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
@@ -55,6 +63,14 @@ struct Token {
     #[serde(default)]
     roles: Vec<Role>,
     expires_at: String,
+    /// How the user has logged in, if by an application credential.
+    application_credential: Option<ApplicationCredential>,
+}
+
+#[derive(Deserialize)]
+struct ApplicationCredential {
+    /// What it is restricted to, if it is.
+    access_rules: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +117,7 @@ impl Keystone {
     ///
     /// # Errors
     /// If for nobody, or if Keystone does not say.
-    pub async fn validate(&self, token: &HeaderValue) -> Result<Identity, Denied> {
+    pub async fn validate(&self, token: &HeaderValue) -> Result<Principal, Denied> {
         match tokio::time::timeout(DEADLINE, self.ask(token)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(outage(format!(
@@ -111,7 +127,7 @@ impl Keystone {
         }
     }
 
-    async fn ask(&self, token: &HeaderValue) -> Result<Identity, Denied> {
+    async fn ask(&self, token: &HeaderValue) -> Result<Principal, Denied> {
         let own = self.own_token(None).await?;
         let mut reply = self.look_up(&own, token).await?;
         if reply.status == 401 {
@@ -120,7 +136,7 @@ impl Keystone {
             reply = self.look_up(&own, token).await?;
         }
         match reply.status {
-            200 => self.identity(&reply),
+            200 => self.principal(&reply),
             // In Keystone's own words: anybody else's 404 says nothing about the token.
             404 if is_keystones_404(&reply) => Err(Denied::Unauthorized),
             status => Err(outage(format!("Keystone: status {status} for a token"))),
@@ -129,6 +145,7 @@ impl Keystone {
 
     async fn look_up(&self, own: &HeaderValue, token: &HeaderValue) -> Result<Reply, Denied> {
         let request = Request::get(&self.tokens)
+            .header(ACCESS_RULES.0, ACCESS_RULES.1)
             .header("x-auth-token", own)
             .header("x-subject-token", token)
             .body(Full::default())
@@ -137,20 +154,23 @@ impl Keystone {
         reply.map_err(|why| outage(format!("Keystone: {why}")))
     }
 
-    fn identity(&self, reply: &Reply) -> Result<Identity, Denied> {
+    fn principal(&self, reply: &Reply) -> Result<Principal, Denied> {
         let (token, expires_at) = token_of(reply)
             .ok_or_else(|| outage("Keystone: an answer about a token that is not one"))?;
         let project = token.project.ok_or(Denied::Unauthorized)?;
+        let project = ProjectId::parse(project.id).map_err(|_| Denied::Unauthorized)?;
         if expires_at <= self.clock.now() {
             return Err(Denied::Unauthorized);
         }
-        Ok(Identity {
-            user_id: token.user.id,
-            project_id: project.id,
-            roles: self
-                .roles
-                .known(token.roles.iter().map(|r| r.name.as_str())),
-            expires_at,
+        let credential = token.application_credential;
+        let access_rules = credential.and_then(|credential| credential.access_rules);
+        let names = token.roles.iter().map(|role| role.name.as_str());
+        Ok(Principal {
+            user: token.user.id,
+            project,
+            role: self.roles.strongest(names),
+            expires_at: Some(expires_at),
+            access_rules: access_rules.as_ref().map(enforceable).transpose()?,
         })
     }
 
@@ -197,12 +217,24 @@ impl Keystone {
 
     async fn post(&self, user: &ServiceUser) -> Result<Reply, Denied> {
         let request = Request::post(&self.tokens)
+            .header(ACCESS_RULES.0, ACCESS_RULES.1)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(user.login().to_string()))
             .map_err(|error| outage(error.to_string()))?;
         let reply = self.client.send(request).await;
         reply.map_err(|why| outage(format!("Keystone: {why}")))
     }
+}
+
+/// The access rules of a token. A token whose rules cannot be enforced is refused.
+fn enforceable(rules: &Value) -> Result<AccessRules, Denied> {
+    AccessRules::of_keystone(rules).map_err(|error| match error {
+        BadRules::Malformed => outage("Keystone: malformed access rules"),
+        BadRules::TooLong => {
+            tracing::warn!("refused a token: its access rules are too long");
+            Denied::Unauthorized
+        }
+    })
 }
 
 /// The token that an answer describes, and when it ends.

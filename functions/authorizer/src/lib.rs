@@ -18,42 +18,33 @@ pub mod keystone;
 pub mod service_user;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use sha2::{Digest as _, Sha256};
 use shared::cache::Cache;
+use shared::principal::Principal;
 use shared::time::{Clock, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::keystone::{Keystone, sendable};
 
-/// How many tokens an instance remembers: some 5 MB.
+/// How many tokens an instance remembers: some 5 MB, unless many have access rules.
 const TOKENS_MAX: usize = 10_000;
+/// How many refused tokens an instance remembers: some 1 MB. They have a cache of their own, so that
+/// a flood of them cannot evict valid tokens.
+const REFUSED_MAX: usize = 10_000;
+/// How many seconds a refusal is remembered. A token that was sent before Keystone knew it is accepted
+/// at most that much later.
+const REFUSED_SECONDS: i64 = 5;
+/// How many tokens Keystone is asked about at once.
+const QUESTIONS_MAX: usize = 16;
+/// How long a token waits for its turn to be asked about.
+const TURN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whom a token stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The user's id.
-    pub user_id: String,
-    /// The project that the token is scoped to.
-    pub project_id: String,
-    /// The roles that this service knows, by its own names, with commas between them.
-    pub roles: &'static str,
-    /// When the token ends.
-    pub expires_at: Timestamp,
-}
-
-impl Identity {
-    /// What the functions are told: names and values. Never the token.
-    pub fn context(&self) -> [(&'static str, String); 4] {
-        [
-            ("project_id", self.project_id.clone()),
-            ("user_id", self.user_id.clone()),
-            ("roles", self.roles.to_owned()),
-            ("expires_at", self.expires_at.stored()),
-        ]
-    }
-}
+/// The digest of a token. The caches hold no token itself.
+type Fingerprint = [u8; 32];
 
 /// Why a token stands for nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +78,9 @@ pub struct Authorizer {
 #[derive(Debug)]
 struct Inner {
     keystone: Keystone,
-    /// By the token's digest, so that no token is kept. Refusals are not remembered: a token may
-    /// be known a moment later.
-    known: Cache<[u8; 32], Identity>,
+    known: Cache<Fingerprint, Principal>,
+    refused: Cache<Fingerprint, ()>,
+    questions: Semaphore,
     cache_ttl: u32,
     signed_requests: bool,
     clock: Clock,
@@ -105,6 +96,8 @@ impl Authorizer {
             inner: Arc::new(Inner {
                 keystone: Keystone::new(config.keystone, config.roles, clock.clone())?,
                 known: Cache::new(TOKENS_MAX),
+                refused: Cache::new(REFUSED_MAX),
+                questions: Semaphore::new(QUESTIONS_MAX),
                 cache_ttl: config.cache_ttl,
                 signed_requests: config.signed_requests,
                 clock,
@@ -116,25 +109,63 @@ impl Authorizer {
     ///
     /// # Errors
     /// If for nobody, or if Keystone cannot be asked.
-    pub async fn identify(&self, token: &[u8]) -> Result<Identity, Denied> {
+    pub async fn identify(&self, token: &[u8]) -> Result<Principal, Denied> {
         let inner = &self.inner;
         let token = sendable(token).ok_or(Denied::Unauthorized)?;
-        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(identity) = inner.known.get(&key, inner.clock.now()) {
-            return Ok(identity);
+        let key: Fingerprint = Sha256::digest(token.as_bytes()).into();
+        if let Some(answer) = inner.remembered(&key) {
+            return answer;
         }
-        let identity = inner.keystone.validate(&token).await?;
-        let ttl = inner.clock.now().plus_seconds(inner.cache_ttl.into());
-        inner
-            .known
-            .insert(key, identity.clone(), ttl.min(identity.expires_at));
-        Ok(identity)
+        let turn = tokio::time::timeout(TURN_TIMEOUT, inner.questions.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Denied::Unavailable(
+                "Keystone: too many tokens to ask about at once".to_owned(),
+            ));
+        };
+        // Somebody else may have asked about the same token meanwhile.
+        if let Some(answer) = inner.remembered(&key) {
+            return answer;
+        }
+        let asked_at = inner.clock.now();
+        let answer = inner.keystone.validate(&token).await;
+        inner.remember(key, &answer, asked_at);
+        answer
     }
 
     /// Whether requests without a token may come through, for the function to check their
     /// signature.
     pub fn lets_signed_through(&self) -> bool {
         self.inner.signed_requests
+    }
+}
+
+impl Inner {
+    fn remembered(&self, key: &Fingerprint) -> Option<Result<Principal, Denied>> {
+        let now = self.clock.now();
+        if let Some(principal) = self.known.get(key, now) {
+            return Some(Ok(principal));
+        }
+        let refused = self.refused.get(key, now);
+        refused.map(|()| Err(Denied::Unauthorized))
+    }
+
+    /// Remembers Keystone's answer. The time counts from the question, because Keystone may have
+    /// looked the token up at once and answered late.
+    fn remember(&self, key: Fingerprint, answer: &Result<Principal, Denied>, asked_at: Timestamp) {
+        match answer {
+            Ok(_) if self.cache_ttl == 0 => {}
+            Ok(principal) => {
+                let until = asked_at.plus_seconds(self.cache_ttl.into());
+                let until = principal.expires_at.map_or(until, |end| end.min(until));
+                self.known.insert(key, principal.clone(), until);
+            }
+            Err(Denied::Unauthorized) => {
+                let until = asked_at.plus_seconds(REFUSED_SECONDS);
+                self.refused.insert(key, (), until);
+            }
+            // An outage says nothing about the token.
+            Err(Denied::Unavailable(_)) => {}
+        }
     }
 }
 

@@ -6,30 +6,24 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::app::App;
 use shared::auth::{Caller, Role};
-use shared::batch::{ENTRIES_MAX, Outcome, Slice};
+use shared::batch::{Batch, ENTRIES_MAX, Slice};
 use shared::error::{ApiError, ImsCode};
 use shared::http::{self, Handled, Request};
 use shared::id::{JobId, ProjectId};
-use shared::job::{DEADLINE_SECONDS, Job, JobKind, JobStatus};
+use shared::job::JobKind;
 use shared::member::MemberStatus;
-use shared::queue::{Chunk, Message};
 use shared::store::jobs::{Created, Idempotency};
+use shared::task::{Answer, Task};
 
 /// The longest idempotency key, in characters.
 const KEY_MAX: usize = 64;
 /// The longest vault id, in characters.
 const VAULT_ID_MAX: usize = 255;
-/// Seconds after which a job that has not begun gets its messages again when its request is
-/// repeated: whoever made it may have died before sending them.
-const RESEND_AFTER: i64 = 30;
-
 /// What a request asks for.
 #[derive(Clone, Debug)]
-struct Batch {
-    kind: JobKind,
+struct Asked {
+    task: Task,
     entries: Slice,
-    status: Option<MemberStatus>,
-    vault_id: Option<String>,
 }
 
 /// Accepts a batch: 200 with the job's id.
@@ -41,54 +35,21 @@ pub async fn handle(app: App, request: Request) -> Handled {
         "DELETE" => JobKind::Remove,
         _ => return Err(ApiError::no_such_resource()),
     };
-    let batch = parse(kind, http::body_bytes(&request)?, &caller)?;
+    let asked = parse(kind, http::body_bytes(&request)?, &caller)?;
     let idempotency = idempotency_of(&request)?;
     if caller.role < Role::Member {
         return Err(ApiError::ims(ImsCode::RoleTooWeak));
     }
-
-    let now = app.now();
-    let job = Job {
-        id: app.operation(),
-        project: caller.project.clone(),
-        kind,
-        total: batch.entries.rows,
-        chunk_rows: batch.entries.chunk_rows(),
-        succeeded: 0,
-        failed: 0,
-        errors: std::collections::BTreeMap::new(),
-        begin: now,
-        updated_at: now,
-        deadline: now.plus_seconds(DEADLINE_SECONDS),
-    };
-    match app
-        .store()
-        .create_job(&job, &batch.entries, idempotency.as_ref())
-        .await?
-    {
+    let request_id = http::request_id(&request);
+    let (op, now) = (app.operation(), app.now());
+    let batch = Batch::new(&caller, asked.task, asked.entries, op, now, request_id);
+    match app.store().create_job(&batch, idempotency.as_ref()).await? {
         Created::New => {
-            if !start(&app, &caller, &batch, &job, &request).await? {
-                if let Some(sent) = &idempotency {
-                    app.store()
-                        .forget_key(&job.project, &sent.key, job.id)
-                        .await?;
-                }
-                return Err(ApiError::unavailable(format!(
-                    "job {}: queue refused messages",
-                    job.id
-                )));
-            }
-            Ok(accepted(job.id))
+            start(&app, &batch).await?;
+            Ok(accepted(batch.job.id))
         }
-        Created::Before(id) => {
-            if let Some(before) = app.store().job(id, now).await?
-                && before.status(now) == JobStatus::Init
-                && before.begin.plus_seconds(RESEND_AFTER) <= now
-            {
-                start(&app, &caller, &batch, &before, &request).await?;
-            }
-            Ok(accepted(id))
-        }
+        // If its messages were not sent, they are owed: the sweep sends them.
+        Created::Before(id) => Ok(accepted(id)),
         Created::OtherRequest => Err(ApiError::unprocessable(
             "The Idempotency-Key was used for another request within the last 24 hours.",
         )),
@@ -99,62 +60,44 @@ fn accepted(job: JobId) -> http::Response {
     http::json(200, &json!({"job_id": job.to_string()}))
 }
 
-/// Sends a job's messages. What the queue does not take is settled as failed at once, so that
-/// the job ends; `false` if there was any.
-async fn start(
-    app: &App,
-    caller: &Caller,
-    batch: &Batch,
-    job: &Job,
-    request: &Request,
-) -> Result<bool, ApiError> {
-    let request_id = http::request_id(request.headers());
+/// Sends a job's messages. The job is accepted in any case: the record says that its messages are
+/// owed until it is known that all were sent, so what the queue does not take now it gets later.
+async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
+    let job = &batch.job;
     tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
-    let chunks: Vec<Message> = (0..job.chunks())
-        .map(|number| {
-            Message::Chunk(Chunk {
-                job: job.id.to_string(),
-                number,
-                project: caller.project.clone(),
-                admin: caller.is_admin(),
-                kind: batch.kind,
-                status: batch.status,
-                vault_id: batch.vault_id.clone(),
-                deadline: job.deadline.micros(),
-                entries: batch.entries.part(number * job.chunk_rows, job.chunk_rows),
-            })
-        })
-        .collect();
-    let unsent = app.queue().send(&chunks, &request_id).await?;
-    for number in &unsent {
-        let rows = job.chunk_rows.min(job.total - number * job.chunk_rows);
-        let outcomes = vec![Outcome::Failed(job.kind.gave_up()); rows];
-        app.store()
-            .finish_chunk(job.id, *number, &outcomes, job.deadline, app.now())
-            .await?;
+    let chunks = batch.messages();
+    let unsent = app.queue().send(&chunks, &batch.request_id).await?;
+    if !unsent.is_empty() {
+        tracing::error!(job.id = %job.id, unsent = unsent.len(), "the queue refused messages: left to the sweep");
+    } else if chunks.len() > 1
+        && let Err(error) = app.store().messages_sent(job.id).await
+    {
+        tracing::warn!(job.id = %job.id, error.why = error.for_log(), "left to the sweep");
     }
-    Ok(unsent.is_empty())
+    Ok(())
 }
 
 fn bad(message: impl Into<String>) -> ApiError {
     ApiError::ims_because(ImsCode::BadRequest, message)
 }
 
-fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError> {
+fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::ims(ImsCode::EmptyBody));
     }
     let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
         return Err(ApiError::ims(ImsCode::BadRequest));
     };
+    check_keys(&body, kind)?;
     let images = texts(&body, "images")?;
-    let (projects, status, vault_id) = match kind {
+    let (projects, task) = match kind {
         JobKind::Add | JobKind::Remove => {
             let projects = texts(&body, "projects")?;
             for project in &projects {
                 project_of(project)?;
             }
-            (projects, None, None)
+            let adds = kind == JobKind::Add;
+            (projects, if adds { Task::Share } else { Task::Unshare })
         }
         JobKind::Update => {
             let project = match body.get("project_id") {
@@ -172,7 +115,9 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
             let status = status
                 .filter(|status| matches!(status, MemberStatus::Accepted | MemberStatus::Rejected))
                 .ok_or_else(|| bad("status must be \"accepted\" or \"rejected\"."))?;
-            (vec![project.to_string()], Some(status), vault_of(&body)?)
+            let vault_id = vault_of(&body)?;
+            let answer = Answer { status, vault_id };
+            (vec![project.to_string()], Task::Answer(answer))
         }
     };
     let entries = Slice::of_request(&images, &projects);
@@ -182,12 +127,23 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Batch, ApiError
             format!("{} entries at once, Maximum: {ENTRIES_MAX}.", entries.rows),
         ));
     }
-    Ok(Batch {
-        kind,
-        entries,
-        status,
-        vault_id,
-    })
+    Ok(Asked { task, entries })
+}
+
+/// Checks that a body asks for nothing that this service doesn't do: a key that is ignored would look
+/// like one that has worked.
+fn check_keys(body: &Map<String, Value>, kind: JobKind) -> Result<(), ApiError> {
+    let known: &[&str] = match kind {
+        JobKind::Add | JobKind::Remove => &["images", "projects"],
+        JobKind::Update => &["images", "project_id", "status", "vault_id"],
+    };
+    match body.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(unknown) => Err(bad(format!(
+            "{unknown} is not supported here; the body may have {}.",
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// A list of strings that is not empty.

@@ -21,8 +21,8 @@ pub async fn handle(app: App, request: Request) -> Handled {
     if caller.role == shared::auth::Role::None {
         return Err(ApiError::ims(ImsCode::RoleTooWeak));
     }
-    let parameters = lambda_http::RequestExt::path_parameters_ref(&request);
-    let has = |name: &str| parameters.is_some_and(|all| all.first(name).is_some());
+    let destination = http::destination(&request)?;
+    let has = |name: &str| destination.parameter(name).is_some();
     let project = match has("project_id") {
         true => Some(project_of(&http::path(&request, "project_id")?, &caller)?),
         false => None,

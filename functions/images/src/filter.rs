@@ -1,26 +1,29 @@
-//! The filters of a list: what one is, and which images pass it. Pure.
+//! The filters of a list: how they are written, and which images pass them. Pure.
 
 use shared::error::ApiError;
 use shared::image::Image;
+use shared::image::card::{Card, Trait};
 use shared::time::Timestamp;
+
+use crate::number;
 
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]
 pub enum Filter {
     /// One of some texts.
     Text(TextField, Vec<String>),
-    /// A number as text.
-    Number(NumberField, String),
+    /// This number; `None` if what is asked for is not a whole number, which no image has.
+    Number(NumberField, Option<u64>),
+    /// At least this number.
+    Min(NumberField, i128),
+    /// At most this number.
+    Max(NumberField, i128),
     /// Whether it is safe from deletion.
     Protected(bool),
     /// Whether lists leave it out.
     Hidden(bool),
     /// One of its tags.
     Tag(String),
-    /// At least so many bytes.
-    SizeMin(u64),
-    /// At most so many bytes.
-    SizeMax(u64),
     /// A time before, after or at another.
     Time(TimeField, TimeTest, Timestamp),
     /// A custom property and its value.
@@ -35,6 +38,7 @@ pub enum TextField {
     DiskFormat,
     Id,
     Checksum,
+    HashAlgo,
     HashValue,
 }
 
@@ -43,6 +47,7 @@ pub enum NumberField {
     MinRam,
     MinDisk,
     Size,
+    VirtualSize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,20 +66,41 @@ pub enum TimeTest {
     Neq,
 }
 
+impl NumberField {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "min_ram" => Some(Self::MinRam),
+            "min_disk" => Some(Self::MinDisk),
+            "size" => Some(Self::Size),
+            "virtual_size" => Some(Self::VirtualSize),
+            _ => None,
+        }
+    }
+
+    /// The number of an image, if it has one.
+    fn of(self, image: &Image) -> Option<u64> {
+        match self {
+            Self::MinRam => Some(image.min_ram),
+            Self::MinDisk => Some(image.min_disk),
+            Self::Size => image.size,
+            Self::VirtualSize => image.virtual_size,
+        }
+    }
+}
+
 impl Filter {
     /// The filter that an argument of the query asks for; one that has no name of ours is about a
     /// custom property.
     ///
     /// # Errors
-    /// 400 with a sentence for a value that is not as it must be.
+    /// 400 with Glance's sentence for a value that is not as it must be.
     pub fn parse(name: &str, value: &str) -> Result<Self, ApiError> {
-        let number = || {
-            value.parse::<u64>().map_err(|_| {
-                ApiError::bad_request(format!(
-                    "Unable to filter on a range with a non-numeric value for {name}."
-                ))
-            })
-        };
+        if let Some(field) = NumberField::parse(name) {
+            return Ok(Self::Number(field, number::whole(value)));
+        }
+        if name.ends_with("_min") || name.ends_with("_max") {
+            return bound(name, value);
+        }
         Ok(match name {
             "name" => Self::Text(TextField::Name, any_of(value)?),
             "status" => Self::Text(TextField::Status, any_of(value)?),
@@ -82,65 +108,106 @@ impl Filter {
             "disk_format" => Self::Text(TextField::DiskFormat, any_of(value)?),
             "id" => Self::Text(TextField::Id, any_of(value)?),
             "checksum" => Self::Text(TextField::Checksum, vec![value.to_owned()]),
+            "os_hash_algo" => Self::Text(TextField::HashAlgo, vec![value.to_owned()]),
             "os_hash_value" => Self::Text(TextField::HashValue, vec![value.to_owned()]),
-            "min_ram" => Self::Number(NumberField::MinRam, value.to_owned()),
-            "min_disk" => Self::Number(NumberField::MinDisk, value.to_owned()),
-            "size" => Self::Number(NumberField::Size, value.to_owned()),
-            "size_min" => Self::SizeMin(number()?),
-            "size_max" => Self::SizeMax(number()?),
-            "protected" => Self::Protected(flag(name, value)?),
-            "tag" => Self::Tag(value.trim().to_owned()),
-            "created_at" => time(TimeField::Created, value)?,
-            "updated_at" => time(TimeField::Updated, value)?,
+            "created_at" => time(TimeField::Created, name, value)?,
+            "updated_at" => time(TimeField::Updated, name, value)?,
             property => Self::Property(property.to_owned(), value.to_owned()),
         })
     }
 
-    /// Whether an image passes.
-    pub fn passes(&self, image: &Image) -> bool {
+    /// `false` if an image certainly does not pass, by what an index knows of it.
+    pub fn may_pass(&self, card: &Card) -> bool {
         let is = |value: &Option<String>, wanted: &[String]| {
             value.as_ref().is_some_and(|value| wanted.contains(value))
         };
+        let has = |name: &str, wanted: &[String]| {
+            wanted
+                .iter()
+                .any(|value| card.may_have(Trait::Property(name, value)))
+        };
+        let number =
+            |name: &str, wanted: u64| card.may_have(Trait::Property(name, &wanted.to_string()));
         match self {
             Self::Text(field, wanted) => match field {
-                TextField::Name => is(&image.name, wanted),
-                TextField::Status => wanted.contains(&image.status),
-                TextField::ContainerFormat => is(&image.container_format, wanted),
-                TextField::DiskFormat => is(&image.disk_format, wanted),
-                TextField::Id => wanted.contains(&image.id.to_string()),
-                TextField::Checksum => is(&image.checksum, wanted),
-                TextField::HashValue => is(&image.os_hash_value, wanted),
+                TextField::Name => is(&card.name, wanted),
+                TextField::Status => wanted.contains(&card.status),
+                TextField::ContainerFormat => is(&card.container_format, wanted),
+                TextField::DiskFormat => is(&card.disk_format, wanted),
+                TextField::Id => wanted.contains(&card.id.to_string()),
+                TextField::Checksum => has("checksum", wanted),
+                TextField::HashAlgo => has("os_hash_algo", wanted),
+                TextField::HashValue => has("os_hash_value", wanted),
             },
-            Self::Number(field, wanted) => {
-                let number = match field {
-                    NumberField::MinRam => Some(image.min_ram),
-                    NumberField::MinDisk => Some(image.min_disk),
-                    NumberField::Size => image.size,
-                };
-                number.is_some_and(|number| number.to_string() == *wanted)
+            Self::Number(field, wanted) => wanted.is_some_and(|wanted| match field {
+                NumberField::MinRam => number("min_ram", wanted),
+                NumberField::MinDisk => number("min_disk", wanted),
+                NumberField::VirtualSize => number("virtual_size", wanted),
+                NumberField::Size => card.size == Some(wanted),
+            }),
+            Self::Min(NumberField::Size, min) => {
+                card.size.is_some_and(|size| i128::from(size) >= *min)
             }
-            Self::Protected(wanted) => image.protected == *wanted,
-            Self::Hidden(wanted) => image.os_hidden == *wanted,
-            Self::Tag(tag) => image.tags.contains(tag),
-            Self::SizeMin(min) => image.size.is_some_and(|size| size >= *min),
-            Self::SizeMax(max) => image.size.is_some_and(|size| size <= *max),
+            Self::Max(NumberField::Size, max) => {
+                card.size.is_some_and(|size| i128::from(size) <= *max)
+            }
+            Self::Min(..) | Self::Max(..) => true,
+            Self::Protected(wanted) => card.protected == *wanted,
+            Self::Hidden(wanted) => card.os_hidden == *wanted,
+            Self::Tag(tag) => card.may_have(Trait::Tag(tag)),
             Self::Time(field, test, wanted) => {
                 let time = match field {
-                    TimeField::Created => image.created_at,
-                    TimeField::Updated => image.updated_at,
+                    TimeField::Created => card.created_at,
+                    TimeField::Updated => card.updated_at,
                 };
-                // Times are shown, and so compared, in whole seconds.
-                let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
-                match test {
-                    TimeTest::Gt => time > wanted,
-                    TimeTest::Gte => time >= wanted,
-                    TimeTest::Lt => time < wanted,
-                    TimeTest::Lte => time <= wanted,
-                    TimeTest::Eq => time == wanted,
-                    TimeTest::Neq => time != wanted,
-                }
+                test.holds(time, *wanted)
             }
-            Self::Property(name, value) => image.properties.get(name) == Some(value),
+            Self::Property(name, value) => card.may_have(Trait::Property(name, value)),
+        }
+    }
+
+    /// Whether an image passes; `card` is its own.
+    pub fn passes(&self, image: &Image, card: &Card) -> bool {
+        let is = |value: &Option<String>, wanted: &[String]| {
+            value.as_ref().is_some_and(|value| wanted.contains(value))
+        };
+        self.may_pass(card)
+            && match self {
+                Self::Text(TextField::Checksum, wanted) => is(&image.checksum, wanted),
+                Self::Text(TextField::HashAlgo, wanted) => is(&image.os_hash_algo, wanted),
+                Self::Text(TextField::HashValue, wanted) => is(&image.os_hash_value, wanted),
+                Self::Number(field, wanted) => field.of(image) == *wanted,
+                Self::Min(field, min) => field.of(image).is_some_and(|n| i128::from(n) >= *min),
+                Self::Max(field, max) => field.of(image).is_some_and(|n| i128::from(n) <= *max),
+                Self::Tag(tag) => image.tags.contains(tag),
+                Self::Property(name, value) => image.properties.get(name) == Some(value),
+                // The card says all.
+                Self::Text(
+                    TextField::Name
+                    | TextField::Status
+                    | TextField::ContainerFormat
+                    | TextField::DiskFormat
+                    | TextField::Id,
+                    _,
+                )
+                | Self::Protected(_)
+                | Self::Hidden(_)
+                | Self::Time(..) => true,
+            }
+    }
+}
+
+impl TimeTest {
+    /// Times are shown, and so compared, in whole seconds.
+    fn holds(self, time: Timestamp, wanted: Timestamp) -> bool {
+        let (time, wanted) = (time.unix_seconds(), wanted.unix_seconds());
+        match self {
+            Self::Gt => time > wanted,
+            Self::Gte => time >= wanted,
+            Self::Lt => time < wanted,
+            Self::Lte => time <= wanted,
+            Self::Eq => time == wanted,
+            Self::Neq => time != wanted,
         }
     }
 }
@@ -159,44 +226,115 @@ pub fn flag(name: &str, value: &str) -> Result<bool, ApiError> {
     }
 }
 
-/// `in:a,b` or one text; a comma within quotes is part of a text.
-fn any_of(value: &str) -> Result<Vec<String>, ApiError> {
-    let Some(list) = value.strip_prefix("in:") else {
-        return Ok(vec![value.to_owned()]);
-    };
-    let mut texts = vec![String::new()];
-    let mut quoted = false;
-    for c in list.chars() {
-        match (c, quoted) {
-            ('"', _) => quoted = !quoted,
-            (',', false) => texts.push(String::new()),
-            (c, _) => {
-                if let Some(text) = texts.last_mut() {
-                    text.push(c);
-                }
-            }
-        }
+/// The bound that an argument such as `size_min` asks for. On what is no number of an image it is
+/// about a custom property of that whole name.
+fn bound(name: &str, value: &str) -> Result<Filter, ApiError> {
+    let bound = number::integer(value).ok_or_else(|| {
+        ApiError::bad_request("Unable to filter on a range with a non-numeric value.")
+    })?;
+    let of_min = name.strip_suffix("_min").and_then(NumberField::parse);
+    let of_max = name.strip_suffix("_max").and_then(NumberField::parse);
+    Ok(match (of_min, of_max) {
+        (Some(field), _) => Filter::Min(field, bound),
+        (None, Some(field)) => Filter::Max(field, bound),
+        (None, None) => Filter::Property(name.to_owned(), value.to_owned()),
+    })
+}
+
+/// The operator in front of a colon and the value behind it. A value without a colon, or one that is
+/// a time with colons of its own, is to be equal.
+fn operator(value: &str) -> (&str, &str) {
+    match value.split_once(':') {
+        Some(parts) if Timestamp::parse_iso8601(value).is_none() => parts,
+        _ => ("eq", value),
     }
-    if quoted {
-        return Err(ApiError::bad_request(format!(
-            "Invalid filter value {list}. The quote is not closed."
-        )));
+}
+
+/// `in:a,b`, `eq:a` or just `a`.
+fn any_of(value: &str) -> Result<Vec<String>, ApiError> {
+    match operator(value) {
+        ("in", list) => listed(list),
+        ("eq", text) => Ok(vec![text.to_owned()]),
+        (unknown, _) => Err(ApiError::bad_request(format!(
+            "Unable to filter by unknown operator '{unknown}'."
+        ))),
+    }
+}
+
+/// The texts of a list with commas; a comma within quotes is part of a text. As in Glance, a quote
+/// after a backslash does not end a text, and both stay in it.
+fn listed(list: &str) -> Result<Vec<String>, ApiError> {
+    check_quotes(list)?;
+    let mut texts = Vec::new();
+    let mut rest = list;
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('"').and_then(|inner| {
+            let mut escaped = false;
+            let end = inner.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            })?;
+            inner.split_at_checked(end)
+        });
+        let (text, after) = match quoted {
+            Some((text, after)) => (text, after.strip_prefix('"').unwrap_or(after)),
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        texts.push(text.to_owned());
+        rest = after.strip_prefix(',').unwrap_or(after);
     }
     Ok(texts)
 }
 
-/// `gte:2024-11-06T00:00:00Z` and the like.
-fn time(field: TimeField, value: &str) -> Result<Filter, ApiError> {
-    let (test, text) = match value.split_once(':') {
-        Some(("gt", text)) => (TimeTest::Gt, text),
-        Some(("gte", text)) => (TimeTest::Gte, text),
-        Some(("lt", text)) => (TimeTest::Lt, text),
-        Some(("lte", text)) => (TimeTest::Lte, text),
-        Some(("eq", text)) => (TimeTest::Eq, text),
-        Some(("neq", text)) => (TimeTest::Neq, text),
-        _ => (TimeTest::Eq, value),
+/// Checks that quotes stand around whole texts and are closed.
+fn check_quotes(list: &str) -> Result<(), ApiError> {
+    let bad = |what: &str| {
+        Err(ApiError::bad_request(format!(
+            "Invalid filter value {list}. {what}"
+        )))
     };
-    let wanted = Timestamp::parse(text)
-        .ok_or_else(|| ApiError::bad_request(format!("Invalid time format: {text}.")))?;
+    let mut open = false;
+    let mut before = None;
+    let mut characters = list.chars().peekable();
+    while let Some(c) = characters.next() {
+        if c == '"' && before != Some('\\') {
+            if open && characters.peek().is_some_and(|next| *next != ',') {
+                return bad("There is no comma after closing quotation mark.");
+            }
+            if !open && before.is_some_and(|before| before != ',') {
+                return bad("There is no comma before opening quotation mark.");
+            }
+            open = !open;
+        }
+        before = Some(c);
+    }
+    if open {
+        return bad("The quote is not closed.");
+    }
+    Ok(())
+}
+
+/// `gte:2024-11-06T00:00:00Z` and the like.
+fn time(field: TimeField, name: &str, value: &str) -> Result<Filter, ApiError> {
+    let (operator, text) = operator(value);
+    let wanted = Timestamp::parse_iso8601(text).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "Bad \"{name}\" query filter format. Use ISO 8601 DateTime notation."
+        ))
+    })?;
+    let test = match operator {
+        "gt" => TimeTest::Gt,
+        "gte" => TimeTest::Gte,
+        "lt" => TimeTest::Lt,
+        "lte" => TimeTest::Lte,
+        "eq" => TimeTest::Eq,
+        "neq" => TimeTest::Neq,
+        _ => {
+            return Err(ApiError::bad_request(
+                "Unable to filter on a unknown operator.",
+            ));
+        }
+    };
     Ok(Filter::Time(field, test, wanted))
 }

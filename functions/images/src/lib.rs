@@ -1,70 +1,89 @@
 //! Images' records: create, show, list, change and delete, in Glance's form; the list and the
 //! quota in the form of IMS.
 
+mod change;
 mod filter;
+mod ims;
 mod list;
+mod number;
 mod query;
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::app::App;
 use shared::auth::{Action, Caller, Decision, Role, permit};
-use shared::error::{ApiError, ImsCode};
+use shared::error::ApiError;
 use shared::http::{self, Handled, Request};
 use shared::id::{ImageId, ProjectId};
-use shared::image::{self, Image, patch};
+use shared::image::Image;
+use shared::members_api;
 use shared::queue::Message;
 use shared::store::images::Written;
 use shared::store::members::{Facts, Order, Stamp};
 
+use crate::change::{ImageAction, Tagging};
 use crate::query::Query;
 
-/// How often a patch is tried again on top of another one that came first.
-const RACES: usize = 20;
-
+/// How often an image with long texts is read that is being changed.
+const TEXT_TRIES: usize = 5;
+/// How long a request waits for memberships to be brought in line.
+const KEEPING: std::time::Duration = std::time::Duration::from_secs(2);
 /// Answers for one image or for many.
 pub async fn handle(app: App, request: Request) -> Handled {
+    // On the heap: with all that it may become, this future is too large for a thread's stack.
+    Box::pin(respond(app, request)).await
+}
+
+async fn respond(app: App, request: Request) -> Handled {
     let caller = http::caller(&app, &request).await?;
-    let one = lambda_http::RequestExt::path_parameters_ref(&request)
-        .is_some_and(|parameters| parameters.first("image_id").is_some());
-    match (request.method().as_str(), one) {
-        ("POST", false) => create(&app, &caller, &request).await,
-        ("PATCH", true) => patch(&app, &caller, &request).await,
-        ("DELETE", true) => delete(&app, &caller, &request).await,
-        ("GET", true) => {
-            http::no_body(&request)?;
-            show(&app, &caller, &request).await
+    let resource = http::destination(&request)?.resource;
+    let method = request.method().as_str();
+    operation(
+        method,
+        resource.unwrap_or_default(),
+        &app,
+        &caller,
+        &request,
+    )
+    .await
+}
+
+/// The work of one route. It is boxed, so that the work of no other takes room beside it.
+fn operation<'a>(
+    method: &str,
+    resource: &str,
+    app: &'a App,
+    caller: &'a Caller,
+    request: &'a Request,
+) -> BoxFuture<'a, Handled> {
+    match (method, resource) {
+        ("GET", "/v2/images") => Box::pin(list_images(app, caller, request)),
+        ("POST", "/v2/images") => Box::pin(create(app, caller, request)),
+        ("GET", "/v2/images/{image_id}") => Box::pin(show(app, caller, request)),
+        ("PATCH", "/v2/images/{image_id}") => Box::pin(change::patch(app, caller, request)),
+        ("DELETE", "/v2/images/{image_id}") => Box::pin(delete(app, caller, request)),
+        ("PUT", "/v2/images/{image_id}/tags/{tag}") => {
+            Box::pin(change::tag(app, caller, request, Tagging::Put))
         }
-        ("GET", false) => {
-            http::no_body(&request)?;
-            match http::raw_path(&request)
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()
-            {
-                Some("quota") => Ok(quota(&app)),
-                Some("cloudimages") => list_in_ims_form(&app, &caller, &request).await,
-                _ => list_images(&app, &caller, &request).await,
-            }
+        ("DELETE", "/v2/images/{image_id}/tags/{tag}") => {
+            Box::pin(change::tag(app, caller, request, Tagging::Delete))
         }
-        _ => Err(ApiError::no_such_resource()),
+        ("POST", "/v2/images/{image_id}/actions/deactivate") => {
+            Box::pin(change::act(app, caller, request, ImageAction::Deactivate))
+        }
+        ("POST", "/v2/images/{image_id}/actions/reactivate") => {
+            Box::pin(change::act(app, caller, request, ImageAction::Reactivate))
+        }
+        ("GET", "/v2/images/{image_id}/tasks") => Box::pin(tasks(app, caller, request)),
+        ("GET", "/v2/cloudimages") => Box::pin(ims::list(app, caller, request)),
+        ("GET", "/v1/cloudimages/quota") => Box::pin(ims::quota(app, caller, request)),
+        _ => Box::pin(std::future::ready(Err(ApiError::no_such_resource()))),
     }
 }
 
 async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
     let body = http::body(request)?;
-    let wanted_owner = body.get("owner").and_then(Value::as_str).map(str::to_owned);
     let image = Image::from_request(body, caller, app.operation(), app.now())?;
-    if caller.role < Role::Member {
-        return Err(ApiError::not_authorized("add_image"));
-    }
-    if let Some(owner) = wanted_owner
-        && !caller.speaks_for(&owner)
-    {
-        return Err(ApiError::forbidden(format!(
-            "You are not permitted to create images owned by '{owner}'"
-        )));
-    }
-    image::check_visibility(image.visibility, caller)?;
     if !app.store().create_image(&image).await? {
         return Err(ApiError::conflict(format!(
             "Image ID {} already exists!",
@@ -80,11 +99,21 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let (image, _) = find(app, caller, request, |text| {
-        format!("No image found with ID {text}")
-    })
-    .await?;
+    http::no_body(request)?;
+    let (image, _) = find(app, caller, request, change::no_image).await?;
     Ok(http::json(200, &image.view()))
+}
+
+/// The tasks of an image: none, since there is no data to work on.
+async fn tasks(app: &App, caller: &Caller, request: &Request) -> Handled {
+    http::no_body(request)?;
+    find(app, caller, request, change::no_image)
+        .await
+        .map_err(|error| match error.status() {
+            404 => ApiError::no_such_resource(),
+            _ => error,
+        })?;
+    Ok(http::json(200, &json!({"tasks": []})))
 }
 
 /// The image that the path names, as far as the caller may see it.
@@ -92,18 +121,27 @@ async fn find(
     app: &App,
     caller: &Caller,
     request: &Request,
-    words: impl Fn(&str) -> String,
+    words: fn(&str) -> String,
 ) -> Result<(Image, Facts), ApiError> {
     let text = http::path(request, "image_id")?;
     let hidden = || ApiError::not_found(words(&text));
     let id = ImageId::canonical(&text).ok_or_else(hidden)?;
-    let facts = app.store().facts(id, &[&caller.project]).await?;
-    let image = facts.image.clone().ok_or_else(hidden)?;
-    let relation = caller.relation(&image, facts.membership(&caller.project));
-    match permit(caller.role, relation, image.visibility, Action::ShowImage) {
-        Decision::Allow => Ok((image, facts)),
-        _ => Err(hidden()),
+    for _ in 0..TEXT_TRIES {
+        let facts = app.store().facts(id, &[&caller.project]).await?;
+        let image = facts.image.clone().ok_or_else(hidden)?;
+        let relation = caller.relation(&image, facts.membership(&caller.project));
+        match permit(caller.role, relation, image.visibility, Action::ShowImage) {
+            Decision::Allow => {}
+            _ => {
+                let visibility = image.visibility;
+                return Err(members_api::hidden(caller, relation, visibility, hidden()));
+            }
+        }
+        if let Some(image) = app.store().complete(image).await? {
+            return Ok((image, facts));
+        }
     }
+    Err(ApiError::unavailable("show image: changes do not end"))
 }
 
 fn allowed(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Result<(), ApiError> {
@@ -112,43 +150,6 @@ fn allowed(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Res
         Decision::Allow => Ok(()),
         _ => Err(ApiError::not_authorized(action.policy_name())),
     }
-}
-
-async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let media = request
-        .headers()
-        .get("content-type")
-        .and_then(|value| value.to_str().ok());
-    let media = media
-        .and_then(|media| media.split(';').next())
-        .map(str::trim);
-    let form = match media {
-        Some("application/openstack-images-v2.0-json-patch") => patch::Form::V20,
-        Some("application/openstack-images-v2.1-json-patch") => patch::Form::V21,
-        other => {
-            return Err(ApiError::unsupported_media_type(
-                other.unwrap_or("${CONTENT_TYPE}"),
-            ));
-        }
-    };
-    let changes = patch::parse(http::body(request)?, form, caller.role)?;
-    let op = app.operation();
-    for _ in 0..RACES {
-        let (seen, facts) = find(app, caller, request, |text| {
-            format!("No image found with ID {text}")
-        })
-        .await?;
-        if changes.is_empty() {
-            return Ok(http::json(200, &seen.view()));
-        }
-        patch::check(&changes, caller)?;
-        allowed(caller, &seen, &facts, Action::ModifyImage)?;
-        let next = patch::apply(&seen, &changes, op, app.now())?;
-        if app.store().replace_image(&seen, &next).await? == Written::Done {
-            return Ok(http::json(200, &next.view()));
-        }
-    }
-    Err(ApiError::unavailable("patch image: races do not end"))
 }
 
 async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -162,14 +163,13 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
             now: app.now(),
             order: Order::Direct,
         };
-        if app.store().delete_image(caller, id, stamp).await? == Written::Done {
-            // From here on nothing of it is visible; what is left is only to be tidied up.
-            let request_id = http::request_id(request.headers());
-            let bury = [Message::bury(id)];
-            if !app.queue().send(&bury, &request_id).await?.is_empty() {
-                tracing::error!(image.id = %id, "the members of a deleted image stay unburied");
+        match app.store().delete_image(caller, id, stamp).await? {
+            Written::Done => return Ok(http::empty(204)),
+            Written::Owing => {
+                memberships_follow(app, id, request).await;
+                return Ok(http::empty(204));
             }
-            return Ok(http::empty(204));
+            Written::Refused(_) => {}
         }
     }
     let (image, facts) = find(app, caller, request, words).await?;
@@ -184,12 +184,28 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     ))
 }
 
-async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
-    if caller.role == Role::None {
-        return Err(ApiError::not_authorized("get_images"));
+/// Has the memberships of an image brought in line with it: at once if they are few, or else by the
+/// worker. What goes wrong here is mended by the sweep, since the image's record says what is owed.
+async fn memberships_follow(app: &App, image: ImageId, request: &Request) {
+    let kept = app.store().keep_members(image, app.operation(), app.now());
+    let kept = tokio::time::timeout(KEEPING, kept);
+    match kept.await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => {
+            tracing::warn!(image.id = %image, error.why = error.for_log(), "left to the worker");
+        }
+        Err(_) => tracing::info!(image.id = %image, "left to the worker"),
     }
-    let arguments = http::query(request);
-    let query = Query::parse(&arguments)?;
+    let message = [Message::Memberships { image }];
+    let request_id = http::request_id(request);
+    if !matches!(app.queue().send(&message, &request_id).await, Ok(unsent) if unsent.is_empty()) {
+        tracing::warn!(image.id = %image, "left to the sweep");
+    }
+}
+
+async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
+    let arguments = http::utf8_query(request)?;
+    let query = Query::parse(&arguments, caller.role)?;
     let page = list::page(app, caller, &query).await?;
     let link = |marker: Option<ImageId>| query::link(&arguments, marker);
     let images: Vec<Value> = page.images.iter().map(Image::view).collect();
@@ -202,36 +218,6 @@ async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
         answer.insert("next".to_owned(), json!(link(Some(next))));
     }
     Ok(http::json(200, &answer))
-}
-
-async fn list_in_ims_form(app: &App, caller: &Caller, request: &Request) -> Handled {
-    if caller.role == Role::None {
-        return Err(ApiError::ims(ImsCode::RoleTooWeak));
-    }
-    let query = Query::parse_ims(&http::query(request))
-        .map_err(|error| ApiError::ims_because(ImsCode::BadRequest, error.public_words()))?;
-    let page = list::page(app, caller, &query).await?;
-    let images: Vec<Value> = page.images.iter().map(Image::view).collect();
-    let mut info = json!({"current_count": images.len()});
-    if let (Some(next), Some(info)) = (page.next, info.as_object_mut()) {
-        info.insert("next_marker".to_owned(), json!(next.to_string()));
-    }
-    Ok(http::json(
-        200,
-        &json!({"images": images, "page_info": info}),
-    ))
-}
-
-/// The member quota of an image; negative means none.
-fn quota(app: &App) -> http::Response {
-    let resource = json!({
-        "type": "image_member",
-        "used": Value::Null,
-        "quota": app.config().member_quota,
-        "min": 0,
-        "max": app.config().member_quota,
-    });
-    http::json(200, &json!({"quotas": {"resources": [resource]}}))
 }
 
 /// A project id as a filter: what is none matches nothing.

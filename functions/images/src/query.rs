@@ -2,12 +2,15 @@
 
 use std::cmp::Ordering;
 
+use shared::auth::Role;
 use shared::error::ApiError;
 use shared::id::ImageId;
+use shared::image::card::Card;
 use shared::image::{Image, Visibility};
 use shared::member::MemberStatus;
 
 use crate::filter::{Filter, flag};
+use crate::number;
 
 /// Images on a page unless asked otherwise, and at most, as in Glance.
 const LIMIT_DEFAULT: usize = 25;
@@ -23,6 +26,43 @@ const SORT_KEYS: [&str; 8] = [
     "created_at",
     "updated_at",
 ];
+
+/// Arguments that are no filters of their own. `deleted` is ignored, as in Glance: no list shows what
+/// was deleted.
+const NO_FILTERS: [&str; 12] = [
+    "limit",
+    "marker",
+    "member_status",
+    "visibility",
+    "owner",
+    "sort",
+    "sort_key",
+    "sort_dir",
+    "os_hidden",
+    "protected",
+    "tag",
+    "deleted",
+];
+
+/// The arguments of a query, in their order.
+struct Arguments<'a>(&'a [(String, String)]);
+
+impl<'a> Arguments<'a> {
+    /// The values of one name.
+    fn of(&self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
+        let all = self.0.iter();
+        all.filter(move |(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn first(&self, name: &'a str) -> Option<&'a str> {
+        self.of(name).next()
+    }
+
+    fn last(&self, name: &'a str) -> Option<&'a str> {
+        self.of(name).next_back()
+    }
+}
 
 /// Which visibilities a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,81 +111,69 @@ pub enum SortKey {
 }
 
 impl Query {
-    /// The question of `GET /v2/images`.
+    /// The question of `GET /v2/images`. A filter that is given twice counts once, the last one, but
+    /// for `tag`.
     ///
     /// # Errors
-    /// 400 with a sentence for an argument that is not as it must be.
-    pub fn parse(arguments: &[(String, String)]) -> Result<Self, ApiError> {
+    /// 400 with a sentence for an argument that is not as it must be; 403 if the role may not list
+    /// images, which Glance tells after the first of the arguments' faults and before the others.
+    pub fn parse(arguments: &[(String, String)], role: Role) -> Result<Self, ApiError> {
+        let all = Arguments(arguments);
+        if all.last("changes-since").is_some() {
+            return Err(ApiError::bad_request(
+                "The \"changes-since\" filter is no longer available on v2.",
+            ));
+        }
         let mut query = Self {
             limit: LIMIT_DEFAULT,
-            marker: None,
+            marker: all.first("marker").map(str::to_owned),
             member_statuses: vec![MemberStatus::Accepted],
             shown: Shown::Default,
-            owner: None,
+            owner: all.last("owner").map(str::to_owned),
             own: None,
-            nothing: false,
+            // Of these the first counts; the second is a filter by a property that no image has.
+            nothing: ["limit", "marker", "member_status", "sort"]
+                .into_iter()
+                .any(|name| all.of(name).nth(1).is_some()),
             sort: Vec::new(),
             filters: Vec::new(),
         };
-        let mut seen: Vec<&str> = Vec::new();
-        let mut hidden = false;
-        let (mut keys, mut directions) = (Vec::new(), Vec::new());
-        let combined = arguments.iter().find(|(name, _)| name == "sort");
-        for (name, value) in arguments {
-            let (name, value) = (name.as_str(), value.as_str());
-            // Two values for one filter contradict each other.
-            if !matches!(name, "tag" | "sort_key" | "sort_dir") && seen.contains(&name) {
-                query.nothing = true;
-            }
-            seen.push(name);
-            match name {
-                "limit" => query.limit = limit_of(value)?,
-                "marker" => query.marker = Some(value.to_owned()),
-                "member_status" => query.member_statuses = statuses_of(value)?,
-                "visibility" => query.show(value)?,
-                "owner" => query.owner = Some(value.to_owned()),
-                "sort" => {}
-                "sort_key" => keys.push(sort_key(value)?),
-                "sort_dir" => directions.push(ascends(value)?),
-                "changes-since" => {
-                    return Err(ApiError::bad_request(
-                        "The \"changes-since\" filter is no longer available on v2.",
-                    ));
-                }
-                "os_hidden" => hidden = flag(name, &value.to_lowercase())?,
-                other => query.filters.push(Filter::parse(other, value)?),
-            }
+        if let (Some(first), Some(last)) = (all.first("visibility"), all.last("visibility")) {
+            query.show(last)?;
+            // As in Glance, two different ones contradict each other; all of one is that one.
+            query.nothing |= first != last && first != "all";
         }
+        if let Some(status) = all.first("member_status") {
+            query.member_statuses = statuses_of(status)?;
+        }
+        if let Some(limit) = all.first("limit") {
+            query.limit = limit_of(limit)?;
+        }
+        query.sort = order_of(&all)?;
+        let hidden = all.last("os_hidden").map(str::to_lowercase);
+        let hidden = flag("os_hidden", hidden.as_deref().unwrap_or("false"))?;
         query.filters.push(Filter::Hidden(hidden));
-        query.sort = match combined {
-            Some(_) if !keys.is_empty() || !directions.is_empty() => {
-                return Err(ApiError::bad_request(
-                    "Old and new sorting syntax cannot be combined",
-                ));
+        if let Some(protected) = all.last("protected") {
+            let protected = flag("protected", protected)?;
+            query.filters.push(Filter::Protected(protected));
+        }
+        if role == Role::None {
+            return Err(ApiError::not_authorized("get_images"));
+        }
+        for tag in all.of("tag") {
+            query.filters.push(Filter::Tag(tag.trim().to_owned()));
+        }
+        for (place, (name, _)) in arguments.iter().enumerate() {
+            let seen = arguments
+                .iter()
+                .take(place)
+                .any(|(before, _)| before == name);
+            if seen || NO_FILTERS.contains(&name.as_str()) {
+                continue;
             }
-            Some((_, text)) => sort_of(text)?,
-            None => {
-                if directions.len() > 1 && directions.len() != keys.len().max(1) {
-                    return Err(ApiError::bad_request(
-                        "Number of sort dirs does not match the number of sort keys",
-                    ));
-                }
-                if keys.is_empty() {
-                    keys.push(SortKey::CreatedAt);
-                }
-                let ascends = |place: usize| {
-                    directions
-                        .get(place)
-                        .or(directions.first())
-                        .copied()
-                        .unwrap_or(false)
-                };
-                keys.into_iter()
-                    .enumerate()
-                    .map(|(place, key)| (key, ascends(place)))
-                    .collect()
-            }
-        };
+            let value = all.last(name).unwrap_or_default();
+            query.filters.push(Filter::parse(name, value)?);
+        }
         Ok(query)
     }
 
@@ -153,12 +181,12 @@ impl Query {
     ///
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
-    pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
+    pub fn parse_ims(arguments: &[(String, String)], role: Role) -> Result<Self, ApiError> {
         let (types, others): (Vec<_>, Vec<_>) = arguments
             .iter()
             .cloned()
             .partition(|(name, _)| name == "__imagetype");
-        let mut query = Self::parse(&others)?;
+        let mut query = Self::parse(&others, role)?;
         for (_, image_type) in types {
             match image_type.as_str() {
                 "gold" => query.shown = Shown::Only(Visibility::Public),
@@ -196,22 +224,32 @@ impl Query {
         }
     }
 
-    /// Whether an image that the caller may see in this list passes the filters.
-    pub fn matches(&self, image: &Image) -> bool {
+    /// `false` if an image certainly does not pass the filters, by what an index knows of it.
+    pub fn may_match(&self, card: &Card) -> bool {
         let shown = match self.shown {
             Shown::Default | Shown::All => true,
-            Shown::Only(visibility) => image.visibility == visibility,
+            Shown::Only(visibility) => card.visibility == visibility,
         };
         shown
             && self
                 .owner
                 .as_deref()
-                .is_none_or(|owner| image.owner.as_str() == owner)
-            && self.filters.iter().all(|filter| filter.passes(image))
+                .is_none_or(|owner| card.owner.as_str() == owner)
+            && self.filters.iter().all(|filter| filter.may_pass(card))
+    }
+
+    /// Whether an image that the caller may see in this list passes the filters.
+    pub fn matches(&self, image: &Image) -> bool {
+        let card = image.card();
+        self.may_match(&card)
+            && self
+                .filters
+                .iter()
+                .all(|filter| filter.passes(image, &card))
     }
 
     /// The order of two images in this list.
-    pub fn compare(&self, a: &Image, b: &Image) -> Ordering {
+    pub fn compare(&self, a: &Card, b: &Card) -> Ordering {
         let by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
@@ -224,7 +262,7 @@ impl Query {
     }
 }
 
-fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
+fn compare(key: SortKey, a: &Card, b: &Card) -> Ordering {
     match key {
         SortKey::Name => a.name.cmp(&b.name),
         SortKey::Status => a.status.cmp(&b.status),
@@ -237,14 +275,57 @@ fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
     }
 }
 
+/// The order that the arguments ask for, in either of the two ways in which they can.
+fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
+    let sorted_anyhow = ["sort_key", "sort_dir"]
+        .into_iter()
+        .any(|name| all.of(name).next().is_some());
+    match all.first("sort") {
+        Some(_) if sorted_anyhow => {
+            return Err(ApiError::bad_request(
+                "Old and new sorting syntax cannot be combined",
+            ));
+        }
+        Some(text) => return sort_of(text),
+        None => {}
+    }
+    let mut keys = all
+        .of("sort_key")
+        .map(sort_key)
+        .collect::<Result<Vec<_>, _>>()?;
+    let directions = all
+        .of("sort_dir")
+        .map(ascends)
+        .collect::<Result<Vec<_>, _>>()?;
+    if directions.len() > 1 && directions.len() != keys.len() {
+        return Err(ApiError::bad_request(
+            "Number of sort dirs does not match the number of sort keys",
+        ));
+    }
+    if keys.is_empty() {
+        keys.push(SortKey::CreatedAt);
+    }
+    let ascends = |place: usize| {
+        directions
+            .get(place)
+            .or(directions.first())
+            .copied()
+            .unwrap_or(false)
+    };
+    Ok(keys
+        .into_iter()
+        .enumerate()
+        .map(|(place, key)| (key, ascends(place)))
+        .collect())
+}
+
 fn limit_of(text: &str) -> Result<usize, ApiError> {
-    let limit: i64 = text
-        .trim()
-        .parse()
-        .map_err(|_| ApiError::bad_request("limit param must be an integer"))?;
-    usize::try_from(limit)
-        .map(|limit| limit.min(LIMIT_MAX))
-        .map_err(|_| ApiError::bad_request("limit param must be positive"))
+    let limit = number::integer(text)
+        .ok_or_else(|| ApiError::bad_request("limit param must be an integer"))?;
+    if limit < 0 {
+        return Err(ApiError::bad_request("limit param must be positive"));
+    }
+    Ok(usize::try_from(limit).map_or(LIMIT_MAX, |limit| limit.min(LIMIT_MAX)))
 }
 
 fn statuses_of(text: &str) -> Result<Vec<MemberStatus>, ApiError> {

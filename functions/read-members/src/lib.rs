@@ -14,23 +14,30 @@ use shared::page;
 use shared::store::members::Facts;
 
 /// Members on a page of the paged form, unless asked otherwise.
-const PAGE_DEFAULT: usize = 100;
+const PAGE_DEFAULT: usize = 500;
+/// What a member is: IMS knows domains and organizations beside projects.
+const MEMBER_TYPE: &str = "project";
 
 /// Shows one membership or lists all that the caller may see.
 pub async fn handle(app: App, request: Request) -> Handled {
     let caller = http::caller(&app, &request).await?;
     http::no_body(&request)?;
-    let one = request_has(&request, "member_id");
-    match (request_has(&request, "project_id"), one) {
+    let destination = http::destination(&request)?;
+    let one = destination.parameter("member_id").is_some();
+    match (destination.parameter("project_id").is_some(), one) {
         (false, false) => list(&app, &caller, &request).await,
         (false, true) => show(&app, &caller, &request).await,
         (true, _) => in_ims_form(&app, &caller, &request, one).await,
     }
 }
 
-fn request_has(request: &Request, parameter: &str) -> bool {
-    http::path(request, parameter).is_ok()
-        || matches!(http::path(request, parameter), Err(ref bad) if bad.status() == 400)
+/// The membership as IMS shows it.
+fn ims_view(member: &Member) -> Value {
+    let mut view = member.view();
+    if let Some(view) = view.as_object_mut() {
+        view.insert("member_type".to_owned(), json!(MEMBER_TYPE));
+    }
+    view
 }
 
 async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -100,7 +107,7 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
                 404 => ApiError::ims_with_status(404, ImsCode::NoSuchMember),
                 _ => error,
             })?;
-        return Ok(http::json(200, &json!({"member": member.view()})));
+        return Ok(http::json(200, &json!({"member": ims_view(&member)})));
     }
     let page = page::of_query(&http::query(request), PAGE_DEFAULT)?;
     let marker = match page.marker.as_deref().map(page::decode_marker) {
@@ -121,10 +128,10 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
     if let (Some(next), Some(info)) = (next, info.as_object_mut()) {
         info.insert("next_marker".to_owned(), json!(next));
     }
-    let members: Vec<Value> = members.iter().map(Member::view).collect();
+    let members: Vec<Value> = members.iter().map(ims_view).collect();
     Ok(http::json(
         200,
-        &json!({"members": members, "page_info": info}),
+        &json!({"members": members, "schema": "/v2/schemas/members", "page_info": info}),
     ))
 }
 

@@ -2,11 +2,12 @@
 
 use shared::app::App;
 use shared::auth::{Action, Role};
+use shared::change::Change;
 use shared::error::ApiError;
 use shared::http::{self, Handled, Request};
 use shared::member::Membership;
 use shared::members_api as api;
-use shared::store::members::{Changed, MemberChange, Order, Stamp};
+use shared::store::members::{Changed, Order, Stamp};
 
 /// Ends the membership: 204, and 404 from then on.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -35,7 +36,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         {
             Changed::Members(changes) => {
                 return match changes.first() {
-                    Some(MemberChange::Applied) => Ok(http::empty(204)),
+                    Some(Change::Applied) => Ok(http::empty(204)),
                     // Somebody who leaves what was never shared with it learns nothing.
                     _ if leaving => {
                         let facts = app.store().facts(id, &[&caller.project]).await?;

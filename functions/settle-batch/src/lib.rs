@@ -5,7 +5,8 @@
 //! has failed.
 
 use shared::app::App;
-use shared::batch::{self, Outcome};
+use shared::batch::Outcome;
+use shared::change::{self, Step, step};
 use shared::error::{ApiError, ImsCode};
 use shared::id::{ImageId, ProjectId};
 use shared::queue::{Chunk, Message, SqsRecord};
@@ -15,9 +16,9 @@ use shared::time::Timestamp;
 pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<(), ApiError> {
     match record.message() {
         Ok(Message::Chunk(chunk)) => settle(&app, &chunk).await,
-        // Nothing shows what a deleted image has left behind; an operator can send this again.
-        Ok(Message::Bury { image }) => {
-            tracing::error!(image.id = %image, "the members of a deleted image stay unburied");
+        // The image's record says that this is still owed, so the sweep does it.
+        Ok(Message::Memberships { image }) => {
+            tracing::error!(image.id = %image, "the memberships of an image are left to the sweep");
             Ok(())
         }
         // It belongs to no job, and to keep it would only have it come back for ever.
@@ -29,7 +30,7 @@ pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<()
 }
 
 async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
-    let job = chunk.job_id()?;
+    let (job, kind) = (chunk.job, chunk.task.kind());
     let entries: Vec<Option<(ImageId, ProjectId)>> = chunk
         .entries
         .entries()
@@ -46,15 +47,17 @@ async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
         .iter()
         .map(|entry| match entry {
             None => Outcome::Failed(ImsCode::BadImageId),
-            Some(key) => match batch::standing(stored.get(key), chunk.kind, job) {
-                Some(change) => batch::outcome(chunk.kind, &change, job),
-                None => Outcome::Failed(chunk.kind.gave_up()),
+            Some(key) => match step(stored.get(key), kind, job) {
+                Step::Done(done) => change::outcome(kind, &done, job),
+                Step::Write | Step::Confirm | Step::Renew(_) | Step::LeaveTombstone => {
+                    Outcome::Failed(kind.gave_up())
+                }
             },
         })
         .collect();
     let finished = app
         .store()
-        .finish_chunk(job, chunk.number, &outcomes, chunk.deadline(), app.now())
+        .finish_chunk(chunk, &outcomes, app.now())
         .await?;
     tracing::error!(job.id = %job, job.chunk = chunk.number, outcome = ?finished, "settled a dead letter");
     Ok(())

@@ -8,7 +8,8 @@ use shared::error::ApiError;
 use shared::http::{self, Handled, Request};
 use shared::member::{MemberStatus, Membership};
 use shared::members_api as api;
-use shared::store::members::{Answer, Order, Stamp};
+use shared::store::members::{Order, Stamp};
+use shared::task::Answer;
 
 /// The longest vault id, in characters.
 const VAULT_ID_MAX: usize = 255;

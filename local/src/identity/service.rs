@@ -19,19 +19,6 @@ use super::{Identity, view};
 /// The methods that some path of the service has, for a browser's preflight.
 const METHODS: &str = "GET, HEAD, POST, DELETE";
 
-/// What an authorizer says of a caller: the context that the gateway hands to a function.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
-    /// The project that the token is scoped to.
-    pub project_id: String,
-    /// Who it was given to.
-    pub user_id: String,
-    /// Names of roles, with commas between them.
-    pub roles: String,
-    /// When the token ends, if it does.
-    pub expires_at: Option<Timestamp>,
-}
-
 /// The identities and the tokens that stand for them.
 #[derive(Debug)]
 pub struct IdentityService {
@@ -63,16 +50,9 @@ impl IdentityService {
         Self { identity, tokens }
     }
 
-    /// Who a token stands for; `None` if nobody, or nobody in any project.
-    pub fn authorize(&self, token: &str, now: Timestamp) -> Option<Context> {
-        let token = self.tokens.find(token, now)?;
-        let scope = token.scope.as_ref()?;
-        Some(Context {
-            project_id: scope.project.clone(),
-            user_id: token.user.clone(),
-            roles: scope.roles.join(","),
-            expires_at: token.expires_at,
-        })
+    /// What a token says; `None` if it is not good.
+    pub fn token(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
+        self.tokens.find(id, now)
     }
 
     /// Whether a path is this service's.
@@ -93,7 +73,7 @@ impl IdentityService {
             Some(cross_origin) => cross_origin.write(|| METHODS.to_owned(), response),
             None => response,
         };
-        let id = http::request_id(request.headers());
+        let id = http::request_id(request);
         tracing::info!(
             request.id = %id,
             http.method = %request.method(),
@@ -235,7 +215,9 @@ impl IdentityService {
             .ok_or(Refusal::NotFound("token"))?;
         let trusted = caller.scope.as_ref().is_some_and(|scope| {
             let mut roles = scope.roles.iter();
-            roles.any(|role| role == "admin" || role == "service")
+            roles.any(|role| {
+                role.eq_ignore_ascii_case("admin") || role.eq_ignore_ascii_case("service")
+            })
         });
         if trusted || caller.user == token.user {
             Ok((id, token))

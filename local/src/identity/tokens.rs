@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
-use shared::auth::Role;
+use shared::roles::RoleNames;
 use shared::secret::Secret;
 use shared::time::Timestamp;
 use uuid::Uuid;
@@ -65,14 +65,14 @@ pub struct Scope {
 impl Scope {
     /// With the roles that these imply: admin implies member implies reader, as in Keystone.
     pub fn new(project: String, mut roles: Vec<String>) -> Self {
-        let implied: &[&str] = match Role::strongest(roles.iter().map(String::as_str)) {
-            Role::Admin => &["member", "reader"],
-            Role::Member => &["reader"],
-            Role::Reader | Role::None => &[],
-        };
-        for name in implied {
-            if !roles.iter().any(|role| role == name) {
-                roles.push((*name).to_owned());
+        let strongest = RoleNames::default().strongest(roles.iter().map(String::as_str));
+        for name in strongest
+            .with_implied()
+            .split(',')
+            .filter(|name| !name.is_empty())
+        {
+            if !roles.iter().any(|role| role.eq_ignore_ascii_case(name)) {
+                roles.push(name.to_owned());
             }
         }
         Self { project, roles }
@@ -148,8 +148,12 @@ impl Tokens {
         Secret::new(id)
     }
 
-    /// What a token says; `None` if it is unknown, revoked or has expired.
+    /// What a token says; `None` if it is unknown, revoked or has expired. An empty token is
+    /// invalid even if the file has it.
     pub fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
+        if id.is_empty() {
+            return None;
+        }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let token = known.get(&Fingerprint::of(id))?;
         (!token.has_expired(now)).then(|| token.clone())

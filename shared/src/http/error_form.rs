@@ -1,13 +1,12 @@
 //! How an error is written: in the shape of the path's family, in the form that `Accept` asks for.
 
 use lambda_http::Body;
-use lambda_http::http::header;
 use serde_json::json;
 
-use super::{Request, Response, base_url, json, raw_path, response, with_header};
+use super::{Request, Response, accept, base_url, json, response, with_header};
 use crate::app::App;
 use crate::error::{ApiError, RefusalKind};
-use crate::routes::{self, Family};
+use crate::routes::{Family, NotUtf8, Path};
 
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
@@ -30,16 +29,18 @@ enum Media {
 
 impl ErrorForm {
     /// As the request asks for it.
-    pub(super) fn of(request: &Request, app: &App) -> Self {
-        let accept = request.headers().get_all(header::ACCEPT);
-        let accept: Vec<_> = accept
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
+    pub(super) fn of(request: &Request, path: &Result<Path, NotUtf8>, app: &App) -> Self {
         Self {
-            family: routes::family(&routes::normalized(raw_path(request))),
+            family: match path {
+                Ok(path) => path.family(),
+                Err(bad) => bad.family,
+            },
             method: request.method().as_str().to_owned(),
-            media: preferred(&accept.join(",")),
+            media: match accept(request).best(&["text/html", "application/json"]) {
+                Some("text/html") => Media::Html,
+                Some(_) => Media::Json,
+                None => Media::Plain,
+            },
             auth_uri: match &app.config().auth_uri {
                 Some(uri) => uri.clone(),
                 None => format!("{}/identity/v3", base_url(app, request)),
@@ -61,7 +62,15 @@ impl ErrorForm {
             }
             Family::Glance => {
                 let title = title(status);
-                match self.media {
+                let media = match (error, self.media) {
+                    (ApiError::Refused(refusal), Media::Plain)
+                        if refusal.kind == RefusalKind::NotServed =>
+                    {
+                        Media::Json
+                    }
+                    (_, media) => media,
+                };
+                match media {
                     Media::Json => json(
                         status,
                         &json!({
@@ -198,60 +207,9 @@ fn html(status: u16, explanation: &str, detail: &str) -> String {
     )
 }
 
-/// The form of an error body that an `Accept` header asks for: HTML and JSON are on offer, in
-/// that order; with neither asked for, or no header, it is plain text.
-fn preferred(accept: &str) -> Media {
-    let quality = |kind: &str, subtype: &str| -> f32 {
-        let mut best: (u8, f32) = (0, 0.0);
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let q = parts
-                .find_map(|part| part.strip_prefix("q="))
-                .map_or(1.0, |q| q.parse().unwrap_or(0.0));
-            let exactness = match media.split_once('/') {
-                Some((k, s)) if k == kind && s == subtype => 3,
-                Some((k, "*")) if k == kind => 2,
-                Some(("*", "*")) => 1,
-                _ => 0,
-            };
-            if exactness > best.0 {
-                best = (exactness, q);
-            }
-        }
-        best.1
-    };
-    let (html, json) = (quality("text", "html"), quality("application", "json"));
-    if html <= 0.0 && json <= 0.0 {
-        Media::Plain
-    } else if html >= json {
-        Media::Html
-    } else {
-        Media::Json
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_accept_header_chooses_the_form() {
-        for (accept, media) in [
-            ("", Media::Plain),
-            ("text/plain", Media::Plain),
-            ("application/xml", Media::Plain),
-            ("application/json", Media::Json),
-            ("*/*", Media::Html),
-            ("text/html", Media::Html),
-            ("application/json, */*", Media::Html),
-            ("text/html;q=0.9, application/json;q=0.5", Media::Html),
-            ("application/json;q=0.9, */*;q=0.1", Media::Json),
-            ("application/*", Media::Json),
-        ] {
-            assert_eq!(preferred(accept), media, "{accept}");
-        }
-    }
 
     #[test]
     fn a_page_is_escaped() {

@@ -1,31 +1,35 @@
 //! Parse a request, render an answer, run an API function.
 
+pub mod accept;
 pub mod address;
 pub mod cross_origin;
 mod error_form;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
-use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
+use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tracing::Instrument as _;
 
+use accept::Accept;
 use address::Host;
 use cross_origin::CrossOrigin;
 use error_form::ErrorForm;
 
 use crate::app::App;
-use crate::auth::{Caller, Role};
+use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
 use crate::meter;
-use crate::routes;
+use crate::principal::Principal;
+use crate::routes::{self, Destination, NotUtf8, Path};
 use crate::signed;
-use crate::time::Timestamp;
 
 /// A request as the gateway hands it to a function.
 pub type Request = lambda_http::Request;
@@ -54,10 +58,48 @@ where
     let app = &app;
     lambda_http::run(lambda_http::service_fn(
         move |request: Request| async move {
-            Ok::<_, std::convert::Infallible>(answer(app.clone(), request, handler).await)
+            let limit = time_left(&request);
+            let answered = answer_within(app.clone(), request, limit, handler);
+            Ok::<_, std::convert::Infallible>(answered.await)
         },
     ))
     .await
+}
+
+/// What is left of an invocation's time for the answer when its handler is given up.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// How long the handler of a request may take under Lambda.
+fn time_left(request: &Request) -> Duration {
+    let context = request.lambda_context_ref();
+    let left = context.map(|context| context.deadline().duration_since(SystemTime::now()));
+    match left {
+        Some(Ok(left)) => left.saturating_sub(ANSWER_TIME),
+        // The clock of the host is ahead: it will be told when the time is over.
+        Some(Err(_)) | None => Duration::MAX,
+    }
+}
+
+/// Answers one request in time: 503 if its handler takes longer. Whatever it asks for, and however
+/// often that is tried again, takes less than the function may.
+pub async fn answer_within<H, F>(
+    app: App,
+    request: Request,
+    limit: Duration,
+    handler: H,
+) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let handler = |app: App, request: Request| {
+        let handled = tokio::time::timeout(limit, handler(app, request));
+        async move {
+            let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
+            handled.await.unwrap_or_else(late)
+        }
+    };
+    answer(app, request, handler).await
 }
 
 /// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
@@ -66,19 +108,37 @@ where
     H: FnOnce(App, Request) -> F,
     F: Future<Output = Handled>,
 {
-    let id = request_id(request.headers());
-    let id_header = HeaderValue::from_str(&id).ok();
-    if let Some(value) = id_header.clone() {
-        // From here on the request has this id, also for the messages that it sends.
-        request.headers_mut().insert(REQUEST_ID, value);
-    }
-    let form = ErrorForm::of(&request, &app);
+    let id = request_id(&request);
+    // The headers stay as they were sent: they may be signed.
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let target = target(&request);
+    let form = ErrorForm::of(&request, &target, &app);
     let cross_origin = CrossOrigin::of(&app.config().cors_origins, &request);
+    let misrouted = gateway_has_parameters(&request)
+        && target.as_ref().is_ok_and(|path| path.allowed().is_none());
+    let methods = target.as_ref().ok().and_then(Path::allowed);
+    let destination = target.map(|target| target.resolve(request.method().as_str()));
+    let resource = destination.as_ref().ok().and_then(|found| found.resource);
+    let refused = match destination {
+        Err(bad) => Some(bad.into()),
+        // To the gateway an encoded slash is part of a parameter; to us it separates segments.
+        Ok(_) if misrouted => Some(ApiError::no_such_resource()),
+        Ok(destination) => {
+            request.extensions_mut().insert(destination);
+            None
+        }
+    };
     let path = raw_path(&request).to_owned();
     let now = app.now();
     let span = tracing::info_span!("request", request.id = %id, http.method = %form.method, http.path = %path);
     async {
-        let work = AssertUnwindSafe(handler(app, request)).catch_unwind();
+        let work = async {
+            match refused {
+                Some(refused) => Err(refused),
+                None => handler(app, request).await,
+            }
+        };
+        let work = AssertUnwindSafe(work).catch_unwind();
         let (outcome, usage) = meter::measured(work).await;
         let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
         let mut response = match outcome {
@@ -97,11 +157,11 @@ where
                 form.render(&error)
             }
         };
-        if let Some(value) = id_header {
+        if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         if let Some(cross_origin) = cross_origin {
-            let methods = || routes::allowed(&path).unwrap_or_else(|| "GET".to_owned());
+            let methods = || methods.unwrap_or_else(|| "GET".to_owned());
             response = cross_origin.write(methods, response);
         }
         let status = response.status();
@@ -116,7 +176,7 @@ where
             &usage,
             &ended,
             &[("RequestId", &id), ("Path", &path)],
-            || match routes::resolve(&form.method, &path).resource {
+            || match resource {
                 Some(resource) => format!("{} {resource}", form.method),
                 None => "other".to_owned(),
             },
@@ -127,11 +187,18 @@ where
     .await
 }
 
-/// The id of the request: the caller's, cut to 64 characters, or a new one.
-pub fn request_id(headers: &HeaderMap) -> String {
-    let sent = headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
+/// The id that [`answer`] gave to a request.
+#[derive(Clone, Debug)]
+struct RequestId(String);
+
+/// The id of a request, also for the messages that it sends: the caller's, cut to 64 characters, or
+/// a new one.
+pub fn request_id(request: &Request) -> String {
+    if let Some(RequestId(id)) = request.extensions().get() {
+        return id.clone();
+    }
+    let sent = request.headers().get(REQUEST_ID);
+    let sent = sent.and_then(|value| value.to_str().ok());
     match sent.map(str::trim).filter(|id| !id.is_empty()) {
         Some(id) => id.chars().take(REQUEST_ID_MAX).collect(),
         None => format!("req-{}", uuid::Uuid::new_v4()),
@@ -146,56 +213,101 @@ pub fn raw_path(request: &Request) -> &str {
     }
 }
 
-/// The caller: from the authorizer's context, or else by the request's signature. Headers that
-/// speak of identity say nothing.
+/// The caller: from the authorizer's context, or else by the request's signature. Identity headers
+/// sent by the client are ignored.
 ///
 /// # Errors
-/// 401 if no authorizer knows the caller, or its word has expired, and nobody has signed.
+/// 401 if the authorizer knows nobody, if the token has ended since or does not permit this request,
+/// or if nobody has signed it.
 pub async fn caller(app: &App, request: &Request) -> Result<Caller, ApiError> {
-    let field = |name: &str| -> Option<&str> {
-        match request.request_context_ref()? {
-            RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name)?.as_str(),
-            RequestContext::ApiGatewayV2(context) => {
-                context.authorizer.as_ref()?.fields.get(name)?.as_str()
-            }
-            _ => None,
-        }
-    };
-    let Some(project) = field("project_id") else {
-        #[cfg(feature = "dev-identity")]
-        if let Some(caller) = crate::dev_identity::caller(request) {
-            return Ok(caller);
-        }
-        return signed::caller(app, request).await;
-    };
-    let project = ProjectId::parse(project).map_err(|_| ApiError::Unauthorized)?;
-    if let Some(until) = field("expires_at") {
-        let until = Timestamp::parse(until).ok_or(ApiError::Unauthorized)?;
-        if until <= app.now() {
-            return Err(ApiError::Unauthorized);
-        }
+    if let Some(principal) = Principal::of_context(|name| context_field(request, name)) {
+        let path = target(request).map_err(ApiError::from)?;
+        return principal?.caller(request.method().as_str(), &path, app.now());
     }
-    let role = Role::strongest(field("roles").unwrap_or_default().split(','));
-    Ok(Caller { project, role })
+    #[cfg(feature = "dev-identity")]
+    if let Some(caller) = crate::dev_identity::caller(request) {
+        return Ok(caller);
+    }
+    // The authorizer has refused the token, and a signature beside it does not make it good.
+    if request.headers().contains_key("x-auth-token") {
+        return Err(ApiError::Unauthorized);
+    }
+    signed::caller(app, request).await
 }
 
-/// A path parameter, percent-decoded once as UTF-8.
+/// A field of the authorizer's context.
+fn context_field<'a>(request: &'a Request, name: &str) -> Option<&'a Value> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name),
+        RequestContext::ApiGatewayV2(context) => context.authorizer.as_ref()?.fields.get(name),
+        _ => None,
+    }
+}
+
+/// The path of a request, with the version that its `Accept` header names if the path names none.
 ///
 /// # Errors
-/// 400 if it is not UTF-8, 404 if the path has no such parameter.
-pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
-    let parameters = request.path_parameters_ref();
-    let value = parameters
-        .and_then(|all| all.first(name))
-        .ok_or_else(ApiError::no_such_resource)?;
-    // A REST API hands the segment on as it was sent, an HTTP API has decoded it.
-    if matches!(
-        request.request_context_ref(),
-        Some(RequestContext::ApiGatewayV2(_))
-    ) {
-        return Ok(value.to_owned());
+/// If the path is not UTF-8.
+pub fn target(request: &Request) -> Result<Path, NotUtf8> {
+    let raw = raw_path(request);
+    // A REST API hands the path on as it was sent, an HTTP API has decoded it.
+    let path = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(_)) => Path::of_decoded(raw),
+        _ => Path::parse(raw)?,
+    };
+    Ok(path.with_version_of(request_header(request, "accept")))
+}
+
+/// Whether the gateway has matched the path with parameters of its own.
+fn gateway_has_parameters(request: &Request) -> bool {
+    request
+        .path_parameters_ref()
+        .is_some_and(|parameters| parameters.iter().any(|(name, _)| name != "proxy"))
+}
+
+/// Where the path of a request leads.
+///
+/// # Errors
+/// 400 if the path is not UTF-8.
+pub fn destination(request: &Request) -> Result<Destination, ApiError> {
+    match request.extensions().get::<Destination>() {
+        Some(found) => Ok(found.clone()),
+        None => Ok(target(request)?.resolve(request.method().as_str())),
     }
-    routes::decoded(value).ok_or_else(|| ApiError::bad_request("The path is not UTF-8."))
+}
+
+impl From<NotUtf8> for ApiError {
+    fn from(_: NotUtf8) -> Self {
+        Self::bad_request("The path is not UTF-8.")
+    }
+}
+
+/// A path parameter, decoded.
+///
+/// # Errors
+/// 404 if the path has no such parameter.
+pub fn path(request: &Request, name: &str) -> Result<String, ApiError> {
+    destination(request)?
+        .parameter(name)
+        .map(str::to_owned)
+        .ok_or_else(ApiError::no_such_resource)
+}
+
+fn request_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+}
+
+/// What the `Accept` headers of a request ask for.
+pub fn accept(request: &Request) -> Accept {
+    let values = request.headers().get_all(header::ACCEPT);
+    let values: Vec<_> = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    Accept::parse(&values.join(","))
 }
 
 /// The image that a v2 path names.
@@ -296,6 +408,22 @@ pub fn query(request: &Request) -> Vec<(String, String)> {
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
     all
+}
+
+/// Like [`query`], for those who look at every argument.
+///
+/// # Errors
+/// 400 if the query is not UTF-8.
+pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    match request.uri().query() {
+        Some(sent) if percent_decode_str(sent).decode_utf8().is_err() => {
+            Err(ApiError::bad_request(
+                "Error decoding your request. Either the URL or the request body contained \
+                 characters that could not be decoded by Glance",
+            ))
+        }
+        _ => Ok(query(request)),
+    }
 }
 
 /// The service's address as this caller knows it, without a slash at its end.

@@ -1,5 +1,7 @@
 //! An image's record: what sharing needs to know of it, and no data. Pure.
 
+pub mod card;
+mod create;
 pub mod patch;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,6 @@ use serde_json::{Map, Value, json};
 use crate::auth::{Caller, Role};
 use crate::error::ApiError;
 use crate::id::{ImageId, OperationId, ProjectId};
-use crate::schema;
 use crate::time::Timestamp;
 
 /// Properties that describe what the service made of an image: never sent by a client.
@@ -24,13 +25,16 @@ const PIPELINE: [&str; 7] = [
     "os_hash_value",
     "created_at",
 ];
-/// Names that Glance keeps for itself.
-const RESERVED: [&str; 3] = ["location", "deleted", "deleted_at"];
+/// Names that Glance keeps for itself, and `properties`: Go clients put custom properties there, and a
+/// custom property of that name would break every list that it is in.
+const RESERVED: [&str; 4] = ["location", "deleted", "deleted_at", "properties"];
 const RESERVED_PREFIX: &str = "os_glance";
 /// The property that marks an image made from a backup of a whole server.
 pub const BACKUP_PROPERTY: &str = "__backup_id";
 /// The longest name of a custom property, in characters.
 const PROPERTY_NAME_MAX: usize = 255;
+/// The largest `min_disk` and `min_ram`, the width of Glance's columns.
+const MINIMUM_MAX: u64 = i32::MAX as u64;
 /// Most custom properties and most tags of one image, as in Glance.
 const PROPERTIES_MAX: usize = 128;
 const TAGS_MAX: usize = 128;
@@ -119,6 +123,10 @@ pub struct Image {
     pub member_count: u64,
     /// The last operation applied to it, members apart.
     pub op: OperationId,
+    /// Whether `tags` and `properties` are still to be read: the store keeps long ones apart, so that
+    /// who may not see an image cannot tell a large one from one that does not exist. Of the
+    /// properties only [`BACKUP_PROPERTY`] is here then.
+    pub incomplete: bool,
 }
 
 impl Image {
@@ -165,68 +173,6 @@ impl Image {
         self.properties.contains_key(BACKUP_PROPERTY)
     }
 
-    /// The image that a create request describes.
-    ///
-    /// # Errors
-    /// 400 for what does not match the schema, 403 for what the caller may not set.
-    pub fn from_request(
-        body: Value,
-        caller: &Caller,
-        op: OperationId,
-        now: Timestamp,
-    ) -> Result<Self, ApiError> {
-        let body = schema::check_object(body).map_err(ApiError::bad_request)?;
-        for name in DERIVED {
-            if body.contains_key(name) {
-                return Err(read_only(name));
-            }
-        }
-        for (name, value) in &body {
-            schema::check_image_property(name, value).map_err(ApiError::bad_request)?;
-        }
-        let id = match body.get("id").and_then(Value::as_str) {
-            Some(text) => ImageId::hyphenated(text)
-                .ok_or_else(|| ApiError::bad_request(format!("Invalid image id: {text}")))?,
-            None => ImageId::random(),
-        };
-        let mut image = Self {
-            id,
-            owner: caller.project.clone(),
-            visibility: Visibility::Shared,
-            name: None,
-            status: "queued".to_owned(),
-            protected: false,
-            os_hidden: false,
-            min_ram: 0,
-            min_disk: 0,
-            container_format: None,
-            disk_format: None,
-            size: None,
-            virtual_size: None,
-            checksum: None,
-            os_hash_algo: None,
-            os_hash_value: None,
-            tags: Vec::new(),
-            properties: BTreeMap::new(),
-            created_at: now,
-            updated_at: now,
-            member_count: 0,
-            op,
-        };
-        for (name, value) in body {
-            if name == "id" {
-                continue;
-            }
-            check_settable(&name, caller.role)?;
-            if name == "locations" {
-                return Err(reserved(&name));
-            }
-            image.set(&name, value)?;
-        }
-        image.check_size()?;
-        Ok(image)
-    }
-
     /// Sets one property to a value that matches the schema.
     fn set(&mut self, name: &str, value: Value) -> Result<(), ApiError> {
         let text = |value: Value| match value {
@@ -249,8 +195,8 @@ impl Image {
             "status" => self.status = text(value).unwrap_or_default(),
             "protected" => self.protected = value.as_bool().unwrap_or_default(),
             "os_hidden" => self.os_hidden = value.as_bool().unwrap_or_default(),
-            "min_ram" => self.min_ram = whole(name, &value)?.unwrap_or(0),
-            "min_disk" => self.min_disk = whole(name, &value)?.unwrap_or(0),
+            "min_ram" => self.min_ram = minimum(name, &value)?,
+            "min_disk" => self.min_disk = minimum(name, &value)?,
             "container_format" => self.container_format = text(value),
             "disk_format" => self.disk_format = text(value),
             "size" => self.size = whole(name, &value)?,
@@ -285,8 +231,49 @@ impl Image {
         Ok(())
     }
 
+    /// The image with one more tag.
+    ///
+    /// # Errors
+    /// 413 if it has as many as it may have.
+    pub fn tagged(&self, tag: &str) -> Result<Self, ApiError> {
+        let mut next = self.clone();
+        if !next.tags.iter().any(|have| have == tag) {
+            next.tags.push(tag.to_owned());
+        }
+        match next.check_size() {
+            Err(full) if next.tags.len() > TAGS_MAX => Err(ApiError::too_large(format!(
+                "Image tag limit exceeded for image {}: {}:",
+                self.id,
+                full.public_words()
+            ))),
+            checked => checked.map(|()| next),
+        }
+    }
+
+    /// The image without a tag.
+    ///
+    /// # Errors
+    /// 404 if it does not have it.
+    pub fn untagged(&self, tag: &str) -> Result<Self, ApiError> {
+        let mut next = self.clone();
+        next.tags.retain(|have| have != tag);
+        if next.tags.len() == self.tags.len() {
+            return Err(ApiError::no_such_resource());
+        }
+        Ok(next)
+    }
+
     fn has(&self, name: &str) -> bool {
         is_base(name) || self.properties.contains_key(name)
+    }
+
+    /// Bytes of the tags and properties.
+    pub fn text_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        let properties = self.properties.iter();
+        tags + properties
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
     }
 
     fn check_size(&self) -> Result<(), ApiError> {
@@ -304,12 +291,10 @@ impl Image {
                 self.tags.len()
             )));
         }
-        let tags: usize = self.tags.iter().map(String::len).sum();
-        let properties: usize = self.properties.iter().map(|(k, v)| k.len() + v.len()).sum();
-        if tags + properties > TEXT_MAX {
+        let bytes = self.text_bytes();
+        if bytes > TEXT_MAX {
             return Err(ApiError::too_large(format!(
-                "The image's tags and properties take {} bytes, Maximum: {TEXT_MAX}",
-                tags + properties
+                "The image's tags and properties take {bytes} bytes, Maximum: {TEXT_MAX}"
             )));
         }
         Ok(())
@@ -352,18 +337,8 @@ fn is_base(name: &str) -> bool {
     )
 }
 
-fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
-    if name == "updated_at" || (PIPELINE.contains(&name) && role != Role::Admin) {
-        return Err(read_only(name));
-    }
-    if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
-        return Err(reserved(name));
-    }
-    if name.is_empty() {
-        return Err(ApiError::bad_request(
-            "The name of a custom property may not be empty.",
-        ));
-    }
+/// Checks that a custom property may have this name, as far as its length goes.
+fn check_name(name: &str) -> Result<(), ApiError> {
     if name.chars().count() > PROPERTY_NAME_MAX {
         return Err(ApiError::bad_request(
             "Custom property should not be greater than 255 characters.",
@@ -372,12 +347,33 @@ fn check_settable(name: &str, role: Role) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn reserved(name: &str) -> ApiError {
-    ApiError::forbidden_detail(format!("Attribute '{name}' is reserved."))
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX)
+}
+
+fn reserved(name: &str) -> String {
+    format!("Attribute '{name}' is reserved.")
 }
 
 fn read_only(name: &str) -> ApiError {
     ApiError::forbidden(format!("Attribute '{name}' is read-only."))
+}
+
+/// A `min_disk` or `min_ram`.
+fn minimum(name: &str, value: &Value) -> Result<u64, ApiError> {
+    if value.as_f64().is_some_and(|number| number < 0.0) {
+        return Err(ApiError::bad_request(format!(
+            "Invalid value '{value}' for parameter '{name}': Cannot be a negative value"
+        )));
+    }
+    match whole(name, value) {
+        Ok(number) if number.is_none_or(|number| number <= MINIMUM_MAX) => {
+            Ok(number.unwrap_or_default())
+        }
+        _ => Err(ApiError::bad_request(format!(
+            "'{name}' value out of range, must not exceed {MINIMUM_MAX}."
+        ))),
+    }
 }
 
 /// A whole number that the record can hold, or null.

@@ -1,13 +1,18 @@
 //! The changes of `PATCH /v2/images/{image_id}`: two forms of JSON patch, read and applied. Pure.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{DERIVED, Image, Visibility, check_settable, check_visibility, is_base, read_only};
+use super::{
+    DERIVED, Image, PIPELINE, Visibility, check_name, check_visibility, is_base, is_reserved,
+    read_only, reserved,
+};
 use crate::auth::{Caller, Role};
 use crate::error::ApiError;
-use crate::id::OperationId;
 use crate::schema;
-use crate::time::Timestamp;
+
+/// What Glance calls an image's id within. A custom property of that name can be given to a new image,
+/// but a patch means the id.
+const IMAGE_ID: &str = "image_id";
 
 /// One change of a patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,120 +124,179 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
             })?
         }
     };
-    check_settable(&name, role)?;
-    if matches!(name.as_str(), "id" | "updated_at") || DERIVED.contains(&name.as_str()) {
-        return Err(read_only(&name));
-    }
-    if name == "locations" {
-        return Err(ApiError::forbidden(
-            "It's not allowed to update locations: image data is not this service's.",
-        ));
-    }
+    check_changeable(&name, kind, role)?;
     if kind != ChangeKind::Remove {
         schema::check_image_property(&name, &value).map_err(ApiError::bad_request)?;
     }
     Ok(Change { kind, name, value })
 }
 
-/// The property that a JSON pointer names; images have no deeper paths.
+/// Checks that a property is one that a patch by this role may change.
+fn check_changeable(name: &str, kind: ChangeKind, role: Role) -> Result<(), ApiError> {
+    let of_pipeline = PIPELINE.contains(&name) && role != Role::Admin;
+    // `created_at` is in the keys that lists are read by: it can be given when an image is made, only.
+    let fixed = matches!(name, "id" | "created_at" | "updated_at");
+    // An image shows no `stores`, so here it is a custom property like any other.
+    let derived = DERIVED.contains(&name) && name != "stores";
+    if of_pipeline || fixed || derived {
+        return Err(read_only(name));
+    }
+    if is_reserved(name) {
+        return Err(ApiError::forbidden(reserved(name)));
+    }
+    if name == "locations" {
+        return Err(match kind {
+            ChangeKind::Replace => ApiError::forbidden(
+                "It's not allowed to update locations: image data is not this service's.",
+            ),
+            ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove => bad_pointer("/locations"),
+        });
+    }
+    match kind {
+        ChangeKind::Remove => Ok(()),
+        ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => check_name(name),
+    }
+}
+
+fn bad_pointer(pointer: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "Invalid JSON pointer for this resource: '{pointer}'"
+    ))
+}
+
+/// The property that a JSON pointer names; images have no deeper paths. As in Glance, slashes at its
+/// beginning count once, and white space around a name not at all.
 fn property_of(pointer: &Value) -> Result<String, ApiError> {
     let Value::String(pointer) = pointer else {
         return Err(ApiError::bad_request(
             "The path of a change must be a string.",
         ));
     };
-    let Some(rest) = pointer.strip_prefix('/') else {
-        return Err(ApiError::bad_request(format!(
-            "Pointer `{pointer}` does not start with \"/\"."
-        )));
+    let bad = |what: &str| {
+        Err(ApiError::bad_request(format!(
+            "Pointer `{pointer}` {what}."
+        )))
     };
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return bad("does not start with \"/\"");
+    };
+    let between: Vec<&str> = rest.split('/').collect();
+    let adjacent = between.get(1..between.len() - 1).unwrap_or_default();
+    if adjacent.iter().any(|part| part.trim().is_empty()) {
+        return bad("contains adjacent \"/\"");
+    }
     if rest.ends_with('/') {
-        return Err(ApiError::bad_request(format!(
-            "Pointer `{pointer}` end with \"/\"."
-        )));
+        return bad("end with \"/\"");
     }
     let mut escape = rest.split('~').skip(1);
     if !escape.all(|after| after.starts_with(['0', '1'])) {
-        return Err(ApiError::bad_request(format!(
-            "Pointer `{pointer}` contains \"~\" not part of a recognized escape sequence."
-        )));
+        return bad("contains \"~\" not part of a recognized escape sequence");
     }
-    if rest.contains('/') {
-        return Err(ApiError::bad_request(format!(
-            "Invalid JSON pointer for this resource: '/{rest}'"
-        )));
+    let parts: Vec<String> = rest
+        .trim_start_matches('/')
+        .split('/')
+        .map(|part| {
+            let name = part.replace("~1", "/").replace("~0", "~");
+            name.trim().to_owned()
+        })
+        .collect();
+    match <[String; 1]>::try_from(parts) {
+        Ok([name]) => Ok(name),
+        Err(parts) => Err(bad_pointer(&format!("/{}", parts.join("/")))),
     }
-    let name = rest.replace("~1", "/").replace("~0", "~");
-    let name = name.trim();
-    if name.is_empty() {
-        return Err(ApiError::bad_request(format!(
-            "Pointer `{pointer}` names no property."
-        )));
-    }
-    Ok(name.to_owned())
 }
 
-/// What the caller may not change, whatever the image is.
+/// Checks one tag against the schema.
 ///
 /// # Errors
-/// 403 for the owner (admins only) and for a visibility that the role may not give.
-pub fn check(changes: &[Change], caller: &Caller) -> Result<(), ApiError> {
-    for change in changes {
-        let name = change.name.as_str();
-        if name == "owner" && change.kind != ChangeKind::Remove && caller.role != Role::Admin {
-            return Err(ApiError::forbidden_detail(
-                "Owner can't be updated by non admin.",
-            ));
-        }
-        if name == "visibility"
-            && let Some(wanted) = change.value.as_str().and_then(Visibility::parse)
-        {
-            check_visibility(wanted, caller)?;
-        }
-    }
-    Ok(())
+/// 400 for one that is too long.
+pub fn check_tag(tag: &str) -> Result<(), ApiError> {
+    schema::check_image_property("tags", &json!([tag])).map_err(ApiError::bad_request)
 }
 
-/// The image after a patch. The order of the changes counts; none is applied if one is refused.
+/// Checks that the caller may make a change, whatever it may do to the image otherwise.
+fn check(change: &Change, image: &Image, caller: &Caller) -> Result<(), ApiError> {
+    let gives_away = match change.kind {
+        ChangeKind::Remove => false,
+        ChangeKind::Replace => true,
+        // Who adds the owner that is there changes nothing.
+        ChangeKind::Add | ChangeKind::AddNew => change.value.as_str() != Some(image.owner.as_str()),
+    };
+    if change.name == "owner" && gives_away && !caller.is_admin() {
+        return Err(ApiError::forbidden_detail(
+            "Owner can't be updated by non admin.",
+        ));
+    }
+    match change.value.as_str().and_then(Visibility::parse) {
+        Some(wanted) if change.name == "visibility" => check_visibility(wanted, caller),
+        _ => Ok(()),
+    }
+}
+
+/// The image after a patch by this caller, who may or may not modify it. The order of the changes
+/// counts; none is applied if one is refused.
 ///
 /// # Errors
-/// 403 for what may not be removed, 409 for a property that is not there.
+/// 403 for what the caller may not do, and for what may not be changed or removed; 409 for a property
+/// that is not there; 404 for another `image_id`.
 pub fn apply(
     image: &Image,
     changes: &[Change],
-    op: OperationId,
-    now: Timestamp,
+    caller: &Caller,
+    may_modify: Result<(), ApiError>,
 ) -> Result<Image, ApiError> {
     let mut next = image.clone();
     for change in changes {
-        let name = change.name.as_str();
-        match change.kind {
-            ChangeKind::AddNew if next.has(name) => {
-                return Err(ApiError::conflict_detail(format!(
-                    "Property {name} already present."
-                )));
+        check(change, image, caller)?;
+        may_modify.clone()?;
+        change.apply_to(&mut next)?;
+    }
+    next.check_size()?;
+    Ok(next)
+}
+
+impl Change {
+    fn apply_to(&self, image: &mut Image) -> Result<(), ApiError> {
+        let name = self.name.as_str();
+        let there = image.has(name) || name == IMAGE_ID;
+        match self.kind {
+            ChangeKind::AddNew if there => Err(ApiError::conflict_detail(format!(
+                "Property {name} already present."
+            ))),
+            ChangeKind::Remove if is_base(name) || name == IMAGE_ID => Err(
+                ApiError::forbidden_detail(format!("Property {name} may not be removed.")),
+            ),
+            ChangeKind::Remove if there => {
+                image.properties.remove(name);
+                Ok(())
             }
-            ChangeKind::Add | ChangeKind::AddNew => next.set(name, change.value.clone())?,
-            ChangeKind::Replace if next.has(name) => next.set(name, change.value.clone())?,
-            ChangeKind::Remove if is_base(name) => {
-                return Err(ApiError::forbidden_detail(format!(
-                    "Property {name} may not be removed."
-                )));
-            }
-            ChangeKind::Remove if next.has(name) => {
-                next.properties.remove(name);
-            }
-            ChangeKind::Replace | ChangeKind::Remove => {
-                return Err(ApiError::conflict_detail(format!(
-                    "Property {name} does not exist."
-                )));
+            ChangeKind::Replace | ChangeKind::Remove if !there => Err(ApiError::conflict_detail(
+                format!("Property {name} does not exist."),
+            )),
+            ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace | ChangeKind::Remove => {
+                self.set_in(image)
             }
         }
     }
-    next.check_size()?;
-    if next != *image {
-        next.updated_at = now;
+
+    fn set_in(&self, image: &mut Image) -> Result<(), ApiError> {
+        let name = self.name.as_str();
+        if matches!(name, "disk_format" | "container_format")
+            && !matches!(image.status.as_str(), "queued" | "importing")
+        {
+            return Err(ApiError::forbidden(format!(
+                "Attribute {name} can be only replaced for a queued image."
+            )));
+        }
+        if name == IMAGE_ID {
+            let wanted = self.value.as_str().unwrap_or_default();
+            return match wanted == image.id.to_string() {
+                true => Ok(()),
+                false => Err(ApiError::not_found(format!(
+                    "No image found with ID {wanted}"
+                ))),
+            };
+        }
+        image.set(name, self.value.clone())
     }
-    next.op = op.not_before(image.op);
-    Ok(next)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::auth::{Caller, Role};
+use crate::auth::Caller;
 use crate::cache::Cache;
 use crate::error::ApiError;
 use crate::id::ProjectId;
+use crate::roles::RoleNames;
 use crate::secret::Secret;
 use crate::store::failed;
 use crate::store::schema::{self as at, Item};
@@ -33,15 +34,17 @@ pub struct AccessKey {
 pub struct AccessKeys {
     client: Client,
     table: String,
+    roles: RoleNames,
     known: Arc<Cache<String, AccessKey>>,
 }
 
 impl AccessKeys {
-    /// The table of that name.
-    pub fn new(client: Client, table: String) -> Self {
+    /// The table of that name, whose keys have roles with these names.
+    pub fn new(client: Client, table: String, roles: RoleNames) -> Self {
         Self {
             client,
             table,
+            roles,
             known: Arc::new(Cache::new(KEYS_MAX)),
         }
     }
@@ -67,7 +70,7 @@ impl AccessKeys {
         let Some(item) = answer.item else {
             return Ok(None);
         };
-        let key = parsed(&item)
+        let key = parsed(&item, &self.roles)
             .ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))?;
         if let Some(key) = &key {
             let until = now.plus_seconds(REMEMBERED_SECONDS);
@@ -78,7 +81,7 @@ impl AccessKeys {
 }
 
 /// The key in an item: `Some(None)` if it is disabled, `None` if it is no key.
-fn parsed(item: &Item) -> Option<Option<AccessKey>> {
+fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
     let text = |name: &str| item.get(name)?.as_s().ok();
     let disabled = match item.get(at::DISABLED) {
         None => false,
@@ -95,7 +98,7 @@ fn parsed(item: &Item) -> Option<Option<AccessKey>> {
         secret: Secret::new(secret.clone()),
         caller: Caller {
             project: ProjectId::parse(text(at::PROJECT)?.as_str()).ok()?,
-            role: Role::strongest(roles?),
+            role: names.strongest(roles?),
         },
     };
     Some((!disabled).then_some(key))
@@ -104,6 +107,7 @@ fn parsed(item: &Item) -> Option<Option<AccessKey>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Role;
 
     #[test]
     fn an_item_is_a_key_a_disabled_one_or_none() {
@@ -115,14 +119,19 @@ mod tests {
             (at::USER.to_owned(), at::s("u")),
             (at::ROLES.to_owned(), roles),
         ]);
-        let key = parsed(&good).unwrap().unwrap();
+        let names = RoleNames::default();
+        let key = parsed(&good, &names).unwrap().unwrap();
         assert_eq!(key.caller.role, Role::Member);
         assert!(!format!("{key:?}").contains("SK"));
+        // The roles are called what the deployment calls them.
+        let renamed = RoleNames::of([("Member", Role::Reader), ("", Role::Admin)]);
+        let key = parsed(&good, &renamed).unwrap().unwrap();
+        assert_eq!(key.caller.role, Role::Reader);
 
         let with = |name: &str, value: AttributeValue| {
             let mut item = good.clone();
             item.insert(name.to_owned(), value);
-            parsed(&item)
+            parsed(&item, &names)
         };
         assert_eq!(with(at::DISABLED, AttributeValue::Bool(true)), Some(None));
         assert_eq!(with(at::DISABLED, at::s("true")), None);

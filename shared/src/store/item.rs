@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::schema::{self as at, Item, n, s};
 use crate::error::ApiError;
 use crate::id::{ImageId, OperationId, ProjectId};
-use crate::image::{Image, Visibility};
+use crate::image::card::{Card, Sketch};
+use crate::image::{BACKUP_PROPERTY, Image, Visibility};
 use crate::member::{Member, MemberStatus, Membership};
 use crate::time::Timestamp;
 
@@ -24,7 +26,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The error for an attribute that is not what it must be: it names key and attribute.
-    fn corrupt(&self, name: &str) -> ApiError {
+    pub(super) fn corrupt(&self, name: &str) -> ApiError {
         let text = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok());
         ApiError::internal(format!(
             "corrupt record: attribute {name} of pk={:?} sk={:?}",
@@ -75,7 +77,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn flag(&self, name: &str) -> Read<bool> {
+    fn optional_id(&self, name: &str) -> Read<Option<OperationId>> {
+        match self.optional_text(name)? {
+            None => Ok(None),
+            Some(text) => OperationId::parse(text)
+                .map(Some)
+                .ok_or_else(|| self.corrupt(name)),
+        }
+    }
+
+    /// How many members an image has. Releases up to 0.1.0 could count below zero.
+    fn member_count(&self) -> Read<u64> {
+        let count: Option<i64> = self.optional_number(at::MEMBER_COUNT)?;
+        Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Read<bool> {
         match self.item.get(name) {
             Some(AttributeValue::Bool(flag)) => Ok(*flag),
             _ => Err(self.corrupt(name)),
@@ -124,6 +141,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     }
     let time = |name| read.parsed(name, Timestamp::parse);
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
+    let (tags, properties) = texts(&read)?;
     Ok(Some(Image {
         id: read.image_id()?,
         owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
@@ -141,17 +159,111 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
         checksum: owned(at::CHECKSUM)?,
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
-        tags: read.texts(at::TAGS)?,
-        properties: read.text_map(at::PROPERTIES)?,
+        tags,
+        properties,
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
-        // Not in the indexes, and nothing that comes from one asks for it.
-        member_count: read.optional_number(at::MEMBER_COUNT)?.unwrap_or(0),
+        member_count: read.member_count()?,
         op: read.parsed(at::OP, OperationId::parse)?,
+        incomplete: item.contains_key(at::TEXTS),
     }))
 }
 
-/// The attributes of an image but its key and its count of members.
+/// The tags and properties of an image's item, or of the item of its texts.
+fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
+    let properties = read.text_map(at::PROPERTIES)?.into_iter();
+    let properties = properties
+        .map(|(key, value)| (property_name(key), value))
+        .collect();
+    Ok((read.texts(at::TAGS)?, properties))
+}
+
+/// Puts the texts of an item of their own into their image.
+pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
+    (image.tags, image.properties) = texts(&Reader::new(item))?;
+    image.incomplete = false;
+    Ok(())
+}
+
+/// What a row of an index says of an image.
+pub(super) fn card(row: &Item) -> Read<Card> {
+    let read = Reader::new(row);
+    let time = |name| read.parsed(name, Timestamp::parse);
+    let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
+    let sketch = match row.get(at::SKETCH) {
+        None => None,
+        Some(AttributeValue::B(bytes)) => Some(
+            Sketch::of_bytes(bytes.as_ref().to_vec()).ok_or_else(|| read.corrupt(at::SKETCH))?,
+        ),
+        Some(_) => return Err(read.corrupt(at::SKETCH)),
+    };
+    Ok(Card {
+        id: read.image_id()?,
+        owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
+        visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
+        name: owned(at::NAME)?,
+        status: read.text(at::STATUS)?.to_owned(),
+        protected: read.flag(at::PROTECTED)?,
+        os_hidden: read.flag(at::OS_HIDDEN)?,
+        container_format: owned(at::CONTAINER_FORMAT)?,
+        disk_format: owned(at::DISK_FORMAT)?,
+        size: read.optional_number(at::SIZE)?,
+        created_at: time(at::CREATED_AT)?,
+        updated_at: time(at::UPDATED_AT)?,
+        sketch,
+        weight: read.optional_number(at::WEIGHT)?,
+    })
+}
+
+/// The key of a custom property in an image's map. A property's name may be empty and a key may not:
+/// to a name of nothing but NULs, the empty one included, one more is added.
+fn property_key(name: &str) -> String {
+    if name.chars().all(|c| c == '\0') {
+        return format!("{name}\0");
+    }
+    name.to_owned()
+}
+
+/// The name that a key stands for.
+fn property_name(mut key: String) -> String {
+    if key.chars().all(|c| c == '\0') {
+        key.pop();
+    }
+    key
+}
+
+/// The most bytes of tags and properties that an image's item holds itself.
+const INLINE_TEXT: usize = 4096;
+
+/// Whether an image's tags and properties are in an item of their own.
+pub(super) fn has_texts_apart(image: &Image) -> bool {
+    image.text_bytes() > INLINE_TEXT
+}
+
+/// The item of an image's texts, if they are long.
+pub(super) fn texts_item(image: &Image) -> Option<Item> {
+    has_texts_apart(image).then(|| {
+        let mut item = at::texts_key(image.id, image.op);
+        item.extend(text_attributes(&image.tags, image.properties.iter()));
+        item
+    })
+}
+
+fn text_attributes<'a>(
+    tags: &[String],
+    properties: impl Iterator<Item = (&'a String, &'a String)>,
+) -> [(String, AttributeValue); 2] {
+    let tags = tags.iter().map(s).collect();
+    let properties = properties
+        .map(|(name, value)| (property_key(name), s(value)))
+        .collect();
+    [
+        (at::TAGS.to_owned(), AttributeValue::L(tags)),
+        (at::PROPERTIES.to_owned(), AttributeValue::M(properties)),
+    ]
+}
+
+/// The attributes of an image's own item but its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
@@ -173,24 +285,26 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         ),
         (at::MIN_RAM.to_owned(), n(image.min_ram)),
         (at::MIN_DISK.to_owned(), n(image.min_disk)),
-        (
-            at::TAGS.to_owned(),
-            AttributeValue::L(image.tags.iter().map(s).collect()),
-        ),
-        (
-            at::PROPERTIES.to_owned(),
-            AttributeValue::M(
-                image
-                    .properties
-                    .iter()
-                    .map(|(k, v)| (k.clone(), s(v)))
-                    .collect(),
-            ),
-        ),
         (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
         (at::OP.to_owned(), s(image.op.to_string())),
+        (
+            at::SKETCH.to_owned(),
+            AttributeValue::B(Blob::new(Sketch::of(image).bytes())),
+        ),
+        (at::WEIGHT.to_owned(), n(image.weight())),
     ]);
+    if has_texts_apart(image) {
+        // What batches go by stays here.
+        let kept = image
+            .properties
+            .iter()
+            .filter(|(name, _)| *name == BACKUP_PROPERTY);
+        item.extend(text_attributes(&[], kept));
+        item.insert(at::TEXTS.to_owned(), AttributeValue::Bool(true));
+    } else {
+        item.extend(text_attributes(&image.tags, image.properties.iter()));
+    }
     let texts = [
         (at::NAME, &image.name),
         (at::CONTAINER_FORMAT, &image.container_format),
@@ -215,6 +329,11 @@ pub(super) fn image_attributes(image: &Image) -> Item {
     item
 }
 
+/// The image that an item belongs to.
+pub(super) fn image_id_of(item: &Item) -> Option<ImageId> {
+    Reader::new(item).image_id().ok()
+}
+
 /// The image and the member that a membership's item is about.
 pub(super) fn member_key_of(item: &Item) -> Read<(ImageId, ProjectId)> {
     let read = Reader::new(item);
@@ -235,6 +354,9 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         image_id,
         member_id,
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
+        // Releases up to 0.1.0 note a later share in `added` alone.
+        shared: read.optional_id(at::SHARED)?.unwrap_or(added),
+        ended: read.optional_id(at::ENDED)?,
         vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),
         created_at: read.parsed(at::CREATED_AT, Timestamp::parse)?,
         updated_at: read.parsed(at::UPDATED_AT, Timestamp::parse)?,
@@ -259,6 +381,7 @@ pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item 
         (at::CREATED_AT.to_owned(), s(member.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(member.updated_at.stored())),
         (at::ADDED.to_owned(), s(member.added.to_string())),
+        (at::SHARED.to_owned(), s(member.shared.to_string())),
         (at::OP.to_owned(), s(member.op.to_string())),
     ]);
     item

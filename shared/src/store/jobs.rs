@@ -7,20 +7,23 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
+use super::due::due_keys;
 use super::schema::{self as at, Item, n, s};
-use super::{Store, Transacted, failed, item, refused};
-use crate::batch::{Outcome, Slice};
+use super::write::{Transacted, refused, single};
+use super::{Store, failed, item};
+use crate::batch::{Batch, Outcome, Slice};
 use crate::error::{ApiError, ImsCode};
 use crate::id::{JobId, ProjectId};
-use crate::job::{Job, JobKind, JobStatus, KEPT_SECONDS, RESULTS_PAGE};
+use crate::job::{Job, JobKind, JobStatus, KEPT_SECONDS, Progress, RESULTS_PAGE};
+use crate::queue::Chunk;
 use crate::time::Timestamp;
 
 /// Seconds for which an idempotency key stands for its first request.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3600;
 /// The most that a page of entries may weigh, in bytes: an item holds 400 KB.
 const PAGE_BYTES_MAX: usize = 350 * 1024;
-/// Rows of jobs that one page of the index reads.
-const JOBS_PAGE: usize = 100;
+/// What the results of a chunk say of an entry that had nothing to change.
+const UNCHANGED: &str = "unchanged";
 
 /// A key that makes a request safe to repeat.
 #[derive(Clone, Debug)]
@@ -54,23 +57,28 @@ pub enum Finished {
 }
 
 impl Store {
-    /// Records a new job with its entries, in one request, before anybody knows its id.
+    /// Records a new job with its entries, in one request, before anybody knows its id. The record
+    /// says that the job's messages are owed.
     ///
     /// # Errors
     /// IMG.0060 if the entries do not fit the record; otherwise if the store does not answer.
     pub async fn create_job(
         &self,
-        job: &Job,
-        entries: &Slice,
+        batch: &Batch,
         idempotency: Option<&Idempotency>,
     ) -> Result<Created, ApiError> {
+        let (job, entries) = (&batch.job, &batch.entries);
         let expires = n(job.deadline.unix_seconds() + KEPT_SECONDS);
         let mut record = at::job_key(job.id);
+        record.extend(due_keys(&job.id.to_string(), job.begin));
         record.extend([
             (at::GPK.to_owned(), s(at::jobs_gpk(&job.project))),
             (at::GSK.to_owned(), s(job.id.to_string())),
             (at::PROJECT.to_owned(), s(job.project.as_str())),
             (at::KIND.to_owned(), s(job.kind.job_type())),
+            (at::TASK.to_owned(), s(to_json(&batch.task)?)),
+            (at::ADMIN.to_owned(), AttributeValue::Bool(batch.admin)),
+            (at::REQUEST_ID.to_owned(), s(&batch.request_id)),
             (at::TOTAL.to_owned(), n(job.total)),
             (at::CHUNK_ROWS.to_owned(), n(job.chunk_rows)),
             (at::SUCCEEDED.to_owned(), n(job.succeeded)),
@@ -144,38 +152,63 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Forgets an idempotency key whose job could not be started, so that the request can be
-    /// sent again.
+    /// Notes that all messages of a job were sent. A job of one chunk needs no such note: its chunk
+    /// is finished only if its message was sent.
     ///
     /// # Errors
-    /// If the store does not answer.
-    pub async fn forget_key(
-        &self,
-        project: &ProjectId,
-        key: &str,
-        job: JobId,
-    ) -> Result<(), ApiError> {
-        let outcome = self
+    /// If the store does not answer: then the messages are sent once more, which changes nothing.
+    pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
+        let request = self
             .client
-            .delete_item()
+            .update_item()
             .table_name(&self.table)
-            .set_key(Some(at::idempotency_key(project, key)))
-            .condition_expression("#job = :job")
-            .expression_attribute_names("#job", at::JOB_ID)
-            .expression_attribute_values(":job", s(job.to_string()))
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(failed("forget key", &error)),
+            .set_key(Some(at::job_key(job)))
+            .update_expression("REMOVE #dpk, #dsk")
+            .condition_expression("attribute_exists(#dpk)")
+            .expression_attribute_names("#dpk", at::DPK)
+            .expression_attribute_names("#dsk", at::DSK);
+        single("messages sent", || request.clone().send()).await?;
+        Ok(())
+    }
+
+    /// The batch of a job whose messages are owed, and which of its chunks are not finished; `None`
+    /// if there is no such job, or it has ended.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn owed_batch(
+        &self,
+        id: JobId,
+        now: Timestamp,
+    ) -> Result<Option<(Batch, Vec<usize>)>, ApiError> {
+        let Some(record) = self.job_record(id).await? else {
+            return Ok(None);
+        };
+        let job = job_of(&record)?;
+        if job.end(now).is_some() {
+            return Ok(None);
         }
+        let read = item::Reader::new(&record);
+        let task = read.parsed(at::TASK, |text| serde_json::from_str(text).ok())?;
+        let (admin, request_id) = (read.flag(at::ADMIN)?, read.text(at::REQUEST_ID)?.to_owned());
+        let rows = self.results(&job, 0, job.total).await?;
+        let open = (0..job.chunks()).filter(|chunk| {
+            rows.get(chunk * job.chunk_rows)
+                .is_some_and(|(_, _, outcome)| outcome.is_none())
+        });
+        let open = open.collect();
+        let entries = Slice::of_rows(
+            rows.iter()
+                .map(|(image, project, _)| (&**image, &**project)),
+        );
+        let batch = Batch {
+            job,
+            task,
+            admin,
+            entries,
+            request_id,
+        };
+        Ok(Some((batch, open)))
     }
 
     /// Records what became of a chunk's entries and counts them, both or neither, once.
@@ -184,26 +217,34 @@ impl Store {
     /// If the store does not answer.
     pub async fn finish_chunk(
         &self,
-        job: JobId,
-        chunk: usize,
+        chunk: &Chunk,
         outcomes: &[Outcome],
-        deadline: Timestamp,
         now: Timestamp,
     ) -> Result<Finished, ApiError> {
-        let failures: BTreeMap<usize, &str> = outcomes
+        // What is not named has changed something.
+        let named: BTreeMap<usize, &str> = outcomes
             .iter()
             .enumerate()
             .filter_map(|(row, outcome)| match outcome {
-                Outcome::Succeeded => None,
+                Outcome::Changed => None,
+                Outcome::Unchanged => Some((row, UNCHANGED)),
                 Outcome::Failed(code) => Some((row, code.as_str())),
             })
             .collect();
-        let first = failures.values().next().copied();
-        let mut record = at::result_key(job, chunk);
-        record.insert(at::OUTCOMES.to_owned(), s(to_json(&failures)?));
+        let failed = outcomes
+            .iter()
+            .filter(|outcome| !outcome.succeeded())
+            .count();
+        let first = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Failed(code) => Some(code.as_str()),
+            Outcome::Changed | Outcome::Unchanged => None,
+        });
+        let job = chunk.job;
+        let mut record = at::result_key(job, chunk.number);
+        record.insert(at::OUTCOMES.to_owned(), s(to_json(&named)?));
         record.insert(
             at::EXPIRES_AT.to_owned(),
-            n(deadline.unix_seconds() + KEPT_SECONDS),
+            n(chunk.deadline.unix_seconds() + KEPT_SECONDS),
         );
         let mut set = "SET #advanced = :now".to_owned();
         let mut update = Update::builder()
@@ -216,17 +257,25 @@ impl Store {
             .expression_attribute_names("#succeeded", at::SUCCEEDED)
             .expression_attribute_names("#failed", at::FAILED)
             .expression_attribute_values(":now", s(now.stored()))
-            .expression_attribute_values(":succeeded", n(outcomes.len() - failures.len()))
-            .expression_attribute_values(":failed", n(failures.len()));
+            .expression_attribute_values(":succeeded", n(outcomes.len() - failed))
+            .expression_attribute_values(":failed", n(failed));
         if let Some(code) = first {
             set.push_str(", #errors.#chunk = :code");
             update = update
                 .expression_attribute_names("#errors", at::ERRORS)
-                .expression_attribute_names("#chunk", chunk.to_string())
+                .expression_attribute_names("#chunk", chunk.number.to_string())
                 .expression_attribute_values(":code", s(code));
         }
+        let mut expression = format!("{set} ADD #succeeded :succeeded, #failed :failed");
+        if chunk.only {
+            // Its message was sent, and there is no other.
+            expression.push_str(" REMOVE #dpk, #dsk");
+            update = update
+                .expression_attribute_names("#dpk", at::DPK)
+                .expression_attribute_names("#dsk", at::DSK);
+        }
         let update = update
-            .update_expression(format!("{set} ADD #succeeded :succeeded, #failed :failed"))
+            .update_expression(expression)
             .build()
             .map_err(|e| ApiError::internal(format!("finish chunk: {e}")))?;
         let items = vec![
@@ -256,17 +305,24 @@ impl Store {
     /// # Errors
     /// If the store does not answer or the record does not parse.
     pub async fn job(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, ApiError> {
-        let answer = self
+        let job = self
+            .job_record(id)
+            .await?
+            .as_ref()
+            .map(job_of)
+            .transpose()?;
+        Ok(job.filter(|job| !job.is_forgotten(now)))
+    }
+
+    async fn job_record(&self, id: JobId) -> Result<Option<Item>, ApiError> {
+        let request = self
             .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(at::job_key(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| failed("get job", &e))?;
-        let job = answer.item().map(job_of).transpose()?;
-        Ok(job.filter(|job| !job.is_forgotten(now)))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|e| failed("get job", &e))?;
+        Ok(answer.item)
     }
 
     /// Rows `from..from + count` of a job's results: image, project, and what became of the
@@ -280,7 +336,7 @@ impl Store {
         from: usize,
         count: usize,
     ) -> Result<Vec<(String, String, Option<Outcome>)>, ApiError> {
-        let end = (from + count).min(job.total);
+        let end = from.saturating_add(count).min(job.total);
         if from >= end {
             return Ok(Vec::new());
         }
@@ -321,7 +377,8 @@ impl Store {
                 let outcome = match results.get(&at::result_sk(row / job.chunk_rows)) {
                     None => None,
                     Some(failures) => Some(match failures.get(&(row % job.chunk_rows)) {
-                        None => Outcome::Succeeded,
+                        None => Outcome::Changed,
+                        Some(word) if word == UNCHANGED => Outcome::Unchanged,
                         Some(code) => Outcome::Failed(ImsCode::parse(code).ok_or_else(|| {
                             ApiError::internal(format!("job {} has a result {code:?}", job.id))
                         })?),
@@ -334,7 +391,9 @@ impl Store {
     }
 
     /// A page of a project's jobs, newest first: `limit` of those that match after `marker`, and
-    /// whether there may be more.
+    /// whether there are more.
+    ///
+    /// With a filter whole pages of the index are read, whose rows say enough to leave most jobs out.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -347,54 +406,74 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Vec<Job>, bool), ApiError> {
         let mut jobs: Vec<Job> = Vec::new();
-        let mut after = marker.map(|id| id.to_string());
+        let mut after = marker;
         loop {
-            let mut request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(at::BY_PROJECT)
-                .expression_attribute_names("#gpk", at::GPK)
-                .expression_attribute_values(":gpk", s(at::jobs_gpk(project)))
-                .scan_index_forward(false)
-                .limit(i32::try_from(JOBS_PAGE.min(limit + 1)).unwrap_or(i32::MAX));
-            request = match &after {
-                None => request.key_condition_expression("#gpk = :gpk"),
-                Some(after) => request
-                    .key_condition_expression("#gpk = :gpk AND #gsk < :after")
-                    .expression_attribute_names("#gsk", at::GSK)
-                    .expression_attribute_values(":after", s(after)),
-            };
-            let page = request.send().await.map_err(|e| failed("list jobs", &e))?;
-            let mut ids: Vec<JobId> = Vec::new();
-            for row in page.items() {
-                ids.push(item::Reader::new(row).parsed(at::GSK, JobId::parse)?);
-            }
-            let mut found: BTreeMap<JobId, Job> = BTreeMap::new();
-            for record in self
-                .batch_get(ids.iter().map(|id| at::job_key(*id)).collect())
-                .await?
-            {
-                let job = job_of(&record)?;
-                found.insert(job.id, job);
-            }
-            for id in &ids {
-                let Some(job) = found.remove(id) else {
-                    continue;
-                };
-                if job.is_forgotten(now) || !filter.matches(&job, now) {
-                    continue;
+            let (ids, last) = self.job_ids(project, filter, after, limit + 1, now).await?;
+            for ids in ids.chunks(limit + 1) {
+                let mut found: BTreeMap<JobId, Job> = BTreeMap::new();
+                for record in self
+                    .batch_get(ids.iter().map(|id| at::job_key(*id)).collect())
+                    .await?
+                {
+                    let job = job_of(&record)?;
+                    found.insert(job.id, job);
                 }
-                if jobs.len() == limit {
-                    return Ok((jobs, true));
+                for job in ids.iter().filter_map(|id| found.remove(id)) {
+                    if job.is_forgotten(now) || !filter.matches(&job, now) {
+                        continue;
+                    }
+                    if jobs.len() == limit {
+                        return Ok((jobs, true));
+                    }
+                    jobs.push(job);
                 }
-                jobs.push(job);
             }
-            match (ids.last(), page.last_evaluated_key) {
-                (Some(last), Some(_)) => after = Some(last.to_string()),
-                _ => return Ok((jobs, false)),
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok((jobs, false)),
             }
         }
+    }
+
+    /// The jobs of one page of the index that may match, and where the next page begins, if there is
+    /// one.
+    async fn job_ids(
+        &self,
+        project: &ProjectId,
+        filter: JobFilter,
+        after: Option<JobId>,
+        rows: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<JobId>, Option<JobId>), ApiError> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(at::BY_PROJECT)
+            .expression_attribute_names("#gpk", at::GPK)
+            .expression_attribute_values(":gpk", s(at::jobs_gpk(project)))
+            .scan_index_forward(false);
+        if filter.is_empty() {
+            request = request.limit(i32::try_from(rows).unwrap_or(i32::MAX));
+        }
+        request = match after {
+            None => request.key_condition_expression("#gpk = :gpk"),
+            Some(after) => request
+                .key_condition_expression("#gpk = :gpk AND #gsk < :after")
+                .expression_attribute_names("#gsk", at::GSK)
+                .expression_attribute_values(":after", s(after.to_string())),
+        };
+        let page = request.send().await.map_err(|e| failed("list jobs", &e))?;
+        let mut ids = Vec::new();
+        let mut last = None;
+        for row in page.items() {
+            let id = item::Reader::new(row).parsed(at::GSK, JobId::parse)?;
+            last = Some(id);
+            if filter.may_match(&item::Reader::new(row), now)? {
+                ids.push(id);
+            }
+        }
+        Ok((ids, last.filter(|_| page.last_evaluated_key.is_some())))
     }
 }
 
@@ -408,9 +487,47 @@ pub struct JobFilter {
 }
 
 impl JobFilter {
+    const fn is_empty(&self) -> bool {
+        self.status.is_none() && self.kind.is_none()
+    }
+
     fn matches(&self, job: &Job, now: Timestamp) -> bool {
         self.status.is_none_or(|status| job.status(now) == status)
             && self.kind.is_none_or(|kind| job.kind == kind)
+    }
+
+    /// Whether the job of a row of the index may match. The row may be older than the record: a job
+    /// that has not ended by it may have ended by now.
+    fn may_match(&self, row: &item::Reader<'_>, now: Timestamp) -> Result<bool, ApiError> {
+        let kind = row.optional_text(at::KIND)?.and_then(JobKind::parse);
+        if let (Some(wanted), Some(kind)) = (self.kind, kind)
+            && wanted != kind
+        {
+            return Ok(false);
+        }
+        let counters = (
+            row.optional_number::<usize>(at::TOTAL)?,
+            row.optional_number::<usize>(at::SUCCEEDED)?,
+            row.optional_number::<usize>(at::FAILED)?,
+            row.optional_text(at::DEADLINE)?.and_then(Timestamp::parse),
+        );
+        // Rows that releases up to 0.1.0 wrote do not say.
+        let (Some(wanted), (Some(total), Some(succeeded), Some(failed), Some(deadline))) =
+            (self.status, counters)
+        else {
+            return Ok(true);
+        };
+        let progress = Progress {
+            total,
+            succeeded,
+            failed,
+            deadline,
+        };
+        Ok(match progress.status(now) {
+            JobStatus::Init => true,
+            JobStatus::Running => wanted != JobStatus::Init,
+            ended @ (JobStatus::Success | JobStatus::Fail) => wanted == ended,
+        })
     }
 }
 

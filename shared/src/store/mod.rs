@@ -4,80 +4,97 @@
 //! |---|---|
 //! | [`schema`] | the name of everything in the table |
 //! | `item` | records to items and back |
-//! | [`images`] | images: create, show, change, delete, list |
-//! | [`members`] | memberships: add, answer, remove, list |
+//! | `write` | sending a write: what is tried again, and how long |
+//! | [`images`] | images: create, show, change, delete |
+//! | [`list`] | the sorted streams that lists of images are made of |
+//! | [`members`] | memberships: add, answer, remove, list, keep in line with their image |
+//! | [`due`] | what records oblige somebody to do |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 //! | [`jobs`] | jobs: create, finish a chunk, show, list, idempotency |
 
 pub mod access_keys;
+pub mod due;
 pub mod images;
 mod item;
 pub mod jobs;
+pub mod list;
 pub mod members;
 pub mod schema;
+pub mod usage;
+mod write;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
+use crate::cache::Cache;
 use crate::error::ApiError;
-use crate::id::{ImageId, OperationId};
+use crate::id::{ImageId, OperationId, ProjectId};
+use crate::image::Image;
 use crate::store::schema::Item;
+use crate::store::write::Tries;
 use crate::time::Timestamp;
 
 /// Seconds that a tombstone is kept: longer than any message can be under way.
 pub const TOMBSTONE_SECONDS: i64 = 14 * 24 * 3600;
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
-/// How often a write is tried again that lost a race.
-const RACES: u32 = 60;
-/// The longest pause before it, in milliseconds.
-const PAUSE_MAX_MS: u64 = 200;
-/// How many images' ages an instance remembers.
-const AGES_MAX: usize = 10_000;
+/// How many images' owners and ages an instance remembers.
+const KNOWN_MAX: usize = 10_000;
 
 /// The table, and what an instance may remember of it.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
     table: String,
-    /// When images were created: it never changes in practice, orders the members' lists, and a
-    /// transaction that adds a member cannot read it.
-    ages: Arc<Mutex<HashMap<ImageId, Timestamp>>>,
+    indexes: Indexes,
+    known: Arc<Cache<ImageId, Known>>,
+}
+
+/// Whether an index shows a write at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexes {
+    /// As in the embedded engine.
+    Immediate,
+    /// After a while, as in DynamoDB.
+    Eventual,
+}
+
+/// What an instance remembers of an image. The age never changes, and a transaction that adds a
+/// member cannot read it. The owner may be another one by now, which the transaction's condition
+/// finds: it only says for whom a transaction is worth a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    owner: ProjectId,
+    created_at: Timestamp,
 }
 
 impl Store {
     /// The table of that name.
-    pub fn new(client: Client, table: String) -> Self {
+    pub fn new(client: Client, table: String, indexes: Indexes) -> Self {
         Self {
             client,
             table,
-            ages: Arc::default(),
+            indexes,
+            known: Arc::new(Cache::new(KNOWN_MAX)),
         }
     }
 
-    fn remember_age(&self, id: ImageId, created_at: Timestamp) {
-        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        if ages.len() >= AGES_MAX {
-            ages.clear();
-        }
-        ages.insert(id, created_at);
+    fn remember(&self, image: &Image) {
+        let known = Known {
+            owner: image.owner.clone(),
+            created_at: image.created_at,
+        };
+        self.known
+            .insert(image.id, known, Timestamp::from_micros(i64::MAX));
     }
 
-    fn remembered_age(&self, id: ImageId) -> Option<Timestamp> {
-        self.ages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .copied()
+    fn remembered(&self, id: ImageId) -> Option<Known> {
+        self.known.get(&id, Timestamp::from_micros(0))
     }
 
     /// Reads the items of these keys, strongly consistent, in as few requests as fit. Missing
@@ -96,7 +113,8 @@ impl Store {
 
     async fn batch_get_once(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
         let mut found = Vec::with_capacity(keys.len());
-        for race in 0..RACES {
+        let mut tries = Tries::begin();
+        loop {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(std::mem::take(&mut keys)))
                 .consistent_read(true)
@@ -120,56 +138,10 @@ impl Store {
                 Some(rest) if !rest.keys.is_empty() => keys = rest.keys,
                 _ => return Ok(found),
             }
-            pause(race).await;
-        }
-        Err(ApiError::unavailable("batch get: keys stay unprocessed"))
-    }
-
-    /// Sends one transaction until it is applied or cancelled by a condition.
-    ///
-    /// The very same transaction is sent again under the same client token after a conflict or a
-    /// lost answer, so it is applied at most once.
-    async fn transact(
-        &self,
-        what: &'static str,
-        items: Vec<TransactWriteItem>,
-    ) -> Result<Transacted, ApiError> {
-        let token = uuid::Uuid::new_v4().to_string();
-        for race in 0..RACES {
-            let outcome = self
-                .client
-                .transact_write_items()
-                .client_request_token(&token)
-                .set_transact_items(Some(items.clone()))
-                .send()
-                .await;
-            let error = match outcome {
-                Ok(_) => return Ok(Transacted::Applied),
-                Err(error) => error,
-            };
-            match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let reasons = cancelled.cancellation_reasons();
-                    let code = |wanted: &str| reasons.iter().any(|r| r.code() == Some(wanted));
-                    if code("TransactionConflict")
-                        || code("ThrottlingError")
-                        || code("ProvisionedThroughputExceeded")
-                    {
-                        tracing::debug!(store.operation = what, race, "conflict");
-                    } else if code("ConditionalCheckFailed") {
-                        return Ok(Transacted::Cancelled(reasons.to_vec()));
-                    } else {
-                        return Err(failed(what, &error));
-                    }
-                }
-                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {}
-                _ => return Err(failed(what, &error)),
+            if !tries.again().await {
+                return Err(ApiError::unavailable("batch get: keys stay unprocessed"));
             }
-            pause(race).await;
         }
-        Err(ApiError::unavailable(format!(
-            "{what}: conflicts do not end"
-        )))
     }
 }
 
@@ -201,27 +173,6 @@ fn tombstone_values(op: OperationId, now: Timestamp) -> Option<Item> {
     Some(HashMap::from(
         values.map(|(name, value)| (name.to_owned(), value)),
     ))
-}
-
-/// How a transaction ended.
-enum Transacted {
-    /// All of it was applied.
-    Applied,
-    /// None of it was: one reason an item, with the item as it stood where its condition failed.
-    Cancelled(Vec<CancellationReason>),
-}
-
-/// Whether this item's condition failed.
-fn refused(reason: Option<&CancellationReason>) -> bool {
-    reason.is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
-}
-
-/// A random pause that grows with the number of races lost.
-async fn pause(race: u32) {
-    let ceiling = PAUSE_MAX_MS.min(4_u64 << race.min(8));
-    let random = uuid::Uuid::new_v4().as_u128() % u128::from(ceiling);
-    let millis = u64::try_from(random).unwrap_or(ceiling) + 1;
-    tokio::time::sleep(Duration::from_millis(millis)).await;
 }
 
 /// A request that failed for another cause than its condition: try again later, or ours to mend.
@@ -257,5 +208,12 @@ where
         | "TransactionCanceledException"
         | "LimitExceededException" => ApiError::unavailable(words),
         _ => ApiError::internal(words),
+    }
+}
+
+/// A record that does not parse is told to us and does not take its neighbours along.
+fn skip(corrupt: &ApiError) {
+    if let ApiError::Internal(why) = corrupt {
+        tracing::error!(error.why = why.for_log(), "left out of a list");
     }
 }

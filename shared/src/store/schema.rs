@@ -1,14 +1,18 @@
 //! Every name of the table: keys, indexes and attributes are written here and nowhere else.
 //! A test compares them with `template.yaml`.
 //!
-//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) |
-//! |---|---|---|---|---|
-//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same |
-//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>` | – |
-//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – |
-//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – |
-//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – |
-//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – |
+//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) | `by_due` (`dpk` / `dsk`) |
+//! |---|---|---|---|---|---|
+//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are not in line with it |
+//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
+//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | – | – |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | while its messages are not known to be sent |
+//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
+//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
+//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
+//!
+//! `by_due` holds what a record obliges somebody to do: `DUE#<0..15>` / `<time from which the sweep
+//! does it>`. The write that makes the obligation sets the key, the write that fulfils it removes it.
 //!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
@@ -18,7 +22,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::id::{ImageId, JobId, ProjectId};
+use crate::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::image::Visibility;
 use crate::member::MemberStatus;
 use crate::time::Timestamp;
@@ -37,6 +41,14 @@ pub const GSK: &str = "gsk";
 pub const BY_VISIBILITY: &str = "by_visibility";
 /// Partition key of [`BY_VISIBILITY`].
 pub const VPK: &str = "vpk";
+/// The index of what is owed, by the time from which the sweep does it.
+pub const BY_DUE: &str = "by_due";
+/// Partition key of [`BY_DUE`].
+pub const DPK: &str = "dpk";
+/// Sort key of [`BY_DUE`].
+pub const DSK: &str = "dsk";
+/// Partitions of [`BY_DUE`]: so many times the writes of one key are possible.
+pub const DUE_PARTITIONS: u8 = 16;
 /// The attribute whose time, in seconds, ends an item.
 pub const EXPIRES_AT: &str = "expires_at";
 
@@ -46,6 +58,10 @@ pub const GONE: &str = "gone";
 pub const OP: &str = "op";
 /// The operation that added a membership.
 pub const ADDED: &str = "added";
+/// The newest share of a membership, if it is not the one that added it.
+pub const SHARED: &str = "shared";
+/// The late removal that ended the membership before this one.
+pub const ENDED: &str = "ended";
 /// Members of an image.
 pub const MEMBER_COUNT: &str = "member_count";
 /// Attributes of images, by the names that the API gives them.
@@ -80,6 +96,12 @@ pub const OS_HASH_ALGO: &str = "os_hash_algo";
 pub const OS_HASH_VALUE: &str = "os_hash_value";
 /// See [`OWNER`].
 pub const TAGS: &str = "tags";
+/// Marks an image whose tags and properties are in an item of their own.
+pub const TEXTS: &str = "texts";
+/// Fingerprints of what a list can filter an image by and an index does not hold.
+pub const SKETCH: &str = "sketch";
+/// About how many bytes an image takes in an answer.
+pub const WEIGHT: &str = "weight";
 /// Custom properties of an image, one map.
 pub const PROPERTIES: &str = "properties";
 /// When the record was made.
@@ -94,6 +116,8 @@ pub const VAULT_ID: &str = "vault_id";
 pub const PROJECT: &str = "project";
 /// The kind of a job.
 pub const KIND: &str = "kind";
+/// What a job does, as JSON.
+pub const TASK: &str = "task";
 /// Entries of a job.
 pub const TOTAL: &str = "total";
 /// Rows of each chunk of a job but the last.
@@ -110,6 +134,10 @@ pub const DEADLINE: &str = "deadline";
 pub const ENTRIES: &str = "entries";
 /// The failed rows of a chunk and their codes, as JSON.
 pub const OUTCOMES: &str = "outcomes";
+/// Whether an admin asked for a job.
+pub const ADMIN: &str = "admin";
+/// The id of the request that asked for a job.
+pub const REQUEST_ID: &str = "request_id";
 /// The digest of the request that an idempotency key stands for.
 pub const DIGEST: &str = "digest";
 /// The job that an idempotency key stands for.
@@ -124,29 +152,30 @@ pub const ROLES: &str = "roles";
 /// Whether an access key is switched off; it is not if there is no such attribute.
 pub const DISABLED: &str = "disabled";
 
-/// What both indexes carry of an image (an index carries at most 20 attributes beside its keys): all that a list shows, and not the count of its members,
-/// so that adding one writes no index.
+/// What `by_project` and `by_visibility` hold beside their keys; a projection has at most 20 names
+/// and cannot be changed once a table is in use.
+///
+/// All of it is small: what lists filter and sort by. Texts without a bound (tags, properties) and
+/// the count of members, which each share changes, stay in the table.
 pub const PROJECTED: &[&str] = &[
-    OP,
     OWNER,
     VISIBILITY,
     NAME,
     STATUS,
     PROTECTED,
     OS_HIDDEN,
-    MIN_RAM,
-    MIN_DISK,
     CONTAINER_FORMAT,
     DISK_FORMAT,
     SIZE,
-    VIRTUAL_SIZE,
-    CHECKSUM,
-    OS_HASH_ALGO,
-    OS_HASH_VALUE,
-    TAGS,
-    PROPERTIES,
     CREATED_AT,
     UPDATED_AT,
+    SKETCH,
+    WEIGHT,
+    KIND,
+    TOTAL,
+    SUCCEEDED,
+    FAILED,
+    DEADLINE,
 ];
 
 /// The sort key of an image and of a job.
@@ -157,6 +186,10 @@ pub const JOB: &str = "JOB";
 pub const KEY: &str = "KEY";
 /// What the sort keys of memberships begin with.
 pub const MEMBER_PREFIX: &str = "MEM#";
+/// What comes after the sort keys of all memberships.
+pub const MEMBERS_END: &str = "MEM$";
+/// What the sort keys of images' texts begin with; they come after those of memberships.
+pub const TEXT_PREFIX: &str = "TEXT#";
 
 /// An item.
 pub type Item = HashMap<String, AttributeValue>;
@@ -188,6 +221,11 @@ pub fn member_sk(member: &ProjectId) -> String {
 /// Key of an image.
 pub fn image_key(id: ImageId) -> Item {
     key(image_pk(id), IMAGE.to_owned())
+}
+
+/// Key of an image's texts as this operation wrote them.
+pub fn texts_key(id: ImageId, op: OperationId) -> Item {
+    key(image_pk(id), format!("{TEXT_PREFIX}{op}"))
 }
 
 /// Key of a membership.
@@ -248,6 +286,19 @@ pub fn jobs_gpk(project: &ProjectId) -> String {
 /// Index partition of the images of one visibility.
 pub fn visibility_vpk(visibility: Visibility) -> String {
     format!("VISIBILITY#{}", visibility.as_str())
+}
+
+/// Index partition of what a record owes, by any text that differs from record to record.
+pub fn due_dpk(record: &str) -> String {
+    let sum = record
+        .bytes()
+        .fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    due_partition(sum % DUE_PARTITIONS)
+}
+
+/// One of the [`DUE_PARTITIONS`] partitions.
+pub fn due_partition(number: u8) -> String {
+    format!("DUE#{number}")
 }
 
 /// Index sort key of an image and of its memberships: by age, then by id.

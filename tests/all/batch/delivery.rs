@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::world::{MEMBER, OWNER, Who, World};
 use serde_json::json;
-use shared::job::{DEADLINE_SECONDS, JobKind};
+use shared::job::DEADLINE_SECONDS;
 use shared::member::MemberStatus;
 use shared::queue::{Message, SqsAttributes, SqsRecord};
+use shared::task::Task;
 use shared::time::Timestamp;
 
-use super::{codes, deliver, held, results, shown, status};
+use super::{answer, codes, deliver, held, results, shown, status};
 
 #[tokio::test]
 async fn redelivery_in_any_order_changes_nothing() {
@@ -20,26 +21,18 @@ async fn redelivery_in_any_order_changes_nothing() {
         world.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
-    let accepted = Some(MemberStatus::Accepted);
-    let (job, records) = held(
-        &world,
-        MEMBER,
-        JobKind::Update,
-        accepted,
-        &images,
-        &[MEMBER],
-    )
-    .await;
+    let accepted = answer(MemberStatus::Accepted);
+    let (job, records) = held(&world, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
     assert_eq!(shown(&world, Who::Member, job).await["status"], "INIT");
-    assert_eq!(records.len(), 3);
+    assert_eq!(records.len(), 5);
     let mut percents = Vec::new();
-    for place in [2, 2, 0, 2, 0, 1, 1, 0, 2] {
+    for place in [4, 4, 0, 4, 0, 1, 2, 3, 1] {
         deliver(&world, &records[place]).await;
         let now = shown(&world, Who::Member, job).await;
         percents.push(now["entities"]["process_percent"].as_f64().unwrap());
         assert_eq!(results(&now).len(), 250);
     }
-    assert_eq!(percents, [0.2, 0.2, 0.6, 0.6, 0.6, 1.0, 1.0, 1.0, 1.0]);
+    assert_eq!(percents, [0.2, 0.2, 0.4, 0.4, 0.4, 0.6, 0.8, 1.0, 1.0]);
     let end = shown(&world, Who::Member, job).await;
     assert_eq!(end["status"], "SUCCESS");
     // A decision made since is not undone by a message that comes once more.
@@ -61,16 +54,7 @@ async fn the_request_accepted_last_wins_whatever_the_queue_does() {
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
     let images = [image.clone()];
-    let update = |status| {
-        held(
-            &world,
-            MEMBER,
-            JobKind::Update,
-            Some(status),
-            &images,
-            &[MEMBER],
-        )
-    };
+    let update = |status| held(&world, MEMBER, answer(status), &images, &[MEMBER]);
     let (older, first) = update(MemberStatus::Rejected).await;
     let (newer, second) = update(MemberStatus::Accepted).await;
     deliver(&world, &second[0]).await;
@@ -102,12 +86,11 @@ async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
     let image = world.image(json!({})).await;
     let images = [image.clone()];
     let row = format!("/v2/images/{image}/members/{MEMBER}");
-    let (_, add) = held(&world, OWNER, JobKind::Add, None, &images, &[MEMBER]).await;
+    let (_, add) = held(&world, OWNER, Task::Share, &images, &[MEMBER]).await;
     let (_, accept) = held(
         &world,
         MEMBER,
-        JobKind::Update,
-        Some(MemberStatus::Accepted),
+        answer(MemberStatus::Accepted),
         &images,
         &[MEMBER],
     )
@@ -125,7 +108,7 @@ async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
     );
 
     // The other way round: a removal that is late does not end a membership that is newer.
-    let (_, remove) = held(&world, OWNER, JobKind::Remove, None, &images, &[MEMBER]).await;
+    let (_, remove) = held(&world, OWNER, Task::Unshare, &images, &[MEMBER]).await;
     world.delete(Who::Owner, &row).await.expect(204);
     world.share(&image, MEMBER).await.expect(200);
     deliver(&world, &remove[0]).await;
@@ -145,17 +128,9 @@ async fn dead_letters_and_lost_messages_end_the_job() {
         world.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
-    let accepted = Some(MemberStatus::Accepted);
+    let accepted = answer(MemberStatus::Accepted);
     clock.forward(1);
-    let (job, records) = held(
-        &world,
-        MEMBER,
-        JobKind::Update,
-        accepted,
-        &images,
-        &[MEMBER],
-    )
-    .await;
+    let (job, records) = held(&world, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
     // Of the first chunk one entry was applied before its worker died for good.
     let chunk: Message = serde_json::from_str(&records[0].body).unwrap();
     let Message::Chunk(mut one) = chunk else {
@@ -222,16 +197,8 @@ async fn a_worker_out_of_time_gives_the_rest_back() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
-    let accepted = Some(MemberStatus::Accepted);
-    let (job, records) = held(
-        &world,
-        MEMBER,
-        JobKind::Update,
-        accepted,
-        &[image],
-        &[MEMBER],
-    )
-    .await;
+    let accepted = answer(MemberStatus::Accepted);
+    let (job, records) = held(&world, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
     let app = world.server.app.clone();
     let late = run_batch::handle(app.clone(), records[0].clone(), app.now()).await;
     assert!(late.is_err_and(|error| error.retryable()));
@@ -245,16 +212,8 @@ async fn a_poison_message_comes_again_alone() {
     let world = World::new().await;
     let image = world.image(json!({})).await;
     world.share(&image, MEMBER).await.expect(200);
-    let accepted = Some(MemberStatus::Accepted);
-    let (job, mut records) = held(
-        &world,
-        MEMBER,
-        JobKind::Update,
-        accepted,
-        &[image],
-        &[MEMBER],
-    )
-    .await;
+    let accepted = answer(MemberStatus::Accepted);
+    let (job, mut records) = held(&world, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
     records.push(SqsRecord {
         message_id: "poison".into(),
         body: "{\"type\": \"chunk\"}".into(),

@@ -7,20 +7,21 @@ mod requests;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::batch::Slice;
+use shared::auth::{Caller, Role};
+use shared::batch::{Batch, Slice};
 use shared::id::{JobId, ProjectId};
-use shared::job::{DEADLINE_SECONDS, Job, JobKind};
 use shared::member::MemberStatus;
-use shared::queue::{Chunk, Message, SqsAttributes, SqsRecord};
+use shared::queue::{SqsAttributes, SqsRecord};
 use shared::store::jobs::Created;
+use shared::task::{Answer, Task};
 use shared::time::Timestamp;
 
-use crate::world::{Answer, Who, World};
+use crate::world::{self, Who, World};
 
 const BATCH: &str = "/v1/cloudimages/members";
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-fn error_of(answer: &Answer) -> String {
+fn error_of(answer: &world::Answer) -> String {
     answer.text("/error/code")
 }
 
@@ -61,56 +62,51 @@ async fn run(world: &World, who: Who, method: &str, body: Value) -> Value {
 async fn held(
     world: &World,
     project: &str,
-    kind: JobKind,
-    status: Option<MemberStatus>,
+    task: Task,
     images: &[String],
     projects: &[&str],
 ) -> (JobId, Vec<SqsRecord>) {
     let app = &world.server.app;
     let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
-    let entries = Slice::of_request(images, &projects);
-    let now = app.now();
-    let job = Job {
-        id: app.operation(),
+    let caller = Caller {
         project: ProjectId::parse(project).unwrap(),
-        kind,
-        total: entries.rows,
-        chunk_rows: entries.chunk_rows(),
-        succeeded: 0,
-        failed: 0,
-        errors: BTreeMap::new(),
-        begin: now,
-        updated_at: now,
-        deadline: now.plus_seconds(DEADLINE_SECONDS),
+        role: Role::Member,
     };
+    let entries = Slice::of_request(images, &projects);
+    let batch = Batch::new(
+        &caller,
+        task,
+        entries,
+        app.operation(),
+        app.now(),
+        "req".to_owned(),
+    );
     assert_eq!(
-        app.store().create_job(&job, &entries, None).await.unwrap(),
+        app.store().create_job(&batch, None).await.unwrap(),
         Created::New
     );
-    let records = (0..job.chunks())
-        .map(|number| {
-            let message = Message::Chunk(Chunk {
-                job: job.id.to_string(),
-                number,
-                project: job.project.clone(),
-                admin: false,
-                kind,
-                status,
-                vault_id: None,
-                deadline: job.deadline.micros(),
-                entries: entries.part(number * job.chunk_rows, job.chunk_rows),
-            });
-            SqsRecord {
-                message_id: format!("m{number}"),
-                body: serde_json::to_string(&message).unwrap(),
-                attributes: SqsAttributes {
-                    approximate_receive_count: "1".into(),
-                },
-                message_attributes: BTreeMap::new(),
-            }
-        })
-        .collect();
-    (job.id, records)
+    // Nobody but the test sends them.
+    app.store().messages_sent(batch.job.id).await.unwrap();
+    let messages = batch.messages();
+    let records = messages
+        .iter()
+        .enumerate()
+        .map(|(number, message)| SqsRecord {
+            message_id: format!("m{number}"),
+            body: serde_json::to_string(message).unwrap(),
+            attributes: SqsAttributes {
+                approximate_receive_count: "1".into(),
+            },
+            message_attributes: BTreeMap::new(),
+        });
+    (batch.job.id, records.collect())
+}
+
+fn answer(status: MemberStatus) -> Task {
+    Task::Answer(Answer {
+        status,
+        vault_id: None,
+    })
 }
 
 async fn deliver(world: &World, record: &SqsRecord) {

@@ -341,7 +341,9 @@ async fn members_are_read_in_the_form_of_ims() {
         .await
         .expect(200)
         .json();
-    assert_eq!(quota["quotas"]["resources"][0]["quota"], 128);
+    let resources = quota["quotas"]["resources"].as_array().unwrap();
+    let of_members = resources.iter().find(|each| each["type"] == "image_member");
+    assert_eq!(of_members.unwrap()["quota"], 128);
     let pending = world
         .get(Who::Member, "/v2/cloudimages?member_status=pending")
         .await

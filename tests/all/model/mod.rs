@@ -3,7 +3,7 @@
 //! Two jobs of two entries each meet at the same two memberships, worked on by two workers that may
 //! die at any step; messages come again, twice at once, in any order, or become dead letters; direct
 //! calls come in between. What an entry finds and what it counts as is the product's own
-//! [`shared::batch::standing`] and [`shared::batch::outcome`]; the store's conditions, which are to say the same, are
+//! [`shared::change::step`] and [`shared::change::outcome`]; the store's conditions, which are to say the same, are
 //! not part of this model: `faults` runs them.
 
 mod protocol;
@@ -49,28 +49,59 @@ impl Wish {
     }
 }
 
+/// What a request was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Told {
+    /// That it is as it wanted.
+    Succeeded,
+    /// That it is not, and why.
+    Refused,
+    /// That nobody knows.
+    GaveUp,
+}
+
 /// What a membership may be after these requests: those that succeeded one after the other in the
-/// order in which they were accepted, and any of those that did not.
+/// order in which they were accepted, none of those that were refused, and any of the others.
+///
+/// An answer may be refused by one delivery of its message, because there is no membership yet, and
+/// be applied by another that is under way at the same time.
 ///
 /// An answer is also good if it was given to a membership that was ended and shared anew since, by
 /// requests that are older but were carried out later.
-pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, bool)>) -> HashSet<Seen> {
+pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, Told)>) -> HashSet<Seen> {
     requests.sort_by_key(|(op, _, _)| *op);
     let mut now = HashSet::from([before]);
     let mut ended = false;
     let mut anew = false;
-    for (_, wish, succeeded) in requests {
+    for (_, wish, told) in requests {
         ended |= wish == Unshare;
         anew |= ended && wish == Share;
         let done = now.iter().map(|seen| wish.does(*seen));
-        let certain = succeeded && !(anew && matches!(wish, Answer(_)));
-        now = if certain {
-            done.collect()
-        } else {
-            done.chain(now.iter().copied()).collect()
+        now = match told {
+            Told::Refused if !matches!(wish, Answer(_)) => continue,
+            Told::Succeeded if !(anew && matches!(wish, Answer(_))) => done.collect(),
+            Told::Refused | Told::Succeeded | Told::GaveUp => {
+                done.chain(now.iter().copied()).collect()
+            }
         };
     }
     now
+}
+
+/// What is wrong with the refusals of a batch's entries: sharing and removing always succeed, an
+/// answer is refused only if there may have been nothing to answer for.
+pub fn unjust(
+    before: Seen,
+    entries: &[(OperationId, Wish, Told)],
+    all: &[(OperationId, Wish, Told)],
+) -> Option<Wish> {
+    let may_be_absent = before.is_none() || all.iter().any(|(_, wish, _)| *wish == Unshare);
+    let refused = entries.iter().filter(|(_, _, told)| *told == Told::Refused);
+    let mut unjust = refused.filter(|(_, wish, _)| match wish {
+        Share | Unshare => true,
+        Answer(_) => !may_be_absent,
+    });
+    unjust.next().map(|(_, wish, _)| *wish)
 }
 
 const ACCEPT: Wish = Answer(MemberStatus::Accepted);
@@ -80,7 +111,7 @@ const REJECT: Wish = Answer(MemberStatus::Rejected);
 fn scenario(shared_before: bool, jobs: [Wish; 2], direct: &[Wish], place: usize) -> Scenario {
     let (direct, protocol) = (direct.to_vec(), Protocol::Product);
     Scenario {
-        shared_before,
+        before: shared_before.then_some(MemberStatus::Accepted),
         jobs,
         direct,
         place,
@@ -156,34 +187,64 @@ fn a_removal_outlives_a_newer_answer() {
 
 #[test]
 fn an_older_removal_does_not_undo_a_newer_share() {
-    check_all(&[scenario(true, [Unshare, Share], &[], 0)]);
+    check_all(&[
+        scenario(true, [Unshare, Share], &[], 0),
+        scenario(true, [Unshare, Share], &[REJECT], 0),
+        scenario(true, [Unshare, Share], &[REJECT], 1),
+        scenario(true, [Unshare, Share], &[REJECT], 2),
+    ]);
 }
 
 /// The check finds what it is there to find.
 #[test]
 fn every_broken_protocol_is_found() {
-    for (protocol, jobs, found) in [
-        (Protocol::CountsFirst, [Share, ACCEPT], "it is None after"),
-        (Protocol::AcknowledgesFirst, [Share, ACCEPT], "did not end"),
+    for (protocol, before, jobs, found) in [
+        (
+            Protocol::CountsFirst,
+            false,
+            [Share, ACCEPT],
+            "it is None after",
+        ),
+        (
+            Protocol::AcknowledgesFirst,
+            false,
+            [Share, ACCEPT],
+            "did not end",
+        ),
         (
             Protocol::CountsAlways,
+            false,
             [Share, ACCEPT],
             "the counters are not those of the results",
         ),
         (
             Protocol::IgnoresOrder,
+            false,
             [Share, Unshare],
             "an older request brought back what was taken away",
         ),
         (
             Protocol::IgnoresOrder,
+            false,
             [Unshare, Share],
             "an older request took away what was shared anew",
+        ),
+        (
+            Protocol::ForgetsTheFirstShare,
+            true,
+            [Unshare, Share],
+            "it is Some(Accepted) after",
+        ),
+        (
+            Protocol::RefusesLateRemovals,
+            true,
+            [Unshare, Share],
+            "was refused",
         ),
     ] {
         let scenario = Scenario {
             protocol,
-            ..scenario(false, jobs, &[], 0)
+            ..scenario(before, jobs, &[], 0)
         };
         let why = scenario.check().unwrap_err();
         assert!(why.contains(found), "{protocol:?} {jobs:?}: {why}");

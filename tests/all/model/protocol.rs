@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 
-use shared::batch::{self, Outcome};
+use shared::change::{self, Change, Step, step};
 use shared::id::{ImageId, OperationId, ProjectId};
 use shared::job::{Job, JobStatus};
 use shared::member::{Member, MemberStatus, Membership};
-use shared::store::members::MemberChange;
 use shared::time::Timestamp;
 
 use super::Wish::{self, Answer, Share, Unshare};
-use super::{Seen, possible};
+use super::{Seen, Told, possible, unjust};
 use crate::world::OWNER;
 
 /// What is stored of a membership.
@@ -20,6 +19,8 @@ enum Cell {
     Present {
         status: MemberStatus,
         added: OperationId,
+        shared: OperationId,
+        ended: Option<OperationId>,
         op: OperationId,
     },
     Gone {
@@ -35,7 +36,13 @@ impl Cell {
         match self {
             Self::Nothing => None,
             Self::Gone { added, op } => Some(Membership::Gone { added, op }),
-            Self::Present { status, added, op } => Some(Membership::Present(Member {
+            Self::Present {
+                status,
+                added,
+                shared,
+                ended,
+                op,
+            } => Some(Membership::Present(Member {
                 image_id: ImageId::any_spelling(OWNER).unwrap(),
                 member_id: SOMEBODY.with(Clone::clone),
                 status,
@@ -43,8 +50,31 @@ impl Cell {
                 created_at: time,
                 updated_at: time,
                 added,
+                shared,
+                ended,
                 op,
             })),
+        }
+    }
+
+    fn of(member: &Member) -> Self {
+        Self::Present {
+            status: member.status,
+            added: member.added,
+            shared: member.shared,
+            ended: member.ended,
+            op: member.op,
+        }
+    }
+
+    /// A membership that this operation has made.
+    fn new(status: MemberStatus, op: OperationId) -> Self {
+        Self::Present {
+            status,
+            added: op,
+            shared: op,
+            ended: None,
+            op,
         }
     }
 
@@ -58,50 +88,102 @@ impl Cell {
     /// The write of a request that may be applied.
     fn written(self, wish: Wish, op: OperationId) -> Self {
         match (wish, self) {
-            (Answer(status), Self::Present { added, .. }) => Self::Present { status, added, op },
-            (Unshare, Self::Present { added, .. }) => Self::Gone { added, op },
-            (Share, Self::Nothing | Self::Gone { .. }) => Self::Present {
-                status: MemberStatus::Pending,
-                added: op,
-                op,
-            },
             (
-                Share,
+                Answer(status),
                 Self::Present {
-                    status, op: last, ..
+                    added,
+                    shared,
+                    ended,
+                    ..
                 },
             ) => Self::Present {
                 status,
-                added: op,
-                op: last,
+                added,
+                shared,
+                ended,
+                op,
             },
-            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => {
+            (Unshare, Self::Present { added, .. }) => Self::Gone { added, op },
+            (Share, Self::Nothing | Self::Gone { .. }) => Self::new(MemberStatus::Pending, op),
+            (Share, Self::Present { .. })
+            | (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => {
                 panic!("{wish:?} was to be applied to {self:?}")
             }
         }
     }
 
-    /// An entry that is applied whatever was decided since. Tells whether it was.
-    fn forced(self, wish: Wish, op: OperationId) -> (Self, bool) {
+    /// An entry that is applied whatever was decided since.
+    fn forced(self, wish: Wish, op: OperationId) -> (Self, Told) {
         match (wish, self) {
-            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, false),
-            _ => (self.written(wish, op), true),
+            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, Told::Refused),
+            (
+                Share,
+                Self::Present {
+                    status,
+                    added,
+                    ended,
+                    op: last,
+                    ..
+                },
+            ) => {
+                let shared = op;
+                let confirmed = Self::Present {
+                    status,
+                    added,
+                    shared,
+                    ended,
+                    op: last,
+                };
+                (confirmed, Told::Succeeded)
+            }
+            _ => (self.written(wish, op), Told::Succeeded),
         }
     }
 
-    /// An entry of a batch: one conditional write. Tells whether the entry succeeded.
-    fn entry(self, wish: Wish, op: OperationId) -> (Self, bool) {
-        let standing = batch::standing(self.membership().as_ref(), wish.kind(), op);
-        let next = if standing.is_some() {
-            self
-        } else {
-            self.written(wish, op)
+    /// An entry of a batch, applied as the product does.
+    fn entry(self, wish: Wish, op: OperationId, protocol: Protocol) -> (Self, Told) {
+        let stored = self.membership();
+        let (next, change) = match (step(stored.as_ref(), wish.kind(), op), self) {
+            (Step::Done(change), _) => (self, change),
+            (Step::Write, _) => (self.written(wish, op), Change::Applied),
+            (Step::LeaveTombstone, _) => (Self::Gone { added: op, op }, Change::Unneeded),
+            (
+                Step::Confirm,
+                Self::Present {
+                    status,
+                    added,
+                    ended,
+                    op: last,
+                    ..
+                },
+            ) => {
+                let added = match protocol {
+                    Protocol::ForgetsTheFirstShare => op,
+                    _ => added,
+                };
+                let confirmed = Self::Present {
+                    status,
+                    added,
+                    shared: op,
+                    ended,
+                    op: last,
+                };
+                (confirmed, Change::Unneeded)
+            }
+            (Step::Renew(_), _) if protocol == Protocol::RefusesLateRemovals => {
+                return (self, Told::Refused);
+            }
+            (Step::Renew(member), _) => (Self::of(&member.renewed(op)), Change::Applied),
+            (Step::Confirm, Self::Nothing | Self::Gone { .. }) => panic!("nothing to confirm"),
         };
-        let change = standing.unwrap_or(MemberChange::Applied);
-        (
-            next,
-            batch::outcome(wish.kind(), &change, op) == Outcome::Succeeded,
-        )
+        (next, told(wish, &change, op))
+    }
+}
+
+fn told(wish: Wish, change: &Change, op: OperationId) -> Told {
+    match change::outcome(wish.kind(), change, op).succeeded() {
+        true => Told::Succeeded,
+        false => Told::Refused,
     }
 }
 
@@ -114,12 +196,17 @@ pub enum Protocol {
     CountsAlways,
     /// Without the condition on the operation id.
     IgnoresOrder,
+    /// A share that finds a member takes the place of the one that added it.
+    ForgetsTheFirstShare,
+    /// A removal that finds a newer share has failed.
+    RefusesLateRemovals,
 }
 
 /// What is sent, in the order in which it is accepted.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    pub shared_before: bool,
+    /// What each membership is at first.
+    pub before: Seen,
     /// Each meets both memberships.
     pub jobs: [Wish; 2],
     /// Each meets the first membership, after the one before it has been answered.
@@ -142,7 +229,7 @@ enum Letter {
     Deleted,
 }
 
-type Rows = [Option<bool>; 2];
+type Rows = [Option<Told>; 2];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Worker {
@@ -228,13 +315,9 @@ impl Scenario {
 
     fn start(&self) -> State {
         let op = self.op(0);
-        let cell = match self.shared_before {
-            true => Cell::Present {
-                status: MemberStatus::Pending,
-                added: op,
-                op,
-            },
-            false => Cell::Nothing,
+        let cell = match self.before {
+            Some(status) => Cell::new(status, op),
+            None => Cell::Nothing,
         };
         let chunks = 2 * self.chunks_of_a_job();
         State {
@@ -289,7 +372,11 @@ impl Scenario {
         state.results[chunk] = Some(rows);
         let (succeeded, failed) = &mut state.counters[self.job_of(chunk)];
         for row in rows.into_iter().flatten() {
-            *(if row { &mut *succeeded } else { &mut *failed }) += 1;
+            *(if row == Told::Succeeded {
+                &mut *succeeded
+            } else {
+                &mut *failed
+            }) += 1;
         }
     }
 
@@ -326,7 +413,9 @@ impl Scenario {
                     let (job, cells) = (self.job_of(chunk), self.cells_of(chunk));
                     if self.protocol == Protocol::CountsFirst && !counted {
                         let rows = rows.map(|_| None);
-                        let all = std::array::from_fn(|row| (row < cells.len()).then_some(true));
+                        let all = std::array::from_fn(|row| {
+                            (row < cells.len()).then_some(Told::Succeeded)
+                        });
                         add(&|next| {
                             self.finish(next, chunk, all);
                             next.workers[at] = Worker::Applying {
@@ -343,12 +432,12 @@ impl Scenario {
                         add(&|next| {
                             let mut rows = rows;
                             let (wish, op) = (self.jobs[job], self.job_op(job));
-                            let (written, succeeded) = match self.protocol {
+                            let (written, told) = match self.protocol {
                                 Protocol::IgnoresOrder => state.cells[cell].forced(wish, op),
-                                _ => state.cells[cell].entry(wish, op),
+                                protocol => state.cells[cell].entry(wish, op, protocol),
                             };
                             next.cells[cell] = written;
-                            rows[row] = Some(succeeded);
+                            rows[row] = Some(told);
                             next.workers[at] = Worker::Applying {
                                 chunk,
                                 rows,
@@ -398,13 +487,13 @@ impl Scenario {
             }),
             Letter::Dead => add(&|next| {
                 let (job, mut rows) = (self.job_of(chunk), [None; 2]);
-                let (kind, op) = (self.jobs[job].kind(), self.job_op(job));
+                let (wish, op) = (self.jobs[job], self.job_op(job));
                 for (row, cell) in self.cells_of(chunk).enumerate() {
                     let stored = state.cells[cell].membership();
-                    let change = batch::standing(stored.as_ref(), kind, op);
-                    rows[row] = Some(change.is_some_and(|change| {
-                        batch::outcome(kind, &change, op) == Outcome::Succeeded
-                    }));
+                    rows[row] = Some(match step(stored.as_ref(), wish.kind(), op) {
+                        Step::Done(change) => told(wish, &change, op),
+                        _ => Told::GaveUp,
+                    });
                 }
                 next.workers[at] = Worker::Settling { chunk, rows };
             }),
@@ -420,10 +509,9 @@ impl Scenario {
         };
         let (wish, op) = (self.direct[at], self.call_op(at));
         let cell = state.cells[0];
-        let newest = match (wish, cell.membership()) {
-            (_, None) => op,
-            (Answer(_), Some(stored)) => op.not_before(stored.op()),
-            (Share | Unshare, Some(stored)) => op.not_before(stored.newest()),
+        let newest = match cell.membership() {
+            None => op,
+            Some(stored) => op.not_before(stored.newest()),
         };
         let allowed = matches!(cell, Cell::Present { .. }) != (wish == Share);
         add(&|next| match (state.calls[at], wish, cell) {
@@ -462,12 +550,12 @@ impl Scenario {
                 return Err(format!("job {job} went from {before:?} to {after:?}"));
             }
             let rows = (0..CHUNKS).filter(|chunk| self.job_of(*chunk) == job);
-            let rows: Vec<bool> = rows
+            let rows: Vec<Told> = rows
                 .filter_map(|chunk| new.results[chunk])
                 .flatten()
                 .flatten()
                 .collect();
-            let good = rows.iter().filter(|row| **row).count();
+            let good = rows.iter().filter(|row| **row == Told::Succeeded).count();
             let (succeeded, failed) = new.counters[job];
             if (usize::from(succeeded), usize::from(failed)) != (good, rows.len() - good) {
                 return Err(format!(
@@ -480,7 +568,7 @@ impl Scenario {
                 (Cell::Gone { op, .. }, Cell::Present { added, .. }) if added < op => {
                     return Err("an older request brought back what was taken away".to_owned());
                 }
-                (Cell::Present { added: old, .. }, Cell::Gone { op, .. }) if op < old => {
+                (Cell::Present { shared: old, .. }, Cell::Gone { op, .. }) if op < old => {
                     return Err("an older request took away what was shared anew".to_owned());
                 }
                 (
@@ -516,14 +604,19 @@ impl Scenario {
                 }
                 let chunk = job * self.chunks_of_a_job() + cell / self.chunk_rows;
                 let result = state.results[chunk].and_then(|rows| rows[cell % self.chunk_rows]);
-                requests.push((self.job_op(job), self.jobs[job], result == Some(true)));
+                let told = result.unwrap_or(Told::GaveUp);
+                requests.push((self.job_op(job), self.jobs[job], told));
             }
+            let entries = requests.clone();
             for (wish, call) in self.direct.iter().zip(&state.calls) {
                 if let (0, Call::Applied(op)) = (cell, call) {
-                    requests.push((*op, *wish, true));
+                    requests.push((*op, *wish, Told::Succeeded));
                 }
             }
-            let before = self.start().cells[cell].seen();
+            let before = self.before;
+            if let Some(wish) = unjust(before, &entries, &requests) {
+                return Err(format!("{wish:?} was refused in {requests:?}"));
+            }
             let seen = state.cells[cell].seen();
             if !possible(before, requests.clone()).contains(&seen) {
                 return Err(format!("it is {seen:?} after {:?}", requests));

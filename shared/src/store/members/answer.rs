@@ -1,31 +1,19 @@
 //! Answering: accept, reject, back to pending. The image's item is never written.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
 use super::super::schema::{self as at, s};
-use super::super::{RACES, Store, failed, item, pause};
-use super::{MemberChange, Stamp};
+use super::super::write::{Single, Tries, single};
+use super::super::{Store, item};
+use super::Stamp;
+use crate::change::{Change, Step, step};
 use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
-use crate::member::{Member, MemberStatus, Membership};
+use crate::job::JobKind;
+use crate::member::{Member, Membership};
+use crate::task::Answer;
 use crate::time::Timestamp;
-
-/// What a member answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The status.
-    pub status: MemberStatus,
-    /// The vault for an image made from a backup.
-    pub vault_id: Option<String>,
-}
-
-impl Answer {
-    fn changes(&self, member: &Member) -> bool {
-        self.status != member.status || self.vault_id.is_some() && self.vault_id != member.vault_id
-    }
-}
 
 impl Store {
     /// Answers for one member, and nothing else waits for it: the direct call.
@@ -46,8 +34,9 @@ impl Store {
         stamp: Stamp,
     ) -> Result<Option<Member>, ApiError> {
         let mut seen = seen;
-        for race in 0..RACES {
-            let op = stamp.op.not_before(seen.op);
+        let mut tries = Tries::begin();
+        loop {
+            let op = stamp.op.not_before(seen.newest());
             let changes = answer.changes(&seen);
             let updated_at = if changes { stamp.now } else { seen.updated_at };
             let next = Member {
@@ -62,24 +51,28 @@ impl Store {
                 .condition_expression("#op = :seen AND attribute_not_exists(#gone)")
                 .expression_attribute_names("#gone", at::GONE)
                 .expression_attribute_values(":seen", s(seen.op.to_string()));
-            let error = match write.send().await {
-                Ok(_) => return Ok(Some(next)),
-                Err(error) => error,
+            let stored = match single("update member", || write.clone().send()).await? {
+                Single::Applied(_) => None,
+                Single::Refused(stored) => Some(stored.as_ref().map(item::membership).transpose()?),
             };
-            let Some(UpdateItemError::ConditionalCheckFailedException(lost)) =
-                error.as_service_error()
-            else {
-                return Err(failed("update member", &error));
-            };
-            match lost.item().map(item::membership).transpose()? {
+            match stored {
+                None => {
+                    let gpk = at::status_gpk(next.status, &next.member_id);
+                    let position = at::image_gsk(image_created_at, next.image_id);
+                    self.await_index(&gpk, &position, next.updated_at).await;
+                    return Ok(Some(next));
+                }
                 // A lost answer and a second try by the client library: it is ours.
-                Some(Membership::Present(member)) if member == next => return Ok(Some(member)),
-                Some(Membership::Present(member)) => seen = member,
-                Some(Membership::Gone { .. }) | None => return Ok(None),
+                Some(Some(Membership::Present(member))) if member.op == op => {
+                    return Ok(Some(member));
+                }
+                Some(Some(Membership::Present(member))) => seen = member,
+                Some(Some(Membership::Gone { .. }) | None) => return Ok(None),
             }
-            pause(race).await;
+            if !tries.again().await {
+                return Err(ApiError::unavailable("update member: races do not end"));
+            }
         }
-        Err(ApiError::unavailable("update member: races do not end"))
     }
 
     /// Answers for one member as an entry of a batch: one conditional write tells all apart.
@@ -93,16 +86,11 @@ impl Store {
         member: &ProjectId,
         answer: &Answer,
         stamp: Stamp,
-    ) -> Result<MemberChange, ApiError> {
+    ) -> Result<Change, ApiError> {
         let next = Member {
-            image_id: image,
-            member_id: member.clone(),
             status: answer.status,
             vault_id: answer.vault_id.clone(),
-            created_at: stamp.now,
-            updated_at: stamp.now,
-            added: stamp.op,
-            op: stamp.op,
+            ..Member::new(image, member.clone(), stamp.op, stamp.now)
         };
         let write = self
             .update_member_request(&next, image_created_at)
@@ -110,21 +98,37 @@ impl Store {
                 "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op",
             )
             .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE);
-        let error = match write.send().await {
-            Ok(_) => return Ok(MemberChange::Applied),
-            Err(error) => error,
-        };
-        let Some(UpdateItemError::ConditionalCheckFailedException(lost)) = error.as_service_error()
-        else {
-            return Err(failed("update member in batch", &error));
-        };
-        Ok(match lost.item().map(item::membership).transpose()? {
-            None => MemberChange::Absent,
-            Some(Membership::Gone { .. }) => MemberChange::Absent,
-            Some(stored) if stored.op() == stamp.op => MemberChange::AppliedBefore,
-            Some(stored) => MemberChange::Superseded(stored),
-        })
+            .expression_attribute_names("#gone", at::GONE)
+            // Tells whether it made a difference.
+            .return_values(ReturnValue::UpdatedOld);
+        let mut tries = Tries::begin();
+        loop {
+            let stored = match single("update member in batch", || write.clone().send()).await? {
+                Single::Applied(output) => {
+                    let old = output.attributes.unwrap_or_default();
+                    let was = |name: &str| old.get(name).and_then(|value| value.as_s().ok());
+                    let same = was(at::STATUS)
+                        .is_some_and(|status| *status == *next.status.as_str())
+                        && (next.vault_id.is_none() || was(at::VAULT_ID) == next.vault_id.as_ref());
+                    return Ok(if same {
+                        Change::Unneeded
+                    } else {
+                        Change::Applied
+                    });
+                }
+                Single::Refused(stored) => stored.as_ref().map(item::membership).transpose()?,
+            };
+            match step(stored.as_ref(), JobKind::Update, stamp.op) {
+                Step::Done(change) => return Ok(change),
+                // It has changed since: the write is worth another try.
+                Step::Write | Step::Confirm | Step::Renew(_) | Step::LeaveTombstone => {}
+            }
+            if !tries.again().await {
+                return Err(ApiError::unavailable(
+                    "update member in batch: races do not end",
+                ));
+            }
+        }
     }
 
     fn update_member_request(

@@ -10,22 +10,43 @@ use crate::member::{Member, Membership};
 
 /// Rows of the first page of a list of members: a full image by the default quota in one request.
 const FIRST_PAGE: i32 = 200;
+/// What a member takes in an answer, its id apart.
+const MEMBER_BYTES: usize = 250;
+/// Bytes of an answer, at most: Lambda allows 6 MB.
+const ANSWER_BYTES: usize = 4_000_000;
 
 impl Store {
     /// All members of an image in the order in which they were added, as far as the caller may
     /// see them, and the image itself; one request for an image with the default quota.
     ///
-    /// Pages end early when all that the caller can see is its own row.
+    /// The members are read only for the image's owner and for an admin: to everybody else an image
+    /// with many members costs as much as one that does not exist.
     ///
     /// # Errors
-    /// If the store does not answer or a record does not parse.
+    /// 413 if the members do not fit an answer; otherwise if the store does not answer or a record
+    /// does not parse.
     pub async fn list_members(
         &self,
         caller: &Caller,
         image: ImageId,
     ) -> Result<(Facts, Vec<Member>), ApiError> {
+        let remembered = self.remembered(image);
+        let owns = remembered.is_some_and(|known| known.owner == caller.project);
+        if !owns && !caller.is_admin() {
+            let facts = self.facts(image, &[&caller.project]).await?;
+            if facts
+                .image
+                .as_ref()
+                .is_none_or(|image| image.owner != caller.project)
+            {
+                let own = facts.membership(&caller.project).cloned();
+                let own = own.and_then(Membership::present).into_iter().collect();
+                return Ok((facts, own));
+            }
+        }
         let mut facts = Facts::default();
-        let mut members = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
+        let mut bytes = 0;
         let mut start = None;
         let mut limit = Some(FIRST_PAGE);
         loop {
@@ -33,9 +54,11 @@ impl Store {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk")
+                .key_condition_expression("#pk = :pk AND #sk < :end")
                 .expression_attribute_names("#pk", at::PK)
+                .expression_attribute_names("#sk", at::SK)
                 .expression_attribute_values(":pk", s(at::image_pk(image)))
+                .expression_attribute_values(":end", s(at::MEMBERS_END))
                 .consistent_read(true)
                 .set_limit(limit.take())
                 .set_exclusive_start_key(start.take())
@@ -43,10 +66,10 @@ impl Store {
                 .await
                 .map_err(|e| failed("list members", &e))?;
             for found in page.items() {
-                let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok());
-                if sk.is_some_and(|sk| sk == at::IMAGE) {
+                if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
                     facts.image = item::image(found)?;
                 } else if let Membership::Present(member) = item::membership(found)? {
+                    bytes += MEMBER_BYTES + member.member_id.as_str().len();
                     if member.member_id == caller.project {
                         let own = Membership::Present(member.clone());
                         facts.memberships.insert(caller.project.clone(), own);
@@ -54,20 +77,15 @@ impl Store {
                     members.push(member);
                 }
             }
-            let sees_all = facts
-                .image
-                .as_ref()
-                .is_some_and(|image| caller.is_admin() || image.owner == caller.project);
+            if bytes > ANSWER_BYTES {
+                return Err(ApiError::too_large(
+                    "The image has more members than an answer can hold: list them by pages at \
+                     /v1/{project_id}/cloudimages/{image_id}/members.",
+                ));
+            }
             match page.last_evaluated_key {
-                Some(key) if sees_all => start = Some(key),
-                // Only the caller's own row matters; it is read by its key if the page ended before.
-                Some(_) if facts.image.is_some() && facts.membership(&caller.project).is_none() => {
-                    let facts = self.facts(image, &[&caller.project]).await?;
-                    let own = facts.membership(&caller.project).cloned();
-                    let own = own.and_then(Membership::present).into_iter().collect();
-                    return Ok((facts, own));
-                }
-                Some(_) | None => break,
+                Some(key) => start = Some(key),
+                None => break,
             }
         }
         members.sort_by_key(|member| (member.created_at, member.added));
@@ -87,21 +105,24 @@ impl Store {
         let from = marker.map_or_else(|| at::MEMBER_PREFIX.to_owned(), at::member_sk);
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
+        // Whole pages from the second on: removed members must not cost a request each.
+        // One more than wanted, because the marker's own row may be among them.
+        let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
         while members.len() < limit {
-            let room = i32::try_from(limit - members.len()).unwrap_or(i32::MAX);
             let page = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND #sk > :from")
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :end")
                 .filter_expression("attribute_not_exists(#gone)")
                 .expression_attribute_names("#pk", at::PK)
                 .expression_attribute_names("#sk", at::SK)
                 .expression_attribute_names("#gone", at::GONE)
                 .expression_attribute_values(":pk", s(at::image_pk(image)))
                 .expression_attribute_values(":from", s(&from))
+                .expression_attribute_values(":end", s(at::MEMBERS_END))
                 .consistent_read(true)
-                .limit(room)
+                .set_limit(rows.take())
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
@@ -109,6 +130,8 @@ impl Store {
             for found in page.items() {
                 members.extend(item::membership(found)?.present());
             }
+            members.retain(|member: &Member| marker != Some(&member.member_id));
+            members.truncate(limit);
             match page.last_evaluated_key {
                 Some(key) => start = Some(key),
                 None => break,

@@ -4,29 +4,21 @@
 //! so that the count of members is exact; answering touches the membership alone, so that any
 //! number of members can answer at once.
 
-mod add;
 mod answer;
+mod change;
+mod keep;
 mod list;
-mod remove;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
-};
-
-use super::schema::{self as at, n, s};
-use super::{Store, failed, item};
-use crate::auth::Caller;
+use super::schema as at;
+use super::{Store, item};
+use crate::change::Change;
 use crate::error::ApiError;
 use crate::id::{ImageId, OperationId, ProjectId};
 use crate::image::Image;
-use crate::member::{Member, Membership};
+use crate::member::Membership;
 use crate::time::Timestamp;
-
-pub use add::new_member;
-pub use answer::Answer;
 
 /// Most members that share one transaction with their image.
 pub const TRANSACTION_MEMBERS: usize = 99;
@@ -64,6 +56,23 @@ impl Facts {
     pub fn membership(&self, member: &ProjectId) -> Option<&Membership> {
         self.memberships.get(member)
     }
+
+    /// Whether a project is a member.
+    pub fn is_member(&self, project: &ProjectId) -> bool {
+        matches!(self.membership(project), Some(Membership::Present(_)))
+    }
+
+    /// Takes in one item of the image's partition.
+    fn read(&mut self, found: &at::Item) -> Result<(), ApiError> {
+        let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok());
+        if sk.is_some_and(|sk| sk == at::IMAGE) {
+            self.image = item::image(found)?;
+        } else {
+            let (_, member) = item::member_key_of(found)?;
+            self.memberships.insert(member, item::membership(found)?);
+        }
+        Ok(())
+    }
 }
 
 /// What became of adding or removing some members of one image.
@@ -72,22 +81,7 @@ pub enum Changed {
     /// The image does not allow it; this is how it stands, `None` if there is none.
     Image(Option<Box<Image>>),
     /// One outcome a member, in their order.
-    Members(Vec<MemberChange>),
-}
-
-/// What became of one member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberChange {
-    /// This request changed it.
-    Applied,
-    /// An earlier delivery of this request had changed it.
-    AppliedBefore,
-    /// A newer request has changed it since; nothing was done.
-    Superseded(Membership),
-    /// Adding: it is a member already. Removing: never reported.
-    Existing(Member),
-    /// Removing: it is not a member. Adding: the image is full.
-    Absent,
+    Members(Vec<Change>),
 }
 
 impl Store {
@@ -108,19 +102,44 @@ impl Store {
         }
         let mut facts = Facts::default();
         for found in self.batch_get(keys).await? {
-            let sk = found
-                .get(at::SK)
-                .and_then(|sk| sk.as_s().ok())
-                .map_or("", String::as_str);
-            if sk == at::IMAGE {
-                facts.image = item::image(&found)?;
-            } else if let Some(Ok(project)) =
-                sk.strip_prefix(at::MEMBER_PREFIX).map(ProjectId::parse)
-            {
-                facts.memberships.insert(project, item::membership(&found)?);
-            }
+            facts.read(&found)?;
+        }
+        if let Some(image) = &facts.image {
+            self.remember(image);
         }
         Ok(facts)
+    }
+
+    /// Reads some images and one project's membership of each, in as few requests as fit.
+    ///
+    /// # Errors
+    /// If the store does not answer. A record that does not parse is an error of its image alone.
+    pub async fn facts_of(
+        &self,
+        images: &[ImageId],
+        project: &ProjectId,
+    ) -> Result<HashMap<ImageId, Result<Facts, ApiError>>, ApiError> {
+        let keys = images.iter();
+        let keys = keys.flat_map(|id| [at::image_key(*id), at::member_key(*id, project)]);
+        let mut all: HashMap<ImageId, Result<Facts, ApiError>> = HashMap::new();
+        for found in self.batch_get(keys.collect()).await? {
+            let Some(id) = item::image_id_of(&found) else {
+                continue;
+            };
+            let slot = all.entry(id).or_insert_with(|| Ok(Facts::default()));
+            let Ok(facts) = slot else { continue };
+            if let Err(corrupt) = facts.read(&found) {
+                *slot = Err(corrupt);
+            }
+        }
+        for image in all
+            .values()
+            .flatten()
+            .filter_map(|facts| facts.image.as_ref())
+        {
+            self.remember(image);
+        }
+        Ok(all)
     }
 
     /// The memberships under these keys, tombstones included; missing ones are missing.
@@ -141,79 +160,4 @@ impl Store {
         }
         Ok(all)
     }
-
-    /// The part of a transaction that counts members in or out, with all that must hold of the image.
-    pub(super) fn count(
-        &self,
-        caller: &Caller,
-        image: ImageId,
-        change: i64,
-        quota: Option<i64>,
-    ) -> Result<TransactWriteItem, ApiError> {
-        let mut condition =
-            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #visibility = :shared"
-                .to_owned();
-        let mut update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(image)))
-            .update_expression("ADD #count :change")
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#visibility", at::VISIBILITY)
-            .expression_attribute_names("#count", at::MEMBER_COUNT)
-            .expression_attribute_values(":change", n(change))
-            .expression_attribute_values(":shared", s(crate::image::Visibility::Shared.as_str()))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        if !caller.is_admin() {
-            condition.push_str(" AND #owner = :owner");
-            update = update
-                .expression_attribute_names("#owner", at::OWNER)
-                .expression_attribute_values(":owner", s(caller.project.as_str()));
-        }
-        if let Some(quota) = quota.filter(|quota| *quota >= 0) {
-            condition.push_str(" AND #count <= :most");
-            update = update.expression_attribute_values(":most", n(quota - change));
-        }
-        let update = update
-            .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("count members: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-}
-
-/// Whether a conditional update was done; `false` if its condition did not hold.
-fn done_or_refused<T>(
-    what: &str,
-    outcome: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
-) -> Result<bool, ApiError> {
-    match outcome {
-        Ok(_) => Ok(true),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(failed(what, &error)),
-        },
-    }
-}
-
-fn unresolved(outcomes: &[Option<MemberChange>]) -> Vec<usize> {
-    (0..outcomes.len())
-        .filter(|&index| matches!(outcomes.get(index), Some(None)))
-        .collect()
-}
-
-fn resolve(
-    outcomes: &mut [Option<MemberChange>],
-    open: &[usize],
-    change: impl Fn(usize) -> Option<MemberChange>,
-) {
-    for &index in open {
-        if let Some(slot) = outcomes.get_mut(index) {
-            *slot = change(index);
-        }
-    }
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

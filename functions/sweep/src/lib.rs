@@ -1,0 +1,99 @@
+//! Does what is overdue: sends the messages of jobs whose request died before it had, and brings
+//! memberships in line with their images.
+//!
+//! Everything that a record obliges somebody to do is in the index `by_due` until it is done, so
+//! nothing is owed by a process that may die.
+
+use futures::{StreamExt as _, stream};
+use serde::Serialize;
+use shared::app::App;
+use shared::error::ApiError;
+use shared::id::JobId;
+use shared::meter;
+use shared::store::due::{Obligation, Owed};
+use shared::time::Timestamp;
+
+/// Records of one partition of the index that one run looks at, at most.
+const LIMIT: i32 = 100;
+/// What is done at once.
+const AT_ONCE: usize = 8;
+
+/// What a run has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// How many records were overdue.
+    pub overdue: usize,
+}
+
+/// Does what is overdue, and begins nothing after `until`. What fails is due again a little later.
+///
+/// # Errors
+/// If the index cannot be read, or if something failed.
+pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
+    let now = app.now();
+    let overdue = app.store().overdue(now, LIMIT).await?;
+    let since = overdue.iter().map(|owed| owed.due).min().unwrap_or(now);
+    let lag = (now.micros() - since.micros()) as f64 / 1000.0;
+    let found = overdue.len();
+    let app = &app;
+    let failed = stream::iter(overdue)
+        .map(|owed| async move {
+            if app.now() >= until {
+                return 0_usize;
+            }
+            match fulfil(app, owed).await {
+                Ok(()) => 0,
+                Err(error) => {
+                    tracing::error!(owed = ?owed.what, error.why = error.for_log(), "still owed");
+                    1
+                }
+            }
+        })
+        .buffer_unordered(AT_ONCE)
+        .fold(0, |sum, failed| std::future::ready(sum + failed))
+        .await;
+    let metrics = [
+        ("Overdue", "Count", found as f64),
+        ("OverdueFor", "Milliseconds", lag),
+    ];
+    meter::publish(now, "sweep", &metrics, &[]);
+    if failed > 0 {
+        return Err(ApiError::unavailable(format!(
+            "{failed} of {found} are still owed"
+        )));
+    }
+    Ok(Swept { overdue: found })
+}
+
+async fn fulfil(app: &App, owed: Owed) -> Result<(), ApiError> {
+    if !app.store().take_on(owed, app.now()).await? {
+        return Ok(());
+    }
+    match owed.what {
+        Obligation::Memberships(image) => {
+            let changed = app
+                .store()
+                .keep_members(image, app.operation(), app.now())
+                .await?;
+            tracing::warn!(image.id = %image, members = changed, "memberships were not in line");
+            Ok(())
+        }
+        Obligation::Messages(job) => send(app, job).await,
+    }
+}
+
+/// Sends the messages of a job again that lead to no result yet.
+async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
+    if let Some((batch, open)) = app.store().owed_batch(job, app.now()).await? {
+        let messages: Vec<_> = open
+            .iter()
+            .map(|number| batch.message(*number, true))
+            .collect();
+        tracing::warn!(job.id = %job, messages = messages.len(), "messages may not have been sent");
+        let unsent = app.queue().send(&messages, &batch.request_id).await?;
+        if !unsent.is_empty() {
+            return Err(ApiError::unavailable("the queue refused messages"));
+        }
+    }
+    app.store().messages_sent(job).await
+}

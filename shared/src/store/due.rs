@@ -1,0 +1,123 @@
+//! What records oblige somebody to do: bring memberships in line with their image, send the
+//! messages of a job.
+//!
+//! The write that makes an obligation puts its record into the index `by_due`, under a time that
+//! leaves whoever made it enough time to fulfil it. The write that fulfils it takes the record out.
+//! What is left there after its time is done by the function `sweep`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::schema::{self as at, Item, s};
+use super::write::{Single, single};
+use super::{Store, failed, item, skip};
+use crate::error::ApiError;
+use crate::id::{ImageId, JobId};
+use crate::time::Timestamp;
+
+/// Seconds that whoever makes an obligation has to fulfil it: more than any function's own time, so
+/// that the sweep does not do what is being done.
+pub const GRACE_SECONDS: i64 = 40;
+
+/// What is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// By which record, and what.
+    pub what: Obligation,
+    /// From when on the sweep does it.
+    pub due: Timestamp,
+}
+
+/// What a record obliges somebody to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obligation {
+    /// Bring the memberships of this image in line with it.
+    Memberships(ImageId),
+    /// Send the messages of this job.
+    Messages(JobId),
+}
+
+/// The attributes that put a record into the index of what is owed.
+pub(super) fn due_keys(record: &str, now: Timestamp) -> [(String, AttributeValue); 2] {
+    let time = now.plus_seconds(GRACE_SECONDS).stored();
+    [
+        (at::DPK.to_owned(), s(at::due_dpk(record))),
+        (at::DSK.to_owned(), s(time)),
+    ]
+}
+
+impl Store {
+    /// What is overdue now: at most `limit` of each partition, the longest overdue first.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn overdue(&self, now: Timestamp, limit: i32) -> Result<Vec<Owed>, ApiError> {
+        let partitions = (0..at::DUE_PARTITIONS).map(|number| self.overdue_in(number, now, limit));
+        Ok(futures::future::try_join_all(partitions).await?.concat())
+    }
+
+    async fn overdue_in(
+        &self,
+        partition: u8,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<Owed>, ApiError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(at::BY_DUE)
+            .key_condition_expression("#dpk = :dpk AND #dsk <= :now")
+            .expression_attribute_names("#dpk", at::DPK)
+            .expression_attribute_names("#dsk", at::DSK)
+            .expression_attribute_values(":dpk", s(at::due_partition(partition)))
+            .expression_attribute_values(":now", s(now.stored()))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|e| failed("overdue", &e))?;
+        let mut all = Vec::new();
+        for row in page.items() {
+            match owed(row) {
+                Ok(owed) => all.push(owed),
+                // It must not keep the others from being done.
+                Err(corrupt) => skip(&corrupt),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes it on to do what is owed, once: `false` if it has been done or taken on meanwhile. If it
+    /// is not done after all, it is due again after [`GRACE_SECONDS`], behind what is due by then.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn take_on(&self, owed: Owed, now: Timestamp) -> Result<bool, ApiError> {
+        let key = match owed.what {
+            Obligation::Memberships(image) => at::image_key(image),
+            Obligation::Messages(job) => at::job_key(job),
+        };
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .update_expression("SET #dsk = :next")
+            .condition_expression("#dsk = :due")
+            .expression_attribute_names("#dsk", at::DSK)
+            .expression_attribute_values(":due", s(owed.due.stored()))
+            .expression_attribute_values(":next", s(now.plus_seconds(GRACE_SECONDS).stored()));
+        let outcome = single("take on", || request.clone().send()).await?;
+        Ok(matches!(outcome, Single::Applied(_)))
+    }
+}
+
+fn owed(row: &Item) -> Result<Owed, ApiError> {
+    let read = item::Reader::new(row);
+    let what = read.parsed(at::PK, |pk| match pk.split_once('#')? {
+        ("IMAGE", id) => ImageId::canonical(id).map(Obligation::Memberships),
+        ("JOB", id) => JobId::parse(id).map(Obligation::Messages),
+        _ => None,
+    })?;
+    let due = read.parsed(at::DSK, Timestamp::parse)?;
+    Ok(Owed { what, due })
+}

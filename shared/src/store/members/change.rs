@@ -1,0 +1,529 @@
+//! Adding and removing members of one image: one transaction for all of them, tried until each has
+//! its result. A removed membership leaves a tombstone under its key.
+
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+    Update,
+};
+
+use super::super::schema::{self as at, n, s};
+use super::super::write::{Single, Transacted, Tries, refused, single};
+use super::super::{Known, Store, TOMBSTONE, item, tombstone_names, tombstone_values};
+use super::{Changed, Order, Stamp};
+use crate::auth::Caller;
+use crate::change::{Change, Step, step};
+use crate::error::ApiError;
+use crate::id::{ImageId, OperationId, ProjectId};
+use crate::image::{Image, Visibility};
+use crate::job::JobKind;
+use crate::member::{Member, Membership};
+use crate::time::Timestamp;
+
+/// What happens to the members, and what must hold of their image.
+#[derive(Clone, Debug)]
+struct Plan {
+    image: ImageId,
+    /// The project that must own the image; `None` if the caller need not.
+    owner: Option<ProjectId>,
+    direction: Direction,
+    stamp: Stamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Direction {
+    /// Negative for no quota.
+    Add {
+        quota: i64,
+        created_at: Timestamp,
+    },
+    Remove,
+}
+
+impl Plan {
+    const fn kind(&self) -> JobKind {
+        match self.direction {
+            Direction::Add { .. } => JobKind::Add,
+            Direction::Remove => JobKind::Remove,
+        }
+    }
+
+    /// Whether the image's part of the transaction holds but for the count of its members.
+    fn allows(&self, image: &Image) -> bool {
+        image.visibility == Visibility::Shared
+            && self
+                .owner
+                .as_ref()
+                .is_none_or(|owner| *owner == image.owner)
+    }
+}
+
+/// One member that is added or removed.
+struct Entry<'a> {
+    member: &'a ProjectId,
+    /// The operation's id; a direct call takes a newer one than what is stored.
+    op: OperationId,
+    change: Option<Change>,
+}
+
+impl Store {
+    /// Shares an image with some projects.
+    ///
+    /// The image must be shared, belong to the caller (or the caller be an admin), and have room;
+    /// no two transactions can together go over the quota. At most [`super::TRANSACTION_MEMBERS`] of
+    /// them at once; each project only once.
+    ///
+    /// No transaction is begun for a caller who is neither the owner nor an admin: to it, an image
+    /// that it may not see costs the same requests as one that does not exist.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn add_members(
+        &self,
+        caller: &Caller,
+        image: ImageId,
+        members: &[ProjectId],
+        quota: i64,
+        stamp: Stamp,
+    ) -> Result<Changed, ApiError> {
+        let known = match self.may_begin(caller, image).await? {
+            Begin::Now(known) => known,
+            Begin::Not(image) => return Ok(Changed::Image(image)),
+        };
+        let plan = Plan {
+            image,
+            owner: owner_asked(caller),
+            direction: Direction::Add {
+                quota,
+                created_at: known.created_at,
+            },
+            stamp,
+        };
+        self.change_members(&plan, members).await
+    }
+
+    /// Ends the memberships of some projects, as [`Store::add_members`] adds them.
+    ///
+    /// The image must be shared and belong to the caller (or the caller be an admin, or `leaving`
+    /// be said: the one member that ends its own membership).
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn remove_members(
+        &self,
+        caller: &Caller,
+        image: ImageId,
+        members: &[ProjectId],
+        leaving: bool,
+        stamp: Stamp,
+    ) -> Result<Changed, ApiError> {
+        if !leaving && let Begin::Not(image) = self.may_begin(caller, image).await? {
+            return Ok(Changed::Image(image));
+        }
+        let plan = Plan {
+            image,
+            owner: owner_asked(caller).filter(|_| !leaving),
+            direction: Direction::Remove,
+            stamp,
+        };
+        self.change_members(&plan, members).await
+    }
+
+    /// Whether a transaction on an image's members is worth a try: not for a stranger.
+    async fn may_begin(&self, caller: &Caller, id: ImageId) -> Result<Begin, ApiError> {
+        if let Some(known) = self.remembered(id)
+            && (caller.is_admin() || known.owner == caller.project)
+        {
+            return Ok(Begin::Now(known));
+        }
+        let Some(image) = self.image(id).await? else {
+            return Ok(Begin::Not(None));
+        };
+        self.remember(&image);
+        if caller.is_admin() || image.owner == caller.project {
+            Ok(Begin::Now(Known {
+                owner: image.owner,
+                created_at: image.created_at,
+            }))
+        } else {
+            Ok(Begin::Not(Some(Box::new(image))))
+        }
+    }
+
+    async fn change_members(
+        &self,
+        plan: &Plan,
+        members: &[ProjectId],
+    ) -> Result<Changed, ApiError> {
+        let mut entries: Vec<Entry<'_>> = members
+            .iter()
+            .map(|member| Entry {
+                member,
+                op: plan.stamp.op,
+                change: None,
+            })
+            .collect();
+        let mut tries = Tries::begin();
+        let mut first = true;
+        // Set when the image's record counts fewer members than there are.
+        let mut count_is_low = false;
+        loop {
+            let mut open: Vec<&mut Entry<'_>> = entries
+                .iter_mut()
+                .filter(|entry| entry.change.is_none())
+                .collect();
+            if open.is_empty() {
+                let changes = entries.into_iter().filter_map(|entry| entry.change);
+                return Ok(Changed::Members(changes.collect()));
+            }
+            let mut items = vec![self.count_item(plan, open.len(), count_is_low)?];
+            for entry in &open {
+                items.push(self.member_write(plan, entry)?);
+            }
+            let reasons = match self.transact("change members", items).await? {
+                Transacted::Applied => {
+                    for entry in open {
+                        entry.change = Some(Change::Applied);
+                    }
+                    continue;
+                }
+                Transacted::Cancelled(reasons) => reasons,
+            };
+            for (entry, reason) in open.iter_mut().zip(reasons.iter().skip(1)) {
+                if refused(Some(reason)) {
+                    self.resolve(plan, entry, reason).await?;
+                }
+            }
+            if let Some(reason) = reasons.first().filter(|reason| refused(Some(reason))) {
+                let image = reason.item().map(item::image).transpose()?.flatten();
+                let Some(image) = image.as_ref().filter(|image| plan.allows(image)) else {
+                    return Ok(Changed::Image(image.map(Box::new)));
+                };
+                match plan.direction {
+                    Direction::Add { quota, .. } => full(plan, &mut open, quota, image),
+                    Direction::Remove => {
+                        count_is_low = !count_is_low;
+                        tracing::error!(image.id = %image.id, "the count of members is wrong");
+                    }
+                }
+            }
+            // What the first try has found out is not found again: no race, so no pause.
+            if !std::mem::take(&mut first) && !tries.again().await {
+                return Err(ApiError::unavailable("change members: races do not end"));
+            }
+        }
+    }
+
+    /// Finds out why the write of one member was refused, and does what it needs by itself.
+    async fn resolve(
+        &self,
+        plan: &Plan,
+        entry: &mut Entry<'_>,
+        reason: &CancellationReason,
+    ) -> Result<(), ApiError> {
+        let stored = reason.item().map(item::membership).transpose()?;
+        if plan.stamp.order == Order::Direct {
+            entry.change = match (&stored, plan.direction) {
+                (Some(Membership::Present(_)), Direction::Add { .. })
+                | (None | Some(Membership::Gone { .. }), Direction::Remove) => {
+                    Some(Change::Unneeded)
+                }
+                (Some(stored), _) => {
+                    entry.op = entry.op.not_before(stored.newest());
+                    None
+                }
+                (None, Direction::Add { .. }) => None,
+            };
+            return Ok(());
+        }
+        let (image, member, op) = (plan.image, entry.member, entry.op);
+        entry.change = match step(stored.as_ref(), plan.kind(), op) {
+            Step::Write => None,
+            Step::Done(change) => Some(change),
+            Step::Confirm => {
+                let done = self.confirm_member(image, member, op).await?;
+                done.then_some(Change::Unneeded)
+            }
+            Step::LeaveTombstone => {
+                let done = self
+                    .leave_tombstone(image, member, op, plan.stamp.now)
+                    .await?;
+                done.then_some(Change::Unneeded)
+            }
+            Step::Renew(seen) => {
+                let done = self.renew_member(seen, op).await?;
+                done.then_some(Change::Applied)
+            }
+        };
+        Ok(())
+    }
+
+    /// Notes that a batch shares anew what is shared already. `false` if the membership has
+    /// changed meanwhile.
+    async fn confirm_member(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        op: OperationId,
+    ) -> Result<bool, ApiError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(image, member)))
+            .update_expression("SET #shared = :op")
+            .condition_expression(format!(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND {SHARED_BEFORE}"
+            ))
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#added", at::ADDED)
+            .expression_attribute_names("#shared", at::SHARED)
+            .expression_attribute_values(":op", s(op.to_string()));
+        let outcome = single("confirm member", || request.clone().send()).await?;
+        Ok(matches!(outcome, Single::Applied(_)))
+    }
+
+    /// Removes a membership and shares anew, in one write: the count of members stays.
+    async fn renew_member(&self, seen: Member, removal: OperationId) -> Result<bool, ApiError> {
+        let next = seen.clone().renewed(removal);
+        let mut update = "SET #status = :status, #added = :added, #shared = :added, #op = :op, \
+                          #ended = :ended, #created = :created, #updated = :updated"
+            .to_owned();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(seen.image_id, &seen.member_id)))
+            .condition_expression(
+                "attribute_not_exists(#gone) AND #op = :seen_op AND #added = :seen_added \
+                 AND #shared = :seen_shared",
+            )
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#status", at::STATUS)
+            .expression_attribute_names("#added", at::ADDED)
+            .expression_attribute_names("#shared", at::SHARED)
+            .expression_attribute_names("#op", at::OP)
+            .expression_attribute_names("#ended", at::ENDED)
+            .expression_attribute_names("#created", at::CREATED_AT)
+            .expression_attribute_names("#updated", at::UPDATED_AT)
+            .expression_attribute_values(":status", s(next.status.as_str()))
+            .expression_attribute_values(":added", s(next.added.to_string()))
+            .expression_attribute_values(":op", s(next.op.to_string()))
+            .expression_attribute_values(":ended", s(removal.to_string()))
+            .expression_attribute_values(":created", s(next.created_at.stored()))
+            .expression_attribute_values(":updated", s(next.updated_at.stored()))
+            .expression_attribute_values(":seen_op", s(seen.op.to_string()))
+            .expression_attribute_values(":seen_added", s(seen.added.to_string()))
+            .expression_attribute_values(":seen_shared", s(seen.shared.to_string()));
+        if next.status != seen.status {
+            update.push_str(", #gpk = :gpk");
+            request = request
+                .expression_attribute_names("#gpk", at::GPK)
+                .expression_attribute_values(
+                    ":gpk",
+                    s(at::status_gpk(next.status, &next.member_id)),
+                );
+        }
+        if next.vault_id.is_none() {
+            update.push_str(" REMOVE #vault");
+            request = request.expression_attribute_names("#vault", at::VAULT_ID);
+        }
+        let request = request.update_expression(update);
+        let outcome = single("renew member", || request.clone().send()).await?;
+        Ok(matches!(outcome, Single::Applied(_)))
+    }
+
+    /// Notes that a batch removed what was not there, so that an older share that is still under
+    /// way does not create it. `false` if the membership has changed meanwhile.
+    async fn leave_tombstone(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        op: OperationId,
+        now: Timestamp,
+    ) -> Result<bool, ApiError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(image, member)))
+            .update_expression(format!("{TOMBSTONE}, #added = :op"))
+            .condition_expression(
+                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
+            )
+            .set_expression_attribute_names(tombstone_names())
+            .expression_attribute_names("#added", at::ADDED)
+            .set_expression_attribute_values(tombstone_values(op, now));
+        let outcome = single("leave tombstone", || request.clone().send()).await?;
+        Ok(matches!(outcome, Single::Applied(_)))
+    }
+
+    /// The part of a transaction that counts members in or out, with all that must hold of the
+    /// image. The count never goes below zero; one that is too low to begin with becomes zero.
+    fn count_item(
+        &self,
+        plan: &Plan,
+        members: usize,
+        count_is_low: bool,
+    ) -> Result<TransactWriteItem, ApiError> {
+        let members = i64::try_from(members).unwrap_or(i64::MAX);
+        let mut condition =
+            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #visibility = :shared"
+                .to_owned();
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::image_key(plan.image)))
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#visibility", at::VISIBILITY)
+            .expression_attribute_names("#count", at::MEMBER_COUNT)
+            .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        if let Some(owner) = &plan.owner {
+            condition.push_str(" AND #owner = :owner");
+            update = update
+                .expression_attribute_names("#owner", at::OWNER)
+                .expression_attribute_values(":owner", s(owner.as_str()));
+        }
+        update = match plan.direction {
+            Direction::Add { quota, .. } => {
+                if quota >= 0 {
+                    condition.push_str(" AND #count <= :most");
+                    update = update.expression_attribute_values(":most", n(quota - members));
+                }
+                update
+                    .update_expression("ADD #count :change")
+                    .expression_attribute_values(":change", n(members))
+            }
+            Direction::Remove if count_is_low => {
+                condition.push_str(" AND #count < :members");
+                update
+                    .update_expression("SET #count = :zero")
+                    .expression_attribute_values(":members", n(members))
+                    .expression_attribute_values(":zero", n(0))
+            }
+            Direction::Remove => {
+                condition.push_str(" AND #count >= :members");
+                update
+                    .update_expression("ADD #count :change")
+                    .expression_attribute_values(":members", n(members))
+                    .expression_attribute_values(":change", n(-members))
+            }
+        };
+        let update = update.condition_expression(condition).build();
+        let update = update.map_err(|e| ApiError::internal(format!("count members: {e}")))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    fn member_write(&self, plan: &Plan, entry: &Entry<'_>) -> Result<TransactWriteItem, ApiError> {
+        match plan.direction {
+            Direction::Add { created_at, .. } => {
+                let member =
+                    Member::new(plan.image, entry.member.clone(), entry.op, plan.stamp.now);
+                self.put_member(&member, created_at)
+            }
+            Direction::Remove => {
+                let stamp = Stamp {
+                    op: entry.op,
+                    ..plan.stamp
+                };
+                self.remove_member(plan.image, entry.member, stamp)
+            }
+        }
+    }
+
+    fn put_member(
+        &self,
+        member: &Member,
+        image_created_at: Timestamp,
+    ) -> Result<TransactWriteItem, ApiError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item::member_item(member, image_created_at)))
+            .condition_expression(
+                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
+            )
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#op", at::OP)
+            .expression_attribute_values(":op", s(member.op.to_string()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("put member: {e}")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The part of a transaction that turns a membership into a tombstone.
+    pub(super) fn remove_member(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        stamp: Stamp,
+    ) -> Result<TransactWriteItem, ApiError> {
+        // A batch outranks what its member answered meanwhile, but not a newer share. A direct call
+        // outranks both, by an id that is newer than either.
+        let outranked = match stamp.order {
+            Order::Direct => format!("{SHARED_BEFORE} AND #op < :op"),
+            Order::Batch => SHARED_BEFORE.to_owned(),
+        };
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(image, member)))
+            .update_expression(format!(
+                "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault, #created, #updated, #shared, #ended"
+            ))
+            .condition_expression(format!(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}"
+            ))
+            .set_expression_attribute_names(tombstone_names())
+            .expression_attribute_names("#added", at::ADDED)
+            .expression_attribute_names("#shared", at::SHARED)
+            .expression_attribute_names("#ended", at::ENDED)
+            .expression_attribute_names("#gpk", at::GPK)
+            .expression_attribute_names("#gsk", at::GSK)
+            .expression_attribute_names("#status", at::STATUS)
+            .expression_attribute_names("#vault", at::VAULT_ID)
+            .expression_attribute_names("#created", at::CREATED_AT)
+            .expression_attribute_names("#updated", at::UPDATED_AT)
+            .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("remove member: {e}")))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// The condition that no share of a membership is newer than `:op`. Records of releases up to 0.1.0
+/// have no `shared`.
+const SHARED_BEFORE: &str = "#added < :op AND (attribute_not_exists(#shared) OR #shared < :op)";
+
+/// Whether a transaction is worth a try.
+enum Begin {
+    Now(Known),
+    /// The image as it stands; `None` if there is none.
+    Not(Option<Box<Image>>),
+}
+
+/// The project that the image must belong to, unless the caller acts for everybody.
+fn owner_asked(caller: &Caller) -> Option<ProjectId> {
+    (!caller.is_admin()).then(|| caller.project.clone())
+}
+
+/// Keeps as many of the first open entries as there is room for; the others find the image full.
+fn full(plan: &Plan, open: &mut [&mut Entry<'_>], quota: i64, image: &Image) {
+    let room = quota - i64::try_from(image.member_count).unwrap_or(i64::MAX);
+    let room = usize::try_from(room).unwrap_or(0);
+    // A direct caller hears of the quota before it hears of a duplicate, as in Glance.
+    let direct = plan.stamp.order == Order::Direct && room == 0;
+    let mut kept = 0;
+    for entry in open.iter_mut() {
+        if direct {
+            entry.change = Some(Change::QuotaFull);
+        } else if entry.change.is_none() {
+            kept += 1;
+            if kept > room {
+                entry.change = Some(Change::QuotaFull);
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How much of its quotas a project uses: counted, never read.
+
+use aws_sdk_dynamodb::types::Select;
+
+use super::schema::{self as at, Item, s};
+use super::{Store, failed};
+use crate::error::ApiError;
+use crate::id::ProjectId;
+use crate::member::MemberStatus;
+
+/// Pages of 1 MB that are counted of one kind, at most: more than ten thousand rows. What lies beyond
+/// is not counted, so that the request's cost has a bound.
+const PAGES_MAX: usize = 16;
+
+/// What a project has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Images that it owns.
+    pub images: u64,
+    /// Images of others that it has accepted.
+    pub accepted: u64,
+    /// Images of others that are shared with it, whatever it answered.
+    pub memberships: u64,
+}
+
+impl Store {
+    /// Counts what a project has, as the index knows it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn usage(&self, project: &ProjectId) -> Result<Usage, ApiError> {
+        let status = |status| self.rows_of(at::status_gpk(status, project));
+        let (images, pending, accepted, rejected) = futures::try_join!(
+            self.rows_of(at::owner_gpk(project)),
+            status(MemberStatus::Pending),
+            status(MemberStatus::Accepted),
+            status(MemberStatus::Rejected),
+        )?;
+        Ok(Usage {
+            images,
+            accepted,
+            memberships: pending + accepted + rejected,
+        })
+    }
+
+    /// Counts the rows of one partition of the index.
+    async fn rows_of(&self, partition: String) -> Result<u64, ApiError> {
+        let mut count = 0;
+        let mut start: Option<Item> = None;
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(at::BY_PROJECT)
+                .select(Select::Count)
+                .key_condition_expression("#gpk = :gpk")
+                .expression_attribute_names("#gpk", at::GPK)
+                .expression_attribute_values(":gpk", s(&partition))
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await
+                .map_err(|error| failed("count usage", &error))?;
+            count += u64::try_from(page.count).unwrap_or_default();
+            match page.last_evaluated_key {
+                Some(key) => start = Some(key),
+                None => break,
+            }
+        }
+        Ok(count)
+    }
+}

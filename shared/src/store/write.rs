@@ -1,0 +1,191 @@
+//! Sending a write: the one place where writes are tried again.
+//!
+//! A write that meets another's transaction, or that the store asks to slow down, is sent again
+//! after a random pause, for at most [`PATIENCE`]. The AWS SDK retries neither.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use tokio::time::Instant;
+
+use super::schema::Item;
+use super::{Store, failed};
+use crate::error::ApiError;
+
+/// How long a write is tried again: with the last try, less than the time of any function.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// The longest pause before the next try, in milliseconds.
+const PAUSE_MAX_MS: u64 = 200;
+
+/// How a write of one item ended.
+pub(super) enum Single<T> {
+    /// It was applied.
+    Applied(T),
+    /// Its condition did not hold: this is the item, if there is one and it was asked for.
+    Refused(Option<Item>),
+}
+
+/// How a transaction ended.
+pub(super) enum Transacted {
+    /// All of it was applied.
+    Applied,
+    /// None of it was: one reason an item, with the item as it stood where its condition failed.
+    Cancelled(Vec<CancellationReason>),
+}
+
+/// An error of a write with a condition.
+pub(super) trait Conditional {
+    /// The item that the condition refused, as far as it was asked for; `None` if it is another error.
+    fn refused(&self) -> Option<Option<Item>>;
+}
+
+macro_rules! conditional {
+    ($($error:ident),+) => {
+        $(impl Conditional for $error {
+            fn refused(&self) -> Option<Option<Item>> {
+                match self {
+                    Self::ConditionalCheckFailedException(failed) => Some(failed.item().cloned()),
+                    _ => None,
+                }
+            }
+        })+
+    };
+}
+
+conditional!(PutItemError, UpdateItemError, DeleteItemError);
+
+/// Sends a write of one item until it is applied or its condition refuses it.
+///
+/// # Errors
+/// If the store does not answer, or conflicts do not end within [`PATIENCE`].
+pub(super) async fn single<T, E, R, F>(
+    what: &'static str,
+    send: impl Fn() -> F,
+) -> Result<Single<T>, ApiError>
+where
+    E: Conditional + ProvideErrorMetadata + Debug,
+    R: Debug,
+    F: Future<Output = Result<T, SdkError<E, R>>>,
+{
+    let mut tries = Tries::begin();
+    loop {
+        let error = match send().await {
+            Ok(output) => return Ok(Single::Applied(output)),
+            Err(error) => error,
+        };
+        if let Some(item) = error.as_service_error().and_then(Conditional::refused) {
+            return Ok(Single::Refused(item));
+        }
+        if !passes(&error) || !tries.again().await {
+            return Err(failed(what, &error));
+        }
+        tracing::debug!(store.operation = what, "sent again");
+    }
+}
+
+/// Whether the same write may succeed in a moment.
+fn passes<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        .is_some_and(passes_soon)
+}
+
+fn passes_soon(code: &str) -> bool {
+    matches!(
+        code,
+        "TransactionConflictException"
+            | "TransactionConflict"
+            | "TransactionInProgressException"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "RequestLimitExceeded"
+    )
+}
+
+impl Store {
+    /// Sends one transaction until it is applied or cancelled by a condition.
+    ///
+    /// The very same transaction is sent again under the same client token after a conflict or a
+    /// lost answer, so it is applied at most once.
+    pub(super) async fn transact(
+        &self,
+        what: &'static str,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<Transacted, ApiError> {
+        let token = uuid::Uuid::new_v4().to_string();
+        let mut tries = Tries::begin();
+        loop {
+            let outcome = self
+                .client
+                .transact_write_items()
+                .client_request_token(&token)
+                .set_transact_items(Some(items.clone()))
+                .send()
+                .await;
+            let error = match outcome {
+                Ok(_) => return Ok(Transacted::Applied),
+                Err(error) => error,
+            };
+            let again = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let reasons = cancelled.cancellation_reasons();
+                    let mut codes = reasons.iter().filter_map(CancellationReason::code);
+                    if codes.clone().any(passes_soon) {
+                        true
+                    } else if codes.any(|code| code == "ConditionalCheckFailed") {
+                        return Ok(Transacted::Cancelled(reasons.to_vec()));
+                    } else {
+                        false
+                    }
+                }
+                _ => passes(&error),
+            };
+            if !again || !tries.again().await {
+                return Err(failed(what, &error));
+            }
+            tracing::debug!(store.operation = what, "sent again");
+        }
+    }
+}
+
+/// Whether this item's condition failed.
+pub(super) fn refused(reason: Option<&CancellationReason>) -> bool {
+    reason.is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}
+
+/// The tries of one write, or of one change that others race for.
+pub(super) struct Tries {
+    until: Instant,
+    made: u32,
+}
+
+impl Tries {
+    /// Begins with the first try.
+    pub(super) fn begin() -> Self {
+        Self {
+            until: Instant::now() + PATIENCE,
+            made: 1,
+        }
+    }
+
+    /// Waits before the next try: a random time that grows with the number of tries. `false` if
+    /// there is no time for another.
+    pub(super) async fn again(&mut self) -> bool {
+        let ceiling = PAUSE_MAX_MS.min(4_u64 << self.made.min(8));
+        let random = uuid::Uuid::new_v4().as_u128() % u128::from(ceiling);
+        let millis = u64::try_from(random).unwrap_or(ceiling) + 1;
+        self.made += 1;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        Instant::now() < self.until
+    }
+}

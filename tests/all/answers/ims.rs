@@ -1,0 +1,139 @@
+//! The lists and the quota of the IMS family.
+
+use serde_json::{Value, json};
+
+use crate::world::{MEMBER, MEMBER2, OWNER, THIRD, Who, World};
+
+#[tokio::test]
+async fn a_member_has_its_type_and_its_list_a_schema() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    let list = format!("/v1/{OWNER}/cloudimages/{image}/members");
+    let answer = world.get(Who::Owner, &list).await.expect(200).json();
+    assert_eq!(answer["schema"], "/v2/schemas/members");
+    assert_eq!(answer["members"][0]["member_type"], "project");
+    let one = world.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
+    assert_eq!(one.expect(200).text("/member/member_type"), "project");
+    // Glance's form has no types.
+    let path = format!("/v2/images/{image}/members");
+    let v2 = world.get(Who::Owner, &path);
+    assert!(v2.await.json()["members"][0].get("member_type").is_none());
+}
+
+#[tokio::test]
+async fn a_page_of_members_has_500_unless_asked_otherwise() {
+    let mut options = crate::world::options();
+    options.member_quota = -1;
+    let world = World::with(options).await;
+    let image = world.image(json!({})).await;
+    let projects: Vec<String> = (0..501).map(|number| format!("p{number}")).collect();
+    let batch = json!({"images": [image], "projects": projects});
+    let job = world.post(Who::Owner, "/v1/cloudimages/members", batch);
+    let job = job.await.expect(200).text("/job_id");
+    assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+    let list = format!("/v1/{OWNER}/cloudimages/{image}/members");
+    let page = world.get(Who::Owner, &list).await.expect(200);
+    assert_eq!(page.json()["page_info"]["current_count"], 500);
+    let next = format!("{list}?marker={}", page.text("/page_info/next_marker"));
+    let page = world.get(Who::Owner, &next).await.expect(200).json();
+    assert_eq!(page["page_info"], json!({"current_count": 1}));
+}
+
+#[tokio::test]
+async fn each_image_says_whose_it_is() {
+    let world = World::new().await;
+    let own = world.image(json!({"name": "own"})).await;
+    world.share(&own, MEMBER).await.expect(200);
+    world
+        .answer(Who::Member, &own, MEMBER, "accepted")
+        .await
+        .expect(200);
+    let public = json!({"name": "public", "visibility": "public"});
+    world
+        .post(Who::Admin, "/v2/images", public)
+        .await
+        .expect(201);
+    let types = async |who: Who| {
+        let list = world.get(who, "/v2/cloudimages?sort=name:asc").await.json();
+        let images = list["images"].as_array().unwrap().clone();
+        images
+            .iter()
+            .map(|image| format!("{} {}", image["name"], image["__imagetype"]))
+            .collect::<Vec<_>>()
+    };
+    let expected = |of_own: &str| {
+        vec![
+            format!("\"own\" \"{of_own}\""),
+            "\"public\" \"gold\"".to_owned(),
+        ]
+    };
+    assert_eq!(types(Who::Owner).await, expected("private"));
+    assert_eq!(types(Who::Member).await, expected("shared"));
+}
+
+#[tokio::test]
+async fn the_quota_counts_what_the_project_has() {
+    let world = World::new().await;
+    for number in 0..3 {
+        let image = world.image(json!({})).await;
+        world.share(&image, MEMBER).await.expect(200);
+        world.share(&image, MEMBER2).await.expect(200);
+        if number > 0 {
+            world
+                .answer(Who::Member, &image, MEMBER, "accepted")
+                .await
+                .expect(200);
+        }
+    }
+    let used = async |who: Who| {
+        let before = world.store_requests();
+        let quota = world.get(who, "/v1/cloudimages/quota").await.expect(200);
+        let requests = world.store_requests();
+        let queries = requests["Query"] - before.get("Query").copied().unwrap_or(0);
+        assert_eq!(queries, 4, "{requests:?}");
+        let quota = quota.json();
+        let resources = quota["quotas"]["resources"].as_array().unwrap().clone();
+        resources
+            .iter()
+            .map(|one| format!("{} {} of {}", one["type"], one["used"], one["quota"]))
+            .collect::<Vec<_>>()
+    };
+    let expected = |images: u32, shared: u32, members: u32| {
+        vec![
+            format!("\"image\" {images} of -1"),
+            format!("\"image_shared\" {shared} of -1"),
+            format!("\"image_member\" {members} of 128"),
+        ]
+    };
+    assert_eq!(used(Who::Owner).await, expected(3, 0, 0));
+    assert_eq!(used(Who::Member).await, expected(0, 2, 3));
+    assert_eq!(used(Who::Third).await, expected(0, 0, 0));
+    let refused = world.get(Who::OwnerNoRole, "/v1/cloudimages/quota").await;
+    assert_eq!(refused.expect(403).text("/error/code"), "IMG.0026");
+}
+
+#[tokio::test]
+async fn a_batch_that_asks_for_what_is_not_done_says_so() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    let share = json!({"images": [image], "projects": [THIRD]});
+    let answer = json!({"images": [image], "project_id": OWNER, "status": "accepted"});
+    for (method, body) in [("POST", &share), ("PUT", &answer), ("DELETE", &share)] {
+        for key in ["domains", "organizations", "project", "Images", ""] {
+            for value in [json!(["d"]), Value::Null] {
+                let mut body = body.clone();
+                body[key] = value;
+                let sent = Some(body.to_string());
+                let path = "/v1/cloudimages/members";
+                let refused = world.send(Who::Owner, method, path, sent.as_deref()).await;
+                let refused = refused.expect(400);
+                assert_eq!(refused.text("/error/code"), "IMG.0001");
+                assert!(refused.text("/error/message").starts_with(key), "{key}");
+            }
+        }
+    }
+    let vault = json!({"images": [image], "projects": [THIRD], "vault_id": "v"});
+    let refused = world.post(Who::Owner, "/v1/cloudimages/members", vault);
+    refused.await.expect(400);
+}

@@ -1,0 +1,251 @@
+//! The work of a request is bounded by what it answers, not by what it leaves out.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::budget::requests;
+use crate::chance::Chance;
+use crate::world::{MEMBER, OWNER, Who, World};
+
+fn total(spent: &BTreeMap<String, u64>) -> u64 {
+    spent.values().sum()
+}
+
+async fn cost(world: &World, who: Who, path: &str) -> u64 {
+    let answer = async { world.get(who, path).await.expect(200) };
+    total(&requests(world, answer).await)
+}
+
+/// At most 4 requests, and one more for each 1,000 rows that are left out.
+#[tokio::test]
+async fn rows_that_a_filter_leaves_out_cost_no_request_each() {
+    let world = World::new().await;
+    for i in 0..300 {
+        world
+            .image(json!({"name": format!("n{i}"), "tags": ["t"], "p": "1", "min_ram": 1}))
+            .await;
+    }
+    for query in [
+        "name=zzz&limit=1",
+        "name=n0&limit=1",
+        "tag=other",
+        "p=2&limit=1",
+        "unknown=x&limit=1",
+        "min_ram=2&limit=1",
+        "status=active&limit=1",
+        "visibility=private&limit=1",
+        "os_hidden=true&limit=1",
+        "created_at=lt:2001-01-01T00:00:00Z&limit=1",
+        "checksum=abc&limit=1",
+        "name=zzz&limit=1&sort_key=size",
+        "size_min=5&limit=1",
+    ] {
+        let spent = cost(&world, Who::Owner, &format!("/v2/images?{query}")).await;
+        assert!(spent <= 5, "{query}: {spent} requests");
+    }
+    for status in ["INIT", "RUNNING", "SUCCESS", "FAIL"] {
+        let path = format!("/v1/{OWNER}/jobs?limit=1&status={status}");
+        assert!(cost(&world, Who::Owner, &path).await <= 4);
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    for i in 0..150 {
+        let body = json!({"images": [image], "projects": [format!("p{i}")]});
+        let answer = world
+            .post(Who::Owner, "/v1/cloudimages/members", body)
+            .await
+            .expect(200);
+        let job = answer.text("/job_id");
+        world.ended(Who::Owner, &job).await;
+    }
+    for query in [
+        "status=INIT",
+        "status=RUNNING",
+        "job_type=imsDelImageMembersJob",
+        "status=FAIL",
+    ] {
+        let path = format!("/v1/{OWNER}/jobs?limit=1&{query}");
+        let spent = cost(&world, Who::Owner, &path).await;
+        assert!(spent <= 4, "{query}: {spent} requests");
+    }
+    let found = world
+        .get(Who::Owner, &format!("/v1/{OWNER}/jobs?limit=3&status=FAIL"))
+        .await;
+    let found = found.expect(200).json();
+    assert_eq!(found["jobs"].as_array().unwrap().len(), 3, "{found}");
+    assert!(found["page_info"]["next_marker"].is_string());
+}
+
+/// What an owner has taken back is not in its members' way.
+#[tokio::test]
+async fn images_that_were_made_private_make_nobodys_list_slow() {
+    let world = World::new().await;
+    let path = "/v2/images?member_status=pending&limit=5";
+    let before = cost(&world, Who::Member, path).await;
+    let mut images = Vec::new();
+    for _ in 0..60 {
+        let image = world.image(json!({})).await;
+        world.share(&image, MEMBER).await.expect(200);
+        images.push(image);
+    }
+    for image in &images {
+        world.set_visibility(Who::Owner, image, "private").await;
+    }
+    assert!(
+        world
+            .listed(Who::Member, "?member_status=pending")
+            .await
+            .is_empty()
+    );
+    assert_eq!(cost(&world, Who::Member, path).await, before);
+    // Shared again it is at once as it was.
+    world.set_visibility(Who::Owner, &images[3], "shared").await;
+    assert_eq!(
+        world.listed(Who::Member, "?member_status=pending").await,
+        [images[3].clone()]
+    );
+    assert_eq!(world.member_count(&images[3]).await, 1);
+}
+
+/// Removed members do not cost a request each either.
+#[tokio::test]
+async fn members_that_were_removed_are_not_in_the_way() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    let projects: Vec<String> = (0..60).map(|i| format!("p{i:02}")).collect();
+    let body = json!({"images": [image], "projects": projects});
+    let sent = body.to_string();
+    for method in ["POST", "DELETE"] {
+        let answer = world.send(Who::Owner, method, "/v1/cloudimages/members", Some(&sent));
+        let job = answer.await.expect(200).text("/job_id");
+        assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+    }
+    world.share(&image, "z").await.expect(200);
+    let path = format!("/v1/{OWNER}/cloudimages/{image}/members?limit=1");
+    assert!(cost(&world, Who::Owner, &path).await <= 4);
+}
+
+/// A page ends before 4 MB, and the pages together are the list.
+#[tokio::test]
+async fn a_page_ends_before_it_is_too_large_for_an_answer() {
+    let world = World::new().await;
+    let mut images = Vec::new();
+    for i in 0..30 {
+        let image = world
+            .image(json!({"text": "\"".repeat(120_000), "name": format!("n{i}")}))
+            .await;
+        world.share(&image, MEMBER).await.expect(200);
+        images.push(image);
+    }
+    images.reverse();
+    for (who, query) in [
+        (Who::Owner, "?limit=1000"),
+        (Who::Owner, ""),
+        (Who::Owner, "?limit=1000&sort_key=created_at&sort_key=name"),
+        (Who::Member, "?member_status=pending&limit=1000"),
+    ] {
+        let mut found = Vec::new();
+        let mut next = Some(format!("/v2/images{query}"));
+        let mut pages = 0;
+        while let Some(path) = next {
+            let answer = world.get(who, &path).await.expect(200);
+            assert!(
+                answer.body.len() < 4_000_000,
+                "{query}: {}",
+                answer.body.len()
+            );
+            let page = answer.json();
+            let ids = page["images"].as_array().unwrap().iter();
+            found.extend(ids.map(|image| image["id"].as_str().unwrap().to_owned()));
+            next = page["next"].as_str().map(str::to_owned);
+            pages += 1;
+        }
+        assert!(pages > 1, "{query}");
+        assert_eq!(found, images, "{query}");
+    }
+    let ims = world
+        .get(
+            Who::Member,
+            "/v2/cloudimages?member_status=pending&limit=1000",
+        )
+        .await;
+    assert!(ims.expect(200).body.len() < 4_000_000);
+}
+
+/// Random lists over random images: the pages are the list, each image once, and no page is empty
+/// while there is more.
+#[tokio::test]
+async fn pages_of_a_filtered_list_are_the_list() {
+    let world = World::new().await;
+    let chance = Chance::new(11);
+    for _ in 0..60 {
+        let name = format!("n{}", chance.below(4));
+        let tags: Vec<String> = (0..chance.below(3)).map(|t| format!("t{t}")).collect();
+        let body = json!({"name": name, "tags": tags, "p": chance.below(3).to_string()});
+        match chance.below(3) {
+            0 => {
+                world
+                    .post(Who::Member, "/v2/images", body)
+                    .await
+                    .expect(201);
+            }
+            1 => {
+                let image = world.image(body).await;
+                world.share(&image, MEMBER).await.expect(200);
+                let status = chance.of(&["accepted", "rejected", "pending"]);
+                world
+                    .answer(Who::Member, &image, MEMBER, status)
+                    .await
+                    .expect(200);
+            }
+            _ => {
+                let mut body = body;
+                body["visibility"] = json!("public");
+                world.post(Who::Admin, "/v2/images", body).await.expect(201);
+            }
+        }
+    }
+    for _ in 0..60 {
+        let filter = chance.of(&[
+            "name=n1",
+            "tag=t0&tag=t1",
+            "p=2",
+            "visibility=public",
+            "owner=x",
+            "",
+        ]);
+        let sort = chance.of(&[
+            "",
+            "&sort=name:asc",
+            "&sort=created_at:asc",
+            "&sort_key=size",
+        ]);
+        let status = chance.of(&["", "&member_status=all", "&member_status=rejected"]);
+        let list = format!("?{filter}{sort}{status}");
+        let whole = world
+            .listed(Who::Member, &format!("{list}&limit=1000"))
+            .await;
+        let limit = 1 + chance.below(7);
+        let mut found: Vec<String> = Vec::new();
+        let mut next = Some(format!("/v2/images{list}&limit={limit}"));
+        while let Some(path) = next {
+            let page: Value = world.get(Who::Member, &path).await.expect(200).json();
+            let ids = page["images"].as_array().unwrap();
+            found.extend(
+                ids.iter()
+                    .map(|image| image["id"].as_str().unwrap().to_owned()),
+            );
+            next = page["next"].as_str().map(str::to_owned);
+            assert!(
+                !ids.is_empty() || next.is_none(),
+                "{path}: an empty page, and more"
+            );
+        }
+        assert_eq!(found, whole, "{list} by {limit}");
+    }
+}

@@ -1,0 +1,286 @@
+//! Lists over indexes that lag behind the table, as DynamoDB's do: what a caller has just written is
+//! in its next list, and what was hidden is in nobody's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use local::engine::Engine;
+use local::queue::{Queue, Settings};
+use local::table::{self, Upgrade};
+use local::transport;
+use serde_json::{Value, json};
+use shared::app::{App, Clients, Config};
+use shared::http::{Request, answer};
+use shared::store::Indexes;
+use shared::time::Clock;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::world::{ADMIN, MEMBER, OWNER, THIRD};
+
+/// How far the indexes are behind.
+const LAG: Duration = Duration::from_millis(300);
+
+/// A table whose indexes are those of a copy that gets each write a while later.
+#[derive(Clone, Debug)]
+struct Lagging {
+    table: Engine,
+    indexes: Engine,
+    writes: Arc<mpsc::UnboundedSender<(Instant, String, String)>>,
+}
+
+impl Lagging {
+    fn start(table: Engine, indexes: Engine) -> Self {
+        let (writes, mut written) = mpsc::unbounded_channel::<(Instant, String, String)>();
+        let copy = indexes.clone();
+        tokio::spawn(async move {
+            while let Some((at, operation, body)) = written.recv().await {
+                tokio::time::sleep_until(at + LAG).await;
+                copy.perform(&operation, &body).await;
+            }
+        });
+        Self {
+            table,
+            indexes,
+            writes: Arc::new(writes),
+        }
+    }
+}
+
+impl HttpConnector for Lagging {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (operation, body) = transport::parts(&request).unwrap();
+        let (operation, body) = (operation.to_owned(), body.to_owned());
+        let lagging = self.clone();
+        HttpConnectorFuture::new(async move {
+            let of_index = operation == "Query" && body.contains("\"IndexName\"");
+            let engine = if of_index {
+                &lagging.indexes
+            } else {
+                &lagging.table
+            };
+            let answer = engine.perform(&operation, &body).await;
+            let writes = ["PutItem", "UpdateItem", "TransactWriteItems"];
+            if writes.contains(&&*operation) && answer.0 == 200 {
+                lagging
+                    .writes
+                    .send((Instant::now(), operation, body))
+                    .unwrap();
+            }
+            transport::response(answer)
+        })
+    }
+}
+
+impl HttpClient for Lagging {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+async fn app() -> App {
+    let engines = [Engine::in_memory().unwrap(), Engine::in_memory().unwrap()];
+    let clients = Clients::in_process();
+    for engine in &engines {
+        let client = clients.dynamodb_over(engine.clone(), None);
+        table::make(&client, "imshare", Upgrade::Refuse)
+            .await
+            .unwrap();
+    }
+    let [table, indexes] = engines;
+    let config = Config {
+        table: "imshare".to_owned(),
+        queue_url: local::queue::BATCHES.to_owned(),
+        indexes: Indexes::Eventual,
+        ..Config::default()
+    };
+    let queue = Queue::in_memory(Settings::default()).unwrap();
+    let dynamodb = clients.dynamodb_over(Lagging::start(table, indexes), None);
+    App::new(
+        config,
+        dynamodb,
+        clients.sqs_over(queue, None),
+        None,
+        Clock::System,
+    )
+}
+
+/// A request as the gateway hands it to a function.
+fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> Request {
+    let fixture = include_str!("../../events/images/list.json");
+    let mut event: Value = serde_json::from_str(fixture).unwrap();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let segments: Vec<&str> = path.split('/').collect();
+    let names = [("image_id", 3), ("member_id", 5)];
+    let parameters = names.map(|(name, at)| (name, segments.get(at)));
+    let parameters = parameters
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, *value?)));
+    event["pathParameters"] = parameters.map(|(n, v)| (n.to_owned(), json!(v))).collect();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    event["queryStringParameters"] = pairs
+        .clone()
+        .map(|(n, v)| (n.to_owned(), json!(v)))
+        .collect();
+    event["multiValueQueryStringParameters"] =
+        pairs.map(|(n, v)| (n.to_owned(), json!([v]))).collect();
+    event["httpMethod"] = json!(method);
+    event["path"] = json!(path);
+    event["body"] = body.map_or(Value::Null, |body| json!(body.to_string()));
+    event["headers"]["content-type"] = json!("application/openstack-images-v2.1-json-patch");
+    event["multiValueHeaders"]["content-type"] =
+        json!(["application/openstack-images-v2.1-json-patch"]);
+    let context = &mut event["requestContext"]["authorizer"];
+    context["project_id"] = json!(project);
+    let admin = project == ADMIN;
+    context["roles"] = json!(if admin {
+        "admin,member,reader"
+    } else {
+        "member,reader"
+    });
+    lambda_http::request::from_str(&event.to_string()).unwrap()
+}
+
+async fn send(app: &App, project: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+    let request = request(project, method, path, body);
+    let app = app.clone();
+    let members = path.contains("/members");
+    let response = match (method, members) {
+        ("POST", true) => answer(app, request, add_member::handle).await,
+        ("PUT", true) => answer(app, request, update_member::handle).await,
+        _ => answer(app, request, images::handle).await,
+    };
+    assert!(
+        response.status().is_success(),
+        "{method} {path}: {response:?}"
+    );
+    match response.into_body() {
+        lambda_http::Body::Text(text) => serde_json::from_str(&text).unwrap(),
+        _ => Value::Null,
+    }
+}
+
+async fn listed(app: &App, project: &str, query: &str) -> Vec<String> {
+    let list = send(app, project, "GET", &format!("/v2/images{query}"), None).await;
+    let ids = list["images"].as_array().unwrap().iter();
+    ids.map(|image| image["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn create(app: &App, project: &str, body: Value) -> String {
+    let image = send(app, project, "POST", "/v2/images", Some(body)).await;
+    image["id"].as_str().unwrap().to_owned()
+}
+
+async fn change(app: &App, project: &str, image: &str, name: &str, value: &str) {
+    let body = json!([{"op": "replace", "path": format!("/{name}"), "value": value}]);
+    send(
+        app,
+        project,
+        "PATCH",
+        &format!("/v2/images/{image}"),
+        Some(body),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_caller_has_written_is_in_its_next_list() {
+    let app = app().await;
+    let image = create(&app, OWNER, json!({"name": "old"})).await;
+    assert_eq!(
+        listed(&app, OWNER, "").await,
+        [image.clone()],
+        "create, then list"
+    );
+    change(&app, OWNER, &image, "name", "new").await;
+    assert_eq!(
+        listed(&app, OWNER, "?name=new").await,
+        [image.clone()],
+        "rename, then list"
+    );
+    assert!(listed(&app, OWNER, "?name=old").await.is_empty());
+
+    let members = format!("/v2/images/{image}/members");
+    send(
+        &app,
+        OWNER,
+        "POST",
+        &members,
+        Some(json!({"member": MEMBER})),
+    )
+    .await;
+    tokio::time::sleep(2 * LAG).await;
+    let row = format!("{members}/{MEMBER}");
+    for status in ["accepted", "rejected", "pending", "accepted"] {
+        send(&app, MEMBER, "PUT", &row, Some(json!({"status": status}))).await;
+        let list = listed(&app, MEMBER, &format!("?member_status={status}")).await;
+        assert_eq!(list, [image.clone()], "{status}, then list");
+        for other in ["accepted", "rejected", "pending"] {
+            let list = listed(&app, MEMBER, &format!("?member_status={other}")).await;
+            assert_eq!(
+                list.len(),
+                usize::from(other == status),
+                "{other} after {status}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_hidden_is_in_nobodys_list() {
+    let app = app().await;
+    let by_admin = |visibility: &str| json!({"visibility": visibility});
+    let made_private = create(&app, ADMIN, by_admin("public")).await;
+    let deleted = create(&app, ADMIN, by_admin("public")).await;
+    let shared = create(&app, OWNER, json!({})).await;
+    let members = format!("/v2/images/{shared}/members");
+    send(
+        &app,
+        OWNER,
+        "POST",
+        &members,
+        Some(json!({"member": MEMBER})),
+    )
+    .await;
+    let row = format!("{members}/{MEMBER}");
+    send(
+        &app,
+        MEMBER,
+        "PUT",
+        &row,
+        Some(json!({"status": "accepted"})),
+    )
+    .await;
+    tokio::time::sleep(2 * LAG).await;
+    assert_eq!(listed(&app, THIRD, "").await.len(), 2);
+    assert_eq!(listed(&app, MEMBER, "").await.len(), 3);
+
+    change(&app, ADMIN, &made_private, "visibility", "private").await;
+    assert_eq!(
+        listed(&app, THIRD, "?visibility=public").await,
+        [deleted.clone()]
+    );
+    send(
+        &app,
+        ADMIN,
+        "DELETE",
+        &format!("/v2/images/{deleted}"),
+        None,
+    )
+    .await;
+    for query in ["", "?visibility=public", "?sort=name:asc"] {
+        assert!(listed(&app, THIRD, query).await.is_empty(), "{query}");
+    }
+    change(&app, OWNER, &shared, "visibility", "private").await;
+    assert!(listed(&app, MEMBER, "").await.is_empty());
+}

@@ -1,0 +1,187 @@
+//! What a project learns of images that it may not see: nothing, not even from what a request costs.
+
+use serde_json::{Value, json};
+use shared::routes::ROUTES;
+
+use crate::budget::requests;
+use crate::world::{MEMBER, OWNER, THIRD, Who, World};
+
+const ABSENT: &str = "77777777-7777-4777-8777-777777777777";
+const PATCH: &str = "application/openstack-images-v2.1-json-patch";
+
+/// A shared image of the owner with a member and much text, which a stranger may not see.
+async fn hidden(world: &World) -> String {
+    let image = world
+        .image(json!({"__backup_id": "b", "text": "x".repeat(200_000), "name": "hidden"}))
+        .await;
+    world.share(&image, MEMBER).await.expect(200);
+    image
+}
+
+fn body(method: &str, path: &str) -> Option<&'static str> {
+    match (method, path.rsplit('/').next()) {
+        ("POST", Some("members")) => Some(r#"{"member": "m"}"#),
+        ("PUT", Some("{member_id}")) => Some(r#"{"status": "accepted"}"#),
+        ("PATCH", _) => Some(r#"[{"op": "replace", "path": "/name", "value": "n"}]"#),
+        _ => None,
+    }
+}
+
+/// Every route that names an image, and a list that begins after one: a stranger gets the same
+/// answer for an image that it may not see as for one that does not exist, from the same requests to
+/// the store. A new route is tried as soon as it is in the table.
+#[tokio::test]
+async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
+    let world = World::new().await;
+    let image = hidden(&world).await;
+    let of_routes = ROUTES
+        .iter()
+        .filter(|route| route.path.contains("{image_id}"))
+        .map(|route| (route.method, route.path));
+    let mut tried = 0;
+    for (method, path) in of_routes.chain([("GET", "/v2/images?marker={image_id}")]) {
+        for member in [MEMBER, THIRD, "other"] {
+            let answer = async |id: &str| {
+                let path = path
+                    .replace("{image_id}", id)
+                    .replace("{project_id}", THIRD)
+                    .replace("{member_id}", member);
+                let path = path.replace("{tag}", "t");
+                let headers = [("content-type", PATCH), ("accept", "application/json")];
+                let sent = body(method, path_of(&path)).map(|text| text.as_bytes().to_vec());
+                let mut found = None;
+                let spent = requests(&world, async {
+                    found = Some(
+                        world
+                            .send_with(Who::Third, method, &path, &headers, sent)
+                            .await,
+                    );
+                })
+                .await;
+                let found = found.unwrap();
+                (found.status, found.body.replace(id, "ID"), spent)
+            };
+            // Once before, because an instance remembers who owns an image.
+            answer(&image).await;
+            let there = answer(&image).await;
+            let absent = answer(ABSENT).await;
+            assert_eq!(there, absent, "{method} {path} {member}");
+            assert!(
+                (400..500).contains(&absent.0),
+                "{method} {path}: {}",
+                absent.0
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried >= 30, "{tried}");
+    let members = world
+        .get(Who::Owner, &format!("/v2/images/{image}/members"))
+        .await;
+    assert_eq!(members.json()["members"].as_array().unwrap().len(), 1);
+}
+
+/// The route's own form of a path, for [`body`].
+fn path_of(path: &str) -> &str {
+    match path.split('/').nth_back(1) {
+        Some("members") => "/{member_id}",
+        _ => path,
+    }
+}
+
+/// Every kind of batch, with and without what an image made from a backup asks for.
+#[tokio::test]
+async fn a_batch_tells_a_stranger_nothing() {
+    let world = World::new().await;
+    let image = hidden(&world).await;
+    let run = async |method: &str, id: &str, more: Value| {
+        let mut body = json!({"images": [id]});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let sent = body.to_string();
+        let mut end = Value::Null;
+        let spent = requests(&world, async {
+            let answer = world.send(Who::Third, method, "/v1/cloudimages/members", Some(&sent));
+            let job = answer.await.expect(200).text("/job_id");
+            // Asking for the job costs requests too: it is waited for without asking.
+            let queue = world.server.queue.as_ref().unwrap();
+            while queue.len(local::queue::BATCHES).unwrap() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            end = world
+                .get(Who::Third, &format!("/v1/cloudimages/job/{job}"))
+                .await
+                .json();
+        })
+        .await;
+        let row = &end["entities"]["results"][0];
+        (row["error_code"].clone(), row["fail_reason"].clone(), spent)
+    };
+    let vault = "384a9d5e-8b2f-4d3c-9a57-1b1c6f2d3e4f";
+    for (method, more) in [
+        ("PUT", json!({"project_id": THIRD, "status": "accepted"})),
+        (
+            "PUT",
+            json!({"project_id": THIRD, "status": "accepted", "vault_id": "bad"}),
+        ),
+        (
+            "PUT",
+            json!({"project_id": THIRD, "status": "accepted", "vault_id": vault}),
+        ),
+        ("PUT", json!({"project_id": THIRD, "status": "rejected"})),
+        ("POST", json!({"projects": ["p"]})),
+        ("POST", json!({"projects": [THIRD]})),
+        ("DELETE", json!({"projects": ["p"]})),
+        ("DELETE", json!({"projects": [MEMBER]})),
+    ] {
+        let there = run(method, &image, more.clone()).await;
+        let absent = run(method, ABSENT, more.clone()).await;
+        assert_eq!(there, absent, "{method} {more}");
+        assert_eq!(absent.0, "IMG.0027", "{method} {more}");
+    }
+    // Who is a member is told.
+    let body = json!({"images": [image], "project_id": MEMBER, "status": "accepted"});
+    let answer = world
+        .put(Who::Member, "/v1/cloudimages/members", body)
+        .await;
+    let job = world.ended(Who::Member, &answer.text("/job_id")).await;
+    assert_eq!(job["error_code"], "IMG.0184");
+}
+
+/// What a list of another project's images costs says nothing of how many it has.
+#[tokio::test]
+async fn a_list_of_anothers_images_does_not_walk_them() {
+    let world = World::new().await;
+    let path = format!("/v2/images?owner={OWNER}");
+    let list = async || {
+        let mut ids = Vec::new();
+        let spent = requests(&world, async {
+            ids = world
+                .listed(Who::Third, path.strip_prefix("/v2/images").unwrap())
+                .await;
+        })
+        .await;
+        (ids, spent)
+    };
+    let before = list().await;
+    for _ in 0..120 {
+        world.image(json!({"visibility": "private"})).await;
+    }
+    assert_eq!(list().await, before);
+    // What may be seen is found: public images, and those that are shared with the caller.
+    let shared = world.image(json!({})).await;
+    world.share(&shared, THIRD).await.expect(200);
+    world
+        .answer(Who::Third, &shared, THIRD, "accepted")
+        .await
+        .expect(200);
+    let open = world.image(json!({})).await;
+    world.set_visibility(Who::Admin, &open, "public").await;
+    let community = world.image(json!({"visibility": "community"})).await;
+    assert_eq!(list().await.0, [open.clone(), shared.clone()]);
+    let all = world
+        .listed(Who::Third, &format!("?owner={OWNER}&visibility=all"))
+        .await;
+    assert_eq!(all, [community, open, shared]);
+}

@@ -1,0 +1,415 @@
+//! What is owed is done, whoever dies in the middle.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use local::queue::BATCHES;
+use local::server::Options;
+use serde_json::json;
+use shared::app::{App, Clients};
+use shared::auth::{Caller, Role};
+use shared::batch::{Batch, Outcome, Slice};
+use shared::id::{ImageId, ProjectId};
+use shared::queue::Message;
+use shared::store::due::GRACE_SECONDS;
+use shared::store::jobs::Finished;
+use shared::store::members::{Order, Stamp};
+use shared::store::schema as at;
+use shared::task::Task;
+use shared::time::Timestamp;
+
+use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+
+fn owner() -> Caller {
+    Caller {
+        project: ProjectId::parse(OWNER).unwrap(),
+        role: Role::Member,
+    }
+}
+
+/// A batch of 250 shares as its request accepts it, before any message is sent.
+async fn accepted(world: &World) -> Batch {
+    let mut images = Vec::new();
+    for _ in 0..250 {
+        images.push(world.image(json!({})).await);
+    }
+    let app = &world.server.app;
+    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
+    let batch = Batch::new(
+        &owner(),
+        Task::Share,
+        entries,
+        app.operation(),
+        app.now(),
+        "r".into(),
+    );
+    app.store().create_job(&batch, None).await.unwrap();
+    batch
+}
+
+async fn sweep(app: &App) -> usize {
+    let until = Timestamp::from_micros(i64::MAX);
+    sweep::handle(app.clone(), until).await.unwrap().overdue
+}
+
+#[tokio::test]
+async fn a_job_whose_request_died_before_it_sent_anything_is_done() {
+    let (world, clock) = World::with_clock().await;
+    let batch = accepted(&world).await;
+    let app = &world.server.app;
+    assert_eq!(sweep(app).await, 0, "its request has time");
+    clock.forward(GRACE_SECONDS);
+    assert_eq!(sweep(app).await, 1);
+    let job = world.ended(Who::Owner, &batch.job.id.to_string()).await;
+    assert_eq!(job["status"], "SUCCESS");
+    clock.forward(GRACE_SECONDS);
+    assert_eq!(sweep(app).await, 0, "nothing is owed any more");
+}
+
+#[tokio::test]
+async fn a_job_whose_request_died_in_the_middle_gets_the_rest() {
+    let (world, clock) = World::with_clock().await;
+    let batch = accepted(&world).await;
+    let app = &world.server.app;
+    let unsent = app
+        .queue()
+        .send(&[batch.message(1, false)], "r")
+        .await
+        .unwrap();
+    assert!(unsent.is_empty());
+    let id = batch.job.id.to_string();
+    let path = format!("/v1/cloudimages/job/{id}");
+    while world.get(Who::Owner, &path).await.json()["status"] != "RUNNING" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    clock.forward(GRACE_SECONDS);
+    // Two sweeps at once send it once.
+    let (one, other) = tokio::join!(sweep(app), sweep(app));
+    assert!(one.max(other) == 1);
+    let job = world.ended(Who::Owner, &id).await;
+    assert_eq!(job["status"], "SUCCESS");
+    assert_eq!(job["entities"]["succeeded"], 250);
+}
+
+#[tokio::test]
+async fn a_repeated_request_sends_nothing_again() {
+    let (world, clock) = World::with_clock().await;
+    let image = world.image(json!({})).await;
+    let body = json!({"images": [image], "projects": ["p"]}).to_string();
+    let send = async || {
+        let key = [("idempotency-key", "k")];
+        let body = Some(body.clone().into_bytes());
+        let path = "/v1/cloudimages/members";
+        let answer = world.send_with(Who::Owner, "POST", path, &key, body).await;
+        answer.expect(200).text("/job_id")
+    };
+    let job = send().await;
+    world.ended(Who::Owner, &job).await;
+    clock.forward(3600);
+    let sent = world.store_requests();
+    assert_eq!(send().await, job);
+    assert_eq!(
+        world.server.queue.as_ref().unwrap().len(BATCHES).unwrap(),
+        0
+    );
+    // One transaction that finds the key, and nothing by a worker.
+    let now = world.store_requests();
+    assert_eq!(now["TransactWriteItems"], sent["TransactWriteItems"] + 1);
+    assert_eq!(now.get("BatchGetItem"), sent.get("BatchGetItem"));
+}
+
+/// A queue that never answers.
+#[derive(Clone, Debug)]
+struct Silent;
+
+impl HttpConnector for Silent {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            Err(ConnectorError::io("silent".into()))
+        })
+    }
+}
+
+impl HttpClient for Silent {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// The request is answered in time, the job is there, and it is done when the queue is back.
+#[tokio::test]
+async fn a_queue_that_hangs_does_not_lose_a_job() {
+    let (world, clock) = World::with_clock().await;
+    let image = world.image(json!({})).await;
+    let good = &world.server.app;
+    let engine = world.server.engine.clone().unwrap();
+    let clients = Clients::in_process();
+    let bad = App::new(
+        good.config().clone(),
+        clients.dynamodb_over(engine, None),
+        clients.sqs_over(Silent, None),
+        None,
+        clock.clock(),
+    );
+    let event = include_str!("../../events/batch-update/share.json");
+    let mut event: serde_json::Value = serde_json::from_str(event).unwrap();
+    event["body"] = json!(json!({"images": [image], "projects": [MEMBER]}).to_string());
+    event["isBase64Encoded"] = json!(false);
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let started = std::time::Instant::now();
+    let answer = shared::http::answer(bad, request, batch_update::handle).await;
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(answer.status(), 200);
+    let lambda_http::Body::Text(body) = answer.into_body() else {
+        panic!()
+    };
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let job = body["job_id"].as_str().unwrap().to_owned();
+    clock.forward(GRACE_SECONDS);
+    assert_eq!(sweep(good).await, 1);
+    assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+}
+
+/// The record of an image, as it is stored.
+async fn record(world: &World, image: &str) -> at::Item {
+    let engine = world.server.engine.clone().unwrap();
+    let client = Clients::in_process().dynamodb_over(engine, None);
+    let key = at::image_key(ImageId::canonical(image).unwrap());
+    let found = client
+        .get_item()
+        .table_name("imshare")
+        .set_key(Some(key))
+        .send()
+        .await
+        .unwrap();
+    found.item.unwrap_or_default()
+}
+
+/// Nobody sees an image that is created under the id of a deleted one, however long ago that was and
+/// whoever died while its memberships were to be ended.
+#[tokio::test]
+async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
+    let (world, clock) = World::with_clock().await;
+    let image = world.image(json!({})).await;
+    for member in [MEMBER, MEMBER2] {
+        world.share(&image, member).await.expect(200);
+    }
+    world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
+    let app = &world.server.app;
+    let stamp = Stamp {
+        op: app.operation(),
+        now: app.now(),
+        order: Order::Direct,
+    };
+    // The request dies after its first write.
+    let id = ImageId::canonical(&image).unwrap();
+    app.store().delete_image(&owner(), id, stamp).await.unwrap();
+    world
+        .get(Who::Member, &format!("/v2/images/{image}"))
+        .await
+        .expect(404);
+    clock.forward(30 * 24 * 3600);
+    let tombstone = record(&world, &image).await;
+    assert!(
+        !tombstone.contains_key(at::EXPIRES_AT),
+        "it is owed, so it stays"
+    );
+    world
+        .post(Who::Owner, "/v2/images", json!({"id": image}))
+        .await
+        .expect(409);
+
+    assert_eq!(sweep(app).await, 1);
+    let members = [MEMBER, MEMBER2].map(|member| ProjectId::parse(member).unwrap());
+    let keys = members.clone().map(|member| (id, member));
+    let stored = app.store().memberships(&keys).await.unwrap();
+    assert!(
+        stored
+            .values()
+            .all(|membership| membership.clone().present().is_none())
+    );
+    let tombstone = record(&world, &image).await;
+    let expires = tombstone[at::EXPIRES_AT]
+        .as_n()
+        .unwrap()
+        .parse::<i64>()
+        .unwrap();
+    let kept = expires - app.now().unix_seconds();
+    assert_eq!(
+        kept,
+        14 * 24 * 3600,
+        "longer than any message can be under way"
+    );
+    assert!(!tombstone.contains_key(at::DPK));
+    assert_eq!(sweep(app).await, 0);
+}
+
+#[tokio::test]
+async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
+    let (world, clock) = World::with_clock().await;
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    world
+        .answer(Who::Member, &image, MEMBER, "accepted")
+        .await
+        .expect(200);
+    let app = &world.server.app;
+    let id = ImageId::canonical(&image).unwrap();
+    for (visibility, listed) in [("private", 0), ("shared", 1)] {
+        let seen = app.store().image(id).await.unwrap().unwrap();
+        let next = shared::image::Image {
+            visibility: shared::image::Visibility::parse(visibility).unwrap(),
+            op: app.operation().not_before(seen.op),
+            ..seen.clone()
+        };
+        app.store()
+            .replace_image(&seen, &next, app.now())
+            .await
+            .unwrap();
+        clock.forward(GRACE_SECONDS);
+        assert_eq!(sweep(app).await, 1, "{visibility}");
+        assert_eq!(sweep(app).await, 0, "{visibility}");
+        assert_eq!(
+            world.listed(Who::Member, "").await.len(),
+            listed,
+            "{visibility}"
+        );
+        let member = ProjectId::parse(MEMBER).unwrap();
+        let stored = app.store().memberships(&[(id, member)]).await.unwrap();
+        assert_eq!(stored.len(), 1, "the membership survives");
+    }
+}
+
+/// A message of the queue does the same, in the words of the release before too.
+#[tokio::test]
+async fn a_message_of_the_release_before_is_understood() {
+    let old = r#"{"type":"bury","image":"00000007-0000-4000-8000-000000000000"}"#;
+    let image = ImageId::canonical("00000007-0000-4000-8000-000000000000").unwrap();
+    assert_eq!(
+        serde_json::from_str::<Message>(old).unwrap(),
+        Message::Memberships { image }
+    );
+}
+
+/// A record that counts fewer members than there are is mended by the next removal.
+#[tokio::test]
+async fn a_count_of_members_does_not_go_below_zero() {
+    let world = World::new().await;
+    let image = world.image(json!({})).await;
+    for member in [MEMBER, MEMBER2] {
+        world.share(&image, member).await.expect(200);
+    }
+    let engine = world.server.engine.clone().unwrap();
+    let client = Clients::in_process().dynamodb_over(engine, None);
+    for (stored, member) in [("0", MEMBER), ("-1", MEMBER2)] {
+        client
+            .update_item()
+            .table_name("imshare")
+            .set_key(Some(at::image_key(ImageId::canonical(&image).unwrap())))
+            .update_expression("SET member_count = :count")
+            .expression_attribute_values(":count", AttributeValue::N(stored.to_owned()))
+            .send()
+            .await
+            .unwrap();
+        world
+            .get(Who::Owner, &format!("/v2/images/{image}"))
+            .await
+            .expect(200);
+        let row = format!("/v2/images/{image}/members/{member}");
+        world.delete(Who::Owner, &row).await.expect(204);
+        assert_eq!(world.member_count(&image).await, 0);
+    }
+    world.share(&image, MEMBER).await.expect(200);
+    assert_eq!(world.member_count(&image).await, 1);
+}
+
+/// A chunk does not count after the end of its job, and a removed membership is not kept for ever.
+#[tokio::test]
+async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
+    let (world, clock) = World::with_clock().await;
+    let batch = accepted(&world).await;
+    let app = &world.server.app;
+    let Message::Chunk(chunk) = batch.message(0, false) else {
+        panic!()
+    };
+    let outcomes = vec![Outcome::Changed; chunk.entries.rows];
+    let late = app
+        .store()
+        .finish_chunk(&chunk, &outcomes, batch.job.deadline)
+        .await
+        .unwrap();
+    assert_eq!(late, Finished::Over);
+    let job = app
+        .store()
+        .job(batch.job.id, app.now())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((job.succeeded, job.failed), (0, 0));
+    let in_time = batch.job.deadline.plus_seconds(-1);
+    let counted = app
+        .store()
+        .finish_chunk(&chunk, &outcomes, in_time)
+        .await
+        .unwrap();
+    assert_eq!(counted, Finished::Counted);
+
+    let image = world.image(json!({})).await;
+    world.share(&image, MEMBER).await.expect(200);
+    clock.forward(1);
+    world
+        .delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}"))
+        .await
+        .expect(204);
+    let engine = world.server.engine.clone().unwrap();
+    let client = Clients::in_process().dynamodb_over(engine, None);
+    let member = ProjectId::parse(MEMBER).unwrap();
+    let key = at::member_key(ImageId::canonical(&image).unwrap(), &member);
+    let found = client
+        .get_item()
+        .table_name("imshare")
+        .set_key(Some(key))
+        .send()
+        .await
+        .unwrap();
+    let expires: i64 = found.item.unwrap()[at::EXPIRES_AT]
+        .as_n()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(expires - app.now().unix_seconds(), 14 * 24 * 3600);
+}
+
+/// On one machine the sweep runs at the start and then every few seconds.
+#[tokio::test]
+async fn the_local_server_sweeps() {
+    let clock = crate::world::ManualClock::default();
+    let options = Options {
+        clock: clock.clock(),
+        sweep_every: Some(Duration::from_millis(50)),
+        ..options()
+    };
+    let world = World::with(options).await;
+    let batch = accepted(&world).await;
+    clock.forward(GRACE_SECONDS);
+    let job = world.ended(Who::Owner, &batch.job.id.to_string()).await;
+    assert_eq!(job["status"], "SUCCESS");
+}
