@@ -38,8 +38,8 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_PUBLIC_ENDPOINT", value_name = "URL")]
     public_endpoint: Option<Endpoint>,
 
-    /// Origins whose web pages may read answers, with commas between them, such as
-    /// https://console.example.com; none by default.
+    /// Origins whose web pages may read answers, with commas between them, each a scheme and a host
+    /// such as `https://console.example.com`; none by default.
     #[arg(
         long,
         env = "IMSHARE_CORS_ORIGINS",

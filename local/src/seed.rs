@@ -46,12 +46,12 @@ pub async fn fixtures(app: &App) -> Result<(), String> {
     for (id, visibility) in [(PRIVATE, "private"), (LONELY, "shared"), (SHARED, "shared")] {
         let body = json!({"id": id, "name": visibility, "visibility": visibility});
         let request = post("/v2/images", &[], &body);
-        let created = answer(app.clone(), request, images::handle).await;
+        let created = Box::pin(answer(app.clone(), request, images::handle)).await;
         made("an image", &created)?;
     }
     let path = format!("/v2/images/{SHARED}/members");
     let request = post(&path, &[("image_id", SHARED)], &json!({"member": MEMBER}));
-    let added = answer(app.clone(), request, add_member::handle).await;
+    let added = Box::pin(answer(app.clone(), request, add_member::handle)).await;
     made("a membership", &added)?;
     job(app)
         .await

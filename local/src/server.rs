@@ -256,7 +256,7 @@ impl Server {
     pub async fn start(options: Options) -> Result<Self, String> {
         // The port first: who started the server twice shall not open the data twice.
         let (listener, address) = bind(options.listen).await?;
-        let stores = Stores::open(&options).await?;
+        let stores = Box::pin(Stores::open(&options)).await?;
         let config = Config {
             table: options.table.clone(),
             queue_url: stores.queue_url.clone(),
@@ -287,7 +287,8 @@ impl Server {
             options.clock.clone(),
         );
         if options.seed_fixtures {
-            seed::fixtures(&app).await?;
+            // Boxed: the handlers' futures would make this one too large for a stack.
+            Box::pin(seed::fixtures(&app)).await?;
         }
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {

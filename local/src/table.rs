@@ -148,8 +148,18 @@ async fn create(client: &Client, table: &str) -> Result<(), String> {
         Ok(request)
     };
     let request = build().map_err(|error| why(table, &error))?;
-    let created = request.send().await;
-    created.map_err(|error| why(table, &words(&error)))?;
+    match request.send().await {
+        Ok(_) => {}
+        // Another server has created it meanwhile, and sets the rest.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(why(table, &words(&error))),
+    }
     let expires = TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name(at::EXPIRES_AT)

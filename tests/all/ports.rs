@@ -87,3 +87,26 @@ async fn the_fixtures_can_be_seeded_twice() {
     local::seed::fixtures(&world.server.app).await.unwrap();
     assert_eq!(world.get(Who::Owner, &image).await.expect(200).body, before);
 }
+
+/// Servers that share a table may start at the same time: one creates it, all use it.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_start_together_share_a_new_table() {
+    let world = World::with(Options {
+        dynamodb_listen: Some((ANY, 0).into()),
+        ..options()
+    })
+    .await;
+    let endpoint = format!("http://{}", world.server.dynamodb_address.unwrap());
+    let starting = (0..6).map(|_| {
+        World::with(Options {
+            dynamodb_endpoint: Some(endpoint.clone()),
+            table: "another".to_owned(),
+            ..options()
+        })
+    });
+    let servers = futures::future::join_all(starting).await;
+    let image = servers[0].image(json!({})).await;
+    for server in &servers {
+        assert_eq!(server.listed(Who::Owner, "").await, [image.clone()]);
+    }
+}
