@@ -64,10 +64,11 @@ impl Trait<'_> {
         let mut digest = Sha256::new();
         match self {
             Self::Tag(tag) => {
-                digest.update(b"tag\0");
+                digest.update(b"t");
                 digest.update(tag);
             }
             Self::Property(name, value) => {
+                digest.update(b"p");
                 digest.update(name);
                 digest.update(b"\0");
                 digest.update(value);

@@ -1,6 +1,7 @@
 //! Every entry has a result of its own.
 
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+use local::server::Options;
 use serde_json::{Value, json};
 use shared::id::ProjectId;
 
@@ -89,6 +90,13 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
             .collect::<Vec<_>>(),
         expected
     );
+    // A marker behind the last row, up to the largest number, is an empty page.
+    for behind in ["1440", "18446744073709551615"] {
+        let marker = shared::page::encode_marker(behind);
+        let path = format!("/v1/{OWNER}/jobs/{id}?marker={marker}");
+        let page = world.get(Who::Owner, &path).await.expect(200).json();
+        assert_eq!(results(&page).len(), 0, "{behind}");
+    }
 
     // The same again: they are members already, which is as good.
     let again = run(&world, Who::Owner, "POST", body.clone()).await;
@@ -216,4 +224,32 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
         codes(&run(&world, Who::Member, "PUT", reject).await),
         ["success"]
     );
+}
+
+/// As by the v2 call: a member may end its own membership if the operator agrees, and no other.
+#[tokio::test]
+async fn a_member_leaves_by_a_batch_as_by_a_call() {
+    for may_leave in [false, true] {
+        let world = World::with(Options {
+            member_may_leave: may_leave,
+            ..options()
+        })
+        .await;
+        let (image, hidden) = (world.image(json!({})).await, world.image(json!({})).await);
+        for member in [MEMBER, MEMBER2] {
+            world.share(&image, member).await.expect(200);
+        }
+        let body = json!({"images": [image, hidden], "projects": [MEMBER, MEMBER2]});
+        let job = run(&world, Who::Member, "DELETE", body).await;
+        let own = if may_leave { "success" } else { "IMG.0047" };
+        assert_eq!(codes(&job), [own, "IMG.0047", "IMG.0027", "IMG.0027"]);
+        assert_eq!(
+            world.member_count(&image).await,
+            if may_leave { 1 } else { 2 }
+        );
+        let path = format!("/v2/images/{image}");
+        let seen = world.get(Who::Member, &path).await.status;
+        assert_eq!(seen, if may_leave { 404 } else { 200 });
+        world.get(Who::Member2, &path).await.expect(200);
+    }
 }
