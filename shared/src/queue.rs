@@ -91,7 +91,7 @@ impl Queue {
     /// carries the id of the request that it comes from.
     ///
     /// Returns the places of the messages that are not known to have arrived within
-    /// [`SEND_TIME`]; they may have arrived all the same, if only the answer was lost.
+    /// 10 seconds; they may have arrived all the same, if only the answer was lost.
     ///
     /// # Errors
     /// If a message cannot be written.
