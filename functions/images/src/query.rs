@@ -92,10 +92,13 @@ pub struct Query {
     pub own: Option<bool>,
     /// Nothing can match.
     pub nothing: bool,
-    /// By which keys, and whether each ascends.
-    pub sort: Vec<(SortKey, bool)>,
+    /// In which order; age and id are among the keys, since they break ties.
+    pub sort: Order,
     filters: Vec<Filter>,
 }
+
+/// The keys of an order, and whether each ascends.
+type Order = Vec<(SortKey, bool)>;
 
 /// What a list can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +222,7 @@ impl Query {
     /// Whether the list is in the order that the store keeps, and if so, whether from the oldest on.
     pub fn stored_order(&self) -> Option<bool> {
         match self.sort.as_slice() {
-            [(SortKey::CreatedAt, ascending)] => Some(*ascending),
+            [(SortKey::CreatedAt, age), (SortKey::Id, id)] if age == id => Some(*age),
             _ => None,
         }
     }
@@ -250,13 +253,11 @@ impl Query {
 
     /// The order of two images in this list.
     pub fn compare(&self, a: &Card, b: &Card) -> Ordering {
-        let by_keys = self.sort.iter().map(|(key, ascending)| {
+        let mut by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
         });
-        // Ties are broken by age and id, the newest first, as the store does.
         by_keys
-            .chain([b.created_at.cmp(&a.created_at), b.id.cmp(&a.id)])
             .find(|order| order.is_ne())
             .unwrap_or(Ordering::Equal)
     }
@@ -275,8 +276,24 @@ fn compare(key: SortKey, a: &Card, b: &Card) -> Ordering {
     }
 }
 
-/// The order that the arguments ask for, in either of the two ways in which they can.
-fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
+/// The order that the arguments ask for, with the keys that break ties: as in Glance, these descend
+/// unless a single direction is given, which is theirs as well.
+fn order_of(all: &Arguments<'_>) -> Result<Order, ApiError> {
+    let (mut order, directions) = asked_order(all)?;
+    let ascending = match directions[..] {
+        [single] => single,
+        _ => false,
+    };
+    for key in [SortKey::CreatedAt, SortKey::Id] {
+        if order.iter().all(|(have, _)| *have != key) {
+            order.push((key, ascending));
+        }
+    }
+    Ok(order)
+}
+
+/// The keys that the arguments name, in either of the two ways in which they can, and the directions.
+fn asked_order(all: &Arguments<'_>) -> Result<(Order, Vec<bool>), ApiError> {
     let sorted_anyhow = ["sort_key", "sort_dir"]
         .into_iter()
         .any(|name| all.of(name).next().is_some());
@@ -286,7 +303,11 @@ fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
                 "Old and new sorting syntax cannot be combined",
             ));
         }
-        Some(text) => return sort_of(text),
+        Some(text) => {
+            let order = sort_of(text)?;
+            let directions = order.iter().map(|(_, ascending)| *ascending).collect();
+            return Ok((order, directions));
+        }
         None => {}
     }
     let mut keys = all
@@ -312,11 +333,12 @@ fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
             .copied()
             .unwrap_or(false)
     };
-    Ok(keys
+    let order = keys
         .into_iter()
         .enumerate()
         .map(|(place, key)| (key, ascends(place)))
-        .collect())
+        .collect();
+    Ok((order, directions))
 }
 
 fn limit_of(text: &str) -> Result<usize, ApiError> {
@@ -366,7 +388,7 @@ fn ascends(text: &str) -> Result<bool, ApiError> {
 }
 
 /// `name:asc,size:desc`; without a direction a key descends.
-fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
+fn sort_of(text: &str) -> Result<Order, ApiError> {
     text.trim()
         .split(',')
         .map(|part| {
