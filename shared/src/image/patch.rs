@@ -13,6 +13,9 @@ use crate::schema;
 /// What Glance calls an image's id within. A custom property of that name can be given to a new image,
 /// but a patch means the id.
 const IMAGE_ID: &str = "image_id";
+/// Where an image's data is. A patch is told why it cannot change that, as where Glance shows it to
+/// nobody.
+const LOCATIONS: &str = "locations";
 
 /// One change of a patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +72,7 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
         "remove" => Some(ChangeKind::Remove),
         _ => None,
     };
-    let (word, kind, pointer) = match form {
+    let (word, kind, pointer): (String, _, _) = match form {
         Form::V21 => {
             let word = match operation.get("op") {
                 None | Some(Value::Null) => {
@@ -78,10 +81,10 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
                          following: add, remove, replace.",
                     ));
                 }
-                Some(Value::String(word)) => word.as_str(),
-                Some(_) => "",
+                Some(Value::String(word)) => word.clone(),
+                Some(other) => schema::python::repr(other),
             };
-            let kind = known(word).ok_or_else(|| {
+            let kind = known(&word).ok_or_else(|| {
                 ApiError::bad_request(format!(
                     "Invalid operation: `{word}`. It must be one of the following: add, remove, \
                      replace."
@@ -94,7 +97,7 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
         }
         Form::V20 => {
             let mut found = operation.iter().filter_map(|(word, pointer)| {
-                known(word).map(|kind| (word.as_str(), kind, pointer))
+                known(word).map(|kind| (word.clone(), kind, pointer))
             });
             match (found.next(), found.next()) {
                 (Some(one), None) => one,
@@ -113,7 +116,7 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
             }
         }
     };
-    let name = property_of(pointer)?;
+    let (name, within) = property_of(pointer, kind)?;
     let value = match kind {
         ChangeKind::Remove => Value::Null,
         ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => {
@@ -126,7 +129,11 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
     };
     check_changeable(&name, kind, role)?;
     if kind != ChangeKind::Remove {
-        schema::check_image_property(&name, &value).map_err(ApiError::bad_request)?;
+        let checked = match within {
+            true => schema::check_image_property(&name, &json!([value])),
+            false => schema::check_image_property(&name, &value),
+        };
+        checked.map_err(ApiError::bad_request)?;
     }
     Ok(Change { kind, name, value })
 }
@@ -144,29 +151,16 @@ fn check_changeable(name: &str, kind: ChangeKind, role: Role) -> Result<(), ApiE
     if is_reserved(name) {
         return Err(ApiError::forbidden(reserved(name)));
     }
-    if name == "locations" {
-        return Err(match kind {
-            ChangeKind::Replace => ApiError::forbidden(
-                "It's not allowed to update locations: image data is not this service's.",
-            ),
-            ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove => bad_pointer("/locations"),
-        });
-    }
     match kind {
         ChangeKind::Remove => Ok(()),
         ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => check_name(name),
     }
 }
 
-fn bad_pointer(pointer: &str) -> ApiError {
-    ApiError::bad_request(format!(
-        "Invalid JSON pointer for this resource: '{pointer}'"
-    ))
-}
-
-/// The property that a JSON pointer names; images have no deeper paths. As in Glance, slashes at its
-/// beginning count once, and white space around a name not at all.
-fn property_of(pointer: &Value) -> Result<String, ApiError> {
+/// The property that a JSON pointer names, and whether it means a place within it: one location is
+/// added and removed, all of them are replaced, and nothing else has places. As in Glance, slashes at
+/// the beginning of a pointer count once, and white space around a name not at all.
+fn property_of(pointer: &Value, kind: ChangeKind) -> Result<(String, bool), ApiError> {
     let Value::String(pointer) = pointer else {
         return Err(ApiError::bad_request(
             "The path of a change must be a string.",
@@ -200,9 +194,18 @@ fn property_of(pointer: &Value) -> Result<String, ApiError> {
             name.trim().to_owned()
         })
         .collect();
-    match <[String; 1]>::try_from(parts) {
-        Ok([name]) => Ok(name),
-        Err(parts) => Err(bad_pointer(&format!("/{}", parts.join("/")))),
+    match (parts.as_slice(), kind) {
+        ([name], _) if name != LOCATIONS => Ok((name.clone(), false)),
+        ([name], ChangeKind::Replace) => Ok((name.clone(), false)),
+        ([name, _], ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove)
+            if name == LOCATIONS =>
+        {
+            Ok((name.clone(), true))
+        }
+        _ => Err(ApiError::bad_request(format!(
+            "Invalid JSON pointer for this resource: '/{}'",
+            parts.join("/")
+        ))),
     }
 }
 
@@ -228,8 +231,36 @@ fn check(change: &Change, image: &Image, caller: &Caller) -> Result<(), ApiError
         ));
     }
     match change.value.as_str().and_then(Visibility::parse) {
-        Some(wanted) if change.name == "visibility" => check_visibility(wanted, caller),
+        Some(wanted) if change.name == "visibility" => {
+            check_visibility(wanted, caller, &image.owner)
+        }
         _ => Ok(()),
+    }
+}
+
+/// Why locations are not changed.
+fn refusal_of_locations(
+    change: &Change,
+    caller: &Caller,
+    may_modify: Result<(), ApiError>,
+) -> ApiError {
+    let invisible = |verb: &str| {
+        ApiError::forbidden(format!(
+            "It's not allowed to {verb} locations if locations are invisible."
+        ))
+    };
+    let verb = match change.kind {
+        ChangeKind::Replace if change.value == json!([]) => {
+            return ApiError::forbidden_detail("Cannot set locations to empty list.");
+        }
+        ChangeKind::Remove if caller.is_admin() => return invisible("remove"),
+        ChangeKind::Remove => return ApiError::not_authorized("delete_image_location"),
+        ChangeKind::Replace => "update",
+        ChangeKind::Add | ChangeKind::AddNew => "add",
+    };
+    match may_modify {
+        Ok(()) => invisible(verb),
+        Err(_) => ApiError::not_authorized("set_image_location"),
     }
 }
 
@@ -247,6 +278,9 @@ pub fn apply(
 ) -> Result<Image, ApiError> {
     let mut next = image.clone();
     for change in changes {
+        if change.name == LOCATIONS {
+            return Err(refusal_of_locations(change, caller, may_modify));
+        }
         check(change, image, caller)?;
         may_modify.clone()?;
         change.apply_to(&mut next)?;

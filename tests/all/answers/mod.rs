@@ -4,5 +4,6 @@
 mod discovery;
 mod ims;
 mod lists;
+mod patches;
 mod paths;
 mod records;
