@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 
 use shared::auth::Role;
 use shared::error::ApiError;
+use shared::http;
 use shared::id::ImageId;
 use shared::image::card::Card;
 use shared::image::{Image, Visibility};
 use shared::member::MemberStatus;
+use shared::number;
 
 use crate::filter::{Filter, flag};
-use crate::number;
 
 /// Images on a page unless asked otherwise, and at most, as in Glance.
 const LIMIT_DEFAULT: usize = 25;
@@ -403,45 +404,10 @@ fn sort_of(text: &str) -> Result<Order, ApiError> {
         .collect()
 }
 
-/// The link to a page of this list: its arguments, each name once with its last value, and the
-/// marker.
+/// The link to a page of this list. Several tags, sort keys and directions count, each; of other
+/// arguments only one does.
 pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
-    let mut pairs: Vec<(&str, String)> = Vec::new();
-    for (name, value) in arguments {
-        match pairs.iter_mut().find(|(have, _)| have == name) {
-            // Several tags and sort keys count, each; of the rest only the last does.
-            Some(_) if matches!(name.as_str(), "tag" | "sort_key" | "sort_dir") => {
-                pairs.push((name, value.clone()));
-            }
-            Some(pair) => pair.1.clone_from(value),
-            None if name == "marker" => {}
-            None => pairs.push((name, value.clone())),
-        }
-    }
-    if let Some(marker) = marker {
-        pairs.push(("marker", marker.to_string()));
-    }
-    let encoded: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
-    if encoded.is_empty() {
-        "/v2/images".to_owned()
-    } else {
-        format!("/v2/images?{}", encoded.join("&"))
-    }
-}
-
-/// A query's part, with a plus for a space.
-fn encode(text: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~')
-        .remove(b' ');
-    utf8_percent_encode(text, KEPT)
-        .to_string()
-        .replace(' ', "+")
+    let repeats = |name: &str| matches!(name, "tag" | "sort_key" | "sort_dir");
+    let marker = marker.map(|marker| marker.to_string());
+    http::link("/v2/images", arguments, repeats, marker)
 }
