@@ -180,7 +180,7 @@ def members_outside_ascii(exchange, differences):
     member = re.fullmatch(r"/v2/images/[^/]+/members/([^/]+)", path_of(exchange))
     if not member or member[1].isascii() and re.fullmatch(r"(?!.*%2[Ff])(?!.*%[89A-Fa-f][0-9A-Fa-f]).*", member[1]):
         return []
-    if exchange.glance.status == 404 and exchange.imshare.status in (200, 204, 400, 403):
+    if exchange.glance.status == 404 and exchange.imshare.status in (200, 204, 400, 403, 405):
         return differences
     words = [said(exchange.glance), said(exchange.imshare)]
     as_latin = words[1].encode().decode("latin-1") == words[0]

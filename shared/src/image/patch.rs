@@ -1,6 +1,6 @@
 //! The changes of `PATCH /v2/images/{image_id}`: two forms of JSON patch, read and applied. Pure.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     DERIVED, Image, PIPELINE, Visibility, check_name, check_visibility, is_base, is_reserved,
@@ -62,59 +62,9 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
     let Value::Object(operation) = operation else {
         return Err(ApiError::bad_request("Operations must be JSON objects."));
     };
-    let known = |word: &str| match word {
-        "add" => Some(if form == Form::V20 {
-            ChangeKind::AddNew
-        } else {
-            ChangeKind::Add
-        }),
-        "replace" => Some(ChangeKind::Replace),
-        "remove" => Some(ChangeKind::Remove),
-        _ => None,
-    };
-    let (word, kind, pointer): (String, _, _) = match form {
-        Form::V21 => {
-            let word = match operation.get("op") {
-                None | Some(Value::Null) => {
-                    return Err(ApiError::bad_request(
-                        "Unable to find `op` in JSON Schema change. It must be one of the \
-                         following: add, remove, replace.",
-                    ));
-                }
-                Some(Value::String(word)) => word.clone(),
-                Some(other) => schema::python::repr(other),
-            };
-            let kind = known(&word).ok_or_else(|| {
-                ApiError::bad_request(format!(
-                    "Invalid operation: `{word}`. It must be one of the following: add, remove, \
-                     replace."
-                ))
-            })?;
-            let pointer = operation.get("path").ok_or_else(|| {
-                ApiError::bad_request("Unable to find 'path' in JSON Schema change")
-            })?;
-            (word, kind, pointer)
-        }
-        Form::V20 => {
-            let mut found = operation.iter().filter_map(|(word, pointer)| {
-                known(word).map(|kind| (word.clone(), kind, pointer))
-            });
-            match (found.next(), found.next()) {
-                (Some(one), None) => one,
-                (None, _) => {
-                    return Err(ApiError::bad_request(
-                        "Operation objects must contain exactly one member named \"add\", \
-                         \"remove\", or \"replace\".",
-                    ));
-                }
-                (Some(_), Some(_)) => {
-                    return Err(ApiError::bad_request(
-                        "Operation objects must contain only one member named \"add\", \
-                         \"remove\", or \"replace\".",
-                    ));
-                }
-            }
-        }
+    let (kind, pointer) = match form {
+        Form::V21 => of_two_members(operation)?,
+        Form::V20 => of_one_member(operation)?,
     };
     let (name, within) = property_of(pointer, kind)?;
     let value = match kind {
@@ -122,7 +72,8 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
         ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => {
             operation.get("value").cloned().ok_or_else(|| {
                 ApiError::bad_request(format!(
-                    "Operation \"{word}\" requires a member named \"value\"."
+                    "Operation \"{}\" requires a member named \"value\".",
+                    kind.word()
                 ))
             })?
         }
@@ -136,6 +87,62 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
         checked.map_err(ApiError::bad_request)?;
     }
     Ok(Change { kind, name, value })
+}
+
+impl ChangeKind {
+    /// The operation of a word; `add` has two meanings.
+    fn of(word: &str, add: Self) -> Option<Self> {
+        [add, Self::Replace, Self::Remove]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Add | Self::AddNew => "add",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// The operation and the pointer of `{"op": "replace", "path": "/name", …}`.
+fn of_two_members(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+    let word = match operation.get("op") {
+        None | Some(Value::Null) => {
+            return Err(ApiError::bad_request(
+                "Unable to find `op` in JSON Schema change. It must be one of the following: add, \
+                 remove, replace.",
+            ));
+        }
+        Some(Value::String(word)) => word.clone(),
+        Some(other) => schema::python::repr(other),
+    };
+    let kind = ChangeKind::of(&word, ChangeKind::Add).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "Invalid operation: `{word}`. It must be one of the following: add, remove, replace."
+        ))
+    })?;
+    let pointer = operation
+        .get("path")
+        .ok_or_else(|| ApiError::bad_request("Unable to find 'path' in JSON Schema change"))?;
+    Ok((kind, pointer))
+}
+
+/// The operation and the pointer of `{"replace": "/name", …}`.
+fn of_one_member(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+    let mut found = operation
+        .iter()
+        .filter_map(|(word, pointer)| Some((ChangeKind::of(word, ChangeKind::AddNew)?, pointer)));
+    let several = match (found.next(), found.next()) {
+        (Some(one), None) => return Ok(one),
+        (None, _) => "exactly",
+        (Some(_), Some(_)) => "only",
+    };
+    Err(ApiError::bad_request(format!(
+        "Operation objects must contain {several} one member named \"add\", \"remove\", or \
+         \"replace\"."
+    )))
 }
 
 /// Checks that a property is one that a patch by this role may change.

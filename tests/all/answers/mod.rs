@@ -2,6 +2,7 @@
 //! what the observed rows of `contract` do not have.
 
 mod discovery;
+mod ids;
 mod ims;
 mod lists;
 mod patches;
