@@ -84,6 +84,14 @@ def page_of_health(exchange, differences):
     return only(differences, "body") if healthy and path_of(exchange).split("/")[1] == "healthcheck" else []
 
 
+@declare("a browser that opens the service finds its documentation there, with the status that the list of versions has")
+def a_page_for_browsers(exchange, differences):
+    page = path_of(exchange) == "/" and statuses(exchange) == (300, 300)
+    html = exchange.imshare.headers.get("content-type", "").startswith("text/html")
+    headers = ("header content-type", "header content-security-policy", "header x-content-type-options")
+    return only(differences, "body", *headers) if page and html else []
+
+
 @declare("data is not kept here, so nothing is told of where it is stored and how it is imported")
 def no_stores(exchange, differences):
     created = exchange.step.method == "POST" and statuses(exchange) == (201, 201)

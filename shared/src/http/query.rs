@@ -107,3 +107,51 @@ pub fn link(
         false => format!("{path}?{}", pairs.join("&")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::aws_lambda_events::apigw::{
+        ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext,
+    };
+    use lambda_http::http::Request as Http;
+    use lambda_http::request::RequestContext;
+
+    use super::*;
+
+    const SENT: &str = "z=1&a+b=%C3%BC&c&z=2&&%20=%FF";
+
+    fn request(context: RequestContext) -> Request {
+        let request = Http::get(format!("http://images.example/v2/images?{SENT}"));
+        let request = request.body(lambda_http::Body::Empty).unwrap();
+        request.with_request_context(context)
+    }
+
+    #[test]
+    fn arguments_keep_the_order_in_which_they_were_sent_if_it_is_known() {
+        let expected = [
+            ("z", "1"),
+            ("a b", "ü"),
+            ("c", ""),
+            ("z", "2"),
+            (" ", "%FF"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let http_api = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
+        assert_eq!(query(&request(http_api)), expected);
+        let rest = || RequestContext::ApiGatewayV1(ApiGatewayProxyRequestContext::default());
+        let mut local = request(rest());
+        local.extensions_mut().insert(SentQuery(SENT.to_owned()));
+        assert_eq!(query(&local), expected);
+        // A REST API: the query in its request is in no order.
+        let map = [("z", vec!["2", "1"]), ("a b", vec!["x"])];
+        let map = map.map(|(name, values)| {
+            let values = values.into_iter().map(str::to_owned).collect();
+            (name.to_owned(), values)
+        });
+        let map = std::collections::HashMap::<String, Vec<String>>::from(map);
+        let gateway = request(rest()).with_query_string_parameters(map);
+        let expected = [("a b", "x"), ("z", "2"), ("z", "1")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(query(&gateway), expected);
+    }
+}
