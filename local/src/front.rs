@@ -4,7 +4,6 @@
 //! context. Identity headers sent by the client are ignored. Who needs a token and has none is refused
 //! before any of its body is read.
 
-use std::collections::HashMap;
 use std::future::ready;
 use std::time::Duration;
 
@@ -121,16 +120,15 @@ impl Front {
     }
 
     async fn answered(self, request: Request, who: Context) -> Response {
-        let query = query(request.uri().query().unwrap_or_default());
+        let request = addressed(request);
         if let Authority::File(service, _) = &self.authority
             && IdentityService::serves(request.uri().path())
         {
-            return service.answer(&self.app, &request.with_query_string_parameters(query));
+            return service.answer(&self.app, &request);
         }
         let (parts, body) = request.into_parts();
         let docs = Docs::find(&parts);
-        let request =
-            addressed(Request::from_parts(parts, body)).with_query_string_parameters(query);
+        let request = Request::from_parts(parts, body);
         if let Some(docs) = docs {
             let handler = |app: App, request: Request| ready(docs.answer(&app, &request));
             return answer(self.app, request, handler).await;
@@ -176,9 +174,11 @@ impl Front {
     }
 }
 
-/// The request with its path as the client sent it.
-fn addressed(request: Request) -> Request {
+/// The request with its path and query as the client sent them.
+fn addressed(mut request: Request) -> Request {
     let path = request.uri().path().to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(http::SentQuery(query));
     request.with_raw_http_path(path)
 }
 
@@ -221,21 +221,4 @@ fn broken(request: &Request) -> Response {
         true => http::json(503, &json!({"detailed": false, "reasons": [reason]})),
         false => http::text(503, "text/plain; charset=UTF-8", reason),
     }
-}
-
-/// The arguments of a query, decoded, with a plus for a space.
-fn query(text: &str) -> HashMap<String, Vec<String>> {
-    let mut arguments: HashMap<String, Vec<String>> = HashMap::new();
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        routes::decoded(&text).unwrap_or(text)
-    };
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        arguments
-            .entry(decode(name))
-            .or_default()
-            .push(decode(value));
-    }
-    arguments
 }

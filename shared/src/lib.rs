@@ -16,6 +16,7 @@
 //! | [`routes`] | every path of the API and the function that answers it |
 //! | [`error`] | one enum: status, code, public words, retryable or not |
 //! | [`http`] | parse a request, render an answer, run an API function |
+//! | [`number`] | numbers as the arguments of a list may write them |
 //! | [`page`] | the paging of the batch API |
 //! | [`store`] | the one table: conditional writes that say what happened |
 //! | [`queue`] | messages, sending them, and the partial batch response |
@@ -44,6 +45,7 @@ pub mod job;
 pub mod member;
 pub mod members_api;
 pub mod meter;
+pub mod number;
 pub mod page;
 pub mod principal;
 pub mod queue;

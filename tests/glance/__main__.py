@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import purpose  # noqa: F401 (it declares what is on purpose)
+import purpose_of_lists  # noqa: F401 (as well)
 from drive import Sides
 from run import Run, Sequences
 from services import pair

@@ -44,7 +44,7 @@ class Generator:
     def image(self):
         """An image of the sequence, seldom one that is not there."""
         if self.chance(0.04):
-            return self.one(["<absent>", "nope", "<IMAGE:0>", "00000000-0000-0000-0000-00000000000G"])
+            return self.one(["<absent>", "nope", "<IMAGE:0>", "<IMAGE:5>", "00000000-0000-0000-0000-00000000000G"])
         return f"<image:{self.random.randrange(max(self.slots, 1))}>"
 
     def headers(self, **more):
@@ -100,7 +100,7 @@ class Generator:
             self.spoil(record)
         caller = "owner" if self.chance(0.75) else self.who()
         step = self.step("POST", "/v2/images", self.body(record), caller)
-        return step if chosen else Step(step.caller, step.method, step.target, step.headers, step.body, learns=slot)
+        return step if "id" in record else Step(step.caller, step.method, step.target, step.headers, step.body, learns=slot)
 
     def spoil(self, record):
         """One more property, which may be a wrong one."""

@@ -15,7 +15,7 @@ PROPERTIES = ["os_distro", "hw_disk_bus", "k", "ünicode", "a b", "a/b", "a~b", 
 RESERVED = [
     "location", "deleted", "deleted_at", "os_glance_x", "self", "file", "schema", "stores", "direct_url",
     "size", "virtual_size", "status", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
-    "locations", "properties", "image_id", "members", "extra_properties", "", TOO_LONG,
+    "locations", "properties", "image_id", "member", "members", "extra_properties", "", TOO_LONG,
 ]  # fmt: skip
 # What a base property may be, with values that do not fit.
 BASE = {
@@ -30,13 +30,14 @@ BASE = {
     "container_format": [*CONTAINER_FORMATS, "nope", "", None],
     "owner": ["<project:owner>", "<project:member>", "", None, 5, TOO_LONG],
     "id": ["<absent>", "nope", "<IMAGE:5>", "", None, 5],
+    "locations": [[], [{"url": "x", "metadata": {}}], [{"url": "x"}], [5, {}], "x"],
 }
 VALUES = ["x", "", "ü", "a,b", 5, None, True, ["x"], {"a": 1}, 1.5, TOO_LONG]
 
 # Pointers of a PATCH that are not simply the name of a property.
 POINTERS = [
     "name", "/", "", "/name/", "//name", "/tags/0", "/tags/-", "/name/x", "/~2", "/ k", "/k ", 5, None, "/locations/0",
-    "/ ", "/k/", "/a~", "/KEY",
+    "/locations", "/locations/-", "/ ", "/k/", "/a~", "/KEY",
 ]  # fmt: skip
 
 STATUSES = ["accepted", "rejected", "pending"]
@@ -122,6 +123,7 @@ FILTERS = {
     "protected": ["true", "false", "True", "1", "0", "nope", "", "yes", "t", "on", "off"],
     "os_hidden": ["true", "false", "True", "1", "nope", "", "yes"],
     "min_disk": NUMBERS, "min_ram": NUMBERS, "size_min": NUMBERS, "size_max": NUMBERS, "size": NUMBERS,
+    "name_max": ["5", "x"], "id_min": ["5"], "created_at_min": ["5", "x"], "protected_max": ["0"], "foo_min": ["5", "x"],
     "checksum": ["x", ""], "os_hash_value": ["x"], "os_hash_algo": ["sha512", "x"],
     "created_at": TIMES, "updated_at": TIMES,
     "limit": ["1", "2", "3", "0", "1000", "1001", "-1", "x", "", "%201", "1.5", "%2B2", "99999999999999999999"],
@@ -158,7 +160,7 @@ PATHS = [
     "/v2/images/%3Cimage%3E", "/v2/images/<image:0>/members/%3Cb%3E", "/v2/images/a%2Fb", "/images",
     "/images/<image:0>",    "/v2/info", "/v2/info/import", "/v2/info/stores", "/v2/info/stores/detail",
     "/v2/info/usage", "/v2/info/nope",
-    "/v2/info/", "/v2/tasks", "/v2/tasks/<absent>", "/v2/tasks?limit=1", "/v2/tasks?status=nope", "/v2/tasks/",
+    "/v2/info/", "/v2/tasks", "/v2/tasks/<absent>", "/v2/tasks?limit=1", "/v2/tasks?limit=x", "/v2/tasks?status=nope", "/v2/tasks/",
     "/v2/images/<image:0>/tasks", "/v2/images/<absent>/tasks", "/v2/schemas", "/v2/schemas/", "/v2/schemas/image/x",
     "/v2/metadefs/namespaces", "/v2/metadefs/nope", "/v2/schemas/metadefs/namespace", "/v2/cache",
     "/v2/cache/<image:0>", "/v2/stores/files/<image:0>", "/v2/images/<image:0>/file", "/v2/images/<image:0>/stage",

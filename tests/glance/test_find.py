@@ -8,6 +8,7 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import purpose  # noqa: F401
+import purpose_of_lists  # noqa: F401
 from compare import differences
 from declared import explained
 from drive import Answer, Exchange, Sides

@@ -1,6 +1,8 @@
 //! Versions, schemas, what the service does for images' data (nothing), and every path or method that
 //! is nobody else's.
 
+mod tasks;
+
 use serde_json::{Value, json};
 use shared::app::App;
 use shared::auth::Caller;
@@ -35,7 +37,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
     match path.allowed() {
         Some(allow) if allow.split(", ").any(|allowed| allowed == method) => {
             http::no_body(&request)?;
-            known(&caller, &path)
+            known(&caller, &path, &request)
         }
         Some(allow) => Err(not_allowed(&path, method, allow)),
         None => unknown(&app, &request, &path),
@@ -43,7 +45,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
 }
 
 /// The answer to a route of this function.
-fn known(caller: &Caller, path: &Path) -> Handled {
+fn known(caller: &Caller, path: &Path, request: &Request) -> Handled {
     let admin_only = |policy: &str| match caller.is_admin() {
         true => Ok(()),
         false => Err(ApiError::not_authorized(policy)),
@@ -63,7 +65,7 @@ fn known(caller: &Caller, path: &Path) -> Handled {
         ["v2", "info", "usage"] => json!({"usage": {}}),
         ["v2", "tasks"] => {
             admin_only("tasks_api_access")?;
-            json!({"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"})
+            tasks::list(&http::utf8_query(request)?)?
         }
         ["v2", "tasks", id] => {
             admin_only("tasks_api_access")?;

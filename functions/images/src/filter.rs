@@ -3,9 +3,8 @@
 use shared::error::ApiError;
 use shared::image::Image;
 use shared::image::card::{Card, Trait};
+use shared::number;
 use shared::time::Timestamp;
-
-use crate::number;
 
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ mod change;
 mod filter;
 mod ims;
 mod list;
-mod number;
 mod query;
 
 use futures::future::BoxFuture;

@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 
 use shared::auth::Role;
 use shared::error::ApiError;
+use shared::http;
 use shared::id::ImageId;
 use shared::image::card::Card;
 use shared::image::{Image, Visibility};
 use shared::member::MemberStatus;
+use shared::number;
 
 use crate::filter::{Filter, flag};
-use crate::number;
 
 /// Images on a page unless asked otherwise, and at most, as in Glance.
 const LIMIT_DEFAULT: usize = 25;
@@ -92,10 +93,13 @@ pub struct Query {
     pub own: Option<bool>,
     /// Nothing can match.
     pub nothing: bool,
-    /// By which keys, and whether each ascends.
-    pub sort: Vec<(SortKey, bool)>,
+    /// In which order; age and id are among the keys, since they break ties.
+    pub sort: Order,
     filters: Vec<Filter>,
 }
+
+/// The keys of an order, and whether each ascends.
+type Order = Vec<(SortKey, bool)>;
 
 /// What a list can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +223,7 @@ impl Query {
     /// Whether the list is in the order that the store keeps, and if so, whether from the oldest on.
     pub fn stored_order(&self) -> Option<bool> {
         match self.sort.as_slice() {
-            [(SortKey::CreatedAt, ascending)] => Some(*ascending),
+            [(SortKey::CreatedAt, age), (SortKey::Id, id)] if age == id => Some(*age),
             _ => None,
         }
     }
@@ -250,13 +254,11 @@ impl Query {
 
     /// The order of two images in this list.
     pub fn compare(&self, a: &Card, b: &Card) -> Ordering {
-        let by_keys = self.sort.iter().map(|(key, ascending)| {
+        let mut by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
         });
-        // Ties are broken by age and id, the newest first, as the store does.
         by_keys
-            .chain([b.created_at.cmp(&a.created_at), b.id.cmp(&a.id)])
             .find(|order| order.is_ne())
             .unwrap_or(Ordering::Equal)
     }
@@ -275,8 +277,24 @@ fn compare(key: SortKey, a: &Card, b: &Card) -> Ordering {
     }
 }
 
-/// The order that the arguments ask for, in either of the two ways in which they can.
-fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
+/// The order that the arguments ask for, with the keys that break ties: as in Glance, these descend
+/// unless a single direction is given, which is theirs as well.
+fn order_of(all: &Arguments<'_>) -> Result<Order, ApiError> {
+    let (mut order, directions) = asked_order(all)?;
+    let ascending = match directions[..] {
+        [single] => single,
+        _ => false,
+    };
+    for key in [SortKey::CreatedAt, SortKey::Id] {
+        if order.iter().all(|(have, _)| *have != key) {
+            order.push((key, ascending));
+        }
+    }
+    Ok(order)
+}
+
+/// The keys that the arguments name, in either of the two ways in which they can, and the directions.
+fn asked_order(all: &Arguments<'_>) -> Result<(Order, Vec<bool>), ApiError> {
     let sorted_anyhow = ["sort_key", "sort_dir"]
         .into_iter()
         .any(|name| all.of(name).next().is_some());
@@ -286,7 +304,11 @@ fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
                 "Old and new sorting syntax cannot be combined",
             ));
         }
-        Some(text) => return sort_of(text),
+        Some(text) => {
+            let order = sort_of(text)?;
+            let directions = order.iter().map(|(_, ascending)| *ascending).collect();
+            return Ok((order, directions));
+        }
         None => {}
     }
     let mut keys = all
@@ -312,11 +334,12 @@ fn order_of(all: &Arguments<'_>) -> Result<Vec<(SortKey, bool)>, ApiError> {
             .copied()
             .unwrap_or(false)
     };
-    Ok(keys
+    let order = keys
         .into_iter()
         .enumerate()
         .map(|(place, key)| (key, ascends(place)))
-        .collect())
+        .collect();
+    Ok((order, directions))
 }
 
 fn limit_of(text: &str) -> Result<usize, ApiError> {
@@ -366,7 +389,7 @@ fn ascends(text: &str) -> Result<bool, ApiError> {
 }
 
 /// `name:asc,size:desc`; without a direction a key descends.
-fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
+fn sort_of(text: &str) -> Result<Order, ApiError> {
     text.trim()
         .split(',')
         .map(|part| {
@@ -381,45 +404,10 @@ fn sort_of(text: &str) -> Result<Vec<(SortKey, bool)>, ApiError> {
         .collect()
 }
 
-/// The link to a page of this list: its arguments, each name once with its last value, and the
-/// marker.
+/// The link to a page of this list. Several tags, sort keys and directions count, each; of other
+/// arguments only one does.
 pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
-    let mut pairs: Vec<(&str, String)> = Vec::new();
-    for (name, value) in arguments {
-        match pairs.iter_mut().find(|(have, _)| have == name) {
-            // Several tags and sort keys count, each; of the rest only the last does.
-            Some(_) if matches!(name.as_str(), "tag" | "sort_key" | "sort_dir") => {
-                pairs.push((name, value.clone()));
-            }
-            Some(pair) => pair.1.clone_from(value),
-            None if name == "marker" => {}
-            None => pairs.push((name, value.clone())),
-        }
-    }
-    if let Some(marker) = marker {
-        pairs.push(("marker", marker.to_string()));
-    }
-    let encoded: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
-    if encoded.is_empty() {
-        "/v2/images".to_owned()
-    } else {
-        format!("/v2/images?{}", encoded.join("&"))
-    }
-}
-
-/// A query's part, with a plus for a space.
-fn encode(text: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'.')
-        .remove(b'~')
-        .remove(b' ');
-    utf8_percent_encode(text, KEPT)
-        .to_string()
-        .replace(' ', "+")
+    let repeats = |name: &str| matches!(name, "tag" | "sort_key" | "sort_dir");
+    let marker = marker.map(|marker| marker.to_string());
+    http::link("/v2/images", arguments, repeats, marker)
 }

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod address;
 pub mod cross_origin;
 mod error_form;
+mod query;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +14,6 @@ use futures::FutureExt as _;
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tracing::Instrument as _;
 
@@ -21,6 +21,7 @@ use accept::Accept;
 use address::Host;
 use cross_origin::CrossOrigin;
 use error_form::ErrorForm;
+pub use query::{SentQuery, link, query, utf8_query};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -28,7 +29,7 @@ use crate::error::ApiError;
 use crate::id::{ImageId, ProjectId};
 use crate::meter;
 use crate::principal::Principal;
-use crate::routes::{self, Destination, NotUtf8, Path};
+use crate::routes::{Destination, NotUtf8, Path};
 use crate::signed;
 
 /// A request as the gateway hands it to a function.
@@ -383,46 +384,6 @@ pub fn no_body(request: &Request) -> Result<(), ApiError> {
         Err(ApiError::bad_request(
             "A body is not expected with this request.",
         ))
-    }
-}
-
-/// The decoded arguments of the query, in their order.
-pub fn query(request: &Request) -> Vec<(String, String)> {
-    let parameters = request.query_string_parameters();
-    let mut all: Vec<_> = parameters
-        .iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    // The event's map forgets the order of different names; a fixed one makes links stable.
-    if let Some(sent) = request.uri().query() {
-        let place = |name: &str| {
-            sent.split('&').position(|pair| {
-                pair.split('=')
-                    .next()
-                    .and_then(routes::decoded)
-                    .is_some_and(|sent| sent == name)
-            })
-        };
-        all.sort_by_key(|(name, _)| place(name));
-    } else {
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    }
-    all
-}
-
-/// Like [`query`], for those who look at every argument.
-///
-/// # Errors
-/// 400 if the query is not UTF-8.
-pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
-    match request.uri().query() {
-        Some(sent) if percent_decode_str(sent).decode_utf8().is_err() => {
-            Err(ApiError::bad_request(
-                "Error decoding your request. Either the URL or the request body contained \
-                 characters that could not be decoded by Glance",
-            ))
-        }
-        _ => Ok(query(request)),
     }
 }
 

@@ -46,7 +46,8 @@ impl Image {
         check_owner(body.get("owner"), caller)?;
         let visibility = body.get("visibility").and_then(Value::as_str);
         if let Some(visibility) = visibility.and_then(Visibility::parse) {
-            check_visibility(visibility, caller)?;
+            // Its owner is the caller's project, unless the caller is an admin.
+            check_visibility(visibility, caller, &caller.project)?;
         }
         let id = match body.get("id").and_then(Value::as_str) {
             Some(text) => ImageId::hyphenated(text)

@@ -301,12 +301,16 @@ impl Image {
     }
 }
 
-/// Who may give an image this visibility: anybody with a writing role, `public` an admin only.
-pub fn check_visibility(wanted: Visibility, caller: &Caller) -> Result<(), ApiError> {
+/// Who may give an image of this owner this visibility: `public` an admin only, `community` a member
+/// of the owner's project too. About the others this has nothing to say.
+pub fn check_visibility(
+    wanted: Visibility,
+    caller: &Caller,
+    owner: &ProjectId,
+) -> Result<(), ApiError> {
     match (wanted, caller.role) {
-        (_, Role::Admin)
-        | (Visibility::Private | Visibility::Shared, _)
-        | (Visibility::Community, Role::Member) => Ok(()),
+        (_, Role::Admin) | (Visibility::Private | Visibility::Shared, _) => Ok(()),
+        (Visibility::Community, Role::Member) if *owner == caller.project => Ok(()),
         (Visibility::Public, _) => Err(ApiError::not_authorized("publicize_image")),
         (Visibility::Community, _) => Err(ApiError::not_authorized("communitize_image")),
     }

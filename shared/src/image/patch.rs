@@ -1,6 +1,6 @@
 //! The changes of `PATCH /v2/images/{image_id}`: two forms of JSON patch, read and applied. Pure.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     DERIVED, Image, PIPELINE, Visibility, check_name, check_visibility, is_base, is_reserved,
@@ -13,6 +13,9 @@ use crate::schema;
 /// What Glance calls an image's id within. A custom property of that name can be given to a new image,
 /// but a patch means the id.
 const IMAGE_ID: &str = "image_id";
+/// Where an image's data is. A patch is told why it cannot change that, as where Glance shows it to
+/// nobody.
+const LOCATIONS: &str = "locations";
 
 /// One change of a patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,76 +62,87 @@ fn parse_change(operation: &Value, form: Form, role: Role) -> Result<Change, Api
     let Value::Object(operation) = operation else {
         return Err(ApiError::bad_request("Operations must be JSON objects."));
     };
-    let known = |word: &str| match word {
-        "add" => Some(if form == Form::V20 {
-            ChangeKind::AddNew
-        } else {
-            ChangeKind::Add
-        }),
-        "replace" => Some(ChangeKind::Replace),
-        "remove" => Some(ChangeKind::Remove),
-        _ => None,
+    let (kind, pointer) = match form {
+        Form::V21 => of_two_members(operation)?,
+        Form::V20 => of_one_member(operation)?,
     };
-    let (word, kind, pointer) = match form {
-        Form::V21 => {
-            let word = match operation.get("op") {
-                None | Some(Value::Null) => {
-                    return Err(ApiError::bad_request(
-                        "Unable to find `op` in JSON Schema change. It must be one of the \
-                         following: add, remove, replace.",
-                    ));
-                }
-                Some(Value::String(word)) => word.as_str(),
-                Some(_) => "",
-            };
-            let kind = known(word).ok_or_else(|| {
-                ApiError::bad_request(format!(
-                    "Invalid operation: `{word}`. It must be one of the following: add, remove, \
-                     replace."
-                ))
-            })?;
-            let pointer = operation.get("path").ok_or_else(|| {
-                ApiError::bad_request("Unable to find 'path' in JSON Schema change")
-            })?;
-            (word, kind, pointer)
-        }
-        Form::V20 => {
-            let mut found = operation.iter().filter_map(|(word, pointer)| {
-                known(word).map(|kind| (word.as_str(), kind, pointer))
-            });
-            match (found.next(), found.next()) {
-                (Some(one), None) => one,
-                (None, _) => {
-                    return Err(ApiError::bad_request(
-                        "Operation objects must contain exactly one member named \"add\", \
-                         \"remove\", or \"replace\".",
-                    ));
-                }
-                (Some(_), Some(_)) => {
-                    return Err(ApiError::bad_request(
-                        "Operation objects must contain only one member named \"add\", \
-                         \"remove\", or \"replace\".",
-                    ));
-                }
-            }
-        }
-    };
-    let name = property_of(pointer)?;
+    let (name, within) = property_of(pointer, kind)?;
     let value = match kind {
         ChangeKind::Remove => Value::Null,
         ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => {
             operation.get("value").cloned().ok_or_else(|| {
                 ApiError::bad_request(format!(
-                    "Operation \"{word}\" requires a member named \"value\"."
+                    "Operation \"{}\" requires a member named \"value\".",
+                    kind.word()
                 ))
             })?
         }
     };
     check_changeable(&name, kind, role)?;
     if kind != ChangeKind::Remove {
-        schema::check_image_property(&name, &value).map_err(ApiError::bad_request)?;
+        let checked = match within {
+            true => schema::check_image_property(&name, &json!([value])),
+            false => schema::check_image_property(&name, &value),
+        };
+        checked.map_err(ApiError::bad_request)?;
     }
     Ok(Change { kind, name, value })
+}
+
+impl ChangeKind {
+    /// The operation of a word; `add` has two meanings.
+    fn of(word: &str, add: Self) -> Option<Self> {
+        [add, Self::Replace, Self::Remove]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Add | Self::AddNew => "add",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// The operation and the pointer of `{"op": "replace", "path": "/name", …}`.
+fn of_two_members(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+    let word = match operation.get("op") {
+        None | Some(Value::Null) => {
+            return Err(ApiError::bad_request(
+                "Unable to find `op` in JSON Schema change. It must be one of the following: add, \
+                 remove, replace.",
+            ));
+        }
+        Some(Value::String(word)) => word.clone(),
+        Some(other) => schema::python::repr(other),
+    };
+    let kind = ChangeKind::of(&word, ChangeKind::Add).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "Invalid operation: `{word}`. It must be one of the following: add, remove, replace."
+        ))
+    })?;
+    let pointer = operation
+        .get("path")
+        .ok_or_else(|| ApiError::bad_request("Unable to find 'path' in JSON Schema change"))?;
+    Ok((kind, pointer))
+}
+
+/// The operation and the pointer of `{"replace": "/name", …}`.
+fn of_one_member(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+    let mut found = operation
+        .iter()
+        .filter_map(|(word, pointer)| Some((ChangeKind::of(word, ChangeKind::AddNew)?, pointer)));
+    let several = match (found.next(), found.next()) {
+        (Some(one), None) => return Ok(one),
+        (None, _) => "exactly",
+        (Some(_), Some(_)) => "only",
+    };
+    Err(ApiError::bad_request(format!(
+        "Operation objects must contain {several} one member named \"add\", \"remove\", or \
+         \"replace\"."
+    )))
 }
 
 /// Checks that a property is one that a patch by this role may change.
@@ -144,29 +158,16 @@ fn check_changeable(name: &str, kind: ChangeKind, role: Role) -> Result<(), ApiE
     if is_reserved(name) {
         return Err(ApiError::forbidden(reserved(name)));
     }
-    if name == "locations" {
-        return Err(match kind {
-            ChangeKind::Replace => ApiError::forbidden(
-                "It's not allowed to update locations: image data is not this service's.",
-            ),
-            ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove => bad_pointer("/locations"),
-        });
-    }
     match kind {
         ChangeKind::Remove => Ok(()),
         ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => check_name(name),
     }
 }
 
-fn bad_pointer(pointer: &str) -> ApiError {
-    ApiError::bad_request(format!(
-        "Invalid JSON pointer for this resource: '{pointer}'"
-    ))
-}
-
-/// The property that a JSON pointer names; images have no deeper paths. As in Glance, slashes at its
-/// beginning count once, and white space around a name not at all.
-fn property_of(pointer: &Value) -> Result<String, ApiError> {
+/// The property that a JSON pointer names, and whether it means a place within it: one location is
+/// added and removed, all of them are replaced, and nothing else has places. As in Glance, slashes at
+/// the beginning of a pointer count once, and white space around a name not at all.
+fn property_of(pointer: &Value, kind: ChangeKind) -> Result<(String, bool), ApiError> {
     let Value::String(pointer) = pointer else {
         return Err(ApiError::bad_request(
             "The path of a change must be a string.",
@@ -200,9 +201,18 @@ fn property_of(pointer: &Value) -> Result<String, ApiError> {
             name.trim().to_owned()
         })
         .collect();
-    match <[String; 1]>::try_from(parts) {
-        Ok([name]) => Ok(name),
-        Err(parts) => Err(bad_pointer(&format!("/{}", parts.join("/")))),
+    match (parts.as_slice(), kind) {
+        ([name], _) if name != LOCATIONS => Ok((name.clone(), false)),
+        ([name], ChangeKind::Replace) => Ok((name.clone(), false)),
+        ([name, _], ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove)
+            if name == LOCATIONS =>
+        {
+            Ok((name.clone(), true))
+        }
+        _ => Err(ApiError::bad_request(format!(
+            "Invalid JSON pointer for this resource: '/{}'",
+            parts.join("/")
+        ))),
     }
 }
 
@@ -228,8 +238,36 @@ fn check(change: &Change, image: &Image, caller: &Caller) -> Result<(), ApiError
         ));
     }
     match change.value.as_str().and_then(Visibility::parse) {
-        Some(wanted) if change.name == "visibility" => check_visibility(wanted, caller),
+        Some(wanted) if change.name == "visibility" => {
+            check_visibility(wanted, caller, &image.owner)
+        }
         _ => Ok(()),
+    }
+}
+
+/// Why locations are not changed.
+fn refusal_of_locations(
+    change: &Change,
+    caller: &Caller,
+    may_modify: Result<(), ApiError>,
+) -> ApiError {
+    let invisible = |verb: &str| {
+        ApiError::forbidden(format!(
+            "It's not allowed to {verb} locations if locations are invisible."
+        ))
+    };
+    let verb = match change.kind {
+        ChangeKind::Replace if change.value == json!([]) => {
+            return ApiError::forbidden_detail("Cannot set locations to empty list.");
+        }
+        ChangeKind::Remove if caller.is_admin() => return invisible("remove"),
+        ChangeKind::Remove => return ApiError::not_authorized("delete_image_location"),
+        ChangeKind::Replace => "update",
+        ChangeKind::Add | ChangeKind::AddNew => "add",
+    };
+    match may_modify {
+        Ok(()) => invisible(verb),
+        Err(_) => ApiError::not_authorized("set_image_location"),
     }
 }
 
@@ -247,6 +285,9 @@ pub fn apply(
 ) -> Result<Image, ApiError> {
     let mut next = image.clone();
     for change in changes {
+        if change.name == LOCATIONS {
+            return Err(refusal_of_locations(change, caller, may_modify));
+        }
         check(change, image, caller)?;
         may_modify.clone()?;
         change.apply_to(&mut next)?;

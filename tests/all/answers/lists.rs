@@ -211,3 +211,52 @@ async fn refusals_have_glances_words_and_order() {
         assert_eq!(answer.status, status, "{query}: {}", answer.body);
     }
 }
+
+/// As in Glance, a single direction is that of the ties as well; with several, ties descend.
+#[tokio::test]
+async fn ties_are_broken_in_the_one_direction_that_is_given() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for name in ["b", "a", "a", "c", "b"] {
+        ids.push(world.image(json!({"name": name})).await);
+    }
+    for (query, order) in [
+        ("", [4, 3, 2, 1, 0]),
+        ("sort_dir=asc", [0, 1, 2, 3, 4]),
+        ("sort=name", [3, 4, 0, 2, 1]),
+        ("sort=name:asc", [1, 2, 0, 4, 3]),
+        ("sort_key=name&sort_dir=asc", [1, 2, 0, 4, 3]),
+        ("sort_key=size", [4, 3, 2, 1, 0]),
+        ("sort_key=size&sort_dir=asc", [0, 1, 2, 3, 4]),
+        ("sort_key=name&sort_key=size&sort_dir=asc", [1, 2, 0, 4, 3]),
+        ("sort=name:asc,size:asc", [2, 1, 4, 0, 3]),
+        ("sort=name:asc,size:desc", [2, 1, 4, 0, 3]),
+        ("sort=size:asc,created_at:asc", [0, 1, 2, 3, 4]),
+        ("sort=created_at:asc,id:desc", [0, 1, 2, 3, 4]),
+        ("sort=name,name:asc", [3, 4, 0, 2, 1]),
+    ] {
+        let expected: Vec<String> = order.iter().map(|place| ids[*place].clone()).collect();
+        let whole = world.listed(Who::Owner, &format!("?{query}")).await;
+        assert_eq!(whole, expected, "{query}");
+        for (place, marker) in expected.iter().enumerate() {
+            let after = format!("?{query}&marker={marker}");
+            let rest = world.listed(Who::Owner, &after).await;
+            assert_eq!(rest, expected[place + 1..], "{query} after {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn links_keep_the_order_of_the_arguments() {
+    let world = World::new().await;
+    for (query, link) in [
+        ("tags=red&a+b=x", "tags=red&a+b=x"),
+        ("z=1&a+b=x&c=d&z=2", "z=2&a+b=x&c=d"),
+        ("z+=1&+a=2&b%20c=3&b+c=4", "z+=1&+a=2&b+c=4"),
+        ("b&&a=%C3%BC", "b=&a=%C3%BC"),
+    ] {
+        let path = format!("/v2/images?{query}");
+        let answer = world.get(Who::Owner, &path).await.expect(200);
+        assert_eq!(answer.text("/first"), format!("/v2/images?{link}"));
+    }
+}

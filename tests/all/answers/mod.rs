@@ -2,7 +2,9 @@
 //! what the observed rows of `contract` do not have.
 
 mod discovery;
+mod ids;
 mod ims;
 mod lists;
+mod patches;
 mod paths;
 mod records;

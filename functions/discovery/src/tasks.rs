@@ -1,0 +1,63 @@
+//! The list of tasks. There are none, but what is asked for is looked at as in Glance.
+
+use serde_json::{Value, json};
+use shared::error::ApiError;
+use shared::http;
+use shared::id::ImageId;
+use shared::number;
+
+const STATUSES: [&str; 4] = ["pending", "processing", "success", "failure"];
+const SORT_KEYS: [&str; 12] = [
+    "id",
+    "type",
+    "status",
+    "owner",
+    "expires_at",
+    "image_id",
+    "request_id",
+    "user_id",
+    "created_at",
+    "updated_at",
+    "deleted",
+    "deleted_at",
+];
+
+/// The answer to `GET /v2/tasks` with these arguments.
+///
+/// # Errors
+/// 400 with Glance's sentence for an argument that is not as it must be, or that is about a task.
+pub fn list(arguments: &[(String, String)]) -> Result<Value, ApiError> {
+    let of = |name: &'static str| arguments.iter().filter(move |(have, _)| have == name);
+    let first = |name| of(name).next().map(|(_, value)| value.as_str());
+    let last = |name| of(name).next_back().map(|(_, value)| value.as_str());
+    let bad = |words: String| Err(ApiError::bad_request(words));
+    if let Some(other) = first("sort_dir").filter(|way| !matches!(*way, "asc" | "desc")) {
+        return bad(format!("Invalid sort direction: {other}"));
+    }
+    let given = |name| last(name).filter(|value| !value.is_empty());
+    if let Some(other) = given("status").filter(|status| !STATUSES.contains(status)) {
+        return bad(format!("Invalid status value: {other}"));
+    }
+    if let Some(other) = given("type").filter(|kind| *kind != "import") {
+        return bad(format!("Invalid type value: {other}"));
+    }
+    let marker = first("marker");
+    if marker.is_some_and(|task| !task.is_empty() && ImageId::any_spelling(task).is_none()) {
+        return bad("Invalid marker format".to_owned());
+    }
+    if let Some(limit) = first("limit") {
+        match number::integer(limit) {
+            Some(limit) if limit >= 0 => {}
+            Some(_) => return bad("limit param must be positive".to_owned()),
+            None => return bad("limit param must be an integer".to_owned()),
+        }
+    }
+    if let Some(task) = marker {
+        return bad(format!("Task with the given id {task} was not found"));
+    }
+    if first("sort_key").is_some_and(|key| !SORT_KEYS.contains(&key)) {
+        return bad("Sort key supplied was not valid.".to_owned());
+    }
+    let link = http::link("/v2/tasks", arguments, |_| false, None);
+    Ok(json!({"tasks": [], "first": link, "schema": "/v2/schemas/tasks"}))
+}

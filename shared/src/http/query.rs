@@ -1,0 +1,157 @@
+//! The arguments of a query: read, and written into a link.
+
+use lambda_http::RequestExt as _;
+use lambda_http::request::RequestContext;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::Request;
+use crate::error::ApiError;
+use crate::routes;
+
+/// What a link leaves as it is. A space becomes a plus.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b' ');
+
+/// The query of a request as it was sent: an extension of a request that comes with a map of its
+/// arguments, which has forgotten their order.
+#[derive(Clone, Debug)]
+pub struct SentQuery(pub String);
+
+/// The decoded arguments of the query in their order; by their names if the order is not known.
+pub fn query(request: &Request) -> Vec<(String, String)> {
+    if let Some(sent) = sent(request) {
+        return parse(sent);
+    }
+    let parameters = request.query_string_parameters();
+    let mut all: Vec<_> = parameters
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // A fixed order makes links stable. Values of one name stay in theirs.
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all
+}
+
+/// The query as it was sent. A REST API does not say it: what its request has for one is made from the
+/// map.
+fn sent(request: &Request) -> Option<&str> {
+    if let Some(SentQuery(sent)) = request.extensions().get() {
+        return Some(sent);
+    }
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(_)) => request.uri().query(),
+        _ => None,
+    }
+}
+
+fn parse(sent: &str) -> Vec<(String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        routes::decoded(&text).unwrap_or(text)
+    };
+    sent.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
+}
+
+/// Like [`query`], for those who look at every argument.
+///
+/// # Errors
+/// 400 if the query is not UTF-8.
+pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    match request.uri().query() {
+        Some(sent) if percent_decode_str(sent).decode_utf8().is_err() => {
+            Err(ApiError::bad_request(
+                "Error decoding your request. Either the URL or the request body contained \
+                 characters that could not be decoded by Glance",
+            ))
+        }
+        _ => Ok(query(request)),
+    }
+}
+
+/// The link to a page of a list: its arguments without any marker, each name once with its last value
+/// unless `repeats` it, and the marker of that page.
+pub fn link(
+    path: &str,
+    arguments: &[(String, String)],
+    repeats: fn(&str) -> bool,
+    marker: Option<String>,
+) -> String {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in arguments.iter().filter(|(name, _)| name != "marker") {
+        match pairs.iter_mut().find(|(have, _)| have == name) {
+            Some(pair) if !repeats(name) => pair.1 = value,
+            Some(_) | None => pairs.push((name, value)),
+        }
+    }
+    if let Some(marker) = &marker {
+        pairs.push(("marker", marker));
+    }
+    let encode = |text: &str| {
+        let encoded = utf8_percent_encode(text, KEPT).to_string();
+        encoded.replace(' ', "+")
+    };
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+        .collect();
+    match pairs.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", pairs.join("&")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::aws_lambda_events::apigw::{
+        ApiGatewayProxyRequestContext, ApiGatewayV2httpRequestContext,
+    };
+    use lambda_http::http::Request as Http;
+    use lambda_http::request::RequestContext;
+
+    use super::*;
+
+    const SENT: &str = "z=1&a+b=%C3%BC&c&z=2&&%20=%FF";
+
+    fn request(context: RequestContext) -> Request {
+        let request = Http::get(format!("http://images.example/v2/images?{SENT}"));
+        let request = request.body(lambda_http::Body::Empty).unwrap();
+        request.with_request_context(context)
+    }
+
+    #[test]
+    fn arguments_keep_the_order_in_which_they_were_sent_if_it_is_known() {
+        let expected = [
+            ("z", "1"),
+            ("a b", "ü"),
+            ("c", ""),
+            ("z", "2"),
+            (" ", "%FF"),
+        ];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let http_api = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
+        assert_eq!(query(&request(http_api)), expected);
+        let rest = || RequestContext::ApiGatewayV1(ApiGatewayProxyRequestContext::default());
+        let mut local = request(rest());
+        local.extensions_mut().insert(SentQuery(SENT.to_owned()));
+        assert_eq!(query(&local), expected);
+        // A REST API: the query in its request is in no order.
+        let map = [("z", vec!["2", "1"]), ("a b", vec!["x"])];
+        let map = map.map(|(name, values)| {
+            let values = values.into_iter().map(str::to_owned).collect();
+            (name.to_owned(), values)
+        });
+        let map = std::collections::HashMap::<String, Vec<String>>::from(map);
+        let gateway = request(rest()).with_query_string_parameters(map);
+        let expected = [("a b", "x"), ("z", "2"), ("z", "1")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(query(&gateway), expected);
+    }
+}

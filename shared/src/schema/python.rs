@@ -1,0 +1,130 @@
+//! Values as Python writes them: the sentences about a property that does not match show it so.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// A value as Python writes it.
+pub fn repr(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => repr_number(&number.to_string()),
+        Value::String(text) => repr_str(text),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(repr).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(object) => {
+            let entries: Vec<_> = object
+                .iter()
+                .map(|(key, value)| format!("{}: {}", repr_str(key), repr(value)))
+                .collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+/// A number in which an exponent has a sign and two digits.
+fn repr_number(text: &str) -> String {
+    match text.split_once('e') {
+        None => text.to_owned(),
+        Some((number, exponent)) => {
+            let (sign, digits) = match exponent.strip_prefix('-') {
+                Some(digits) => ('-', digits),
+                None => ('+', exponent.trim_start_matches('+')),
+            };
+            format!("{number}e{sign}{digits:0>2}")
+        }
+    }
+}
+
+/// A text as Python writes it, in quotes.
+pub fn repr_str(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+    out
+}
+
+/// Columns of a pretty-printed schema, its margin of four included.
+const COLUMNS: usize = 76;
+
+/// A schema as Python pretty-prints it, with room for what follows it on its last line.
+pub fn pretty(value: &Value, indent: usize, room: usize) -> String {
+    let line = repr(value);
+    if line.chars().count() + indent + room <= COLUMNS {
+        return line;
+    }
+    let last_of = |place: usize, count: usize| if place + 1 == count { room + 1 } else { 1 };
+    let (parts, open, close): (Vec<String>, _, _) = match value {
+        Value::Object(object) => (
+            object
+                .iter()
+                .enumerate()
+                .map(|(place, (key, value))| {
+                    let key = repr_str(key);
+                    let indent = indent + key.chars().count() + 3;
+                    let inner = pretty(value, indent, last_of(place, object.len()));
+                    format!("{key}: {inner}")
+                })
+                .collect(),
+            '{',
+            '}',
+        ),
+        Value::Array(items) => (
+            items
+                .iter()
+                .enumerate()
+                .map(|(place, item)| pretty(item, indent + 1, last_of(place, items.len())))
+                .collect(),
+            '[',
+            ']',
+        ),
+        Value::String(text) => return wrapped(text, indent, room),
+        Value::Null | Value::Bool(_) | Value::Number(_) => return line,
+    };
+    let separator = format!(",\n{}", " ".repeat(indent + 1));
+    format!("{open}{}{close}", parts.join(&separator))
+}
+
+/// A text that is too long for a line, cut behind words.
+fn wrapped(text: &str, indent: usize, room: usize) -> String {
+    let words: Vec<&str> = text.split_inclusive(' ').collect();
+    let mut chunks: Vec<String> = Vec::new();
+    let mut current = String::new();
+    for (place, word) in words.iter().enumerate() {
+        let candidate = format!("{current}{word}");
+        let room = if place + 1 == words.len() { room } else { 0 };
+        if repr_str(&candidate).chars().count() + indent + room > COLUMNS && !current.is_empty() {
+            chunks.push(repr_str(&current));
+            (*word).clone_into(&mut current);
+        } else {
+            current = candidate;
+        }
+    }
+    chunks.push(repr_str(&current));
+    chunks.join(&format!("\n{}", " ".repeat(indent)))
+}
