@@ -178,11 +178,11 @@ impl Queue {
             let transaction = connection.transaction()?;
             let mut taken = Vec::new();
             {
-                let mut bury = transaction.prepare_cached(
+                let mut give_up = transaction.prepare_cached(
                     "UPDATE message SET queue = ?1, receive_count = 0
                      WHERE queue = ?2 AND visible_at <= ?3 AND receive_count >= ?4",
                 )?;
-                bury.execute(params![
+                give_up.execute(params![
                     DEAD_LETTERS,
                     BATCHES,
                     now(),

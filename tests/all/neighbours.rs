@@ -149,7 +149,7 @@ async fn a_batch_tells_a_stranger_nothing() {
     assert_eq!(job["error_code"], "IMG.0184");
 }
 
-/// What a list of another project's images costs says nothing of how many it has.
+/// A list of another project's images costs the same however many it has.
 #[tokio::test]
 async fn a_list_of_anothers_images_does_not_walk_them() {
     let world = World::new().await;

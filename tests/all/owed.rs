@@ -1,4 +1,4 @@
-//! What is owed is done, whoever dies in the middle.
+//! What is owed is done, also when a process dies in the middle.
 
 use std::time::Duration;
 
@@ -201,7 +201,7 @@ async fn record(world: &World, image: &str) -> at::Item {
 }
 
 /// Nobody sees an image that is created under the id of a deleted one, however long ago that was and
-/// whoever died while its memberships were to be ended.
+/// also if a process died before it had ended the memberships.
 #[tokio::test]
 async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
     let (world, clock) = World::with_clock().await;

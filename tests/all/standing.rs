@@ -162,7 +162,7 @@ async fn the_stores_conditions_are_the_models() {
             .or_insert(0) += 1;
     }
     println!("{seen:#?}");
-    // Every step of every kind that there is in the table of `step`.
+    // Every step in the table of `step`.
     let expected = [
         "Add confirm",
         "Add superseded",

@@ -9,7 +9,7 @@ use shared::http::{self, Handled, Request};
 use shared::id::{JobId, ProjectId};
 use shared::job::{JobKind, JobStatus, RESULTS_PAGE};
 use shared::page;
-use shared::store::jobs::JobFilter;
+use shared::store::job_list::JobFilter;
 
 /// Jobs on a page of the list, unless asked otherwise.
 const PAGE_DEFAULT: usize = 25;

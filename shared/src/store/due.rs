@@ -2,7 +2,7 @@
 //! messages of a job.
 //!
 //! The write that makes an obligation puts its record into the index `by_due`, under a time that
-//! leaves whoever made it enough time to fulfil it. The write that fulfils it takes the record out.
+//! leaves its request enough time to fulfil it. The write that fulfils it takes the record out.
 //! What is left there after its time is done by the function `sweep`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,8 +14,8 @@ use crate::error::ApiError;
 use crate::id::{ImageId, JobId};
 use crate::time::Timestamp;
 
-/// Seconds that whoever makes an obligation has to fulfil it: more than any function's own time, so
-/// that the sweep does not do what is being done.
+/// Seconds that a request has to fulfil an obligation that it made: more than any function's own
+/// time, so that the sweep does not do what is being done.
 pub const GRACE_SECONDS: i64 = 40;
 
 /// What is owed.

@@ -1,4 +1,4 @@
-//! Jobs: create, finish a chunk, show, list, and the keys that make a request safe to repeat.
+//! Jobs: create, finish a chunk, show, and the keys that make a request safe to repeat.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{Store, failed, item};
 use crate::batch::{Batch, Outcome, Slice};
 use crate::error::{ApiError, ImsCode};
 use crate::id::{JobId, ProjectId};
-use crate::job::{Job, JobKind, JobStatus, KEPT_SECONDS, Progress, RESULTS_PAGE};
+use crate::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
 use crate::queue::Chunk;
 use crate::time::Timestamp;
 
@@ -389,149 +389,9 @@ impl Store {
         }
         Ok(rows)
     }
-
-    /// A page of a project's jobs, newest first: `limit` of those that match after `marker`, and
-    /// whether there are more.
-    ///
-    /// With a filter whole pages of the index are read, whose rows say enough to leave most jobs out.
-    ///
-    /// # Errors
-    /// If the store does not answer or a record does not parse.
-    pub async fn list_jobs(
-        &self,
-        project: &ProjectId,
-        filter: JobFilter,
-        marker: Option<JobId>,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<(Vec<Job>, bool), ApiError> {
-        let mut jobs: Vec<Job> = Vec::new();
-        let mut after = marker;
-        loop {
-            let (ids, last) = self.job_ids(project, filter, after, limit + 1, now).await?;
-            for ids in ids.chunks(limit + 1) {
-                let mut found: BTreeMap<JobId, Job> = BTreeMap::new();
-                for record in self
-                    .batch_get(ids.iter().map(|id| at::job_key(*id)).collect())
-                    .await?
-                {
-                    let job = job_of(&record)?;
-                    found.insert(job.id, job);
-                }
-                for job in ids.iter().filter_map(|id| found.remove(id)) {
-                    if job.is_forgotten(now) || !filter.matches(&job, now) {
-                        continue;
-                    }
-                    if jobs.len() == limit {
-                        return Ok((jobs, true));
-                    }
-                    jobs.push(job);
-                }
-            }
-            match last {
-                Some(last) => after = Some(last),
-                None => return Ok((jobs, false)),
-            }
-        }
-    }
-
-    /// The jobs of one page of the index that may match, and where the next page begins, if there is
-    /// one.
-    async fn job_ids(
-        &self,
-        project: &ProjectId,
-        filter: JobFilter,
-        after: Option<JobId>,
-        rows: usize,
-        now: Timestamp,
-    ) -> Result<(Vec<JobId>, Option<JobId>), ApiError> {
-        let mut request = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(at::BY_PROJECT)
-            .expression_attribute_names("#gpk", at::GPK)
-            .expression_attribute_values(":gpk", s(at::jobs_gpk(project)))
-            .scan_index_forward(false);
-        if filter.is_empty() {
-            request = request.limit(i32::try_from(rows).unwrap_or(i32::MAX));
-        }
-        request = match after {
-            None => request.key_condition_expression("#gpk = :gpk"),
-            Some(after) => request
-                .key_condition_expression("#gpk = :gpk AND #gsk < :after")
-                .expression_attribute_names("#gsk", at::GSK)
-                .expression_attribute_values(":after", s(after.to_string())),
-        };
-        let page = request.send().await.map_err(|e| failed("list jobs", &e))?;
-        let mut ids = Vec::new();
-        let mut last = None;
-        for row in page.items() {
-            let id = item::Reader::new(row).parsed(at::GSK, JobId::parse)?;
-            last = Some(id);
-            if filter.may_match(&item::Reader::new(row), now)? {
-                ids.push(id);
-            }
-        }
-        Ok((ids, last.filter(|_| page.last_evaluated_key.is_some())))
-    }
 }
 
-/// Which jobs a list shows.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct JobFilter {
-    /// Only those that stand so.
-    pub status: Option<JobStatus>,
-    /// Only those of this kind.
-    pub kind: Option<JobKind>,
-}
-
-impl JobFilter {
-    const fn is_empty(&self) -> bool {
-        self.status.is_none() && self.kind.is_none()
-    }
-
-    fn matches(&self, job: &Job, now: Timestamp) -> bool {
-        self.status.is_none_or(|status| job.status(now) == status)
-            && self.kind.is_none_or(|kind| job.kind == kind)
-    }
-
-    /// Whether the job of a row of the index may match. The row may be older than the record: a job
-    /// that has not ended by it may have ended by now.
-    fn may_match(&self, row: &item::Reader<'_>, now: Timestamp) -> Result<bool, ApiError> {
-        let kind = row.optional_text(at::KIND)?.and_then(JobKind::parse);
-        if let (Some(wanted), Some(kind)) = (self.kind, kind)
-            && wanted != kind
-        {
-            return Ok(false);
-        }
-        let counters = (
-            row.optional_number::<usize>(at::TOTAL)?,
-            row.optional_number::<usize>(at::SUCCEEDED)?,
-            row.optional_number::<usize>(at::FAILED)?,
-            row.optional_text(at::DEADLINE)?.and_then(Timestamp::parse),
-        );
-        // Rows that releases up to 0.1.0 wrote do not say.
-        let (Some(wanted), (Some(total), Some(succeeded), Some(failed), Some(deadline))) =
-            (self.status, counters)
-        else {
-            return Ok(true);
-        };
-        let progress = Progress {
-            total,
-            succeeded,
-            failed,
-            deadline,
-        };
-        Ok(match progress.status(now) {
-            JobStatus::Init => true,
-            JobStatus::Running => wanted != JobStatus::Init,
-            ended @ (JobStatus::Success | JobStatus::Fail) => wanted == ended,
-        })
-    }
-}
-
-fn job_of(record: &Item) -> Result<Job, ApiError> {
+pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
     let read = item::Reader::new(record);
     let id = read.parsed(at::PK, |pk| pk.strip_prefix("JOB#").and_then(JobId::parse))?;
     let errors = read

@@ -10,12 +10,13 @@
 //! | [`members`] | memberships: add, answer, remove, list, keep in line with their image |
 //! | [`due`] | what records oblige somebody to do |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
-//! | [`jobs`] | jobs: create, finish a chunk, show, list, idempotency |
+//! | [`jobs`], [`job_list`] | jobs: create, finish a chunk, show, list, idempotency |
 
 pub mod access_keys;
 pub mod due;
 pub mod images;
 mod item;
+pub mod job_list;
 pub mod jobs;
 pub mod list;
 pub mod members;
