@@ -381,4 +381,6 @@ def versions_by_media_type(exchange, differences):
     versioned = re.match(r"/v2(\.\d+)?(/|$)", unquote(path_of(exchange))) or exchange.step.target == "<next>"
     said_so = accept == "application/vnd.openstack.images-v1" and exchange.glance.status == 300
     said_so = said_so or accept == "application/vnd.openstack.images-v2" and exchange.glance.status in (401, 404)
-    return differences if said_so and versioned and exchange.imshare.status not in (300, 500) else []
+    other = re.match(r"/v(?!2)\d", unquote(path_of(exchange))) and exchange.imshare.status == 300
+    answered = versioned and exchange.imshare.status not in (300, 500)
+    return differences if said_so and (answered or other) else []
