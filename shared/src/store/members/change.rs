@@ -188,8 +188,10 @@ impl Store {
                 }
                 Transacted::Cancelled(reasons) => reasons,
             };
+            let mut all_are_there = true;
             for (entry, reason) in open.iter_mut().zip(reasons.iter().skip(1)) {
                 if refused(Some(reason)) {
+                    all_are_there = false;
                     self.resolve(plan, entry, reason).await?;
                 }
             }
@@ -200,6 +202,8 @@ impl Store {
                 };
                 match plan.direction {
                     Direction::Add { quota, .. } => full(plan, &mut open, quota, image),
+                    // More were to be removed than are there: the next try counts fewer.
+                    Direction::Remove if !all_are_there => {}
                     Direction::Remove => {
                         count_is_low = !count_is_low;
                         tracing::error!(image.id = %image.id, "the count of members is wrong");
