@@ -187,9 +187,13 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
 
 /// The record of an image, as it is stored.
 async fn record(world: &World, image: &str) -> at::Item {
+    stored(world, at::image_key(ImageId::canonical(image).unwrap())).await
+}
+
+/// The item under a key; empty if there is none.
+async fn stored(world: &World, key: at::Item) -> at::Item {
     let engine = world.server.engine.clone().unwrap();
     let client = Clients::in_process().dynamodb_over(engine, None);
-    let key = at::image_key(ImageId::canonical(image).unwrap());
     let found = client
         .get_item()
         .table_name("imshare")
@@ -379,18 +383,9 @@ async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
         .delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}"))
         .await
         .expect(204);
-    let engine = world.server.engine.clone().unwrap();
-    let client = Clients::in_process().dynamodb_over(engine, None);
     let member = ProjectId::parse(MEMBER).unwrap();
     let key = at::member_key(ImageId::canonical(&image).unwrap(), &member);
-    let found = client
-        .get_item()
-        .table_name("imshare")
-        .set_key(Some(key))
-        .send()
-        .await
-        .unwrap();
-    let expires: i64 = found.item.unwrap()[at::EXPIRES_AT]
+    let expires: i64 = stored(&world, key).await[at::EXPIRES_AT]
         .as_n()
         .unwrap()
         .parse()

@@ -163,7 +163,7 @@ impl Inner {
                 let until = asked_at.plus_seconds(REFUSED_SECONDS);
                 self.refused.insert(key, (), until);
             }
-            // An outage says nothing about the token.
+            // During an outage nobody knows whether the token is good.
             Err(Denied::Unavailable(_)) => {}
         }
     }

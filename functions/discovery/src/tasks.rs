@@ -1,4 +1,4 @@
-//! The list of tasks. There are none, but what is asked for is looked at as in Glance.
+//! The list of tasks. It is always empty; its parameters are checked as Glance checks them.
 
 use serde_json::{Value, json};
 use shared::error::ApiError;

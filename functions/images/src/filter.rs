@@ -11,7 +11,7 @@ use shared::time::Timestamp;
 pub enum Filter {
     /// One of some texts.
     Text(TextField, Vec<String>),
-    /// This number; `None` if what is asked for is not a whole number, which no image has.
+    /// This number; `None`, which matches no image, if the filter is not a whole number.
     Number(NumberField, Option<u64>),
     /// At least this number.
     Min(NumberField, i128),

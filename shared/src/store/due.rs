@@ -8,7 +8,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::schema::{self as at, Item, s};
-use super::write::{Single, single};
+use super::write::single;
 use super::{Store, failed, item, skip};
 use crate::error::ApiError;
 use crate::id::{ImageId, JobId};
@@ -107,7 +107,7 @@ impl Store {
             .expression_attribute_values(":due", s(owed.due.stored()))
             .expression_attribute_values(":next", s(now.plus_seconds(GRACE_SECONDS).stored()));
         let outcome = single("take on", || request.clone().send()).await?;
-        Ok(matches!(outcome, Single::Applied(_)))
+        Ok(outcome.is_applied())
     }
 }
 

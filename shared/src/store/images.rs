@@ -160,6 +160,12 @@ impl Store {
     /// # Errors
     /// If the store does not answer or the record does not parse.
     pub async fn image(&self, id: ImageId) -> Result<Option<Image>, ApiError> {
+        let stored = self.image_item(id).await?;
+        Ok(stored.as_ref().map(item::image).transpose()?.flatten())
+    }
+
+    /// What is stored of an image, strongly consistent: its record or its tombstone.
+    pub(super) async fn image_item(&self, id: ImageId) -> Result<Option<Item>, ApiError> {
         let answer = self
             .client
             .get_item()
@@ -169,7 +175,7 @@ impl Store {
             .send()
             .await
             .map_err(|e| failed("get image", &e))?;
-        Ok(answer.item().map(item::image).transpose()?.flatten())
+        Ok(answer.item)
     }
 
     /// Replaces an image by a changed one if nothing has changed it since it was read as `seen`.

@@ -32,6 +32,13 @@ pub(super) enum Single<T> {
     Refused(Option<Item>),
 }
 
+impl<T> Single<T> {
+    /// Whether its condition held.
+    pub(super) const fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied(_))
+    }
+}
+
 /// How a transaction ended.
 pub(super) enum Transacted {
     /// All of it was applied.

@@ -102,19 +102,10 @@ impl Store {
     }
 
     async fn leader(&self, id: ImageId) -> Result<Option<Leader>, ApiError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| failed("get image", &e))?;
-        let Some(stored) = answer.item() else {
+        let Some(stored) = self.image_item(id).await? else {
             return Ok(None);
         };
-        let state = match item::image(stored)? {
+        let state = match item::image(&stored)? {
             None => State::Deleted,
             Some(image) => match image.visibility {
                 Visibility::Shared => State::Shared {
@@ -125,7 +116,7 @@ impl Store {
                 }
             },
         };
-        let op = item::Reader::new(stored).parsed(at::OP, OperationId::parse)?;
+        let op = item::Reader::new(&stored).parsed(at::OP, OperationId::parse)?;
         Ok(Some(Leader { id, op, state }))
     }
 

@@ -7,6 +7,7 @@
 mod answer;
 mod change;
 mod keep;
+mod late;
 mod list;
 
 use std::collections::HashMap;
