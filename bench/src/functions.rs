@@ -15,11 +15,11 @@ use local::table::{self, Upgrade};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use shared::app::Clients;
-use shared::auth::{Caller, Role};
-use shared::id::{OperationId, ProjectId};
-use shared::image::Image;
-use shared::time::Timestamp;
+use shared::domain::id::{OperationId, ProjectId};
+use shared::domain::image::Image;
+use shared::domain::policy::{Caller, Role};
+use shared::domain::time::Timestamp;
+use shared::runtime::clients::Clients;
 use tempfile::TempDir;
 use tests::{Reply, TABLE};
 use tokio::net::TcpStream;
@@ -92,8 +92,13 @@ impl Stage {
         let store =
             shared::store::Store::new(client, TABLE.to_owned(), shared::store::Indexes::Immediate);
         let image = json!({"id": text("/pathParameters/image_id")});
-        let image =
-            Image::from_request(image, &owner, OperationId::now(), Timestamp::from_micros(0));
+        let image = Image::from_request(
+            image,
+            shared::domain::policy::Policy::default(),
+            &owner,
+            OperationId::now(),
+            Timestamp::from_micros(0),
+        );
         let created = store.create_image(&image.expect("an image")).await;
         assert!(created.expect("the store answers"));
         let certificate = certificate();

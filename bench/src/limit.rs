@@ -15,11 +15,11 @@ use aws_sdk_dynamodb::types::{
 use local::engine::Engine;
 use local::storage::Health;
 use local::table::{self, Upgrade};
-use shared::app::Clients;
-use shared::id::{ImageId, OperationId, ProjectId};
-use shared::member::MemberStatus;
-use shared::store::schema::{self as at, Item, n, s};
-use shared::time::{Clock, Timestamp};
+use shared::domain::id::{ImageId, OperationId, ProjectId};
+use shared::domain::member::MemberStatus;
+use shared::domain::time::{Clock, Timestamp};
+use shared::runtime::clients::Clients;
+use shared::store::keys::{self as at, Item, n, s};
 
 use crate::turns::{Turn, WINDOW};
 use crate::{functions, process};

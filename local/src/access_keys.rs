@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType,
     ScalarAttributeType,
 };
-use shared::app::Clients;
-use shared::roles::RoleNames;
-use shared::sdk::words;
+use shared::domain::roles::RoleNames;
+use shared::runtime::clients::Clients;
 use shared::store::access_keys::AccessKeys;
-use shared::store::schema as at;
+use shared::store::keys as at;
+use shared::store::sdk_error::words;
 
 use crate::engine::Engine;
 use crate::identity::AccessKey;

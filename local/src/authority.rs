@@ -5,11 +5,11 @@ use std::sync::Arc;
 use authorizer::Denied;
 use hyper::HeaderMap;
 use serde_json::Value;
-use shared::error::ApiError;
-use shared::id::ProjectId;
-use shared::principal::Principal;
-use shared::roles::RoleNames;
-use shared::time::{Clock, Timestamp};
+use shared::auth::principal::Principal;
+use shared::domain::error::ApiError;
+use shared::domain::id::ProjectId;
+use shared::domain::roles::RoleNames;
+use shared::domain::time::{Clock, Timestamp};
 
 use crate::identity::Identity;
 use crate::identity::service::IdentityService;

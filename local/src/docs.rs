@@ -5,9 +5,9 @@
 
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
 use shared::http::{self, Handled, Request, Response};
+use shared::runtime::app::App;
 
 const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 const WELCOME: &str = include_str!("../docs/welcome.html");
@@ -61,7 +61,7 @@ impl Docs {
         let response = match self {
             // The status that programs get, with links to choose from.
             Self::Welcome => http::text(300, "text/html; charset=UTF-8", WELCOME),
-            Self::Document => http::json(200, &document(&http::base_url(app, request))?),
+            Self::Document => http::json(200, &document(&app.base_url(request))?),
             Self::Page => http::text(200, "text/html; charset=UTF-8", PAGE),
             Self::Viewer => viewer(),
         };

@@ -15,10 +15,11 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::json;
-use shared::app::App;
-use shared::error::ApiError;
-use shared::http::{self, Handled, Request, Response, answer, answer_within};
-use shared::routes::{self, Function, Path};
+use shared::domain::error::ApiError;
+use shared::http::routes::{self, Function, Path};
+use shared::http::{self, Handled, Request, Response};
+use shared::runtime::api::{answer, answer_within};
+use shared::runtime::app::App;
 
 use crate::authority::{self, Authority, Context};
 use crate::body::{Bodies, Sender, Unread, ignore};
@@ -143,7 +144,7 @@ impl Front {
     async fn run(self, request: Request, who: Context) -> Response {
         let method = request.method().as_str();
         let target = http::target(&request);
-        let function = target.map_or(Function::Discovery, |path| path.resolve(method).function);
+        let function = target.map_or(Function::Discovery, |path| path.resolve(method).function());
         let mut context = ApiGatewayProxyRequestContext::default();
         context.authorizer.fields.extend(who);
         let request = request.with_request_context(RequestContext::ApiGatewayV1(context));

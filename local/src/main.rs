@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(serve: Serve) -> Result<(), String> {
-    let filter = shared::app::log_filter(&serve.log)
+    let filter = shared::runtime::log::filter(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -10,11 +10,10 @@ use local::connection::Limits;
 use local::identity::Identity;
 use local::queue::Settings;
 use local::server::{Data, Options, SWEEP_EVERY};
-use shared::app::DEFAULT_MEMBER_QUOTA;
+use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
-use shared::roles::RoleNames;
-use shared::time::Clock;
+use shared::runtime::config::DEFAULT_MEMBER_QUOTA;
 
 /// The options.
 #[derive(Debug, Args)]
@@ -178,7 +177,7 @@ impl Serve {
             dynamodb_listen: self.dynamodb_listen,
             sqs_listen: self.sqs_listen,
             seed_fixtures: self.seed_fixtures,
-            roles: RoleNames::from_env().map_err(|error| error.to_string())?,
+            roles: shared::runtime::config::role_names().map_err(|error| error.to_string())?,
             clock: Clock::System,
             sweep_every: Some(SWEEP_EVERY),
         })

@@ -7,15 +7,17 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, Slice};
-use shared::error::ApiError;
-use shared::http::{Request, Response, answer};
-use shared::id::{JobId, ProjectId};
-use shared::member::MemberStatus;
-use shared::task::{Answer, Task};
-use shared::time::Timestamp;
+use shared::domain::batch::Batch;
+use shared::domain::entries::Entries;
+use shared::domain::error::ApiError;
+use shared::domain::id::{JobId, ProjectId};
+use shared::domain::member::MemberStatus;
+use shared::domain::policy::{Caller, Role};
+use shared::domain::task::{Answer, Task};
+use shared::domain::time::Timestamp;
+use shared::http::{Request, Response};
+use shared::runtime::api::answer;
+use shared::runtime::app::App;
 
 /// The project that owns the images: the demo identities' owner.
 const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
@@ -55,7 +57,7 @@ pub async fn fixtures(app: &App) -> Result<(), String> {
     made("a membership", &added)?;
     job(app)
         .await
-        .map_err(|error| format!("cannot seed the job: {}", error.status()))
+        .map_err(|error| format!("cannot seed the job: {}", error.for_log()))
 }
 
 /// A request of the owner as the gateway hands it to a function.
@@ -120,7 +122,7 @@ async fn create_job(
             .map_err(|_| ApiError::internal("seed: the project's id"))?,
         role: Role::Member,
     };
-    let entries = Slice::of_request(images, &[project.to_owned()]);
+    let entries = Entries::of_request(images, &[project.to_owned()]);
     let mut batch = Batch::new(&caller, task, entries, id, begin, "seed".to_owned());
     batch.job.deadline = Timestamp::from_micros(DEADLINE);
     app.store().create_job(&batch, None).await?;

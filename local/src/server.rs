@@ -4,13 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::app::{App, Clients, Config, DEFAULT_MEMBER_QUOTA};
+use shared::auth::Authentication;
+use shared::domain::policy::Policy;
+use shared::domain::roles::RoleNames;
+use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
-use shared::roles::RoleNames;
-use shared::sdk::words;
+use shared::http::site::Site;
+use shared::runtime::app::App;
+use shared::runtime::clients::Clients;
+use shared::runtime::config::{Config, DEFAULT_MEMBER_QUOTA};
 use shared::store::Indexes;
-use shared::time::Clock;
+use shared::store::sdk_error::words;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -261,15 +266,19 @@ impl Server {
             table: options.table.clone(),
             queue_url: stores.queue_url.clone(),
             member_quota: options.member_quota,
-            member_may_leave: options.member_may_leave,
+            policy: Policy {
+                member_may_leave: options.member_may_leave,
+            },
             indexes: match stores.engine {
                 Some(_) => Indexes::Immediate,
                 None => Indexes::Eventual,
             },
-            auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
-            public_endpoint: options.public_endpoint.clone(),
-            cors_origins: options.cors_origins.clone(),
-            listen: Some(address),
+            site: Site {
+                auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
+                public_endpoint: options.public_endpoint.clone(),
+                cors_origins: options.cors_origins.clone(),
+                listen: Some(address),
+            },
         };
         let authority = match options.keystone.clone() {
             Some(mut keystone) => {
@@ -283,7 +292,7 @@ impl Server {
             config,
             stores.dynamodb.clone(),
             stores.sqs.clone(),
-            Some(access_keys::table(access_key, roles).await?),
+            Authentication::with_keys(access_keys::table(access_key, roles).await?),
             options.clock.clone(),
         );
         if options.seed_fixtures {

@@ -11,8 +11,8 @@ use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
-use shared::sdk::words;
-use shared::store::schema as at;
+use shared::store::keys as at;
+use shared::store::sdk_error::words;
 
 /// An index that the table must have: its name and keys, and whether it holds more than keys.
 struct Index {

@@ -8,12 +8,12 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message as Received, MessageSystemAttributeName,
 };
-use shared::app::App;
-use shared::error::ApiError;
-use shared::queue::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
-use shared::schedule;
-use shared::sdk::words;
-use shared::time::Timestamp;
+use shared::domain::error::ApiError;
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
+use shared::runtime::messages::{SqsAttributes, SqsEvent, SqsMessageAttribute, SqsRecord, each};
+use shared::runtime::schedule;
+use shared::store::sdk_error::words;
 use tokio::sync::watch;
 
 use crate::outage::Outage;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use local::server::Options;
 use serde_json::{Value, json};
 use shared::http::{Handled, Request};
-use shared::meter;
+use shared::runtime::metrics;
 
 use crate::world::{MEMBER, OWNER, Who, World, options};
 
@@ -171,7 +171,7 @@ fn event(fixture: &str, project: &str, path: &str, query: &[(&str, &str)]) -> Re
 async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<String, u64>, f64) {
     let mut units = 0.0;
     let counted = requests(world, async {
-        let (answer, usage) = meter::measured(list).await;
+        let (answer, usage) = metrics::measured(list).await;
         assert_eq!(answer.unwrap().status(), 200);
         units = usage.units;
     });

@@ -1,7 +1,7 @@
 //! A record that does not parse: our error, no inside shown, and its neighbours unharmed.
 
 use serde_json::json;
-use shared::store::schema as at;
+use shared::store::keys as at;
 
 use crate::world::{MEMBER, MEMBER2, Who, World};
 

@@ -19,20 +19,24 @@ use local::engine::Engine;
 use local::table::{self, Upgrade};
 use local::transport;
 use serde_json::json;
-use shared::app::{App, Clients, Config};
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, Outcome, Slice};
-use shared::change::Change;
-use shared::id::{ImageId, OperationId, ProjectId};
-use shared::image::Image;
-use shared::job::{Job, JobStatus};
-use shared::member::MemberStatus;
-use shared::queue::{SqsAttributes, SqsRecord};
+use shared::domain::batch::Batch;
+use shared::domain::change::Change;
+use shared::domain::entries::Entries;
+use shared::domain::id::{ImageId, OperationId, ProjectId};
+use shared::domain::image::Image;
+use shared::domain::job::{Job, JobStatus};
+use shared::domain::member::MemberStatus;
+use shared::domain::outcome::Outcome;
+use shared::domain::policy::{Caller, Role};
+use shared::domain::task::{Answer, Task};
+use shared::domain::time::Clock;
+use shared::runtime::app::App;
+use shared::runtime::clients::Clients;
+use shared::runtime::config::Config;
+use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Order, Stamp};
-use shared::task::{Answer, Task};
-use shared::time::Clock;
 
 use super::chance::Chance;
 use super::model::{Told, Wish, possible, unjust};
@@ -142,12 +146,8 @@ fn app(http: impl HttpClient + 'static) -> App {
         table: "imshare".to_owned(),
         queue_url: local::queue::BATCHES.to_owned(),
         member_quota: -1,
-        member_may_leave: false,
         indexes: Indexes::Immediate,
-        auth_uri: None,
-        public_endpoint: None,
-        cors_origins: shared::http::cross_origin::Origins::default(),
-        listen: None,
+        ..Config::default()
     };
     let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
     let clients = Clients::in_process();
@@ -155,7 +155,7 @@ fn app(http: impl HttpClient + 'static) -> App {
         config,
         clients.dynamodb_over(http, None),
         clients.sqs_over(queue, None),
-        None,
+        shared::auth::Authentication::default(),
         Clock::System,
     )
 }
@@ -223,7 +223,7 @@ impl Run {
         let members: Vec<_> = pick(members, MEMBERS)
             .map(|at| self.members[at].to_string())
             .collect();
-        let mut entries = Slice::of_request(&images, &members);
+        let mut entries = Entries::of_request(&images, &members);
         if entries.rows > most {
             entries = entries.part(0, most);
         }
@@ -519,7 +519,14 @@ async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happ
     let mut images = Vec::new();
     for _ in 0..IMAGES {
         let body = json!({"visibility": "shared"});
-        let image = Image::from_request(body, &owner, calm.operation(), calm.now()).unwrap();
+        let image = Image::from_request(
+            body,
+            shared::domain::policy::Policy::default(),
+            &owner,
+            calm.operation(),
+            calm.now(),
+        )
+        .unwrap();
         assert!(calm.store().create_image(&image).await.unwrap());
         images.push(image);
     }

@@ -14,10 +14,11 @@ use lambda_runtime::Diagnostic;
 use local::seed::JOB;
 pub use local::seed::{LONELY, SHARED};
 use serde_json::{Value, json};
-use shared::http::{Request, Response, answer};
-use shared::queue::{SqsEvent, each};
-use shared::routes::Function;
-use shared::time::{Clock, Timestamp};
+use shared::domain::time::{Clock, Timestamp};
+use shared::http::routes::Function;
+use shared::http::{Request, Response};
+use shared::runtime::api::answer;
+use shared::runtime::messages::{SqsEvent, each};
 
 use crate::keystone::Keystone;
 use crate::world::World;

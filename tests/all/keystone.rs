@@ -9,8 +9,8 @@ use authorizer::config::{Config, KeystoneConfig};
 use authorizer::service_user::{ServiceUser, Source};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use shared::roles::RoleNames;
-use shared::secret::Secret;
+use shared::domain::roles::RoleNames;
+use shared::domain::secret::Secret;
 use tests::{Reply, reply, serve};
 
 use crate::world::{ADMIN, MEMBER, OWNER, Who};

@@ -14,10 +14,13 @@ use local::queue::{Queue, Settings};
 use local::table::{self, Upgrade};
 use local::transport;
 use serde_json::{Value, json};
-use shared::app::{App, Clients, Config};
-use shared::http::{Request, answer};
+use shared::domain::time::Clock;
+use shared::http::Request;
+use shared::runtime::api::answer;
+use shared::runtime::app::App;
+use shared::runtime::clients::Clients;
+use shared::runtime::config::Config;
 use shared::store::Indexes;
-use shared::time::Clock;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -109,7 +112,7 @@ async fn app() -> App {
         config,
         dynamodb,
         clients.sqs_over(queue, None),
-        None,
+        shared::auth::Authentication::default(),
         Clock::System,
     )
 }

@@ -33,6 +33,7 @@ mod queue;
 mod races;
 mod readme;
 mod restart;
+mod rooms;
 mod routes;
 mod secrets;
 mod serve;

@@ -249,8 +249,8 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
         .expect(409);
 
     // The message that the deletion sent buries the membership.
-    let id = shared::id::ImageId::canonical(&image).unwrap();
-    let member = shared::id::ProjectId::parse(MEMBER).unwrap();
+    let id = shared::domain::id::ImageId::canonical(&image).unwrap();
+    let member = shared::domain::id::ProjectId::parse(MEMBER).unwrap();
     for _ in 0..400 {
         let facts = world
             .server

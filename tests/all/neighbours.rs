@@ -1,7 +1,7 @@
 //! What a project learns of images that it may not see: nothing, not even from what a request costs.
 
 use serde_json::{Value, json};
-use shared::routes::ROUTES;
+use shared::http::routes::ROUTES;
 
 use crate::budget::requests;
 use crate::world::{MEMBER, OWNER, THIRD, Who, World};

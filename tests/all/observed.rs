@@ -2,10 +2,11 @@
 //! message comes from.
 
 use serde_json::{Value, json};
-use shared::app::Clients;
-use shared::id::ImageId;
-use shared::meter::measured;
-use shared::queue::{Message, Queue};
+use shared::domain::id::ImageId;
+use shared::domain::message::Message;
+use shared::queue::Queue;
+use shared::runtime::clients::Clients;
+use shared::runtime::metrics::measured;
 
 use crate::world::{MEMBER, World};
 

@@ -5,11 +5,11 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::error::ImsCode;
-use shared::image::Visibility;
-use shared::job::{JobKind, JobStatus};
-use shared::member::MemberStatus;
-use shared::routes::{Family, Path, ROUTES};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::job::{JobKind, JobStatus};
+use shared::domain::member::MemberStatus;
+use shared::domain::visibility::Visibility;
+use shared::http::routes::{Family, Path, ROUTES};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -266,7 +266,7 @@ fn its_words_are_those_of_the_code() {
 
     // An image has the properties of the schema that clients validate against, but for those that
     // only a store of data has.
-    let glance = shared::schema::document("image").unwrap();
+    let glance = shared::domain::json_schema::document("image").unwrap();
     let mut names = keys(&glance["properties"]);
     for of_data in ["direct_url", "locations", "stores"] {
         assert!(names.remove(of_data));

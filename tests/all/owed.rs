@@ -12,17 +12,20 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::queue::BATCHES;
 use local::server::Options;
 use serde_json::json;
-use shared::app::{App, Clients};
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, Outcome, Slice};
-use shared::id::{ImageId, ProjectId};
-use shared::queue::Message;
+use shared::domain::batch::Batch;
+use shared::domain::entries::Entries;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::message::Message;
+use shared::domain::outcome::Outcome;
+use shared::domain::policy::{Caller, Role};
+use shared::domain::task::Task;
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
+use shared::runtime::clients::Clients;
 use shared::store::due::GRACE_SECONDS;
 use shared::store::jobs::Finished;
+use shared::store::keys as at;
 use shared::store::members::{Order, Stamp};
-use shared::store::schema as at;
-use shared::task::Task;
-use shared::time::Timestamp;
 
 use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
 
@@ -40,7 +43,7 @@ async fn accepted(world: &World) -> Batch {
         images.push(world.image(json!({})).await);
     }
     let app = &world.server.app;
-    let entries = Slice::of_request(&images, &[MEMBER.to_owned()]);
+    let entries = Entries::of_request(&images, &[MEMBER.to_owned()]);
     let batch = Batch::new(
         &owner(),
         Task::Share,
@@ -159,7 +162,7 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
         good.config().clone(),
         clients.dynamodb_over(engine, None),
         clients.sqs_over(Silent, None),
-        None,
+        shared::auth::Authentication::default(),
         clock.clock(),
     );
     let event = include_str!("../../events/batch-update/share.json");
@@ -168,7 +171,7 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     event["isBase64Encoded"] = json!(false);
     let request = lambda_http::request::from_str(&event.to_string()).unwrap();
     let started = std::time::Instant::now();
-    let answer = shared::http::answer(bad, request, batch_update::handle).await;
+    let answer = shared::runtime::api::answer(bad, request, batch_update::handle).await;
     assert!(
         started.elapsed() < Duration::from_secs(20),
         "{:?}",
@@ -279,8 +282,8 @@ async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
     let id = ImageId::canonical(&image).unwrap();
     for (visibility, listed) in [("private", 0), ("shared", 1)] {
         let seen = app.store().image(id).await.unwrap().unwrap();
-        let next = shared::image::Image {
-            visibility: shared::image::Visibility::parse(visibility).unwrap(),
+        let next = shared::domain::image::Image {
+            visibility: shared::domain::visibility::Visibility::parse(visibility).unwrap(),
             op: app.operation().not_before(seen.op),
             ..seen.clone()
         };

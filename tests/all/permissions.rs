@@ -1,138 +1,135 @@
-//! The permission policy: its whole matrix against a golden file, and every row over HTTP.
+//! The permission policy over HTTP. Its decisions and words are a golden file, which the unit tests of
+//! `shared::domain::policy` hold; here the API is held to the policy.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::collections::HashMap;
 
 use serde_json::json;
-use shared::auth::{Action, Decision, Relation, Role, permit};
-use shared::image::Visibility;
+use shared::domain::id::{ImageId, OperationId, ProjectId};
+use shared::domain::member::{Member, Membership, Memberships};
+use shared::domain::policy::{Action, Caller, ImageAction, Policy, Role, Row, Subject, Target};
+use shared::domain::time::Timestamp;
+use shared::domain::visibility::Visibility;
+use shared::http::status_of;
 
-use crate::world::{MEMBER, MEMBER2, Who, World};
+use crate::world::{MEMBER, MEMBER2, OWNER, THIRD, Who, World};
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/permissions.txt");
-
-fn matrix() -> String {
-    let mut out = String::from("role    relation  visibility  action        decision\n");
-    for role in Role::ALL {
-        for relation in Relation::ALL {
-            for visibility in Visibility::ALL {
-                for action in Action::ALL {
-                    let decision = permit(role, relation, visibility, action);
-                    let (role, relation) = (format!("{role:?}"), format!("{relation:?}"));
-                    let (visibility, action) = (visibility.as_str(), format!("{action:?}"));
-                    writeln!(
-                        out,
-                        "{role:<7} {relation:<9} {visibility:<11} {action:<13} {decision:?}"
-                    )
-                    .unwrap();
-                }
-            }
-        }
-    }
-    out
+fn project(text: &str) -> ProjectId {
+    ProjectId::parse(text).unwrap()
 }
 
-/// Set `UPDATE_GOLDEN=1` to write the file anew, and read the difference.
-#[test]
-fn the_matrix_is_the_golden_file() {
-    let matrix = matrix();
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::create_dir_all(Path::new(GOLDEN).parent().unwrap()).unwrap();
-        std::fs::write(GOLDEN, &matrix).unwrap();
-    }
-    let golden = std::fs::read_to_string(GOLDEN).unwrap();
-    assert!(
-        golden == matrix,
-        "the policy differs from tests/golden/permissions.txt"
-    );
+/// The memberships that every image of the test has.
+fn memberships() -> Memberships {
+    let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
+    let member = |text: &str| Member::new(ImageId::random(), project(text), op, now);
+    let present = |text: &str| (project(text), Membership::Present(member(text)));
+    HashMap::from([present(MEMBER), present(MEMBER2)])
 }
 
-/// The status that a decision becomes for an action.
-fn expected(action: Action, decision: Decision, own_row: bool) -> u16 {
-    match (decision, action) {
-        (Decision::Allow, Action::DeleteImage | Action::RemoveMember) => 204,
-        (Decision::Allow, _) => 200,
-        (Decision::AllowOwnRow, Action::ListMembers) => 200,
-        (Decision::AllowOwnRow, _) if own_row => 200,
-        (Decision::AllowOwnRow, _) => 404,
-        (Decision::Hidden, _) => 404,
-        (Decision::NotShared, Action::ShowMember) => 404,
-        (Decision::NotShared | Decision::Forbidden, _) => 403,
+/// The status of an answer by the policy.
+fn expected(caller: &Caller, action: ImageAction<'_>, visibility: Visibility) -> u16 {
+    let (owner, memberships) = (project(OWNER), memberships());
+    let target = Target {
+        id: "of no matter",
+        subject: Some(Subject {
+            owner: &owner,
+            visibility,
+            memberships: &memberships,
+        }),
+    };
+    match Policy::default().decide(caller, Action::Image(action, target)) {
+        Err(denied) => status_of(&denied.glance()),
+        Ok(()) => match action {
+            ImageAction::Delete | ImageAction::RemoveMember(_) | ImageAction::Tag => 204,
+            _ => 200,
+        },
     }
 }
 
 #[tokio::test]
-async fn every_row_holds_over_http() {
+async fn every_decision_holds_over_http() {
     let world = World::new().await;
     let callers = [
-        (Who::Owner, Role::Member, Relation::Owner),
-        (Who::OwnerReader, Role::Reader, Relation::Owner),
-        (Who::OwnerNoRole, Role::None, Relation::Owner),
-        (Who::Member, Role::Member, Relation::Member),
-        (Who::MemberReader, Role::Reader, Relation::Member),
-        (Who::Third, Role::Member, Relation::Stranger),
-        (Who::Admin, Role::Admin, Relation::Stranger),
+        (Who::Owner, OWNER, Role::Member),
+        (Who::OwnerReader, OWNER, Role::Reader),
+        (Who::OwnerNoRole, OWNER, Role::None),
+        (Who::Member, MEMBER, Role::Member),
+        (Who::MemberReader, MEMBER, Role::Reader),
+        (Who::Third, THIRD, Role::Member),
+        (Who::Admin, "admin", Role::Admin),
     ];
-    let mut rows = 0;
+    let (member, other) = (project(MEMBER), project(MEMBER2));
+    let row = |text, member| Row {
+        text,
+        member: Some(member),
+    };
+    let rows = [row(MEMBER, &member), row(MEMBER2, &other)];
+    let mut actions = vec![
+        ImageAction::Show,
+        ImageAction::ListTasks,
+        ImageAction::Modify,
+        ImageAction::Tag,
+        ImageAction::Delete,
+        ImageAction::ListMembers,
+        ImageAction::AddMember,
+    ];
+    actions.extend(rows.map(ImageAction::ShowMember));
+    actions.extend(rows.map(ImageAction::UpdateMember));
+    actions.extend(rows.map(ImageAction::RemoveMember));
+    let mut answers = 0;
     for visibility in Visibility::ALL {
-        for (who, role, relation) in callers {
-            for action in Action::ALL {
-                // Each on an image of its own, with the member and one more.
+        for (who, project_id, role) in callers {
+            let caller = Caller {
+                project: project(project_id),
+                role,
+            };
+            for action in &actions {
+                // Each on an image of its own, with two members.
                 let image = world.image(json!({"name": "n"})).await;
                 world.share(&image, MEMBER).await.expect(200);
                 world.share(&image, MEMBER2).await.expect(200);
                 if visibility != Visibility::Shared {
-                    world
-                        .set_visibility(Who::Admin, &image, visibility.as_str())
-                        .await;
+                    let to = visibility.as_str();
+                    world.set_visibility(Who::Admin, &image, to).await;
                 }
                 let path = format!("/v2/images/{image}");
-                let row = format!("{path}/members/{MEMBER}");
-                let accept = json!({"status": "accepted"});
+                let members = format!("{path}/members");
+                let row = |row: &Row<'_>| format!("{members}/{}", row.text);
                 let answer = match action {
-                    Action::ShowImage => world.get(who, &path).await,
-                    Action::ModifyImage => {
+                    ImageAction::Show => world.get(who, &path).await,
+                    ImageAction::ListTasks => world.get(who, &format!("{path}/tasks")).await,
+                    ImageAction::Modify => {
                         let change = json!([{"op": "replace", "path": "/name", "value": "m"}]);
                         world.patch(who, &path, change).await
                     }
-                    Action::DeleteImage => world.delete(who, &path).await,
-                    Action::ListMembers => world.get(who, &format!("{path}/members")).await,
-                    Action::ShowMember => world.get(who, &row).await,
-                    Action::AddMember => {
-                        world
-                            .post(who, &format!("{path}/members"), json!({"member": "new"}))
-                            .await
+                    ImageAction::Tag => {
+                        let path = format!("{path}/tags/t");
+                        world.send(who, "PUT", &path, None).await
                     }
-                    Action::UpdateMember => world.put(who, &row, accept).await,
-                    Action::RemoveMember => world.delete(who, &row).await,
-                };
-                let decision = permit(role, relation, visibility, action);
-                let own_row = relation == Relation::Member;
-                // That an image has no members is told before the role is looked at.
-                let decision = match (role, visibility, action) {
-                    (Role::None, Visibility::Shared, _) => decision,
-                    (
-                        Role::None,
-                        _,
-                        Action::ListMembers
-                        | Action::ShowMember
-                        | Action::AddMember
-                        | Action::UpdateMember
-                        | Action::RemoveMember,
-                    ) => Decision::NotShared,
-                    _ => decision,
+                    ImageAction::Delete => world.delete(who, &path).await,
+                    ImageAction::ListMembers => world.get(who, &members).await,
+                    ImageAction::AddMember => {
+                        let body = json!({"member": "new"});
+                        world.post(who, &members, body).await
+                    }
+                    ImageAction::ShowMember(member) => world.get(who, &row(member)).await,
+                    ImageAction::UpdateMember(member) => {
+                        let body = json!({"status": "accepted"});
+                        world.put(who, &row(member), body).await
+                    }
+                    ImageAction::RemoveMember(member) => world.delete(who, &row(member)).await,
+                    other => panic!("{other:?} has no path here"),
                 };
                 assert_eq!(
                     answer.status,
-                    expected(action, decision, own_row),
-                    "{who:?} {action:?} {visibility:?}: {decision:?}\n{}",
+                    expected(&caller, *action, visibility),
+                    "{who:?} {action:?} {visibility:?}\n{}",
                     answer.body
                 );
-                rows += 1;
+                answers += 1;
             }
         }
     }
-    assert_eq!(rows, 4 * 7 * 8);
+    assert_eq!(answers, 4 * 7 * 13);
 }
 
 #[tokio::test]
@@ -165,7 +162,7 @@ async fn nobody_comes_in_without_a_token_and_headers_say_nothing() {
         ("x-roles", "admin"),
         ("x-user-id", "u"),
     ];
-    for route in shared::routes::ROUTES {
+    for route in shared::http::routes::ROUTES {
         let path = route.path.replace(['{', '}'], "");
         for who in [Who::NoToken, Who::BadToken] {
             let answer = world

@@ -4,7 +4,7 @@
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use local::server::Options;
 use serde_json::json;
-use shared::app::Clients;
+use shared::runtime::clients::Clients;
 
 use crate::fixtures::{LONELY, SHARED};
 use crate::world::{MEMBER, Who, World, options};

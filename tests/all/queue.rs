@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use local::queue::{BATCHES, DEAD_LETTERS, Queue, Settings};
 use local::storage::Health;
-use shared::app::Clients;
+use shared::runtime::clients::Clients;
 
 /// Longer than a stalled test takes between two requests.
 const LONG: Duration = Duration::from_secs(600);

@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use shared::image::Visibility;
-use shared::routes::{ROUTES, Route};
+use shared::domain::visibility::Visibility;
+use shared::http::routes::{ROUTES, Route};
 
 use crate::world::{ADMIN, Answer, MEMBER, OWNER, THIRD, Who, World};
 

@@ -5,8 +5,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use shared::auth::Role;
-use shared::roles::RoleNames;
+use shared::domain::policy::Role;
+use shared::domain::roles::RoleNames;
 
 use crate::world::{Answer, ManualClock, OWNER, Who, World, options};
 

@@ -2,17 +2,17 @@
 //! operation on every membership that can be stored, and once more, as when its message comes again.
 
 use serde_json::json;
-use shared::app::Clients;
-use shared::auth::{Caller, Role};
-use shared::change::{Change, Step, outcome, step};
-use shared::id::{ImageId, OperationId, ProjectId};
-use shared::image::Image;
-use shared::job::JobKind;
-use shared::member::{MemberStatus, Membership};
+use shared::domain::change::{Change, Step, outcome, step};
+use shared::domain::id::{ImageId, OperationId, ProjectId};
+use shared::domain::image::Image;
+use shared::domain::job::JobKind;
+use shared::domain::member::{MemberStatus, Membership};
+use shared::domain::policy::{Caller, Role};
+use shared::domain::task::Answer;
+use shared::domain::time::Timestamp;
+use shared::runtime::clients::Clients;
 use shared::store::members::{Changed, Order, Stamp};
 use shared::store::{Indexes, Store};
-use shared::task::Answer;
-use shared::time::Timestamp;
 
 use local::engine::Engine;
 use local::table::{self, Upgrade};
@@ -43,7 +43,14 @@ impl Bench {
             .map(|at| OperationId::at(at * 1_000_000))
             .collect();
         let now = Timestamp::from_micros(0);
-        let image = Image::from_request(body, &owner, ops[0], now).unwrap();
+        let image = Image::from_request(
+            body,
+            shared::domain::policy::Policy::default(),
+            &owner,
+            ops[0],
+            now,
+        )
+        .unwrap();
         assert!(store.create_image(&image).await.unwrap());
         Self {
             store,

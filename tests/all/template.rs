@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use shared::id::{ImageId, JobId};
-use shared::routes::{Function, ROUTES};
-use shared::store::schema as at;
+use shared::domain::id::{ImageId, JobId};
+use shared::http::routes::{Function, ROUTES};
+use shared::store::keys as at;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
@@ -76,7 +76,7 @@ fn each_route_is_in_the_router_of_the_manifest() {
     }
     let routes = ROUTES
         .iter()
-        .map(|route| (route.method, route.path, route.function.name()));
+        .map(|route| (route.method, route.path, route.operation.function().name()));
     assert_eq!(found, routes.collect());
 }
 
@@ -93,7 +93,7 @@ fn each_function_is_a_directory_a_resource_and_has_events() {
 fn each_route_leads_to_its_function() {
     for route in ROUTES {
         let event = format!("Method: {}, Path: \"{}\"", route.method, route.path);
-        let name = route.function.name();
+        let name = route.operation.function().name();
         // Schemas come with everything else that discovery answers.
         let text = function(name);
         assert!(
@@ -104,7 +104,7 @@ fn each_route_leads_to_its_function() {
     let events = TEMPLATE.matches("Type: Api, Properties:").count();
     let known = ROUTES
         .iter()
-        .filter(|route| route.function != Function::Discovery)
+        .filter(|route| route.operation.function() != Function::Discovery)
         .map(|r| (r.method, r.path))
         .collect::<BTreeSet<_>>()
         .len();
@@ -141,7 +141,7 @@ fn each_path_has_a_405_and_a_preflight() {
     let events = events(&discovery);
     for route in ROUTES {
         // What is below /v2 and discovery's own needs no event of its own.
-        let path = match (route.function, route.path.starts_with("/v2/")) {
+        let path = match (route.operation.function(), route.path.starts_with("/v2/")) {
             (Function::Discovery, true) => "/v2/{proxy+}",
             _ => route.path,
         };
@@ -238,7 +238,10 @@ fn the_table_has_the_names_of_the_schema() {
 #[test]
 fn the_queue_keeps_what_jobs_rely_on() {
     let queue = resources().remove("Queue").unwrap();
-    let kept = format!("MessageRetentionPeriod: {}", shared::job::DEADLINE_SECONDS);
+    let kept = format!(
+        "MessageRetentionPeriod: {}",
+        shared::domain::job::DEADLINE_SECONDS
+    );
     assert!(queue.contains(&kept), "a job is over when its messages are");
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use authorizer::{Authorizer, Denied};
 use serde_json::json;
-use shared::auth::Role;
-use shared::secret::Secret;
-use shared::time::Clock;
+use shared::domain::policy::Role;
+use shared::domain::secret::Secret;
+use shared::domain::time::Clock;
 
 use crate::authorizer::{LATER, asked, authorizer, owner, unavailable, world};
 use crate::keystone::{Keystone, Mood, restricted_token, token};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use local::server::{Data, Options};
 use serde_json::{Value, json};
-use shared::time::Timestamp;
+use shared::domain::time::Timestamp;
 
 use crate::world::{MEMBER, MEMBER2, ManualClock, OWNER, Who, World, options};
 

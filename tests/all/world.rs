@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use local::server::{Options, Server};
 use serde_json::{Value, json};
-use shared::time::Clock;
+use shared::domain::time::Clock;
 
 /// The demo projects and their tokens.
 pub const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
@@ -252,7 +252,7 @@ impl World {
 
     /// How many members the image's record counts.
     pub async fn member_count(&self, image: &str) -> u64 {
-        let id = shared::id::ImageId::canonical(image).unwrap();
+        let id = shared::domain::id::ImageId::canonical(image).unwrap();
         let found = self.server.app.store().image(id).await.unwrap();
         found.unwrap().member_count
     }
@@ -330,7 +330,7 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    pub fn at(now: shared::time::Timestamp) -> Self {
+    pub fn at(now: shared::domain::time::Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(now.micros())))
     }
 

@@ -1,59 +1,55 @@
 //! `POST /v2/images/{image_id}/members`: shares an image with a project. One transaction.
 
 use serde_json::Value;
-use shared::app::App;
-use shared::auth::Action;
-use shared::change::Change;
-use shared::error::ApiError;
+use shared::domain::change::Change;
+use shared::domain::error::ApiError;
+use shared::domain::id::{BadProjectId, ImageId, PROJECT_ID_MAX_CHARS, ProjectId};
+use shared::domain::member::Member;
+use shared::domain::policy::{Action, ImageAction};
 use shared::http::{self, Handled, Request};
-use shared::id::{BadProjectId, ImageId, PROJECT_ID_MAX_CHARS, ProjectId};
-use shared::member::Member;
-use shared::members_api as api;
-use shared::store::members::{Changed, Order, Stamp};
+use shared::runtime::app::App;
+use shared::store::members::Changed;
 
 /// Adds the member named in the body: 200 with the new membership.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
+    let caller = app.caller(&request).await?;
     let member = member_of(&http::body(&request)?)?;
     let id = http::image_id(&request)?;
-    let stamp = Stamp {
-        op: app.operation(),
-        now: app.now(),
-        order: Order::Direct,
-    };
-    let quota = app.config().member_quota;
+    let (stamp, quota) = (app.stamp(), app.config().member_quota);
 
-    let image = if caller.role >= shared::auth::Role::Member {
-        let members = [member.clone()];
-        match app
-            .store()
-            .add_members(&caller, id, &members, quota, stamp)
-            .await?
-        {
-            Changed::Members(changes) => {
-                return match changes.first() {
-                    Some(Change::Applied) => {
-                        let added = Member::new(id, member, stamp.op, stamp.now);
-                        Ok(http::json(200, &added.view()))
-                    }
-                    Some(Change::QuotaFull) => Err(quota_full(id, quota)),
-                    _ => Err(ApiError::conflict(format!(
-                        "Member {member} is duplicated for image {id}"
-                    ))),
-                };
-            }
-            Changed::Image(image) => image,
+    let store = app.store();
+    let changed = match caller.may_write() {
+        true => {
+            let members = std::slice::from_ref(&member);
+            store
+                .add_members(&caller, id, members, quota, stamp)
+                .await?
         }
-    } else {
-        app.store().image(id).await?.map(Box::new)
+        false => Changed::Image(store.image(id).await?.map(Box::new)),
+    };
+    let image = match changed {
+        Changed::Members(changes) => {
+            return match changes.first() {
+                Some(Change::Applied) => {
+                    let added = Member::new(id, member, stamp.op, stamp.now);
+                    Ok(http::json(200, &added.view()))
+                }
+                Some(Change::QuotaFull) => Err(quota_full(id, quota)),
+                _ => Err(ApiError::conflict(format!(
+                    "Member {member} is duplicated for image {id}"
+                ))),
+            };
+        }
+        Changed::Image(image) => image,
     };
 
     // Refused: the caller's own membership tells a hidden image from a forbidden one.
-    let mut facts = app.store().facts(id, &[&caller.project]).await?;
+    let mut facts = store.facts(id, &[&caller.project]).await?;
     facts.image = image.map(|image| *image);
-    let image = api::visible(&caller, id, &facts)?;
-    api::has_members(&caller, image, &facts, Action::AddMember)?;
-    api::allowed(&caller, image, &facts, Action::AddMember)?;
+    let text = id.to_string();
+    let action = Action::Image(ImageAction::AddMember, facts.target(&text));
+    let decided = app.policy().decide(&caller, action);
+    decided.map_err(|denied| denied.glance())?;
     Err(ApiError::unavailable(
         "add member: the image changed meanwhile",
     ))

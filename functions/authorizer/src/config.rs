@@ -1,7 +1,7 @@
 //! The environment: which Keystone, whose roles, how long an answer is remembered.
 
-use shared::app::{ConfigError, parsed, required};
-use shared::roles::RoleNames;
+use shared::domain::roles::RoleNames;
+use shared::runtime::config::{ConfigError, parsed, required, role_names};
 
 use crate::service_user::Source;
 
@@ -51,7 +51,7 @@ impl Config {
                 })?,
                 service_user: Source::from_env()?,
             },
-            roles: RoleNames::from_env()?,
+            roles: role_names()?,
             cache_ttl: parsed("AUTH_CACHE_TTL", DEFAULT_CACHE_TTL, "a number of seconds")?,
             signed_requests: parsed("SIGNED_REQUESTS", false, "true or false")?,
         })

@@ -7,11 +7,11 @@ use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::access_rules::{AccessRules, BadRules};
-use shared::id::ProjectId;
-use shared::principal::Principal;
-use shared::roles::RoleNames;
-use shared::time::{Clock, Timestamp};
+use shared::auth::access_rules::{AccessRules, BadRules};
+use shared::auth::principal::Principal;
+use shared::domain::id::ProjectId;
+use shared::domain::roles::RoleNames;
+use shared::domain::time::{Clock, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::Denied;

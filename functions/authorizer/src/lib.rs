@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use sha2::{Digest as _, Sha256};
-use shared::cache::Cache;
-use shared::principal::Principal;
-use shared::time::{Clock, Timestamp};
+use shared::auth::principal::Principal;
+use shared::domain::cache::Cache;
+use shared::domain::time::{Clock, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
@@ -174,7 +174,7 @@ impl Inner {
 /// # Errors
 /// If the configuration is not complete, by the name of what is missing.
 pub async fn serve() -> Result<(), lambda_runtime::Error> {
-    shared::app::log_as_json()?;
+    shared::runtime::log::as_json()?;
     let authorizer = Authorizer::new(Config::from_env()?, Clock::System)?;
     let authorizer = &authorizer;
     lambda_runtime::run(lambda_runtime::service_fn(

@@ -5,8 +5,8 @@ use http_body_util::Full;
 use hyper::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
-use shared::app::{ConfigError, optional, parsed, required};
-use shared::secret::Secret;
+use shared::domain::secret::Secret;
+use shared::runtime::config::{ConfigError, optional, parsed, required};
 
 use crate::client::Client;
 

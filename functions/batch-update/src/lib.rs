@@ -4,16 +4,18 @@
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use shared::app::App;
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, ENTRIES_MAX, Slice};
-use shared::error::{ApiError, ImsCode};
+use shared::domain::batch::{Batch, ENTRIES_MAX};
+use shared::domain::entries::Entries;
+use shared::domain::error::ApiError;
+use shared::domain::id::{JobId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::member::MemberStatus;
+use shared::domain::policy::{Action, ApiAction};
+use shared::domain::task::{Answer, Task};
+use shared::http::routes::{BatchKind, Operation};
 use shared::http::{self, Handled, Request};
-use shared::id::{JobId, ProjectId};
-use shared::job::JobKind;
-use shared::member::MemberStatus;
+use shared::runtime::app::App;
 use shared::store::jobs::{Created, Idempotency};
-use shared::task::{Answer, Task};
 
 /// The longest idempotency key, in characters.
 const KEY_MAX: usize = 64;
@@ -23,23 +25,22 @@ const VAULT_ID_MAX: usize = 255;
 #[derive(Clone, Debug)]
 struct Asked {
     task: Task,
-    entries: Slice,
+    entries: Entries,
 }
 
 /// Accepts a batch: 200 with the job's id.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
-    let kind = match request.method().as_str() {
-        "POST" => JobKind::Add,
-        "PUT" => JobKind::Update,
-        "DELETE" => JobKind::Remove,
-        _ => return Err(ApiError::no_such_resource()),
+    let caller = app.caller(&request).await?;
+    let Operation::Batch(kind) = http::operation(&request)? else {
+        return Err(ApiError::no_such_resource());
     };
-    let asked = parse(kind, http::body_bytes(&request)?, &caller)?;
+    let may = |action: ApiAction<'_>| {
+        let decided = app.policy().decide(&caller, Action::Api(action));
+        decided.map_err(|denied| denied.ims())
+    };
+    let asked = parse(kind, http::body_bytes(&request)?, may)?;
     let idempotency = idempotency_of(&request)?;
-    if caller.role < Role::Member {
-        return Err(ApiError::ims(ImsCode::RoleTooWeak));
-    }
+    may(ApiAction::StartBatch)?;
     let request_id = http::request_id(&request);
     let (op, now) = (app.operation(), app.now());
     let batch = Batch::new(&caller, asked.task, asked.entries, op, now, request_id);
@@ -81,7 +82,11 @@ fn bad(message: impl Into<String>) -> ApiError {
     ApiError::ims_because(ImsCode::BadRequest, message)
 }
 
-fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError> {
+fn parse(
+    kind: BatchKind,
+    bytes: &[u8],
+    may: impl Fn(ApiAction<'_>) -> Result<(), ApiError>,
+) -> Result<Asked, ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::ims(ImsCode::EmptyBody));
     }
@@ -91,23 +96,24 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError
     check_keys(&body, kind)?;
     let images = texts(&body, "images")?;
     let (projects, task) = match kind {
-        JobKind::Add | JobKind::Remove => {
+        BatchKind::Add | BatchKind::Remove => {
             let projects = texts(&body, "projects")?;
             for project in &projects {
                 project_of(project)?;
             }
-            let adds = kind == JobKind::Add;
-            (projects, if adds { Task::Share } else { Task::Unshare })
+            let task = match kind {
+                BatchKind::Remove => Task::Unshare,
+                BatchKind::Add | BatchKind::Update => Task::Share,
+            };
+            (projects, task)
         }
-        JobKind::Update => {
+        BatchKind::Update => {
             let project = match body.get("project_id") {
                 Some(Value::String(text)) => project_of(text)?,
                 Some(_) => return Err(bad("project_id must be a string.")),
                 None => return Err(bad("project_id is missing.")),
             };
-            if !caller.speaks_for(project.as_str()) {
-                return Err(ApiError::ims(ImsCode::ForeignProject));
-            }
+            may(ApiAction::AnswerFor(&project))?;
             let status = body
                 .get("status")
                 .and_then(Value::as_str)
@@ -120,7 +126,7 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError
             (vec![project.to_string()], Task::Answer(answer))
         }
     };
-    let entries = Slice::of_request(&images, &projects);
+    let entries = Entries::of_request(&images, &projects);
     if entries.rows > ENTRIES_MAX {
         return Err(ApiError::ims_because(
             ImsCode::TooMany,
@@ -132,10 +138,10 @@ fn parse(kind: JobKind, bytes: &[u8], caller: &Caller) -> Result<Asked, ApiError
 
 /// Checks that a body asks for nothing that this service doesn't do: a key that is ignored would look
 /// like one that has worked.
-fn check_keys(body: &Map<String, Value>, kind: JobKind) -> Result<(), ApiError> {
+fn check_keys(body: &Map<String, Value>, kind: BatchKind) -> Result<(), ApiError> {
     let known: &[&str] = match kind {
-        JobKind::Add | JobKind::Remove => &["images", "projects"],
-        JobKind::Update => &["images", "project_id", "status", "vault_id"],
+        BatchKind::Add | BatchKind::Remove => &["images", "projects"],
+        BatchKind::Update => &["images", "project_id", "status", "vault_id"],
     };
     match body.keys().find(|key| !known.contains(&key.as_str())) {
         Some(unknown) => Err(bad(format!(

@@ -1,5 +1,5 @@
 //! The `batch-update` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(batch_update::handle).await
+    shared::runtime::api::serve(batch_update::handle).await
 }

@@ -4,116 +4,94 @@
 mod tasks;
 
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::auth::Caller;
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
+use shared::domain::json_schema;
+use shared::domain::policy::{Action, ApiAction, Caller};
+use shared::http::routes::{Discover, NotServed, Operation, Path, Unrouted, V2_MINORS};
 use shared::http::{self, Handled, Request, Response};
-use shared::routes::{Function, Path, V2_MINORS};
-use shared::schema;
-
-/// The paths of images' data, which is kept elsewhere.
-const DATA: [&str; 5] = ["file", "stage", "import", "locations", "data"];
+use shared::runtime::app::App;
 
 /// Answers for the API as a whole.
 pub async fn handle(app: App, request: Request) -> Handled {
     let path = http::target(&request)?;
-    let method = request.method().as_str();
-    match path.segments()[..] {
-        ["versions", ..] => return Ok(versions(&app, &request, 200)),
-        ["healthcheck", ..] => return Ok(health(&request)),
-        _ => {}
-    }
-    if method == "OPTIONS" {
-        // A browser's preflight: its headers are written with those of every answer.
-        return Ok(http::empty(200));
-    }
-    if http::destination(&request)?.function != Function::Discovery {
-        return Ok(moved(&app, &request, &path));
-    }
-    if path.is_open(method) {
-        return Ok(versions(&app, &request, 300));
-    }
-    let caller = http::caller(&app, &request).await?;
-    match path.allowed() {
-        Some(allow) if allow.split(", ").any(|allowed| allowed == method) => {
-            http::no_body(&request)?;
-            known(&caller, &path, &request)
-        }
-        Some(allow) => Err(not_allowed(&path, method, allow)),
-        None => unknown(&app, &request, &path),
-    }
+    let operation = match http::destination(&request)?.operation {
+        Some(Operation::Discovery(operation)) => operation,
+        // Another function's, by a spelling that the gateway has not recognized.
+        Some(_) => return Ok(moved(&app, &request, &path)),
+        None => return unrouted(&app, &request, &path).await,
+    };
+    let caller = app.caller(&request).await?;
+    http::no_body(&request)?;
+    known(&app, &caller, operation, &request)
 }
 
 /// The answer to a route of this function.
-fn known(caller: &Caller, path: &Path, request: &Request) -> Handled {
-    let admin_only = |policy: &str| match caller.is_admin() {
-        true => Ok(()),
-        false => Err(ApiError::not_authorized(policy)),
+fn known(app: &App, caller: &Caller, operation: Discover, request: &Request) -> Handled {
+    let may = |action: ApiAction<'_>| {
+        let decided = app.policy().decide(caller, Action::Api(action));
+        decided.map_err(|denied| denied.glance())
     };
-    let answer = match path.segments()[..] {
-        ["v2", "schemas", name] => schema::document(name).ok_or_else(ApiError::no_such_resource)?,
+    let answer = match operation {
+        Discover::ShowSchema => {
+            let name = http::path(request, "schema")?;
+            json_schema::document(&name).ok_or_else(ApiError::no_such_resource)?
+        }
         // There is no way to bring an image's data in, and nowhere to keep it.
-        ["v2", "info", "import"] => json!({"import-methods": {
+        Discover::ShowImportMethods => json!({"import-methods": {
             "description": "Import methods available.", "type": "array", "value": [],
         }}),
-        ["v2", "info", "stores"] => json!({"stores": []}),
-        ["v2", "info", "stores", "detail"] => {
-            admin_only("stores_info_detail")?;
+        Discover::ListStores => json!({"stores": []}),
+        Discover::ListStoresInDetail => {
+            may(ApiAction::ReadStoreDetails)?;
             json!({"stores": []})
         }
         // No limits are kept in Keystone, so Glance's list of them is empty.
-        ["v2", "info", "usage"] => json!({"usage": {}}),
-        ["v2", "tasks"] => {
-            admin_only("tasks_api_access")?;
+        Discover::ShowUsage => json!({"usage": {}}),
+        Discover::ListTasks => {
+            may(ApiAction::ReadTasks)?;
             tasks::list(&http::utf8_query(request)?)?
         }
-        ["v2", "tasks", id] => {
-            admin_only("tasks_api_access")?;
+        Discover::ShowTask => {
+            may(ApiAction::ReadTasks)?;
+            let id = http::path(request, "task_id")?;
             return Err(ApiError::not_found(format!("Could not find task {id}")));
         }
-        _ => return Err(ApiError::no_such_resource()),
     };
     Ok(http::json(200, &answer))
 }
 
-/// The refusal of a method that a path does not have: 405, but 404 where Glance has it.
-fn not_allowed(path: &Path, method: &str, allow: String) -> ApiError {
-    let hidden = match path.segments()[..] {
-        ["v2", "schemas", name] => schema::document(name).is_none(),
-        ["v2", "info", "usage"] | ["v2", "images", _, "tasks"] => true,
-        _ => false,
-    };
-    if hidden {
-        return ApiError::no_such_resource();
-    }
-    ApiError::MethodNotAllowed {
-        method: method.to_owned(),
-        allow,
-    }
-}
-
-/// The answer to a path that is nobody's.
-fn unknown(app: &App, request: &Request, path: &Path) -> Handled {
-    match path.segments()[..] {
-        ["v2"] => {
-            let location = format!("{}/v2/", http::base_url(app, request));
+/// The answer to a path or method that no route has.
+async fn unrouted(app: &App, request: &Request, path: &Path) -> Handled {
+    let method = request.method().as_str();
+    let refused = match Unrouted::of(path, method) {
+        Unrouted::Versions => return Ok(versions(app, request, 200)),
+        Unrouted::Health => return Ok(health(request)),
+        // Its headers are written with those of every answer.
+        Unrouted::Preflight => return Ok(http::empty(200)),
+        Unrouted::Choices => return Ok(versions(app, request, 300)),
+        Unrouted::Root => {
+            app.caller(request).await?;
+            let location = format!("{}/v2/", app.base_url(request));
             let response = http::text(302, "text/plain; charset=utf8", "");
-            Ok(http::with_header(response, "location", &location))
+            return Ok(http::with_header(response, "location", &location));
         }
-        ["v2", "images", _, data, ..] if DATA.contains(&data) => Err(data_elsewhere()),
-        ["v2", "stores", _, _] => Err(data_elsewhere()),
-        ["v2", "metadefs", ..] | ["v2", "schemas", "metadefs", ..] => Err(ApiError::not_served(
-            "Metadata definitions are not kept by this service.",
-        )),
-        ["v2", "cache", ..] => Err(ApiError::not_served(
-            "The data of images is not kept by this service, so there is no cache of it.",
-        )),
-        _ => Err(ApiError::no_such_resource()),
-    }
-}
-
-fn data_elsewhere() -> ApiError {
-    ApiError::not_served("The data of images is not kept by this service, only who may see them.")
+        Unrouted::OtherMethod(allow) => ApiError::MethodNotAllowed {
+            method: method.to_owned(),
+            allow,
+        },
+        Unrouted::NotServed(part) => ApiError::not_served(match part {
+            NotServed::Data => {
+                "The data of images is not kept by this service, only who may see them."
+            }
+            NotServed::Metadefs => "Metadata definitions are not kept by this service.",
+            NotServed::Cache => {
+                "The data of images is not kept by this service, so there is no cache of it."
+            }
+        }),
+        Unrouted::Nothing => ApiError::no_such_resource(),
+    };
+    app.caller(request).await?;
+    Err(refused)
 }
 
 /// The redirect from another spelling of a path, such as `/v2.9/images` or `/v2//images`, to the one
@@ -121,7 +99,7 @@ fn data_elsewhere() -> ApiError {
 fn moved(app: &App, request: &Request, path: &Path) -> Response {
     let query = request.uri().query().filter(|query| !query.is_empty());
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let location = format!("{}{path}{query}", http::base_url(app, request));
+    let location = format!("{}{path}{query}", app.base_url(request));
     http::with_header(http::empty(308), "location", &location)
 }
 
@@ -143,7 +121,7 @@ fn health(request: &Request) -> Response {
 
 /// The list of the API's versions.
 fn versions(app: &App, request: &Request, status: u16) -> Response {
-    let href = format!("{}/v2/", http::base_url(app, request));
+    let href = format!("{}/v2/", app.base_url(request));
     let newest = *V2_MINORS.end();
     let versions: Vec<Value> = V2_MINORS
         .rev()

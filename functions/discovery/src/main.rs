@@ -1,5 +1,5 @@
 //! The `discovery` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(discovery::handle).await
+    shared::runtime::api::serve(discovery::handle).await
 }

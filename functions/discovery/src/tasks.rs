@@ -1,10 +1,10 @@
 //! The list of tasks. It is always empty; its parameters are checked as Glance checks them.
 
 use serde_json::{Value, json};
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
+use shared::domain::id::ImageId;
+use shared::domain::number;
 use shared::http;
-use shared::id::ImageId;
-use shared::number;
 
 const STATUSES: [&str; 4] = ["pending", "processing", "success", "failure"];
 const SORT_KEYS: [&str; 12] = [

@@ -2,13 +2,15 @@
 //! own project (and an admin) alone. Two reads for one job.
 
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::auth::Caller;
-use shared::error::{ApiError, ImsCode};
+use shared::domain::error::ApiError;
+use shared::domain::id::{JobId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::job::{JobKind, JobStatus, RESULTS_PAGE};
+use shared::domain::policy::{Action, ApiAction, Caller};
+use shared::http::page;
+use shared::http::routes::{Operation, ReadJobs};
 use shared::http::{self, Handled, Request};
-use shared::id::{JobId, ProjectId};
-use shared::job::{JobKind, JobStatus, RESULTS_PAGE};
-use shared::page;
+use shared::runtime::app::App;
 use shared::store::job_list::JobFilter;
 
 /// Jobs on a page of the list, unless asked otherwise.
@@ -16,30 +18,35 @@ const PAGE_DEFAULT: usize = 25;
 
 /// Shows one job with a page of its results, or lists the project's jobs.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
+    let caller = app.caller(&request).await?;
     http::no_body(&request)?;
-    if caller.role == shared::auth::Role::None {
-        return Err(ApiError::ims(ImsCode::RoleTooWeak));
-    }
-    let destination = http::destination(&request)?;
-    let has = |name: &str| destination.parameter(name).is_some();
-    let project = match has("project_id") {
-        true => Some(project_of(&http::path(&request, "project_id")?, &caller)?),
-        false => None,
+    let Operation::Jobs(operation) = http::operation(&request)? else {
+        return Err(ApiError::no_such_resource());
     };
-    match (project, has("job_id")) {
-        (project, true) => show(&app, &caller, project, &request).await,
-        (Some(project), false) => list(&app, &project, &request).await,
-        (None, false) => Err(ApiError::no_such_resource()),
+    may(&app, &caller, ApiAction::ReadJobs)?;
+    match operation {
+        ReadJobs::Show => show(&app, &caller, None, &request).await,
+        ReadJobs::ShowOfProject => {
+            let project = project_of(&app, &caller, &request)?;
+            show(&app, &caller, Some(project), &request).await
+        }
+        ReadJobs::List => {
+            let project = project_of(&app, &caller, &request)?;
+            list(&app, &project, &request).await
+        }
     }
 }
 
-/// The project that a path names, if the caller may ask about it.
-fn project_of(text: &str, caller: &Caller) -> Result<ProjectId, ApiError> {
-    ProjectId::parse(text)
-        .ok()
-        .filter(|project| caller.speaks_for(project.as_str()))
-        .ok_or_else(|| ApiError::ims(ImsCode::JobNotFound))
+fn may(app: &App, caller: &Caller, action: ApiAction<'_>) -> Result<(), ApiError> {
+    let decided = app.policy().decide(caller, Action::Api(action));
+    decided.map_err(|denied| denied.ims())
+}
+
+/// The project that the path names, if the caller may read its jobs.
+fn project_of(app: &App, caller: &Caller, request: &Request) -> Result<ProjectId, ApiError> {
+    let text = http::path(request, "project_id")?;
+    may(app, caller, ApiAction::ReadJobsOf(&text))?;
+    ProjectId::parse(text).map_err(|_| ApiError::ims(ImsCode::JobNotFound))
 }
 
 async fn show(
@@ -59,9 +66,8 @@ async fn show(
     };
     let now = app.now();
     let job = app.store().job(id, now).await?.ok_or_else(not_found)?;
-    if !caller.speaks_for(job.project.as_str())
-        || project.is_some_and(|project| project != job.project)
-    {
+    may(app, caller, ApiAction::ReadJobsOf(job.project.as_str()))?;
+    if project.is_some_and(|project| project != job.project) {
         return Err(not_found());
     }
     let rows = app.store().results(&job, from, page.limit).await?;

@@ -1,5 +1,5 @@
 //! The `get-job` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(get_job::handle).await
+    shared::runtime::api::serve(get_job::handle).await
 }

@@ -1,23 +1,18 @@
 //! Changes of one image's record: patches, tags, and the two actions. All are one loop: read the
 //! image, say what it becomes, and write that if nobody has changed the image since.
 
-use shared::app::App;
-use shared::auth::{Action, Caller};
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
+use shared::domain::image::{Image, patch};
+use shared::domain::policy::{Caller, ImageAction};
 use shared::http::{self, Handled, Request};
-use shared::image::{Image, patch};
+use shared::runtime::app::App;
 use shared::store::images::Written;
-use shared::store::members::Facts;
 
-use crate::{allowed, find, memberships_follow};
+use crate::{decide, find, memberships_follow};
 
 /// How often a change is tried again on top of another one that came first.
 const RACES: usize = 20;
-
-/// The 404 of an image that is to be shown or changed.
-pub fn no_image(id: &str) -> String {
-    format!("No image found with ID {id}")
-}
 
 /// Changes the image that the path names into what `step` makes of it, and returns it as it is then.
 /// What changes nothing is not written.
@@ -25,12 +20,12 @@ async fn change(
     app: &App,
     caller: &Caller,
     request: &Request,
-    hidden: fn(&str) -> String,
+    action: ImageAction<'_>,
     step: impl Fn(&Image, &Facts) -> Result<Image, ApiError>,
 ) -> Result<Image, ApiError> {
     let op = app.operation();
     for _ in 0..RACES {
-        let (seen, facts) = find(app, caller, request, hidden).await?;
+        let (seen, facts) = find(app, caller, request, action).await?;
         let mut next = step(&seen, &facts)?;
         if next == seen {
             return Ok(seen);
@@ -40,7 +35,7 @@ async fn change(
         match app.store().replace_image(&seen, &next, app.now()).await? {
             Written::Done => {}
             Written::Owing => memberships_follow(app, next.id, request).await,
-            Written::Refused(_) => continue,
+            Written::ConditionFailed(_) => continue,
         }
         return Ok(next);
     }
@@ -65,80 +60,76 @@ pub async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
             ));
         }
     };
-    let changes = patch::parse(http::body(request)?, form, caller.role)?;
-    let changed = change(app, caller, request, no_image, |image, facts| {
-        let may_modify = allowed(caller, image, facts, Action::ModifyImage);
-        patch::apply(image, &changes, caller, may_modify)
+    let changes = patch::parse(http::body(request)?, form, app.policy(), caller)?;
+    let action = ImageAction::Modify;
+    let changed = change(app, caller, request, action, |image, facts| {
+        let text = image.id.to_string();
+        let by = patch::Patcher {
+            policy: app.policy(),
+            caller,
+            target: facts.target(&text),
+        };
+        patch::apply(image, &changes, by)
     });
     Ok(http::json(200, &changed.await?.view()))
 }
 
-/// What a request does to a tag.
-#[derive(Clone, Copy, Debug)]
-pub enum Tagging {
-    /// Puts it on the image.
-    Put,
-    /// Takes it off.
-    Delete,
+/// `PUT /v2/images/{image_id}/tags/{tag}`
+pub async fn add_tag(app: &App, caller: &Caller, request: &Request) -> Handled {
+    tag(app, caller, request, patch::check_tag, Image::tagged).await
 }
 
-/// `PUT` and `DELETE /v2/images/{image_id}/tags/{tag}`
-pub async fn tag(app: &App, caller: &Caller, request: &Request, tagging: Tagging) -> Handled {
+/// `DELETE /v2/images/{image_id}/tags/{tag}`
+pub async fn remove_tag(app: &App, caller: &Caller, request: &Request) -> Handled {
+    tag(app, caller, request, |_| Ok(()), Image::untagged).await
+}
+
+async fn tag(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+    check: fn(&str) -> Result<(), ApiError>,
+    step: fn(&Image, &str) -> Result<Image, ApiError>,
+) -> Handled {
     http::no_body(request)?;
     let tag = http::path(request, "tag")?;
-    if let Tagging::Put = tagging {
-        patch::check_tag(&tag)?;
-    }
-    let hidden = |id: &str| format!("Image {id} not found.");
-    change(app, caller, request, hidden, |image, facts| {
-        allowed(caller, image, facts, Action::ModifyImage)?;
-        match tagging {
-            Tagging::Put => image.tagged(&tag),
-            Tagging::Delete => image.untagged(&tag),
-        }
+    check(&tag)?;
+    let action = ImageAction::Tag;
+    change(app, caller, request, action, |image, facts| {
+        decide(app, caller, image, facts, action)?;
+        step(image, &tag)
     })
     .await?;
     Ok(done())
 }
 
-/// What `POST /v2/images/{image_id}/actions/…` does.
-#[derive(Clone, Copy, Debug)]
-pub enum ImageAction {
-    /// Takes an active image out of use.
-    Deactivate,
-    /// Brings it back.
-    Reactivate,
+/// `POST /v2/images/{image_id}/actions/deactivate`: takes an active image out of use.
+pub async fn deactivate(app: &App, caller: &Caller, request: &Request) -> Handled {
+    let action = (ImageAction::Deactivate, "deactivate");
+    set_status(app, caller, request, action, "active", "deactivated").await
 }
 
-impl ImageAction {
-    /// The word in the path, which is also the policy's name for it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Deactivate => "deactivate",
-            Self::Reactivate => "reactivate",
-        }
-    }
-
-    /// The status that it starts from, and the one that it leads to.
-    const fn statuses(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Deactivate => ("active", "deactivated"),
-            Self::Reactivate => ("deactivated", "active"),
-        }
-    }
+/// `POST /v2/images/{image_id}/actions/reactivate`: brings it back into use.
+pub async fn reactivate(app: &App, caller: &Caller, request: &Request) -> Handled {
+    let action = (ImageAction::Reactivate, "reactivate");
+    set_status(app, caller, request, action, "deactivated", "active").await
 }
 
-/// `POST /v2/images/{image_id}/actions/deactivate` and `…/reactivate`
-pub async fn act(app: &App, caller: &Caller, request: &Request, action: ImageAction) -> Handled {
+/// Changes the status of an image that has the status `from`; one that has `to` stays.
+async fn set_status(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+    (action, verb): (ImageAction<'_>, &str),
+    from: &str,
+    to: &str,
+) -> Handled {
     http::no_body(request)?;
-    change(app, caller, request, no_image, |image, facts| {
-        allowed(caller, image, facts, Action::ModifyImage)
-            .map_err(|_| ApiError::not_authorized(action.name()))?;
-        let (from, to) = action.statuses();
+    change(app, caller, request, action, |image, facts| {
+        decide(app, caller, image, facts, action)?;
         if image.status != from && image.status != to {
             return Err(ApiError::forbidden(format!(
-                "Not allowed to {} image in status '{}'",
-                action.name(),
+                "Not allowed to {verb} image in status '{}'",
                 image.status
             )));
         }

@@ -1,10 +1,10 @@
 //! The filters of a list: how they are written, and which images pass them. Pure.
 
-use shared::error::ApiError;
-use shared::image::Image;
-use shared::image::card::{Card, Trait};
-use shared::number;
-use shared::time::Timestamp;
+use shared::domain::error::ApiError;
+use shared::domain::image::Image;
+use shared::domain::image::card::{Card, Trait};
+use shared::domain::number;
+use shared::domain::time::Timestamp;
 
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]

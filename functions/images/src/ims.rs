@@ -1,23 +1,23 @@
 //! The list of images and the quota in the form of IMS.
 
 use serde_json::{Map, Value, json};
-use shared::app::App;
-use shared::auth::{Caller, Role};
-use shared::error::{ApiError, ImsCode};
+use shared::domain::error::ApiError;
+use shared::domain::image::Image;
+use shared::domain::ims_code::ImsCode;
+use shared::domain::policy::{Action, ApiAction, Caller};
+use shared::domain::visibility::Visibility;
 use shared::http::{self, Handled, Request};
-use shared::image::{Image, Visibility};
+use shared::runtime::app::App;
 
 use crate::list;
 use crate::query::Query;
 
 /// `GET /v2/cloudimages`
 pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
-    if caller.role == Role::None {
-        return Err(ApiError::ims(ImsCode::RoleTooWeak));
-    }
+    may(app, caller, ApiAction::ListImages)?;
     let arguments = http::utf8_query(request);
     let query = arguments
-        .and_then(|arguments| Query::parse_ims(&arguments, caller.role))
+        .and_then(|arguments| Query::parse_ims(&arguments))
         .map_err(|error| ApiError::ims_because(ImsCode::BadRequest, error.public_words()))?;
     let page = list::page(app, caller, &query).await?;
     let images: Vec<Value> = page
@@ -33,6 +33,11 @@ pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
         200,
         &json!({"images": images, "page_info": info}),
     ))
+}
+
+fn may(app: &App, caller: &Caller, action: ApiAction<'_>) -> Result<(), ApiError> {
+    let decided = app.policy().decide(caller, Action::Api(action));
+    decided.map_err(|denied| denied.ims())
 }
 
 /// The image with its `__imagetype`, by which clients filter on their side.
@@ -52,9 +57,7 @@ fn view(image: &Image, caller: &Caller) -> Value {
 /// `GET /v1/cloudimages/quota`: what the caller's project has, and how much it may have.
 pub async fn quota(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    if caller.role == Role::None {
-        return Err(ApiError::ims(ImsCode::RoleTooWeak));
-    }
+    may(app, caller, ApiAction::ShowQuota)?;
     let usage = app.store().usage(&caller.project).await?;
     let resource = |kind: &str, used: u64, quota: i64| json!({"type": kind, "used": used, "quota": quota, "min": 0, "max": quota});
     let resources = [

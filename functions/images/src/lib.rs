@@ -9,24 +9,24 @@ mod query;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::auth::{Action, Caller, Decision, Role, permit};
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::image::Image;
+use shared::domain::message::Message;
+use shared::domain::policy::{Action, ApiAction, Caller, ImageAction};
+use shared::http::routes::{OnImages, Operation};
 use shared::http::{self, Handled, Request};
-use shared::id::{ImageId, ProjectId};
-use shared::image::Image;
-use shared::members_api;
-use shared::queue::Message;
+use shared::runtime::app::App;
 use shared::store::images::Written;
-use shared::store::members::{Facts, Order, Stamp};
 
-use crate::change::{ImageAction, Tagging};
 use crate::query::Query;
 
 /// How often an image with long texts is read that is being changed.
 const TEXT_TRIES: usize = 5;
 /// How long a request waits for memberships to be brought in line.
 const KEEPING: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Answers for one image or for many.
 pub async fn handle(app: App, request: Request) -> Handled {
     // On the heap: with all that it may become, this future is too large for a thread's stack.
@@ -34,62 +34,46 @@ pub async fn handle(app: App, request: Request) -> Handled {
 }
 
 async fn respond(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
-    let resource = http::destination(&request)?.resource;
-    let method = request.method().as_str();
-    operation(
-        method,
-        resource.unwrap_or_default(),
-        &app,
-        &caller,
-        &request,
-    )
-    .await
+    let caller = app.caller(&request).await?;
+    let Operation::Images(operation) = http::operation(&request)? else {
+        return Err(ApiError::no_such_resource());
+    };
+    run(operation, &app, &caller, &request).await
 }
 
-/// The work of one route. It is boxed, so that the work of no other takes room beside it.
-fn operation<'a>(
-    method: &str,
-    resource: &str,
+/// Runs one operation. It is boxed, so that no other takes room beside it.
+fn run<'a>(
+    operation: OnImages,
     app: &'a App,
     caller: &'a Caller,
     request: &'a Request,
 ) -> BoxFuture<'a, Handled> {
-    match (method, resource) {
-        ("GET", "/v2/images") => Box::pin(list_images(app, caller, request)),
-        ("POST", "/v2/images") => Box::pin(create(app, caller, request)),
-        ("GET", "/v2/images/{image_id}") => Box::pin(show(app, caller, request)),
-        ("PATCH", "/v2/images/{image_id}") => Box::pin(change::patch(app, caller, request)),
-        ("DELETE", "/v2/images/{image_id}") => Box::pin(delete(app, caller, request)),
-        ("PUT", "/v2/images/{image_id}/tags/{tag}") => {
-            Box::pin(change::tag(app, caller, request, Tagging::Put))
-        }
-        ("DELETE", "/v2/images/{image_id}/tags/{tag}") => {
-            Box::pin(change::tag(app, caller, request, Tagging::Delete))
-        }
-        ("POST", "/v2/images/{image_id}/actions/deactivate") => {
-            Box::pin(change::act(app, caller, request, ImageAction::Deactivate))
-        }
-        ("POST", "/v2/images/{image_id}/actions/reactivate") => {
-            Box::pin(change::act(app, caller, request, ImageAction::Reactivate))
-        }
-        ("GET", "/v2/images/{image_id}/tasks") => Box::pin(tasks(app, caller, request)),
-        ("GET", "/v2/cloudimages") => Box::pin(ims::list(app, caller, request)),
-        ("GET", "/v1/cloudimages/quota") => Box::pin(ims::quota(app, caller, request)),
-        _ => Box::pin(std::future::ready(Err(ApiError::no_such_resource()))),
+    match operation {
+        OnImages::List => Box::pin(list_images(app, caller, request)),
+        OnImages::Create => Box::pin(create(app, caller, request)),
+        OnImages::Show => Box::pin(show(app, caller, request)),
+        OnImages::Change => Box::pin(change::patch(app, caller, request)),
+        OnImages::Delete => Box::pin(delete(app, caller, request)),
+        OnImages::AddTag => Box::pin(change::add_tag(app, caller, request)),
+        OnImages::RemoveTag => Box::pin(change::remove_tag(app, caller, request)),
+        OnImages::Deactivate => Box::pin(change::deactivate(app, caller, request)),
+        OnImages::Reactivate => Box::pin(change::reactivate(app, caller, request)),
+        OnImages::ListTasks => Box::pin(list_tasks(app, caller, request)),
+        OnImages::ListCloud => Box::pin(ims::list(app, caller, request)),
+        OnImages::ShowQuota => Box::pin(ims::quota(app, caller, request)),
     }
 }
 
 async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
     let body = http::body(request)?;
-    let image = Image::from_request(body, caller, app.operation(), app.now())?;
+    let image = Image::from_request(body, app.policy(), caller, app.operation(), app.now())?;
     if !app.store().create_image(&image).await? {
         return Err(ApiError::conflict(format!(
             "Image ID {} already exists!",
             image.id
         )));
     }
-    let location = format!("{}/v2/images/{}", http::base_url(app, request), image.id);
+    let location = format!("{}/v2/images/{}", app.base_url(request), image.id);
     Ok(http::with_header(
         http::json(201, &image.view()),
         "location",
@@ -99,83 +83,79 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    let (image, _) = find(app, caller, request, change::no_image).await?;
+    let (image, _) = find(app, caller, request, ImageAction::Show).await?;
     Ok(http::json(200, &image.view()))
 }
 
 /// The tasks of an image: none, since there is no data to work on.
-async fn tasks(app: &App, caller: &Caller, request: &Request) -> Handled {
+async fn list_tasks(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    find(app, caller, request, change::no_image)
-        .await
-        .map_err(|error| match error.status() {
-            404 => ApiError::no_such_resource(),
-            _ => error,
-        })?;
+    find(app, caller, request, ImageAction::ListTasks).await?;
     Ok(http::json(200, &json!({"tasks": []})))
 }
 
-/// The image that the path names, as far as the caller may see it.
+/// The image that the path names, if the caller may see it. Whether it may do what it wants is
+/// decided by [`decide`], on the image as it stands when it is done.
 async fn find(
     app: &App,
     caller: &Caller,
     request: &Request,
-    words: fn(&str) -> String,
+    action: ImageAction<'_>,
 ) -> Result<(Image, Facts), ApiError> {
     let text = http::path(request, "image_id")?;
-    let hidden = || ApiError::not_found(words(&text));
-    let id = ImageId::canonical(&text).ok_or_else(hidden)?;
     for _ in 0..TEXT_TRIES {
-        let facts = app.store().facts(id, &[&caller.project]).await?;
-        let image = facts.image.clone().ok_or_else(hidden)?;
-        let relation = caller.relation(&image, facts.membership(&caller.project));
-        match permit(caller.role, relation, image.visibility, Action::ShowImage) {
-            Decision::Allow => {}
-            _ => {
-                let visibility = image.visibility;
-                return Err(members_api::hidden(caller, relation, visibility, hidden()));
-            }
+        let facts = match ImageId::canonical(&text) {
+            Some(id) => app.store().facts(id, &[&caller.project]).await?,
+            None => Facts::default(),
+        };
+        let wanted = Action::Image(action, facts.target(&text));
+        match app.policy().decide(caller, wanted) {
+            Err(denied) if denied.hides() => return Err(denied.glance()),
+            Ok(()) | Err(_) => {}
         }
-        if let Some(image) = app.store().complete(image).await? {
+        if let Some(image) = facts.image.clone()
+            && let Some(image) = app.store().complete(image).await?
+        {
             return Ok((image, facts));
         }
     }
     Err(ApiError::unavailable("show image: changes do not end"))
 }
 
-fn allowed(caller: &Caller, image: &Image, facts: &Facts, action: Action) -> Result<(), ApiError> {
-    let relation = caller.relation(image, facts.membership(&caller.project));
-    match permit(caller.role, relation, image.visibility, action) {
-        Decision::Allow => Ok(()),
-        _ => Err(ApiError::not_authorized(action.policy_name())),
-    }
+/// Whether the caller may do this with an image.
+fn decide(
+    app: &App,
+    caller: &Caller,
+    image: &Image,
+    facts: &Facts,
+    action: ImageAction<'_>,
+) -> Result<(), ApiError> {
+    let text = image.id.to_string();
+    let decided = app
+        .policy()
+        .decide(caller, Action::Image(action, facts.target(&text)));
+    decided.map_err(|denied| denied.glance())
 }
 
 async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    let words = |text: &str| format!("Failed to find image {text} to delete");
-    let text = http::path(request, "image_id")?;
-    let id = ImageId::canonical(&text).ok_or_else(|| ApiError::not_found(words(&text)))?;
-    if caller.role >= Role::Member {
-        let stamp = Stamp {
-            op: app.operation(),
-            now: app.now(),
-            order: Order::Direct,
-        };
-        match app.store().delete_image(caller, id, stamp).await? {
+    let id = ImageId::canonical(&http::path(request, "image_id")?);
+    if let (Some(id), true) = (id, caller.may_write()) {
+        match app.store().delete_image(caller, id, app.stamp()).await? {
             Written::Done => return Ok(http::empty(204)),
             Written::Owing => {
                 memberships_follow(app, id, request).await;
                 return Ok(http::empty(204));
             }
-            Written::Refused(_) => {}
+            Written::ConditionFailed(_) => {}
         }
     }
-    let (image, facts) = find(app, caller, request, words).await?;
-    allowed(caller, &image, &facts, Action::DeleteImage)?;
+    let (image, facts) = find(app, caller, request, ImageAction::Delete).await?;
+    decide(app, caller, &image, &facts, ImageAction::Delete)?;
     if image.protected {
         return Err(ApiError::forbidden(format!(
-            "Image {id} is protected and cannot be deleted."
+            "Image {} is protected and cannot be deleted.",
+            image.id
         )));
     }
     Err(ApiError::unavailable(
@@ -204,7 +184,11 @@ async fn memberships_follow(app: &App, image: ImageId, request: &Request) {
 
 async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
     let arguments = http::utf8_query(request)?;
-    let query = Query::parse(&arguments, caller.role)?;
+    let may_list = app
+        .policy()
+        .decide(caller, Action::Api(ApiAction::ListImages))
+        .map_err(|denied| denied.glance());
+    let query = Query::parse(&arguments, may_list)?;
     let page = list::page(app, caller, &query).await?;
     let link = |marker: Option<ImageId>| query::link(&arguments, marker);
     let images: Vec<Value> = page.images.iter().map(Image::view).collect();

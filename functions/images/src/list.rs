@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 
-use shared::app::App;
-use shared::auth::{Action, Caller, Decision, permit};
-use shared::error::ApiError;
-use shared::id::ImageId;
-use shared::image::card::Card;
-use shared::image::{Image, Visibility};
+use shared::domain::error::ApiError;
+use shared::domain::id::ImageId;
+use shared::domain::image::Image;
+use shared::domain::image::card::Card;
+use shared::domain::policy::{Action, Caller, ImageAction};
+use shared::domain::visibility::Visibility;
+use shared::runtime::app::App;
 use shared::store::Store;
 use shared::store::list::{Row, Source, Start, Stream};
 
@@ -65,13 +66,10 @@ async fn marker(app: &App, caller: &Caller, text: &str) -> Result<Image, ApiErro
     let unknown = || ApiError::bad_request(format!("No image found with ID {text}"));
     let id = ImageId::canonical(text).ok_or_else(unknown)?;
     let facts = app.store().facts(id, &[&caller.project]).await?;
-    let own = facts.membership(&caller.project).cloned();
-    let image = facts.image.ok_or_else(unknown)?;
-    let relation = caller.relation(&image, own.as_ref());
-    match permit(caller.role, relation, image.visibility, Action::ShowImage) {
-        Decision::Allow => Ok(image),
-        _ => Err(unknown()),
-    }
+    let action = Action::Image(ImageAction::Show, facts.target(text));
+    let decided = app.policy().decide(caller, action);
+    decided.map_err(|_| unknown())?;
+    facts.image.ok_or_else(unknown)
 }
 
 /// Merges the streams until the page is full; its cost depends on the page, not on the table.

@@ -1,5 +1,5 @@
 //! The `images` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(images::handle).await
+    shared::runtime::api::serve(images::handle).await
 }

@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use shared::auth::Role;
-use shared::error::ApiError;
+use shared::domain::error::ApiError;
+use shared::domain::id::ImageId;
+use shared::domain::image::Image;
+use shared::domain::image::card::Card;
+use shared::domain::member::MemberStatus;
+use shared::domain::number;
+use shared::domain::visibility::Visibility;
 use shared::http;
-use shared::id::ImageId;
-use shared::image::card::Card;
-use shared::image::{Image, Visibility};
-use shared::member::MemberStatus;
-use shared::number;
 
 use crate::filter::{Filter, flag};
 
@@ -119,9 +119,12 @@ impl Query {
     /// for `tag`.
     ///
     /// # Errors
-    /// 400 with a sentence for an argument that is not as it must be; 403 if the role may not list
-    /// images, which Glance tells after the first of the arguments' faults and before the others.
-    pub fn parse(arguments: &[(String, String)], role: Role) -> Result<Self, ApiError> {
+    /// 400 with a sentence for an argument that is not as it must be; the refusal in `may_list`, which
+    /// Glance tells after the first of the arguments' faults and before the others.
+    pub fn parse(
+        arguments: &[(String, String)],
+        may_list: Result<(), ApiError>,
+    ) -> Result<Self, ApiError> {
         let all = Arguments(arguments);
         if all.last("changes-since").is_some() {
             return Err(ApiError::bad_request(
@@ -161,9 +164,7 @@ impl Query {
             let protected = flag("protected", protected)?;
             query.filters.push(Filter::Protected(protected));
         }
-        if role == Role::None {
-            return Err(ApiError::not_authorized("get_images"));
-        }
+        may_list?;
         for tag in all.of("tag") {
             query.filters.push(Filter::Tag(tag.trim().to_owned()));
         }
@@ -185,12 +186,12 @@ impl Query {
     ///
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
-    pub fn parse_ims(arguments: &[(String, String)], role: Role) -> Result<Self, ApiError> {
+    pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
         let (types, others): (Vec<_>, Vec<_>) = arguments
             .iter()
             .cloned()
             .partition(|(name, _)| name == "__imagetype");
-        let mut query = Self::parse(&others, role)?;
+        let mut query = Self::parse(&others, Ok(()))?;
         for (_, image_type) in types {
             match image_type.as_str() {
                 "gold" => query.shown = Shown::Only(Visibility::Public),

@@ -2,16 +2,15 @@
 //! paged form of IMS.
 
 use serde_json::{Value, json};
-use shared::app::App;
-use shared::auth::{Action, Caller, Decision};
-use shared::error::{ApiError, ImsCode};
-use shared::http::{self, Handled, Request};
-use shared::id::{ImageId, ProjectId};
-use shared::image::Image;
-use shared::member::{Member, Membership};
-use shared::members_api as api;
-use shared::page;
-use shared::store::members::Facts;
+use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::member::{Member, Membership};
+use shared::domain::policy::{Action, ApiAction, Caller, Denied, ImageAction, no_such_member};
+use shared::http::routes::{Operation, ReadMembers};
+use shared::http::{self, Handled, MemberInPath, Request, page};
+use shared::runtime::app::App;
 
 /// Members on a page of the paged form, unless asked otherwise.
 const PAGE_DEFAULT: usize = 500;
@@ -20,39 +19,27 @@ const MEMBER_TYPE: &str = "project";
 
 /// Shows one membership or lists all that the caller may see.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
+    let caller = app.caller(&request).await?;
     http::no_body(&request)?;
-    let destination = http::destination(&request)?;
-    let one = destination.parameter("member_id").is_some();
-    match (destination.parameter("project_id").is_some(), one) {
-        (false, false) => list(&app, &caller, &request).await,
-        (false, true) => show(&app, &caller, &request).await,
-        (true, _) => in_ims_form(&app, &caller, &request, one).await,
+    let Operation::Members(operation) = http::operation(&request)? else {
+        return Err(ApiError::no_such_resource());
+    };
+    match operation {
+        ReadMembers::List => list(&app, &caller, &request).await,
+        ReadMembers::Show => show(&app, &caller, &request).await,
+        ReadMembers::ListCloud => list_cloud(&app, &caller, &request).await,
+        ReadMembers::ShowCloud => show_cloud(&app, &caller, &request).await,
     }
-}
-
-/// The membership as IMS shows it.
-fn ims_view(member: &Member) -> Value {
-    let mut view = member.view();
-    if let Some(view) = view.as_object_mut() {
-        view.insert("member_type".to_owned(), json!(MEMBER_TYPE));
-    }
-    view
 }
 
 async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     let id = http::image_id(request)?;
     let (facts, members) = app.store().list_members(caller, id).await?;
-    let image = api::visible(caller, id, &facts)?;
-    api::has_members(caller, image, &facts, Action::ListMembers)?;
-    let members: Vec<Value> = match api::allowed(caller, image, &facts, Action::ListMembers)? {
-        Decision::AllowOwnRow => members
-            .iter()
-            .filter(|m| m.member_id == caller.project)
-            .map(Member::view)
-            .collect(),
-        _ => members.iter().map(Member::view).collect(),
-    };
+    let text = id.to_string();
+    let action = Action::Image(ImageAction::ListMembers, facts.target(&text));
+    let decided = app.policy().decide(caller, action);
+    decided.map_err(|denied| denied.glance())?;
+    let members: Vec<Value> = members.iter().map(Member::view).collect();
     Ok(http::json(
         200,
         &json!({"members": members, "schema": "/v2/schemas/members"}),
@@ -61,54 +48,55 @@ async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
     let id = http::image_id(request)?;
-    let member = http::member_id(request, id);
-    let member = find(app, caller, id, member).await?;
+    let member = find(app, caller, id, request, |denied| denied.glance()).await?;
     Ok(http::json(200, &member.view()))
 }
 
-/// The membership that the caller may see, or the words for why not.
+/// The membership that the path names, if the caller may see it.
 async fn find(
     app: &App,
     caller: &Caller,
     id: ImageId,
-    member: Result<ProjectId, ApiError>,
+    request: &Request,
+    words: fn(Denied<'_>) -> ApiError,
 ) -> Result<Member, ApiError> {
-    let projects = match &member {
-        Ok(member) => vec![&caller.project, member],
-        Err(_) => vec![&caller.project],
-    };
-    let facts = app.store().facts(id, &projects).await?;
-    let image = api::visible(caller, id, &facts)?;
-    api::has_members(caller, image, &facts, Action::ShowMember)?;
-    let member = member?;
-    let hidden = match api::allowed(caller, image, &facts, Action::ShowMember)? {
-        Decision::AllowOwnRow => member != caller.project,
-        _ => false,
-    };
-    match facts.membership(&member).filter(|_| !hidden) {
-        Some(Membership::Present(found)) => Ok(found.clone()),
-        _ => Err(http::no_such_member(member.as_str(), id)),
-    }
+    let member = MemberInPath::of(request)?;
+    let facts = app.store().facts(id, &member.with(&caller.project)).await?;
+    let text = id.to_string();
+    let action = Action::Image(ImageAction::ShowMember(member.row()), facts.target(&text));
+    app.policy().decide(caller, action).map_err(words)?;
+    let (_, found) = facts
+        .member(member.id())
+        .ok_or_else(|| no_such_member(member.row(), &text))?;
+    Ok(found.clone())
 }
 
-/// `/v1/{project_id}/cloudimages/{image_id}/members[/{member_id}]`.
-async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -> Handled {
-    let not_found = || ApiError::ims_with_status(404, ImsCode::ImageNotFound);
+/// The image that a path of the batch API names, by a project that the caller acts for.
+fn cloud_image(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+) -> Result<(ImageId, String), ApiError> {
     let project = http::path(request, "project_id")?;
-    if !caller.speaks_for(&project) {
-        return Err(ApiError::ims(ImsCode::ForeignProject));
-    }
-    let id = ImageId::any_spelling(&http::path(request, "image_id")?).ok_or_else(not_found)?;
-    if one {
-        let member = http::member_id(request, id);
-        let member = find(app, caller, id, member)
-            .await
-            .map_err(|error| match error.status() {
-                404 => ApiError::ims_with_status(404, ImsCode::NoSuchMember),
-                _ => error,
-            })?;
-        return Ok(http::json(200, &json!({"member": ims_view(&member)})));
-    }
+    let action = Action::Api(ApiAction::ReadMembersAs(&project));
+    let decided = app.policy().decide(caller, action);
+    decided.map_err(|denied| denied.ims())?;
+    let text = http::path(request, "image_id")?;
+    let id = ImageId::any_spelling(&text)
+        .ok_or_else(|| ApiError::ims_in_path(ImsCode::ImageNotFound))?;
+    Ok((id, text))
+}
+
+/// `GET /v1/{project_id}/cloudimages/{image_id}/members/{member_id}`
+async fn show_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
+    let (id, _) = cloud_image(app, caller, request)?;
+    let member = find(app, caller, id, request, |denied| denied.ims()).await?;
+    Ok(http::json(200, &json!({"member": cloud_view(&member)})))
+}
+
+/// `GET /v1/{project_id}/cloudimages/{image_id}/members`
+async fn list_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
+    let (id, text) = cloud_image(app, caller, request)?;
     let page = page::of_query(&http::query(request), PAGE_DEFAULT)?;
     let marker = match page.marker.as_deref().map(page::decode_marker) {
         None => None,
@@ -116,8 +104,10 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
         Some(None) => return Err(page::bad_marker()),
     };
     let facts = app.store().facts(id, &[&caller.project]).await?;
-    let image = api::visible(caller, id, &facts).map_err(|_| not_found())?;
-    let mut members = visible_page(app, caller, image, &facts, marker.as_ref(), page.limit).await?;
+    let action = Action::Image(ImageAction::ListMembers, facts.target(&text));
+    let decided = app.policy().decide(caller, action);
+    decided.map_err(|denied| denied.ims())?;
+    let mut members = visible_page(app, caller, &facts, marker.as_ref(), page.limit).await?;
     let more = members.len() > page.limit;
     members.truncate(page.limit);
     let next = members
@@ -128,34 +118,40 @@ async fn in_ims_form(app: &App, caller: &Caller, request: &Request, one: bool) -
     if let (Some(next), Some(info)) = (next, info.as_object_mut()) {
         info.insert("next_marker".to_owned(), json!(next));
     }
-    let members: Vec<Value> = members.iter().map(ims_view).collect();
+    let members: Vec<Value> = members.iter().map(cloud_view).collect();
     Ok(http::json(
         200,
         &json!({"members": members, "schema": "/v2/schemas/members", "page_info": info}),
     ))
 }
 
+/// The members after `marker` that the caller may see: one more than `limit`, if there are more.
 async fn visible_page(
     app: &App,
     caller: &Caller,
-    image: &Image,
     facts: &Facts,
     marker: Option<&ProjectId>,
     limit: usize,
 ) -> Result<Vec<Member>, ApiError> {
-    api::has_members(caller, image, facts, Action::ListMembers)
-        .map_err(|_| ApiError::ims(ImsCode::ImageUnavailable))?;
-    match api::allowed(caller, image, facts, Action::ListMembers)? {
-        Decision::AllowOwnRow => {
-            let own = facts
-                .membership(&caller.project)
-                .cloned()
-                .and_then(Membership::present);
+    match &facts.image {
+        Some(image) if caller.acts_for(image.owner.as_str()) => {
+            app.store().page_members(image.id, marker, limit + 1).await
+        }
+        _ => {
+            let own = facts.membership(&caller.project).cloned();
+            let own = own.and_then(Membership::present).into_iter();
             Ok(own
-                .into_iter()
-                .filter(|own| marker.is_none_or(|m| *m < own.member_id))
+                .filter(|own| marker.is_none_or(|marker| *marker < own.member_id))
                 .collect())
         }
-        _ => app.store().page_members(image.id, marker, limit + 1).await,
     }
+}
+
+/// The membership as IMS shows it.
+fn cloud_view(member: &Member) -> Value {
+    let mut view = member.view();
+    if let Some(view) = view.as_object_mut() {
+        view.insert("member_type".to_owned(), json!(MEMBER_TYPE));
+    }
+    view
 }

@@ -1,5 +1,5 @@
 //! The `read-members` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(read_members::handle).await
+    shared::runtime::api::serve(read_members::handle).await
 }

@@ -1,72 +1,44 @@
 //! `DELETE /v2/images/{image_id}/members/{member_id}`: ends a membership. One transaction.
 
-use shared::app::App;
-use shared::auth::{Action, Role};
-use shared::change::Change;
-use shared::error::ApiError;
-use shared::http::{self, Handled, Request};
-use shared::member::Membership;
-use shared::members_api as api;
-use shared::store::members::{Changed, Order, Stamp};
+use shared::domain::change::Change;
+use shared::domain::error::ApiError;
+use shared::domain::policy::{Action, ImageAction, no_such_member};
+use shared::http::{self, Handled, MemberInPath, Request};
+use shared::runtime::app::App;
+use shared::store::members::Changed;
 
 /// Ends the membership: 204, and 404 from then on.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
+    let caller = app.caller(&request).await?;
     http::no_body(&request)?;
     let id = http::image_id(&request)?;
-    let member = http::member_id(&request, id);
-    let stamp = Stamp {
-        op: app.operation(),
-        now: app.now(),
-        order: Order::Direct,
-    };
-    let leaving = app.config().member_may_leave
-        && caller.role == Role::Member
-        && member
-            .as_ref()
-            .is_ok_and(|member| *member == caller.project);
+    let member = MemberInPath::of(&request)?;
+    let (store, policy, text) = (app.store(), app.policy(), id.to_string());
 
-    let mut image = None;
-    if let (Ok(member), true) = (&member, caller.role >= Role::Member) {
-        let members = std::slice::from_ref(member);
-        match app
-            .store()
-            .remove_members(&caller, id, members, leaving, stamp)
-            .await?
-        {
-            Changed::Members(changes) => {
-                return match changes.first() {
-                    Some(Change::Applied) => Ok(http::empty(204)),
-                    // Somebody who leaves what was never shared with it learns nothing.
-                    _ if leaving => {
-                        let facts = app.store().facts(id, &[&caller.project]).await?;
-                        api::visible(&caller, id, &facts)?;
-                        Err(http::no_such_member(member.as_str(), id))
-                    }
-                    _ => Err(http::no_such_member(member.as_str(), id)),
-                };
+    let mut seen = None;
+    if let (Some(project), true) = (member.id(), caller.may_write()) {
+        let leaving = policy.may_leave(&caller, project);
+        let members = std::slice::from_ref(project);
+        let removed = store.remove_members(&caller, id, members, leaving, app.stamp());
+        match removed.await? {
+            Changed::Members(changes) if changes.first() == Some(&Change::Applied) => {
+                return Ok(http::empty(204));
             }
-            Changed::Image(found) => image = Some(found),
+            // Somebody who leaves what was never shared with it must not learn that it exists.
+            Changed::Members(_) if leaving => {}
+            Changed::Members(_) => return Err(no_such_member(member.row(), &text)),
+            Changed::Image(image) => seen = Some(image),
         }
     }
 
     // Refused, or nothing to try: find out in which words.
-    let projects = match &member {
-        Ok(member) => vec![&caller.project, member],
-        Err(_) => vec![&caller.project],
-    };
-    let mut facts = app.store().facts(id, &projects).await?;
-    if let Some(image) = image {
+    let mut facts = store.facts(id, &member.with(&caller.project)).await?;
+    if let Some(image) = seen {
         facts.image = image.map(|image| *image);
     }
-    let image = api::visible(&caller, id, &facts)?;
-    api::has_members(&caller, image, &facts, Action::RemoveMember)?;
-    let member = member?;
-    let sees_row = caller.is_admin() || image.owner == caller.project || member == caller.project;
-    if !sees_row || !matches!(facts.membership(&member), Some(Membership::Present(_))) {
-        return Err(http::no_such_member(member.as_str(), id));
-    }
-    api::allowed(&caller, image, &facts, Action::RemoveMember)?;
+    let action = Action::Image(ImageAction::RemoveMember(member.row()), facts.target(&text));
+    let decided = policy.decide(&caller, action);
+    decided.map_err(|denied| denied.glance())?;
     Err(ApiError::unavailable(
         "remove member: the image changed meanwhile",
     ))

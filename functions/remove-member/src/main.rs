@@ -1,5 +1,5 @@
 //! The `remove-member` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(remove_member::handle).await
+    shared::runtime::api::serve(remove_member::handle).await
 }

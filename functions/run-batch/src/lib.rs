@@ -8,21 +8,21 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt as _, stream};
-use shared::app::App;
-use shared::auth::{Action, Caller, Role, permit};
-use shared::batch::{self, Outcome};
-use shared::change;
-use shared::error::{ApiError, ImsCode};
-use shared::id::{ImageId, ProjectId};
-use shared::image::{Image, Visibility};
-use shared::job::{DEADLINE_SECONDS, JobKind};
-use shared::member::Membership;
-use shared::meter;
-use shared::queue::{Chunk, Message, SqsRecord};
+use shared::domain::change;
+use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::job::{DEADLINE_SECONDS, JobKind};
+use shared::domain::message::{Chunk, Message};
+use shared::domain::outcome::Outcome;
+use shared::domain::policy::{Action, Caller, ImageAction, Role};
+use shared::domain::task::{Answer, Task};
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
+use shared::runtime::messages::SqsRecord;
 use shared::store::jobs::Finished;
-use shared::store::members::{Changed, Facts, Order, Stamp, TRANSACTION_MEMBERS};
-use shared::task::{Answer, Task};
-use shared::time::Timestamp;
+use shared::store::members::{Changed, Order, Stamp, TRANSACTION_MEMBERS};
 
 /// Images of a chunk that are worked on at once: enough to keep a function's processor busy while
 /// the store answers.
@@ -98,7 +98,7 @@ fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
         ("JobAge", "Milliseconds", age),
     ];
     metrics.extend(by_code.iter().map(|(code, count)| (*code, "Count", *count)));
-    meter::publish(
+    app.metrics().publish(
         now,
         chunk.task.kind().job_type(),
         &metrics,
@@ -106,10 +106,26 @@ fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
     );
 }
 
-/// The chunk's entries of one image: its rows and their projects.
+/// The chunk's entries of one image: the row and the project of each.
 struct Group {
+    /// `None` if what was sent is no image id.
     image: Option<ImageId>,
     rows: Vec<(usize, ProjectId)>,
+}
+
+impl Group {
+    /// One outcome for all.
+    fn all(&self, outcome: Outcome) -> Vec<Applied> {
+        let rows = self.rows.iter();
+        rows.map(|(row, _)| Applied { row: *row, outcome })
+            .collect()
+    }
+}
+
+/// What became of the entry in one row of the chunk.
+struct Applied {
+    row: usize,
+    outcome: Outcome,
 }
 
 /// All that the entries of a chunk have in common.
@@ -124,6 +140,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Whether a caller may do this with an image, or the code of an entry for which it may not.
+    fn decide(
+        &self,
+        caller: &Caller,
+        facts: &Facts,
+        action: ImageAction<'_>,
+    ) -> Result<(), ImsCode> {
+        // No entry's words name the image.
+        let action = Action::Image(action, facts.target(""));
+        let decided = self.app.policy().decide(caller, action);
+        decided.map_err(|denied| denied.entry())
+    }
+
     fn check_time(&self) -> Result<(), ApiError> {
         if self.app.now() < self.until {
             return Ok(());
@@ -173,11 +202,8 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
     };
     let (work, facts) = (&work, &facts);
     let done = stream::iter(groups.into_values().map(|group| async move {
-        let outcomes = match work.check_time() {
-            Ok(()) => Box::pin(apply_group(work, &group, facts)).await,
-            Err(late) => Err(late),
-        };
-        (group, outcomes)
+        work.check_time()?;
+        Box::pin(apply_group(work, &group, facts)).await
     }));
     let done: Vec<_> = done.buffer_unordered(AT_ONCE).collect().await;
     gather(chunk, done)
@@ -189,15 +215,15 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
 /// The first failure that may pass, so that the message comes again.
 fn gather(
     chunk: &Chunk,
-    done: Vec<(Group, Result<Vec<Outcome>, ApiError>)>,
+    done: Vec<Result<Vec<Applied>, ApiError>>,
 ) -> Result<Vec<Outcome>, ApiError> {
     let mut rows = vec![Outcome::Failed(chunk.task.kind().gave_up()); chunk.entries.rows];
-    for (group, outcomes) in done {
-        match outcomes {
-            Ok(outcomes) => {
-                for ((row, _), outcome) in group.rows.iter().zip(outcomes) {
-                    if let Some(slot) = rows.get_mut(*row) {
-                        *slot = outcome;
+    for group in done {
+        match group {
+            Ok(group) => {
+                for applied in group {
+                    if let Some(row) = rows.get_mut(applied.row) {
+                        *row = applied.outcome;
                     }
                 }
             }
@@ -227,39 +253,31 @@ fn member_asked<'a>(chunk: &'a Chunk, groups: &'a BTreeMap<&str, Group>) -> &'a 
     }
 }
 
-/// Applies the entries of one image and returns one outcome each, in their order.
+/// Applies the entries of one image.
 async fn apply_group(
     work: &Work<'_>,
     group: &Group,
     facts: &HashMap<ImageId, Result<Facts, ApiError>>,
-) -> Result<Vec<Outcome>, ApiError> {
-    let all = |code| Ok(vec![Outcome::Failed(code); group.rows.len()]);
+) -> Result<Vec<Applied>, ApiError> {
     let Some(id) = group.image else {
-        return all(ImsCode::BadImageId);
+        return Ok(group.all(Outcome::Failed(ImsCode::BadImageId)));
     };
     let facts = match facts.get(&id) {
         None => &Facts::default(),
         Some(Ok(facts)) => facts,
         Some(Err(corrupt)) => return Err(corrupt.clone()),
     };
-    match (&work.chunk.task, &facts.image) {
-        (Task::Answer(answer), _) => {
-            let mut outcomes = Vec::with_capacity(group.rows.len());
-            for (_, member) in &group.rows {
-                outcomes.push(apply_answer(work, facts, member, answer).await?);
+    match &work.chunk.task {
+        Task::Answer(answer) => {
+            let mut done = Vec::with_capacity(group.rows.len());
+            for (row, member) in &group.rows {
+                let outcome = apply_answer(work, facts, member, answer).await?;
+                done.push(Applied { row: *row, outcome });
             }
-            Ok(outcomes)
+            Ok(done)
         }
-        (Task::Share | Task::Unshare, None) => all(ImsCode::ImageNotFound),
-        (Task::Share | Task::Unshare, Some(image)) => {
-            let own = facts.membership(&work.caller.project);
-            match work.chunk.task {
-                Task::Share => change_members(work, image, own, group, Action::AddMember).await,
-                Task::Unshare | Task::Answer(_) => {
-                    change_members(work, image, own, group, Action::RemoveMember).await
-                }
-            }
-        }
+        Task::Share => change_members(work, id, facts, group, Direction::Share).await,
+        Task::Unshare => change_members(work, id, facts, group, Direction::Unshare).await,
     }
 }
 
@@ -270,13 +288,21 @@ async fn apply_answer(
     member: &ProjectId,
     answer: &Answer,
 ) -> Result<Outcome, ApiError> {
-    let image = facts.image.as_ref();
-    if let Some(code) = batch::answer_refusal(image, member, facts.is_member(member), answer) {
+    // Whoever asked, the project is treated as itself: to one that is not a member, a shared image
+    // looks like one that does not exist, whatever else is wrong with the entry.
+    let answering = Caller {
+        project: member.clone(),
+        role: Role::Member,
+    };
+    if let Err(code) = work.decide(&answering, facts, ImageAction::Answer) {
         return Ok(Outcome::Failed(code));
     }
-    let Some(image) = image else {
+    let Some(image) = &facts.image else {
         return Ok(Outcome::Failed(ImsCode::ImageNotFound));
     };
+    if let Err(code) = answer.check_vault(image) {
+        return Ok(Outcome::Failed(code));
+    }
     let store = work.app.store();
     let change = store
         .update_member_in_batch(image.id, image.created_at, member, answer, work.stamp)
@@ -284,95 +310,92 @@ async fn apply_answer(
     Ok(change::outcome(JobKind::Update, &change, work.stamp.op))
 }
 
-/// What the policy has against adding or removing members of this image.
-fn refusal(
-    caller: &Caller,
-    image: &Image,
-    own: Option<&Membership>,
-    action: Action,
-) -> Option<ImsCode> {
-    let relation = caller.relation(image, own);
-    let decision = permit(caller.role, relation, image.visibility, action);
-    batch::refusal(image, decision)
+/// Whether members are added to an image or removed from it.
+#[derive(Clone, Copy)]
+enum Direction {
+    Share,
+    Unshare,
+}
+
+impl Direction {
+    const fn action(self, member: &ProjectId) -> ImageAction<'_> {
+        match self {
+            Self::Share => ImageAction::Share(member),
+            Self::Unshare => ImageAction::Unshare(member),
+        }
+    }
+
+    const fn kind(self) -> JobKind {
+        match self {
+            Self::Share => JobKind::Add,
+            Self::Unshare => JobKind::Remove,
+        }
+    }
 }
 
 /// Adds or removes an image's members, as many at once as a transaction holds.
 async fn change_members(
     work: &Work<'_>,
-    image: &Image,
-    own: Option<&Membership>,
+    image: ImageId,
+    facts: &Facts,
     group: &Group,
-    action: Action,
-) -> Result<Vec<Outcome>, ApiError> {
-    let (kind, caller, stamp) = (work.chunk.task.kind(), &work.caller, work.stamp);
-    let adds = kind == JobKind::Add;
-    // A member that leaves ends its own membership and no other.
-    let may_leave = !adds && work.app.config().member_may_leave;
-    let leaves = |member: &ProjectId| {
-        may_leave
-            && *member == caller.project
-            && image.visibility == Visibility::Shared
-            && matches!(own, Some(Membership::Present(_)))
-            && image.owner != caller.project
-    };
-    let refused = refusal(caller, image, own, action);
-    let mut outcomes: Vec<Option<Outcome>> = group
-        .rows
-        .iter()
-        .map(|(_, member)| match refused {
-            Some(_) if leaves(member) => None,
-            Some(code) => Some(Outcome::Failed(code)),
-            None if adds && *member == image.owner => {
-                Some(Outcome::Failed(ImsCode::SharingWithYourself))
-            }
-            None => None,
-        })
-        .collect();
-    let open: Vec<(usize, ProjectId)> = group
-        .rows
-        .iter()
-        .enumerate()
-        .filter(|(place, _)| matches!(outcomes.get(*place), Some(None)))
-        .map(|(place, (_, member))| (place, member.clone()))
-        .collect();
+    direction: Direction,
+) -> Result<Vec<Applied>, ApiError> {
+    let (store, caller, stamp) = (work.app.store(), &work.caller, work.stamp);
+    let mut done = Vec::with_capacity(group.rows.len());
+    let mut open = Vec::new();
+    for (row, member) in &group.rows {
+        match work.decide(caller, facts, direction.action(member)) {
+            Ok(()) => open.push((*row, member.clone())),
+            Err(code) => done.push(Applied {
+                row: *row,
+                outcome: Outcome::Failed(code),
+            }),
+        }
+    }
+    // Whoever may remove members without acting for the owner is a member that leaves.
+    let owner = facts.image.as_ref().map(|image| image.owner.as_str());
+    let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
     for part in open.chunks(TRANSACTION_MEMBERS) {
         work.check_time()?;
         let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
-        let store = work.app.store();
-        let changed = if adds {
-            let quota = work.app.config().member_quota;
-            store
-                .add_members(caller, image.id, &members, quota, stamp)
-                .await?
-        } else {
-            let leaving = refused.is_some();
-            store
-                .remove_members(caller, image.id, &members, leaving, stamp)
-                .await?
-        };
-        let results: Vec<Outcome> = match changed {
-            Changed::Members(changes) => changes
-                .iter()
-                .map(|change| change::outcome(kind, change, stamp.op))
-                .collect(),
-            // The image has changed since the chunk was begun.
-            Changed::Image(now) => {
-                let code = now.as_deref().map_or(Some(ImsCode::ImageNotFound), |now| {
-                    refusal(caller, now, own, action)
-                });
-                let code = code.unwrap_or(ImsCode::ImageUnavailable);
-                vec![Outcome::Failed(code); part.len()]
+        let changed = match direction {
+            Direction::Share => {
+                let quota = work.app.config().member_quota;
+                store
+                    .add_members(caller, image, &members, quota, stamp)
+                    .await?
+            }
+            Direction::Unshare => {
+                store
+                    .remove_members(caller, image, &members, leaving, stamp)
+                    .await?
             }
         };
-        for ((place, _), result) in part.iter().zip(results) {
-            if let Some(slot) = outcomes.get_mut(*place) {
-                *slot = Some(result);
+        match changed {
+            Changed::Members(changes) => {
+                let changes = part.iter().zip(&changes);
+                done.extend(changes.map(|((row, _), change)| Applied {
+                    row: *row,
+                    outcome: change::outcome(direction.kind(), change, stamp.op),
+                }));
+            }
+            // The image has changed since the chunk was begun.
+            Changed::Image(now) => {
+                let facts = Facts {
+                    image: now.map(|image| *image),
+                    memberships: facts.memberships.clone(),
+                };
+                done.extend(part.iter().map(|(row, member)| {
+                    let decided = work.decide(caller, &facts, direction.action(member));
+                    let code = decided.err().unwrap_or(ImsCode::ImageUnavailable);
+                    Applied {
+                        row: *row,
+                        outcome: Outcome::Failed(code),
+                    }
+                }));
             }
         }
     }
-    let gave_up = Outcome::Failed(kind.gave_up());
-    Ok(outcomes
-        .into_iter()
-        .map(|outcome| outcome.unwrap_or(gave_up))
-        .collect())
+    Ok(done)
 }

@@ -4,13 +4,15 @@
 //! What an earlier delivery did apply is seen from the memberships and counts as done; the rest
 //! has failed.
 
-use shared::app::App;
-use shared::batch::Outcome;
-use shared::change::{self, Step, step};
-use shared::error::{ApiError, ImsCode};
-use shared::id::{ImageId, ProjectId};
-use shared::queue::{Chunk, Message, SqsRecord};
-use shared::time::Timestamp;
+use shared::domain::change::{self, Step, step};
+use shared::domain::error::ApiError;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::message::{Chunk, Message};
+use shared::domain::outcome::Outcome;
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
+use shared::runtime::messages::SqsRecord;
 
 /// Settles one dead letter.
 pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<(), ApiError> {

@@ -6,12 +6,11 @@
 
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
-use shared::app::App;
-use shared::error::ApiError;
-use shared::id::JobId;
-use shared::meter;
+use shared::domain::error::ApiError;
+use shared::domain::id::JobId;
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
 use shared::store::due::{Obligation, Owed};
-use shared::time::Timestamp;
 
 /// Records of one partition of the index that one run looks at, at most.
 const LIMIT: i32 = 100;
@@ -56,7 +55,7 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
         ("Overdue", "Count", found as f64),
         ("OverdueFor", "Milliseconds", lag),
     ];
-    meter::publish(now, "sweep", &metrics, &[]);
+    app.metrics().publish(now, "sweep", &metrics, &[]);
     if failed > 0 {
         return Err(ApiError::unavailable(format!(
             "{failed} of {found} are still owed"

@@ -1,5 +1,5 @@
 //! The `sweep` function: runs on a schedule.
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::schedule::serve("sweep", sweep::handle).await
+    shared::runtime::schedule::serve("sweep", sweep::handle).await
 }

@@ -2,49 +2,30 @@
 //! other member waits for it.
 
 use serde_json::Value;
-use shared::app::App;
-use shared::auth::{Action, Decision};
-use shared::error::ApiError;
-use shared::http::{self, Handled, Request};
-use shared::member::{MemberStatus, Membership};
-use shared::members_api as api;
-use shared::store::members::{Order, Stamp};
-use shared::task::Answer;
+use shared::domain::error::ApiError;
+use shared::domain::member::MemberStatus;
+use shared::domain::policy::{Action, ImageAction, no_such_member};
+use shared::domain::task::Answer;
+use shared::http::{self, Handled, MemberInPath, Request};
+use shared::runtime::app::App;
 
 /// The longest vault id, in characters.
 const VAULT_ID_MAX: usize = 255;
 
 /// Sets the status in the body: 200 with the membership.
 pub async fn handle(app: App, request: Request) -> Handled {
-    let caller = http::caller(&app, &request).await?;
+    let caller = app.caller(&request).await?;
     let body = http::body(&request)?;
     let (status, vault_id) = answer_of(&body)?;
     let id = http::image_id(&request)?;
-    let member = http::member_id(&request, id);
-    let projects = match &member {
-        Ok(member) => vec![&caller.project, member],
-        Err(_) => vec![&caller.project],
-    };
+    let member = MemberInPath::of(&request)?;
 
-    let facts = app.store().facts(id, &projects).await?;
-    let image = api::visible(&caller, id, &facts)?;
-    api::has_members(&caller, image, &facts, Action::UpdateMember)?;
-    let member = member?;
-    let no_such_member = || http::no_such_member(member.as_str(), id);
-    let own_row_only = !caller.is_admin() && image.owner != caller.project;
-    if own_row_only && member != caller.project {
-        return Err(no_such_member());
-    }
-    let Some(Membership::Present(seen)) = facts.membership(&member).cloned() else {
-        return Err(no_such_member());
-    };
-    match api::allowed(&caller, image, &facts, Action::UpdateMember)? {
-        Decision::Allow | Decision::AllowOwnRow => {}
-        Decision::Hidden | Decision::NotShared | Decision::Forbidden => {
-            return Err(no_such_member());
-        }
-    }
-    // A status that there is not is told only to who may set one, as in Glance.
+    let facts = app.store().facts(id, &member.with(&caller.project)).await?;
+    let (text, row) = (id.to_string(), member.row());
+    let action = Action::Image(ImageAction::UpdateMember(row), facts.target(&text));
+    let decided = app.policy().decide(&caller, action);
+    decided.map_err(|denied| denied.glance())?;
+    // The status is checked last: Glance answers 403 or 404 before it reports an unknown status.
     let status = status
         .as_str()
         .and_then(MemberStatus::parse)
@@ -54,17 +35,14 @@ pub async fn handle(app: App, request: Request) -> Handled {
             )
         })?;
 
-    let stamp = Stamp {
-        op: app.operation(),
-        now: app.now(),
-        order: Order::Direct,
-    };
+    let gone = || no_such_member(row, &text);
+    let (image, seen) = facts.member(member.id()).ok_or_else(gone)?;
     let answer = Answer { status, vault_id };
     let updated = app
         .store()
-        .update_member(seen, image.created_at, &answer, stamp)
+        .update_member(seen.clone(), image.created_at, &answer, app.stamp())
         .await?;
-    Ok(http::json(200, &updated.ok_or_else(no_such_member)?.view()))
+    Ok(http::json(200, &updated.ok_or_else(gone)?.view()))
 }
 
 /// The status and the vault that a body names; whether there is such a status is seen later.

@@ -1,5 +1,5 @@
 //! The `update-member` function: an API function.
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::http::serve(update_member::handle).await
+    shared::runtime::api::serve(update_member::handle).await
 }

@@ -2,8 +2,8 @@
 //! the scope or none.
 
 use serde_json::Value;
-use shared::secret::Secret;
-use shared::time::Timestamp;
+use shared::domain::secret::Secret;
+use shared::domain::time::Timestamp;
 
 use super::tokens::{Fingerprint, LIFETIME, Method, Scope, Token, Tokens, audit_id};
 use super::view::{DOMAIN_ID, DOMAIN_NAME};

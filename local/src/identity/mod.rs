@@ -19,7 +19,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
-use shared::secret::Secret;
+use shared::domain::secret::Secret;
 
 /// The identities that the server knows when it is given no file: for trying it out.
 const DEMO: &str = include_str!("../demo-identity.toml");

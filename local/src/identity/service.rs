@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use shared::app::App;
+use shared::domain::time::Timestamp;
 use shared::http::cross_origin::CrossOrigin;
 use shared::http::{self, Request, Response};
-use shared::time::Timestamp;
+use shared::runtime::app::App;
 
 use super::login::Login;
 use super::tokens::{Token, Tokens};
@@ -62,14 +62,14 @@ impl IdentityService {
 
     /// Answers a request for one of its paths.
     pub fn answer(&self, app: &App, request: &Request) -> Response {
-        let base = http::base_url(app, request);
+        let base = app.base_url(request);
         let outcome = match request.method().as_str() {
             // A browser's preflight.
             "OPTIONS" => Ok(http::empty(200)),
             _ => self.handle(app, request, &base),
         };
         let response = outcome.unwrap_or_else(|refusal| refusal.response(&base));
-        let response = match CrossOrigin::of(&app.config().cors_origins, request) {
+        let response = match CrossOrigin::of(&app.config().site.cors_origins, request) {
             Some(cross_origin) => cross_origin.write(|| METHODS.to_owned(), response),
             None => response,
         };
@@ -150,7 +150,7 @@ impl IdentityService {
             ["v3", "projects", id] => {
                 reads(method)?;
                 self.caller(request, now)?;
-                let id = shared::routes::decoded(id).ok_or(Refusal::NotFound("project"))?;
+                let id = shared::http::routes::decoded(id).ok_or(Refusal::NotFound("project"))?;
                 let projects = self.projects(base, |project| project.id == id);
                 let project = projects.first().ok_or(Refusal::NotFound("project"))?;
                 Ok(http::json(200, &json!({"project": project})))

@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
-use shared::roles::RoleNames;
-use shared::secret::Secret;
-use shared::time::Timestamp;
+use shared::domain::roles::RoleNames;
+use shared::domain::secret::Secret;
+use shared::domain::time::Timestamp;
 use uuid::Uuid;
 
 use super::Identity;

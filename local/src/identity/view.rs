@@ -1,7 +1,7 @@
 //! The documents that the identity service answers with, in Keystone's shapes.
 
 use serde_json::{Value, json};
-use shared::time::Timestamp;
+use shared::domain::time::Timestamp;
 
 use super::tokens::{Scope, Token};
 use super::{Identity, Project};

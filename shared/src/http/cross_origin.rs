@@ -9,7 +9,8 @@ use std::str::FromStr;
 use lambda_http::http::{HeaderValue, header};
 
 use super::address::{Host, split_scheme};
-use super::{Request, Response, with_header};
+use super::request::Request;
+use super::response::{Response, with_header};
 
 /// Request headers that a page may send.
 const SENT: &str = "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, X-Auth-Token, \

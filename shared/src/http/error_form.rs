@@ -3,19 +3,82 @@
 use lambda_http::Body;
 use serde_json::json;
 
-use super::{Request, Response, accept, base_url, json, response, with_header};
-use crate::app::App;
-use crate::error::{ApiError, RefusalKind};
-use crate::routes::{Family, NotUtf8, Path};
+use super::request::{Request, accept};
+use super::response::{Response, json, response, with_header};
+use super::routes::{Family, NotUtf8, Path};
+use super::site::Site;
+use crate::domain::error::{ApiError, ErrorKind};
+use crate::domain::ims_code::ImsCode;
 
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
 
+/// The HTTP status of an error.
+pub const fn status_of(error: &ApiError) -> u16 {
+    match error {
+        ApiError::Glance(refused) => match refused.kind {
+            ErrorKind::BadRequest => 400,
+            ErrorKind::Forbidden => 403,
+            ErrorKind::NotFound | ErrorKind::NotServed => 404,
+            ErrorKind::Conflict => 409,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::UnsupportedMediaType => 415,
+            ErrorKind::Unprocessable => 422,
+        },
+        ApiError::Ims { in_path: true, .. } => 404,
+        ApiError::Ims { code, .. } => match code {
+            ImsCode::RoleTooWeak => 403,
+            ImsCode::JobNotFound => 404,
+            ImsCode::BadRequest
+            | ImsCode::EmptyBody
+            | ImsCode::BadImageId
+            | ImsCode::BadProjectId
+            | ImsCode::ImageNotFound
+            | ImsCode::NotOwner
+            | ImsCode::ImageUnavailable
+            | ImsCode::SharingWithYourself
+            | ImsCode::QuotaFull
+            | ImsCode::PublicImage
+            | ImsCode::NoSuchMember
+            | ImsCode::AddFailed
+            | ImsCode::DeleteFailed
+            | ImsCode::VaultMissing
+            | ImsCode::VaultUnusable
+            | ImsCode::ForeignProject
+            | ImsCode::TooMany => 400,
+        },
+        ApiError::MethodNotAllowed { .. } => 405,
+        ApiError::Unauthorized | ApiError::BadSignature(_) => 401,
+        ApiError::Unavailable(_) => 503,
+        ApiError::Internal(_) => 500,
+    }
+}
+
+/// The code in an error body of the batch API's family.
+pub const fn ims_code_of(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Ims { code, .. } => code.as_str(),
+        ApiError::Glance(refused) => match refused.kind {
+            ErrorKind::BadRequest
+            | ErrorKind::Conflict
+            | ErrorKind::TooLarge
+            | ErrorKind::UnsupportedMediaType
+            | ErrorKind::Unprocessable => ImsCode::BadRequest.as_str(),
+            ErrorKind::Forbidden => ImsCode::RoleTooWeak.as_str(),
+            ErrorKind::NotFound | ErrorKind::NotServed => ImsCode::ImageNotFound.as_str(),
+        },
+        ApiError::MethodNotAllowed { .. } => "MethodNotAllowed",
+        ApiError::Unauthorized | ApiError::BadSignature(_) => "Unauthorized",
+        ApiError::Unavailable(_) => "ServiceUnavailable",
+        ApiError::Internal(_) => "InternalError",
+    }
+}
+
 /// How an error of this request is to be written.
-pub(super) struct ErrorForm {
+pub struct ErrorForm {
     family: Family,
     /// The method of the request.
-    pub(super) method: String,
+    pub method: String,
     media: Media,
     auth_uri: String,
 }
@@ -29,7 +92,7 @@ enum Media {
 
 impl ErrorForm {
     /// As the request asks for it.
-    pub(super) fn of(request: &Request, path: &Result<Path, NotUtf8>, app: &App) -> Self {
+    pub fn of(request: &Request, path: &Result<Path, NotUtf8>, site: &Site) -> Self {
         Self {
             family: match path {
                 Ok(path) => path.family(),
@@ -41,30 +104,30 @@ impl ErrorForm {
                 Some(_) => Media::Json,
                 None => Media::Plain,
             },
-            auth_uri: match &app.config().auth_uri {
+            auth_uri: match &site.auth_uri {
                 Some(uri) => uri.clone(),
-                None => format!("{}/identity/v3", base_url(app, request)),
+                None => format!("{}/identity/v3", site.base_url(request)),
             },
         }
     }
 
     /// The answer that tells of the error.
-    pub(super) fn render(&self, error: &ApiError) -> Response {
-        let status = error.status();
+    pub fn render(&self, error: &ApiError) -> Response {
+        let status = status_of(error);
         let (explanation, detail, separator) = words(error);
         let mut response = match self.family {
             Family::Ims => {
                 let message = sentence(&explanation, &detail);
                 json(
                     status,
-                    &json!({"error": {"code": error.ims_code(), "message": message}}),
+                    &json!({"error": {"code": ims_code_of(error), "message": message}}),
                 )
             }
             Family::Glance => {
                 let title = title(status);
                 let media = match (error, self.media) {
-                    (ApiError::Refused(refusal), Media::Plain)
-                        if refusal.kind == RefusalKind::NotServed =>
+                    (ApiError::Glance(refused), Media::Plain)
+                        if refused.kind == ErrorKind::NotServed =>
                     {
                         Media::Json
                     }
@@ -107,11 +170,11 @@ impl ErrorForm {
             ApiError::MethodNotAllowed { allow, .. } => {
                 response = with_header(response, "allow", allow);
             }
-            ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => {
+            ApiError::Glance(refused) if refused.kind == ErrorKind::UnsupportedMediaType => {
                 response = with_header(response, "accept-patch", PATCH_TYPES);
             }
             ApiError::Unavailable(_) => response = with_header(response, "retry-after", "1"),
-            ApiError::Refused(_) | ApiError::Ims { .. } | ApiError::Internal(_) => {}
+            ApiError::Glance(_) | ApiError::Ims { .. } | ApiError::Internal(_) => {}
         }
         if self.method == "HEAD" {
             // A HEAD has no body, and names the type that browsers get, as Glance does.
@@ -142,20 +205,21 @@ fn words(error: &ApiError) -> (String, String, Tail) {
         _ => "The server has either erred or is incapable of performing the requested operation.",
     };
     match error {
-        ApiError::Refused(refusal) if refusal.kind == RefusalKind::UnsupportedMediaType => (
+        ApiError::Glance(refused) if refused.kind == ErrorKind::UnsupportedMediaType => (
             format!(
                 "The request media type {} is not supported by this server.",
-                refusal.explanation
+                refused.explanation.as_deref().unwrap_or_default()
             ),
             format!("Image PATCH expects Content-Type one of: {PATCH_TYPES}"),
             Tail::Narrow,
         ),
-        ApiError::Refused(refusal) => {
-            let explanation = match refusal.explanation.as_str() {
-                "" => general(error.status()).to_owned(),
-                words => words.to_owned(),
-            };
-            (explanation, refusal.detail.clone(), Tail::Wide)
+        ApiError::Glance(refused) => {
+            let explanation = refused.explanation.as_deref();
+            (
+                explanation.unwrap_or(general(status_of(error))).to_owned(),
+                refused.detail.clone().unwrap_or_default(),
+                Tail::Wide,
+            )
         }
         ApiError::Ims { message, .. } => (message.clone(), String::new(), Tail::Wide),
         ApiError::MethodNotAllowed { method, .. } => (
@@ -165,7 +229,7 @@ fn words(error: &ApiError) -> (String, String, Tail) {
         ),
         ApiError::BadSignature(why) => (why.words().to_owned(), String::new(), Tail::Wide),
         ApiError::Unauthorized | ApiError::Unavailable(_) | ApiError::Internal(_) => (
-            general(error.status()).to_owned(),
+            general(status_of(error)).to_owned(),
             String::new(),
             Tail::Wide,
         ),

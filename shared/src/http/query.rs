@@ -4,9 +4,9 @@ use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::Request;
-use crate::error::ApiError;
-use crate::routes;
+use super::request::Request;
+use super::routes;
+use crate::domain::error::ApiError;
 
 /// What a link leaves as it is. A space becomes a plus.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::auth::Caller;
-use crate::cache::Cache;
-use crate::error::ApiError;
-use crate::id::ProjectId;
-use crate::roles::RoleNames;
-use crate::secret::Secret;
-use crate::store::failed;
-use crate::store::schema::{self as at, Item};
-use crate::time::Timestamp;
+use crate::domain::cache::Cache;
+use crate::domain::error::ApiError;
+use crate::domain::id::ProjectId;
+use crate::domain::policy::Caller;
+use crate::domain::roles::RoleNames;
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+use crate::store::keys::{self as at, Item};
+use crate::store::sdk_error::failed;
 
 /// Seconds that an instance remembers a key: so long does one that was disabled still work.
 const REMEMBERED_SECONDS: i64 = 60;
@@ -107,7 +107,7 @@ fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Role;
+    use crate::domain::policy::Role;
 
     #[test]
     fn an_item_is_a_key_a_disabled_one_or_none() {

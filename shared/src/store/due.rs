@@ -7,12 +7,14 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::schema::{self as at, Item, s};
+use super::item::{self, skip};
+use super::keys::{self as at, Item, s};
+use super::sdk_error::failed;
+use super::table::Store;
 use super::write::single;
-use super::{Store, failed, item, skip};
-use crate::error::ApiError;
-use crate::id::{ImageId, JobId};
-use crate::time::Timestamp;
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, JobId};
+use crate::domain::time::Timestamp;
 
 /// Seconds that a request has to fulfil an obligation that it made: more than any function's own
 /// time, so that the sweep does not do what is being done.

@@ -8,15 +8,18 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::due::due_keys;
+use super::item;
+use super::keys::{self as at, Item, n, s};
 use super::members::Stamp;
-use super::schema::{self as at, Item, n, s};
+use super::sdk_error::failed;
+use super::table::Store;
 use super::write::{Single, Transacted, single};
-use super::{Store, failed, item};
-use crate::auth::Caller;
-use crate::error::ApiError;
-use crate::id::ImageId;
-use crate::image::{Image, Visibility};
-use crate::time::Timestamp;
+use crate::domain::error::ApiError;
+use crate::domain::id::ImageId;
+use crate::domain::image::Image;
+use crate::domain::policy::Caller;
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
 
 /// What became of a write to an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +28,9 @@ pub enum Written {
     Done,
     /// It was written, and the image's memberships are to be brought in line with it.
     Owing,
-    /// It was not: this is how the image stands, `None` if there is none.
-    Refused(Option<Box<Image>>),
+    /// It was not, for its condition did not hold: this is the image as it is stored, `None` if there
+    /// is none.
+    ConditionFailed(Option<Box<Image>>),
 }
 
 /// What must hold for an image to be replaced.
@@ -80,7 +84,7 @@ impl Store {
         Ok(
             match single("create image", || request.clone().send()).await? {
                 Single::Applied(_) => None,
-                Single::Refused(taken) => Some(taken),
+                Single::ConditionFailed(taken) => Some(taken),
             },
         )
     }
@@ -212,7 +216,7 @@ impl Store {
                     .return_values_on_condition_check_failure(OnFailure::AllOld);
                 match single("replace image", || request.clone().send()).await? {
                     Single::Applied(_) => None,
-                    Single::Refused(stored) => Some(stored),
+                    Single::ConditionFailed(stored) => Some(stored),
                 }
             }
             (texts, had_texts) => {
@@ -231,7 +235,7 @@ impl Store {
         if stored.as_ref().is_some_and(|stored| stored.op == next.op) {
             return Ok(done);
         }
-        Ok(Written::Refused(stored.map(Box::new)))
+        Ok(Written::ConditionFailed(stored.map(Box::new)))
     }
 
     /// Replaces an image together with the item of its texts, if it has one or had one.
@@ -351,23 +355,25 @@ impl Store {
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":op", s(stamp.op.to_string()));
-        if !caller.is_admin() {
+        if let Some(owner) = caller.required_owner() {
             condition.push_str(" AND #owner = :owner");
             request = request
                 .expression_attribute_names("#owner", at::OWNER)
-                .expression_attribute_values(":owner", s(caller.project.as_str()));
+                .expression_attribute_values(":owner", s(owner.as_str()));
         }
         let request = request.condition_expression(condition);
         match single("delete image", || request.clone().send()).await? {
             Single::Applied(_) => Ok(Written::Owing),
-            Single::Refused(None) => Ok(Written::Refused(None)),
-            Single::Refused(Some(stored)) => {
+            Single::ConditionFailed(None) => Ok(Written::ConditionFailed(None)),
+            Single::ConditionFailed(Some(stored)) => {
                 // A lost answer and a second try by the client library: it is ours.
                 let op = item::Reader::new(&stored).text(at::OP)?;
                 if op == stamp.op.to_string() {
                     return Ok(Written::Owing);
                 }
-                Ok(Written::Refused(item::image(&stored)?.map(Box::new)))
+                Ok(Written::ConditionFailed(
+                    item::image(&stored)?.map(Box::new),
+                ))
             }
         }
     }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::schema::{self as at, Item, n, s};
-use crate::error::ApiError;
-use crate::id::{ImageId, OperationId, ProjectId};
-use crate::image::card::{Card, Sketch};
-use crate::image::{BACKUP_PROPERTY, Image, Visibility};
-use crate::member::{Member, MemberStatus, Membership};
-use crate::time::Timestamp;
+use super::keys::{self as at, Item, n, s};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::image::card::{Card, Sketch};
+use crate::domain::image::{BACKUP_PROPERTY, Image};
+use crate::domain::member::{Member, MemberStatus, Membership};
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
 
 /// Reads the attributes of one item.
 pub(super) struct Reader<'a> {
@@ -385,4 +386,11 @@ pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item 
         (at::OP.to_owned(), s(member.op.to_string())),
     ]);
     item
+}
+
+/// A record that does not parse is told to us and does not take its neighbours along.
+pub(super) fn skip(corrupt: &ApiError) {
+    if let ApiError::Internal(why) = corrupt {
+        tracing::error!(error.why = why.for_log(), "left out of a list");
+    }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::item;
 use super::jobs::job_of;
-use super::schema::{self as at, s};
-use super::{Store, failed, item};
-use crate::error::ApiError;
-use crate::id::{JobId, ProjectId};
-use crate::job::{Job, JobKind, JobStatus, Progress};
-use crate::time::Timestamp;
+use super::keys::{self as at, s};
+use super::sdk_error::failed;
+use super::table::Store;
+use crate::domain::error::ApiError;
+use crate::domain::id::{JobId, ProjectId};
+use crate::domain::job::{Job, JobKind, JobStatus, Progress};
+use crate::domain::time::Timestamp;
 
 impl Store {
     /// A page of a project's jobs, newest first: `limit` of those that match after `marker`, and

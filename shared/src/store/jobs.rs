@@ -8,15 +8,20 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::due::due_keys;
-use super::schema::{self as at, Item, n, s};
-use super::write::{Transacted, refused, single};
-use super::{Store, failed, item};
-use crate::batch::{Batch, Outcome, Slice};
-use crate::error::{ApiError, ImsCode};
-use crate::id::{JobId, ProjectId};
-use crate::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
-use crate::queue::Chunk;
-use crate::time::Timestamp;
+use super::item;
+use super::keys::{self as at, Item, n, s};
+use super::sdk_error::failed;
+use super::table::Store;
+use super::write::{Transacted, condition_failed, single};
+use crate::domain::batch::Batch;
+use crate::domain::entries::Entries;
+use crate::domain::error::ApiError;
+use crate::domain::id::{JobId, ProjectId};
+use crate::domain::ims_code::ImsCode;
+use crate::domain::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
+use crate::domain::message::Chunk;
+use crate::domain::outcome::Outcome;
+use crate::domain::time::Timestamp;
 
 /// Seconds for which an idempotency key stands for its first request.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3600;
@@ -197,7 +202,7 @@ impl Store {
                 .is_some_and(|(_, _, outcome)| outcome.is_none())
         });
         let open = open.collect();
-        let entries = Slice::of_rows(
+        let entries = Entries::of_rows(
             rows.iter()
                 .map(|(image, project, _)| (&**image, &**project)),
         );
@@ -284,7 +289,7 @@ impl Store {
         ];
         Ok(match self.transact("finish chunk", items).await? {
             Transacted::Applied => Finished::Counted,
-            Transacted::Cancelled(reasons) if refused(reasons.first()) => Finished::Before,
+            Transacted::Cancelled(reasons) if condition_failed(reasons.first()) => Finished::Before,
             Transacted::Cancelled(_) => Finished::Over,
         })
     }
@@ -347,7 +352,7 @@ impl Store {
             .map(|page| at::entries_key(job.id, page))
             .chain(chunks.map(|chunk| at::result_key(job.id, chunk)))
             .collect();
-        let mut entries: BTreeMap<String, Slice> = BTreeMap::new();
+        let mut entries: BTreeMap<String, Entries> = BTreeMap::new();
         let mut results: BTreeMap<String, BTreeMap<usize, String>> = BTreeMap::new();
         for found in self.batch_get(keys).await? {
             let read = item::Reader::new(&found);

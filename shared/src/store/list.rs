@@ -5,14 +5,17 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::schema::{self as at, Item, s};
-use super::{Store, failed, item, skip};
-use crate::error::ApiError;
-use crate::id::{ImageId, ProjectId};
-use crate::image::card::Card;
-use crate::image::{Image, Visibility};
-use crate::member::{MemberStatus, Membership};
-use crate::time::Timestamp;
+use super::item::{self, skip};
+use super::keys::{self as at, Item, s};
+use super::sdk_error::failed;
+use super::table::{Indexes, Store};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::image::card::Card;
+use crate::domain::member::{MemberStatus, Membership};
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
 
 /// How often the texts of an image that is being changed are looked for.
 const TEXT_TRIES: u32 = 5;
@@ -285,7 +288,7 @@ impl Store {
     /// `position` is the row's, in the partition `gpk` of [`at::BY_PROJECT`], and `updated_at` what
     /// the row says once it is written.
     pub(super) async fn await_index(&self, gpk: &str, position: &str, updated_at: Timestamp) {
-        if self.indexes == super::Indexes::Immediate {
+        if self.indexes == Indexes::Immediate {
             return;
         }
         for attempt in 0..LAG_TRIES {

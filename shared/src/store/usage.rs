@@ -2,11 +2,12 @@
 
 use aws_sdk_dynamodb::types::Select;
 
-use super::schema::{self as at, Item, s};
-use super::{Store, failed};
-use crate::error::ApiError;
-use crate::id::ProjectId;
-use crate::member::MemberStatus;
+use super::keys::{self as at, Item, s};
+use super::sdk_error::failed;
+use super::table::Store;
+use crate::domain::error::ApiError;
+use crate::domain::id::ProjectId;
+use crate::domain::member::MemberStatus;
 
 /// Pages of 1 MB that are counted of one kind, at most: more than ten thousand rows. What lies beyond
 /// is not counted, so that the request's cost has a bound.

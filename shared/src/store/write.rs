@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -15,9 +16,9 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use tokio::time::Instant;
 
-use super::schema::Item;
-use super::{Store, failed};
-use crate::error::ApiError;
+use super::keys::Item;
+use super::sdk_error::failed;
+use crate::domain::error::ApiError;
 
 /// How long a write is tried again: with the last try, less than the time of any function.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -29,7 +30,7 @@ pub(super) enum Single<T> {
     /// It was applied.
     Applied(T),
     /// Its condition did not hold: this is the item, if there is one and it was asked for.
-    Refused(Option<Item>),
+    ConditionFailed(Option<Item>),
 }
 
 impl<T> Single<T> {
@@ -50,13 +51,13 @@ pub(super) enum Transacted {
 /// An error of a write with a condition.
 pub(super) trait Conditional {
     /// The item that the condition refused, as far as it was asked for; `None` if it is another error.
-    fn refused(&self) -> Option<Option<Item>>;
+    fn failed_condition(&self) -> Option<Option<Item>>;
 }
 
 macro_rules! conditional {
     ($($error:ident),+) => {
         $(impl Conditional for $error {
-            fn refused(&self) -> Option<Option<Item>> {
+            fn failed_condition(&self) -> Option<Option<Item>> {
                 match self {
                     Self::ConditionalCheckFailedException(failed) => Some(failed.item().cloned()),
                     _ => None,
@@ -88,8 +89,11 @@ where
             Ok(output) => return Ok(Single::Applied(output)),
             Err(error) => error,
         };
-        if let Some(item) = error.as_service_error().and_then(Conditional::refused) {
-            return Ok(Single::Refused(item));
+        if let Some(item) = error
+            .as_service_error()
+            .and_then(Conditional::failed_condition)
+        {
+            return Ok(Single::ConditionFailed(item));
         }
         if !passes(&error) || !tries.again().await {
             return Err(failed(what, &error));
@@ -120,52 +124,49 @@ fn passes_soon(code: &str) -> bool {
     )
 }
 
-impl Store {
-    /// Sends one transaction until it is applied or cancelled by a condition.
-    ///
-    /// The very same transaction is sent again under the same client token after a conflict or a
-    /// lost answer, so it is applied at most once.
-    pub(super) async fn transact(
-        &self,
-        what: &'static str,
-        items: Vec<TransactWriteItem>,
-    ) -> Result<Transacted, ApiError> {
-        let token = uuid::Uuid::new_v4().to_string();
-        let mut tries = Tries::begin();
-        loop {
-            let request = self
-                .client
-                .transact_write_items()
-                .client_request_token(&token)
-                .set_transact_items(Some(items.clone()));
-            let error = match Box::pin(request.send()).await {
-                Ok(_) => return Ok(Transacted::Applied),
-                Err(error) => error,
-            };
-            let again = match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let reasons = cancelled.cancellation_reasons();
-                    let mut codes = reasons.iter().filter_map(CancellationReason::code);
-                    if codes.clone().any(passes_soon) {
-                        true
-                    } else if codes.any(|code| code == "ConditionalCheckFailed") {
-                        return Ok(Transacted::Cancelled(reasons.to_vec()));
-                    } else {
-                        false
-                    }
+/// Sends one transaction until it is applied or cancelled by a condition.
+///
+/// The very same transaction is sent again under the same client token after a conflict or a
+/// lost answer, so it is applied at most once.
+pub(super) async fn transact(
+    client: &Client,
+    what: &'static str,
+    items: Vec<TransactWriteItem>,
+) -> Result<Transacted, ApiError> {
+    let token = uuid::Uuid::new_v4().to_string();
+    let mut tries = Tries::begin();
+    loop {
+        let request = client
+            .transact_write_items()
+            .client_request_token(&token)
+            .set_transact_items(Some(items.clone()));
+        let error = match Box::pin(request.send()).await {
+            Ok(_) => return Ok(Transacted::Applied),
+            Err(error) => error,
+        };
+        let again = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let reasons = cancelled.cancellation_reasons();
+                let mut codes = reasons.iter().filter_map(CancellationReason::code);
+                if codes.clone().any(passes_soon) {
+                    true
+                } else if codes.any(|code| code == "ConditionalCheckFailed") {
+                    return Ok(Transacted::Cancelled(reasons.to_vec()));
+                } else {
+                    false
                 }
-                _ => passes(&error),
-            };
-            if !again || !tries.again().await {
-                return Err(failed(what, &error));
             }
-            tracing::debug!(store.operation = what, "sent again");
+            _ => passes(&error),
+        };
+        if !again || !tries.again().await {
+            return Err(failed(what, &error));
         }
+        tracing::debug!(store.operation = what, "sent again");
     }
 }
 
 /// Whether this item's condition failed.
-pub(super) fn refused(reason: Option<&CancellationReason>) -> bool {
+pub(super) fn condition_failed(reason: Option<&CancellationReason>) -> bool {
     reason.is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 

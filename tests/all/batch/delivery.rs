@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::world::{MEMBER, OWNER, Who, World};
 use serde_json::json;
-use shared::job::DEADLINE_SECONDS;
-use shared::member::MemberStatus;
-use shared::queue::{Message, SqsAttributes, SqsRecord};
-use shared::task::Task;
-use shared::time::Timestamp;
+use shared::domain::job::DEADLINE_SECONDS;
+use shared::domain::member::MemberStatus;
+use shared::domain::message::Message;
+use shared::domain::task::Task;
+use shared::domain::time::Timestamp;
+use shared::runtime::messages::{SqsAttributes, SqsRecord};
 
 use super::{answer, codes, deliver, held, results, shown, status};
 
@@ -185,7 +186,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
         status(&world, &images[149], MEMBER).await.as_deref(),
         Some("pending")
     );
-    clock.forward(shared::job::KEPT_SECONDS);
+    clock.forward(shared::domain::job::KEPT_SECONDS);
     world
         .get(Who::Member, &format!("/v1/cloudimages/job/{job}"))
         .await
@@ -220,10 +221,11 @@ async fn a_poison_message_comes_again_alone() {
         attributes: SqsAttributes::default(),
         message_attributes: BTreeMap::new(),
     });
-    let event = shared::queue::SqsEvent { records };
+    let event = shared::runtime::messages::SqsEvent { records };
     let until = Timestamp::from_micros(i64::MAX);
     let app = world.server.app.clone();
-    let response = shared::queue::each("run-batch", app, event, until, run_batch::handle).await;
+    let response =
+        shared::runtime::messages::each("run-batch", app, event, until, run_batch::handle).await;
     let failed: Vec<_> = response
         .batch_item_failures
         .iter()

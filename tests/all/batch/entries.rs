@@ -3,7 +3,7 @@
 use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
 use local::server::Options;
 use serde_json::{Value, json};
-use shared::id::ProjectId;
+use shared::domain::id::ProjectId;
 
 use super::{UNKNOWN, codes, error_of, results, run};
 
@@ -92,7 +92,7 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     );
     // A marker behind the last row, up to the largest number, is an empty page.
     for behind in ["1440", "18446744073709551615"] {
-        let marker = shared::page::encode_marker(behind);
+        let marker = shared::http::page::encode_marker(behind);
         let path = format!("/v1/{OWNER}/jobs/{id}?marker={marker}");
         let page = world.get(Who::Owner, &path).await.expect(200).json();
         assert_eq!(results(&page).len(), 0, "{behind}");
@@ -203,7 +203,7 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
     let good = run(&world, Who::Member, "PUT", body(json!(vault))).await;
     assert_eq!(codes(&good), ["success"]);
     let member = ProjectId::parse(MEMBER).unwrap();
-    let id = shared::id::ImageId::canonical(&image).unwrap();
+    let id = shared::domain::id::ImageId::canonical(&image).unwrap();
     let facts = world
         .server
         .app

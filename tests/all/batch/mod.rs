@@ -7,14 +7,15 @@ mod requests;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::auth::{Caller, Role};
-use shared::batch::{Batch, Slice};
-use shared::id::{JobId, ProjectId};
-use shared::member::MemberStatus;
-use shared::queue::{SqsAttributes, SqsRecord};
+use shared::domain::batch::Batch;
+use shared::domain::entries::Entries;
+use shared::domain::id::{JobId, ProjectId};
+use shared::domain::member::MemberStatus;
+use shared::domain::policy::{Caller, Role};
+use shared::domain::task::{Answer, Task};
+use shared::domain::time::Timestamp;
+use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::jobs::Created;
-use shared::task::{Answer, Task};
-use shared::time::Timestamp;
 
 use crate::world::{self, Who, World};
 
@@ -72,7 +73,7 @@ async fn held(
         project: ProjectId::parse(project).unwrap(),
         role: Role::Member,
     };
-    let entries = Slice::of_request(images, &projects);
+    let entries = Entries::of_request(images, &projects);
     let batch = Batch::new(
         &caller,
         task,

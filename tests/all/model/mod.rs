@@ -3,16 +3,16 @@
 //! Two jobs of two entries each meet at the same two memberships, worked on by two workers that may
 //! die at any step; messages come again, twice at once, in any order, or become dead letters; direct
 //! calls come in between. What an entry finds and what it counts as is the product's own
-//! [`shared::change::step`] and [`shared::change::outcome`]; the store's conditions, which are to say the same, are
+//! [`shared::domain::change::step`] and [`shared::domain::change::outcome`]; the store's conditions, which are to say the same, are
 //! not part of this model: `faults` runs them.
 
 mod protocol;
 
 use std::collections::HashSet;
 
-use shared::id::OperationId;
-use shared::job::JobKind;
-use shared::member::MemberStatus;
+use shared::domain::id::OperationId;
+use shared::domain::job::JobKind;
+use shared::domain::member::MemberStatus;
 
 use protocol::{Protocol, Scenario};
 

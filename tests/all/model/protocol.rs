@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use shared::change::{self, Change, Step, step};
-use shared::id::{ImageId, OperationId, ProjectId};
-use shared::job::{Job, JobStatus};
-use shared::member::{Member, MemberStatus, Membership};
-use shared::time::Timestamp;
+use shared::domain::change::{self, Change, Step, step};
+use shared::domain::id::{ImageId, OperationId, ProjectId};
+use shared::domain::job::{Job, JobStatus};
+use shared::domain::member::{Member, MemberStatus, Membership};
+use shared::domain::time::Timestamp;
 
 use super::Wish::{self, Answer, Share, Unshare};
 use super::{Seen, Told, possible, unjust};

@@ -3,17 +3,18 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
-use super::super::schema::{self as at, s};
+use super::super::item;
+use super::super::keys::{self as at, s};
+use super::super::table::Store;
 use super::super::write::{Single, Tries, single};
-use super::super::{Store, item};
 use super::Stamp;
-use crate::change::{Change, Step, step};
-use crate::error::ApiError;
-use crate::id::{ImageId, ProjectId};
-use crate::job::JobKind;
-use crate::member::{Member, Membership};
-use crate::task::Answer;
-use crate::time::Timestamp;
+use crate::domain::change::{Change, Step, step};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::job::JobKind;
+use crate::domain::member::{Member, Membership};
+use crate::domain::task::Answer;
+use crate::domain::time::Timestamp;
 
 impl Store {
     /// Answers for one member, and nothing else waits for it: the direct call.
@@ -53,7 +54,9 @@ impl Store {
                 .expression_attribute_values(":seen", s(seen.op.to_string()));
             let stored = match single("update member", || write.clone().send()).await? {
                 Single::Applied(_) => None,
-                Single::Refused(stored) => Some(stored.as_ref().map(item::membership).transpose()?),
+                Single::ConditionFailed(stored) => {
+                    Some(stored.as_ref().map(item::membership).transpose()?)
+                }
             };
             match stored {
                 None => {
@@ -116,7 +119,9 @@ impl Store {
                         Change::Applied
                     });
                 }
-                Single::Refused(stored) => stored.as_ref().map(item::membership).transpose()?,
+                Single::ConditionFailed(stored) => {
+                    stored.as_ref().map(item::membership).transpose()?
+                }
             };
             match step(stored.as_ref(), JobKind::Update, stamp.op) {
                 Step::Done(change) => return Ok(change),

@@ -6,18 +6,21 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
-use super::super::schema::{self as at, n, s};
-use super::super::write::{Transacted, Tries, refused};
-use super::super::{Known, Store, TOMBSTONE, item, tombstone_names, tombstone_values};
+use super::super::item;
+use super::super::keys::{self as at, n, s};
+use super::super::table::{Known, Store};
+use super::super::write::{Transacted, Tries, condition_failed};
+use super::tombstone::{TOMBSTONE, tombstone_names, tombstone_values};
 use super::{Changed, Order, Stamp};
-use crate::auth::Caller;
-use crate::change::{Change, Step, step};
-use crate::error::ApiError;
-use crate::id::{ImageId, OperationId, ProjectId};
-use crate::image::{Image, Visibility};
-use crate::job::JobKind;
-use crate::member::{Member, Membership};
-use crate::time::Timestamp;
+use crate::domain::change::{Change, Step, step};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::job::JobKind;
+use crate::domain::member::{Member, Membership};
+use crate::domain::policy::Caller;
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
 
 /// What happens to the members, and what must hold of their image.
 #[derive(Clone, Debug)]
@@ -91,7 +94,7 @@ impl Store {
         };
         let plan = Plan {
             image,
-            owner: owner_asked(caller),
+            owner: caller.required_owner().cloned(),
             direction: Direction::Add {
                 quota,
                 created_at: known.created_at,
@@ -121,7 +124,7 @@ impl Store {
         }
         let plan = Plan {
             image,
-            owner: owner_asked(caller).filter(|_| !leaving),
+            owner: caller.required_owner().filter(|_| !leaving).cloned(),
             direction: Direction::Remove,
             stamp,
         };
@@ -131,7 +134,7 @@ impl Store {
     /// Whether a transaction on an image's members is worth a try: not for a stranger.
     async fn may_begin(&self, caller: &Caller, id: ImageId) -> Result<Begin, ApiError> {
         if let Some(known) = self.remembered(id)
-            && (caller.is_admin() || known.owner == caller.project)
+            && caller.acts_for(known.owner.as_str())
         {
             return Ok(Begin::Now(known));
         }
@@ -139,7 +142,7 @@ impl Store {
             return Ok(Begin::Not(None));
         };
         self.remember(&image);
-        if caller.is_admin() || image.owner == caller.project {
+        if caller.acts_for(image.owner.as_str()) {
             Ok(Begin::Now(Known {
                 owner: image.owner,
                 created_at: image.created_at,
@@ -190,12 +193,15 @@ impl Store {
             };
             let mut all_are_there = true;
             for (entry, reason) in open.iter_mut().zip(reasons.iter().skip(1)) {
-                if refused(Some(reason)) {
+                if condition_failed(Some(reason)) {
                     all_are_there = false;
                     self.resolve(plan, entry, reason).await?;
                 }
             }
-            if let Some(reason) = reasons.first().filter(|reason| refused(Some(reason))) {
+            if let Some(reason) = reasons
+                .first()
+                .filter(|reason| condition_failed(Some(reason)))
+            {
                 let image = reason.item().map(item::image).transpose()?.flatten();
                 let Some(image) = image.as_ref().filter(|image| plan.allows(image)) else {
                     return Ok(Changed::Image(image.map(Box::new)));
@@ -406,11 +412,6 @@ enum Begin {
     Now(Known),
     /// The image as it stands; `None` if there is none.
     Not(Option<Box<Image>>),
-}
-
-/// The project that the image must belong to, unless the caller acts for everybody.
-fn owner_asked(caller: &Caller) -> Option<ProjectId> {
-    (!caller.is_admin()).then(|| caller.project.clone())
 }
 
 /// Keeps as many of the first open entries as there is room for; the others find the image full.

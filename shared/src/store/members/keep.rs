@@ -6,15 +6,18 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 
-use super::super::schema::{self as at, Item, s};
+use super::super::item;
+use super::super::keys::{self as at, Item, s};
+use super::super::sdk_error::failed;
+use super::super::table::Store;
 use super::super::write::{Transacted, Tries, single};
-use super::super::{Store, TOMBSTONE_SECONDS, failed, item};
+use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Order, Stamp, TRANSACTION_MEMBERS};
-use crate::error::ApiError;
-use crate::id::{ImageId, OperationId};
-use crate::image::Visibility;
-use crate::member::{Member, Membership};
-use crate::time::Timestamp;
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId};
+use crate::domain::member::{Member, Membership};
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
 
 /// The image as the memberships have to follow it.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,15 @@
 //! What entries of batches write at a membership beside adding, answering and removing, so that the
-//! order in which they arrive does not matter: see [`crate::change::step`].
+//! order in which they arrive does not matter: see [`crate::domain::change::step`].
 
-use super::super::schema::{self as at, s};
+use super::super::keys::{self as at, s};
+use super::super::table::Store;
 use super::super::write::single;
-use super::super::{Store, TOMBSTONE, tombstone_names, tombstone_values};
 use super::change::SHARED_BEFORE;
-use crate::error::ApiError;
-use crate::id::{ImageId, OperationId, ProjectId};
-use crate::member::Member;
-use crate::time::Timestamp;
+use super::tombstone::{TOMBSTONE, tombstone_names, tombstone_values};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::member::Member;
+use crate::domain::time::Timestamp;
 
 impl Store {
     /// Notes that a batch shares anew what is shared already. `false` if the membership has

@@ -1,12 +1,14 @@
 //! Listing the members of an image, as far as the caller may see them.
 
-use super::super::schema::{self as at, Item, s};
-use super::super::{Store, failed, item};
-use super::Facts;
-use crate::auth::Caller;
-use crate::error::ApiError;
-use crate::id::{ImageId, ProjectId};
-use crate::member::{Member, Membership};
+use super::super::item;
+use super::super::keys::{self as at, Item, s};
+use super::super::sdk_error::failed;
+use super::super::table::Store;
+use crate::domain::error::ApiError;
+use crate::domain::facts::Facts;
+use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::member::{Member, Membership};
+use crate::domain::policy::Caller;
 
 /// Rows of the first page of a list of members: a full image by the default quota in one request.
 const FIRST_PAGE: i32 = 200;
@@ -31,8 +33,9 @@ impl Store {
         image: ImageId,
     ) -> Result<(Facts, Vec<Member>), ApiError> {
         let remembered = self.remembered(image);
-        let owns = remembered.is_some_and(|known| known.owner == caller.project);
-        if !owns && !caller.is_admin() {
+        let sees_all =
+            caller.is_admin() || remembered.is_some_and(|known| known.owner == caller.project);
+        if !sees_all {
             let facts = self.facts(image, &[&caller.project]).await?;
             if facts
                 .image
@@ -87,6 +90,11 @@ impl Store {
                 Some(key) => start = Some(key),
                 None => break,
             }
+        }
+        // The image may have changed its owner since this instance last saw it.
+        let owner = facts.image.as_ref().map(|image| image.owner.as_str());
+        if !owner.is_some_and(|owner| caller.acts_for(owner)) {
+            members.retain(|member| member.member_id == caller.project);
         }
         members.sort_by_key(|member| (member.created_at, member.added));
         Ok((facts, members))

@@ -9,17 +9,22 @@ mod change;
 mod keep;
 mod late;
 mod list;
+mod tombstone;
 
 use std::collections::HashMap;
 
-use super::schema as at;
-use super::{Store, item};
-use crate::change::Change;
-use crate::error::ApiError;
-use crate::id::{ImageId, OperationId, ProjectId};
-use crate::image::Image;
-use crate::member::Membership;
-use crate::time::Timestamp;
+use super::item;
+use super::keys as at;
+use super::table::Store;
+use crate::domain::change::Change;
+use crate::domain::error::ApiError;
+use crate::domain::facts::Facts;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::member::Membership;
+use crate::domain::time::Timestamp;
+
+pub use tombstone::TOMBSTONE_SECONDS;
 
 /// Most members that share one transaction with their image.
 pub const TRANSACTION_MEMBERS: usize = 99;
@@ -44,35 +49,14 @@ pub struct Stamp {
     pub order: Order,
 }
 
-/// What is known of an image and of some memberships of it.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// The image, if there is one.
-    pub image: Option<Image>,
-    memberships: HashMap<ProjectId, Membership>,
-}
-
-impl Facts {
-    /// The membership of a project, if its key holds anything.
-    pub fn membership(&self, member: &ProjectId) -> Option<&Membership> {
-        self.memberships.get(member)
-    }
-
-    /// Whether a project is a member.
-    pub fn is_member(&self, project: &ProjectId) -> bool {
-        matches!(self.membership(project), Some(Membership::Present(_)))
-    }
-
-    /// Takes in one item of the image's partition.
-    fn read(&mut self, found: &at::Item) -> Result<(), ApiError> {
-        let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok());
-        if sk.is_some_and(|sk| sk == at::IMAGE) {
-            self.image = item::image(found)?;
-        } else {
-            let (_, member) = item::member_key_of(found)?;
-            self.memberships.insert(member, item::membership(found)?);
+impl Stamp {
+    /// A direct call.
+    pub const fn direct(op: OperationId, now: Timestamp) -> Self {
+        Self {
+            op,
+            now,
+            order: Order::Direct,
         }
-        Ok(())
     }
 }
 
@@ -103,7 +87,7 @@ impl Store {
         }
         let mut facts = Facts::default();
         for found in self.batch_get(keys).await? {
-            facts.read(&found)?;
+            read(&mut facts, &found)?;
         }
         if let Some(image) = &facts.image {
             self.remember(image);
@@ -129,7 +113,7 @@ impl Store {
             };
             let slot = all.entry(id).or_insert_with(|| Ok(Facts::default()));
             let Ok(facts) = slot else { continue };
-            if let Err(corrupt) = facts.read(&found) {
+            if let Err(corrupt) = read(facts, &found) {
                 *slot = Err(corrupt);
             }
         }
@@ -161,4 +145,16 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// Adds one item of the image's partition to what is known.
+fn read(facts: &mut Facts, found: &at::Item) -> Result<(), ApiError> {
+    let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok());
+    if sk.is_some_and(|sk| sk == at::IMAGE) {
+        facts.image = item::image(found)?;
+    } else {
+        let (_, member) = item::member_key_of(found)?;
+        facts.memberships.insert(member, item::membership(found)?);
+    }
+    Ok(())
 }

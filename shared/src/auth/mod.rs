@@ -1,0 +1,86 @@
+//! Who calls. A request is authenticated by the authorizer's context, or else by its signature;
+//! identity headers sent by the client are ignored.
+//!
+//! It knows tokens only as the context describes them: checking a token with Keystone is the
+//! `authorizer` function's. It must not know what a caller may do: that is [`crate::domain::policy`].
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`principal`] | the user, project and role of a token, as the authorizer writes them into the gateway's context |
+//! | [`access_rules`] | the requests that an application credential may make |
+//! | [`signature`] | the signing algorithm `SDK-HMAC-SHA256` |
+//! | `signed` | the caller of a signed request |
+//! | `dev_identity` | callers from the identity file, for `cargo lambda watch` (never in a release build) |
+
+pub mod access_rules;
+#[cfg(feature = "dev-identity")]
+pub mod dev_identity;
+pub mod principal;
+pub mod signature;
+mod signed;
+
+use lambda_http::RequestExt as _;
+use lambda_http::request::RequestContext;
+use serde_json::Value;
+
+use crate::domain::error::ApiError;
+use crate::domain::policy::Caller;
+use crate::domain::time::Timestamp;
+use crate::http::Request;
+use crate::http::request;
+use crate::store::access_keys::AccessKeys;
+use principal::Principal;
+
+/// The ways to authenticate that a deployment has beside the authorizer.
+#[derive(Clone, Debug, Default)]
+pub struct Authentication {
+    /// The table of access keys; `None` if signed requests are refused.
+    pub access_keys: Option<AccessKeys>,
+    /// The fixed tokens of an identity file.
+    #[cfg(feature = "dev-identity")]
+    pub dev_tokens: Option<dev_identity::DevTokens>,
+}
+
+impl Authentication {
+    /// Signed requests beside the authorizer, by this table of access keys.
+    pub fn with_keys(access_keys: AccessKeys) -> Self {
+        Self {
+            access_keys: Some(access_keys),
+            #[cfg(feature = "dev-identity")]
+            dev_tokens: None,
+        }
+    }
+
+    /// The caller of a request.
+    ///
+    /// # Errors
+    /// 401 if the authorizer knows nobody, if the token has expired since or does not permit this
+    /// request, or if the request is neither authorized nor validly signed.
+    pub async fn caller(&self, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
+        if let Some(principal) = Principal::of_context(|name| context_field(request, name)) {
+            let path = request::target(request).map_err(ApiError::from)?;
+            return principal?.caller(request.method().as_str(), &path, now);
+        }
+        #[cfg(feature = "dev-identity")]
+        if let Some(tokens) = &self.dev_tokens
+            && let Some(caller) = tokens.caller(request)
+        {
+            return Ok(caller);
+        }
+        // The authorizer has refused the token, and a signature beside it does not make it good.
+        if request.headers().contains_key("x-auth-token") {
+            return Err(ApiError::Unauthorized);
+        }
+        let keys = self.access_keys.as_ref().ok_or(ApiError::Unauthorized)?;
+        signed::caller(keys, request, now).await
+    }
+}
+
+/// A field of the authorizer's context.
+fn context_field<'a>(request: &'a Request, name: &str) -> Option<&'a Value> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => context.authorizer.fields.get(name),
+        RequestContext::ApiGatewayV2(context) => context.authorizer.as_ref()?.fields.get(name),
+        _ => None,
+    }
+}

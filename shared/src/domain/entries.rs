@@ -1,0 +1,192 @@
+//! The entries of a batch, image × project, and how they are cut into chunks. Pure.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::ImageId;
+
+/// Rows of a chunk, unless one image alone has more.
+pub const CHUNK_ROWS: usize = 100;
+/// Most images of a chunk: one `BatchGetItem` of 100 keys reads them and a membership of each.
+pub const CHUNK_IMAGES: usize = 50;
+/// Most rows of a chunk that is one image's alone.
+pub const CHUNK_ROWS_MAX: usize = 1_000;
+/// Most characters of an image id that is kept as it was sent.
+const IMAGE_TEXT_MAX: usize = 64;
+
+/// A run of rows: some images, the projects of each, and the part of that product that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// Image ids, as they are shown in the results.
+    pub images: Vec<String>,
+    /// Project ids.
+    pub projects: Vec<String>,
+    /// Rows of the product to leave out at its beginning.
+    pub skip: usize,
+    /// Rows that count.
+    pub rows: usize,
+}
+
+impl Entries {
+    /// A whole request, each image and each project once: both spellings of a UUID are one image.
+    pub fn of_request(images: &[String], projects: &[String]) -> Self {
+        let mut seen = HashSet::new();
+        let images: Vec<_> = images
+            .iter()
+            .map(|text| match ImageId::any_spelling(text) {
+                Some(id) => id.to_string(),
+                None => text.chars().take(IMAGE_TEXT_MAX).collect(),
+            })
+            .filter(|text: &String| seen.insert(text.clone()))
+            .collect();
+        let mut seen = HashSet::new();
+        let projects: Vec<_> = projects
+            .iter()
+            .filter(|project| seen.insert(*project))
+            .cloned()
+            .collect();
+        let rows = images.len() * projects.len();
+        Self {
+            images,
+            projects,
+            skip: 0,
+            rows,
+        }
+    }
+
+    /// The whole request again from its rows: each image with each project.
+    pub fn of_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let (mut images, mut projects) = (Vec::<String>::new(), Vec::new());
+        let mut count = 0;
+        for (image, project) in rows {
+            count += 1;
+            if images.last().is_none_or(|last| last != image) {
+                images.push(image.to_owned());
+            }
+            if images.len() == 1 {
+                projects.push(project.to_owned());
+            }
+        }
+        Self {
+            images,
+            projects,
+            skip: 0,
+            rows: count,
+        }
+    }
+
+    /// Rows of each chunk of this request: as many whole images as fit, or one image's own.
+    pub fn chunk_rows(&self) -> usize {
+        match self.projects.len() {
+            0 => 1,
+            wide if wide > CHUNK_ROWS => wide.min(CHUNK_ROWS_MAX),
+            projects => CHUNK_IMAGES.min(CHUNK_ROWS / projects) * projects,
+        }
+    }
+
+    /// The rows from `from` on, `rows` of them or fewer at the end.
+    pub fn part(&self, from: usize, rows: usize) -> Self {
+        let width = self.projects.len().max(1);
+        let rows = rows.min(self.rows.saturating_sub(from));
+        let from = self.skip + from;
+        let (first, last) = (from / width, (from + rows).div_ceil(width));
+        let images = self.images.get(first..last).unwrap_or_default().to_vec();
+        if images.len() == 1 {
+            let projects = self
+                .projects
+                .iter()
+                .skip(from % width)
+                .take(rows)
+                .cloned()
+                .collect();
+            return Self {
+                images,
+                projects,
+                skip: 0,
+                rows,
+            };
+        }
+        Self {
+            images,
+            projects: self.projects.clone(),
+            skip: from % width,
+            rows,
+        }
+    }
+
+    /// The entries: image and project of every row, in order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.images
+            .iter()
+            .flat_map(|image| {
+                self.projects
+                    .iter()
+                    .map(move |project| (image.as_str(), project.as_str()))
+            })
+            .skip(self.skip)
+            .take(self.rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(prefix: &str, count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("{prefix}{i}")).collect()
+    }
+
+    #[test]
+    fn every_row_is_in_one_chunk_and_in_order() {
+        for (images, projects) in [
+            (1, 1),
+            (3, 7),
+            (250, 1),
+            (9, 33),
+            (2, 128),
+            (3, 1500),
+            (1, 2500),
+        ] {
+            let whole = Entries::of_request(&names("i", images), &names("p", projects));
+            let rows = whole.chunk_rows();
+            let mut found = Vec::new();
+            let mut from = 0;
+            while from < whole.rows {
+                let part = whole.part(from, rows);
+                assert_eq!(part.entries().count(), part.rows);
+                if projects <= CHUNK_ROWS_MAX {
+                    assert_eq!(part.rows % projects, 0, "an image stays in one chunk");
+                }
+                // A part of a part is the same part.
+                let again = part.part(1, 5);
+                assert!(again.entries().eq(part.entries().skip(1).take(5)));
+                found.extend(part.entries().map(|(i, p)| (i.to_owned(), p.to_owned())));
+                from += rows;
+            }
+            assert_eq!(Entries::of_rows(whole.entries()), whole);
+            assert!(
+                whole
+                    .entries()
+                    .map(|(i, p)| (i.to_owned(), p.to_owned()))
+                    .eq(found)
+            );
+        }
+    }
+
+    #[test]
+    fn both_spellings_are_one_image_and_duplicates_one_entry() {
+        let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+        let slice = Entries::of_request(
+            &[
+                id.to_owned(),
+                id.replace('-', ""),
+                id.to_uppercase(),
+                "x".repeat(100),
+            ],
+            &["p".to_owned(), "p".to_owned()],
+        );
+        assert_eq!(slice.images, [id.to_owned(), "x".repeat(64)]);
+        assert_eq!(slice.rows, 2);
+    }
+}

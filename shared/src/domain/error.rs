@@ -1,0 +1,253 @@
+//! One error for the whole service: it knows no HTTP, and keeps what is meant for the caller apart
+//! from what is meant for the log.
+
+use std::fmt;
+
+use super::ims_code::ImsCode;
+
+/// What went wrong. A variant exists only because somebody acts on the difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// The request was refused, in the words of Glance.
+    Glance(GlanceError),
+    /// The request was refused, in the words of the batch API.
+    Ims {
+        /// Its code.
+        code: ImsCode,
+        /// Whether the path itself names what is not there, so that the answer is a 404.
+        in_path: bool,
+        /// The sentence.
+        message: String,
+    },
+    /// The path has no such method.
+    MethodNotAllowed {
+        /// The method of the request.
+        method: String,
+        /// The methods that the path has, as the `Allow` header lists them.
+        allow: String,
+    },
+    /// The token is missing, unknown or expired.
+    Unauthorized,
+    /// The request is signed, and not by a valid access key.
+    BadSignature(BadSignature),
+    /// Something that we need does not answer just now; trying again helps.
+    Unavailable(Internal),
+    /// Our fault; trying again does not help.
+    Internal(Internal),
+}
+
+/// A refusal in the words of Glance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlanceError {
+    /// Which kind.
+    pub kind: ErrorKind,
+    /// The sentence that clients print; `None` for the kind's own.
+    pub explanation: Option<String>,
+    /// A second sentence.
+    pub detail: Option<String>,
+}
+
+/// The kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is malformed.
+    BadRequest,
+    /// The caller may not do this.
+    Forbidden,
+    /// There is no such thing as far as the caller can see.
+    NotFound,
+    /// The path is a part of the Image API that this service leaves to others. Its sentence is JSON
+    /// unless the client asks for HTML: openstacksdk prints no other form.
+    NotServed,
+    /// What is there already does not allow it.
+    Conflict,
+    /// A limit is exceeded.
+    TooLarge,
+    /// The media type is none of a patch.
+    UnsupportedMediaType,
+    /// The idempotency key stands for another request.
+    Unprocessable,
+}
+
+/// Why a signed request is not authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadSignature {
+    /// It was signed too long ago, or in the future.
+    Date,
+    /// Anything else. Which thing it is would help to guess.
+    Signature,
+}
+
+impl BadSignature {
+    /// The sentence for the caller.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Date => "X-Sdk-Date is more than 15 minutes away from the time of this service.",
+            Self::Signature => "The request is not signed by a valid access key.",
+        }
+    }
+}
+
+/// Words for our log. It has no `Display`, so it cannot be shown to a caller by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Internal(String);
+
+impl Internal {
+    /// The words for the log.
+    pub fn for_log(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Internal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Internal(…)")
+    }
+}
+
+impl ApiError {
+    fn glance(kind: ErrorKind, explanation: Option<String>, detail: Option<String>) -> Self {
+        Self::Glance(GlanceError {
+            kind,
+            explanation,
+            detail,
+        })
+    }
+
+    /// 400 with a sentence that says what is wrong.
+    pub fn bad_request(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::BadRequest, Some(explanation.into()), None)
+    }
+
+    /// 403 with a sentence.
+    pub fn forbidden(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::Forbidden, Some(explanation.into()), None)
+    }
+
+    /// 403 with the general sentence and a detail.
+    pub fn forbidden_detail(detail: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::Forbidden, None, Some(detail.into()))
+    }
+
+    /// 403 because the policy of that name says no.
+    pub fn not_authorized(policy: &str) -> Self {
+        Self::forbidden(format!(
+            "You are not authorized to complete {policy} action."
+        ))
+    }
+
+    /// 404 with a sentence.
+    pub fn not_found(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::NotFound, Some(explanation.into()), None)
+    }
+
+    /// 404 with the general sentence: no such path.
+    pub fn no_such_resource() -> Self {
+        Self::glance(ErrorKind::NotFound, None, None)
+    }
+
+    /// 404 for a part of the Image API that this service leaves to others, with a sentence.
+    pub fn not_served(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::NotServed, Some(explanation.into()), None)
+    }
+
+    /// 409 with a sentence.
+    pub fn conflict(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::Conflict, Some(explanation.into()), None)
+    }
+
+    /// 409 with the general sentence and a detail.
+    pub fn conflict_detail(detail: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::Conflict, None, Some(detail.into()))
+    }
+
+    /// 413 with a sentence.
+    pub fn too_large(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::TooLarge, Some(explanation.into()), None)
+    }
+
+    /// 415 for a patch of that media type.
+    pub fn unsupported_media_type(media_type: &str) -> Self {
+        Self::glance(
+            ErrorKind::UnsupportedMediaType,
+            Some(media_type.into()),
+            None,
+        )
+    }
+
+    /// 422 with a sentence.
+    pub fn unprocessable(explanation: impl Into<String>) -> Self {
+        Self::glance(ErrorKind::Unprocessable, Some(explanation.into()), None)
+    }
+
+    /// A batch API's refusal, in the code's own words.
+    pub fn ims(code: ImsCode) -> Self {
+        Self::ims_because(code, code.reason())
+    }
+
+    /// A batch API's refusal with a sentence.
+    pub fn ims_because(code: ImsCode, message: impl Into<String>) -> Self {
+        Self::Ims {
+            code,
+            in_path: false,
+            message: message.into(),
+        }
+    }
+
+    /// The same refusal where the path itself names what is not there.
+    pub fn ims_in_path(code: ImsCode) -> Self {
+        Self::Ims {
+            code,
+            in_path: true,
+            message: code.reason().to_owned(),
+        }
+    }
+
+    /// 503: words for the log only.
+    pub fn unavailable(for_log: impl Into<String>) -> Self {
+        Self::Unavailable(Internal(for_log.into()))
+    }
+
+    /// 500: words for the log only.
+    pub fn internal(for_log: impl Into<String>) -> Self {
+        Self::Internal(Internal(for_log.into()))
+    }
+
+    /// What our log says of it.
+    pub fn for_log(&self) -> &str {
+        match self {
+            Self::Unavailable(why) | Self::Internal(why) => why.for_log(),
+            Self::Glance(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_) => self.public_words(),
+        }
+    }
+
+    /// The sentence of a refusal, for another form of error that says the same.
+    pub fn public_words(&self) -> &str {
+        match self {
+            Self::Glance(error) => error.explanation.as_deref().unwrap_or_default(),
+            Self::Ims { message, .. } => message,
+            Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::Unavailable(_)
+            | Self::Internal(_) => "",
+            Self::BadSignature(why) => why.words(),
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub const fn retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Glance(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_)
+            | Self::Internal(_) => false,
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! An image's record: what sharing needs to know of it, and no data. Pure.
+
+pub mod card;
+mod create;
+pub mod patch;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
+
+/// Properties that describe what the service made of an image: never sent by a client.
+const DERIVED: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
+/// Properties that only the cloud's image pipeline (an admin) may set.
+const PIPELINE: [&str; 7] = [
+    "status",
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "created_at",
+];
+/// Names that Glance keeps for itself, and `properties`: Go clients put custom properties there, and a
+/// custom property of that name would break every list that it is in.
+const RESERVED: [&str; 4] = ["location", "deleted", "deleted_at", "properties"];
+const RESERVED_PREFIX: &str = "os_glance";
+/// The property that marks an image made from a backup of a whole server.
+pub const BACKUP_PROPERTY: &str = "__backup_id";
+/// The longest name of a custom property, in characters.
+const PROPERTY_NAME_MAX: usize = 255;
+/// The largest `min_disk` and `min_ram`, the width of Glance's columns.
+const MINIMUM_MAX: u64 = i32::MAX as u64;
+/// Most custom properties and most tags of one image, as in Glance.
+const PROPERTIES_MAX: usize = 128;
+const TAGS_MAX: usize = 128;
+/// The most that all of an image's texts may weigh, in bytes: an item holds 400 KB.
+const TEXT_MAX: usize = 256 * 1024;
+
+/// An image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// The project that it belongs to.
+    pub owner: ProjectId,
+    /// Who can see it.
+    pub visibility: Visibility,
+    /// What it is called.
+    pub name: Option<String>,
+    /// `queued` until the image pipeline says otherwise; one of the schema's words.
+    pub status: String,
+    /// Whether it is safe from deletion.
+    pub protected: bool,
+    /// Whether lists leave it out unless asked.
+    pub os_hidden: bool,
+    /// Least memory to boot it, in MB.
+    pub min_ram: u64,
+    /// Least disk to boot it, in GB.
+    pub min_disk: u64,
+    /// Form of the container.
+    pub container_format: Option<String>,
+    /// Form of the disk.
+    pub disk_format: Option<String>,
+    /// Size of the data in bytes.
+    pub size: Option<u64>,
+    /// Size of the disk in bytes.
+    pub virtual_size: Option<u64>,
+    /// MD5 of the data.
+    pub checksum: Option<String>,
+    /// How `os_hash_value` was computed.
+    pub os_hash_algo: Option<String>,
+    /// Digest of the data.
+    pub os_hash_value: Option<String>,
+    /// Labels, in the order given, each once.
+    pub tags: Vec<String>,
+    /// Custom properties.
+    pub properties: BTreeMap<String, String>,
+    /// When it was registered.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// How many members it has; kept by the transactions that add and remove them.
+    pub member_count: u64,
+    /// The last operation applied to it, members apart.
+    pub op: OperationId,
+    /// Whether `tags` and `properties` are still to be read: the store keeps long ones apart, so that
+    /// who may not see an image cannot tell a large one from one that does not exist. Of the
+    /// properties only [`BACKUP_PROPERTY`] is here then.
+    pub incomplete: bool,
+}
+
+impl Image {
+    /// The image as Glance shows it.
+    pub fn view(&self) -> Value {
+        let path = format!("/v2/images/{}", self.id);
+        let mut view: Map<String, Value> = self
+            .properties
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect();
+        let Value::Object(base) = json!({
+            "name": self.name,
+            "disk_format": self.disk_format,
+            "container_format": self.container_format,
+            "visibility": self.visibility.as_str(),
+            "size": self.size,
+            "virtual_size": self.virtual_size,
+            "status": self.status,
+            "checksum": self.checksum,
+            "protected": self.protected,
+            "min_ram": self.min_ram,
+            "min_disk": self.min_disk,
+            "owner": self.owner.as_str(),
+            "os_hidden": self.os_hidden,
+            "os_hash_algo": self.os_hash_algo,
+            "os_hash_value": self.os_hash_value,
+            "id": self.id.to_string(),
+            "created_at": self.created_at.seconds(),
+            "updated_at": self.updated_at.seconds(),
+            "tags": self.tags,
+            "self": path,
+            "file": format!("{path}/file"),
+            "schema": "/v2/schemas/image",
+        }) else {
+            return Value::Null;
+        };
+        view.extend(base);
+        Value::Object(view)
+    }
+
+    /// Whether it was made from a backup of a whole server, so that accepting it needs a vault.
+    pub fn is_from_backup(&self) -> bool {
+        self.properties.contains_key(BACKUP_PROPERTY)
+    }
+
+    /// Sets one property to a value that matches the schema.
+    fn set(&mut self, name: &str, value: Value) -> Result<(), ApiError> {
+        let text = |value: Value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        match name {
+            "name" => self.name = text(value),
+            "owner" => {
+                let owner = text(value).unwrap_or_default();
+                self.owner = ProjectId::parse(owner).map_err(|_| {
+                    ApiError::bad_request("The owner must be a project id of 1 to 255 characters.")
+                })?;
+            }
+            "visibility" => {
+                if let Some(visibility) = value.as_str().and_then(Visibility::parse) {
+                    self.visibility = visibility;
+                }
+            }
+            "status" => self.status = text(value).unwrap_or_default(),
+            "protected" => self.protected = value.as_bool().unwrap_or_default(),
+            "os_hidden" => self.os_hidden = value.as_bool().unwrap_or_default(),
+            "min_ram" => self.min_ram = minimum(name, &value)?,
+            "min_disk" => self.min_disk = minimum(name, &value)?,
+            "container_format" => self.container_format = text(value),
+            "disk_format" => self.disk_format = text(value),
+            "size" => self.size = whole(name, &value)?,
+            "virtual_size" => self.virtual_size = whole(name, &value)?,
+            "checksum" => self.checksum = text(value),
+            "os_hash_algo" => self.os_hash_algo = text(value),
+            "os_hash_value" => self.os_hash_value = text(value),
+            "created_at" => {
+                let written = text(value).unwrap_or_default();
+                self.created_at = Timestamp::parse(&written).ok_or_else(|| {
+                    ApiError::bad_request(format!("created_at is not an RFC 3339 time: {written}"))
+                })?;
+            }
+            "tags" => {
+                self.tags.clear();
+                for tag in value
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                {
+                    if !self.tags.iter().any(|have| have == tag) {
+                        self.tags.push(tag.to_owned());
+                    }
+                }
+            }
+            custom => {
+                let value = text(value).unwrap_or_default();
+                self.properties.insert(custom.to_owned(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The image with one more tag.
+    ///
+    /// # Errors
+    /// 413 if it has as many as it may have.
+    pub fn tagged(&self, tag: &str) -> Result<Self, ApiError> {
+        let mut next = self.clone();
+        if !next.tags.iter().any(|have| have == tag) {
+            next.tags.push(tag.to_owned());
+        }
+        match next.check_size() {
+            Err(full) if next.tags.len() > TAGS_MAX => Err(ApiError::too_large(format!(
+                "Image tag limit exceeded for image {}: {}:",
+                self.id,
+                full.public_words()
+            ))),
+            checked => checked.map(|()| next),
+        }
+    }
+
+    /// The image without a tag.
+    ///
+    /// # Errors
+    /// 404 if it does not have it.
+    pub fn untagged(&self, tag: &str) -> Result<Self, ApiError> {
+        let mut next = self.clone();
+        next.tags.retain(|have| have != tag);
+        if next.tags.len() == self.tags.len() {
+            return Err(ApiError::no_such_resource());
+        }
+        Ok(next)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        is_base(name) || self.properties.contains_key(name)
+    }
+
+    /// Bytes of the tags and properties.
+    pub fn text_bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        let properties = self.properties.iter();
+        tags + properties
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+    }
+
+    fn check_size(&self) -> Result<(), ApiError> {
+        if self.properties.len() > PROPERTIES_MAX {
+            return Err(ApiError::too_large(format!(
+                "The limit has been exceeded on the number of allowed image properties. \
+                 Attempted: {}, Maximum: {PROPERTIES_MAX}",
+                self.properties.len()
+            )));
+        }
+        if self.tags.len() > TAGS_MAX {
+            return Err(ApiError::too_large(format!(
+                "The limit has been exceeded on the number of allowed image tags. \
+                 Attempted: {}, Maximum: {TAGS_MAX}",
+                self.tags.len()
+            )));
+        }
+        let bytes = self.text_bytes();
+        if bytes > TEXT_MAX {
+            return Err(ApiError::too_large(format!(
+                "The image's tags and properties take {bytes} bytes, Maximum: {TEXT_MAX}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn is_base(name: &str) -> bool {
+    matches!(
+        name,
+        "name"
+            | "owner"
+            | "visibility"
+            | "status"
+            | "protected"
+            | "os_hidden"
+            | "min_ram"
+            | "min_disk"
+            | "container_format"
+            | "disk_format"
+            | "size"
+            | "virtual_size"
+            | "checksum"
+            | "os_hash_algo"
+            | "os_hash_value"
+            | "tags"
+            | "created_at"
+            | "updated_at"
+            | "id"
+    )
+}
+
+/// Checks that a custom property may have this name, as far as its length goes.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.chars().count() > PROPERTY_NAME_MAX {
+        return Err(ApiError::bad_request(
+            "Custom property should not be greater than 255 characters.",
+        ));
+    }
+    Ok(())
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX)
+}
+
+fn reserved(name: &str) -> String {
+    format!("Attribute '{name}' is reserved.")
+}
+
+fn read_only(name: &str) -> ApiError {
+    ApiError::forbidden(format!("Attribute '{name}' is read-only."))
+}
+
+/// A `min_disk` or `min_ram`.
+fn minimum(name: &str, value: &Value) -> Result<u64, ApiError> {
+    if value.as_f64().is_some_and(|number| number < 0.0) {
+        return Err(ApiError::bad_request(format!(
+            "Invalid value '{value}' for parameter '{name}': Cannot be a negative value"
+        )));
+    }
+    match whole(name, value) {
+        Ok(number) if number.is_none_or(|number| number <= MINIMUM_MAX) => {
+            Ok(number.unwrap_or_default())
+        }
+        _ => Err(ApiError::bad_request(format!(
+            "'{name}' value out of range, must not exceed {MINIMUM_MAX}."
+        ))),
+    }
+}
+
+/// A whole number that the record can hold, or null.
+fn whole(name: &str, value: &Value) -> Result<Option<u64>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.as_u64().or_else(|| {
+        // 1.0 is an integer to JSON Schema.
+        value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..9e15).contains(n))
+            .map(|n| n as u64)
+    });
+    match number {
+        Some(number) if i64::try_from(number).is_ok() => Ok(Some(number)),
+        _ => Err(ApiError::bad_request(format!(
+            "Cannot be a negative value or so large: {name}"
+        ))),
+    }
+}

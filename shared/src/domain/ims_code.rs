@@ -1,0 +1,128 @@
+//! The codes of the batch API's errors, and their sentences.
+
+/// The codes of the batch API's errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ImsCode {
+    /// The request is not the JSON object expected, or a field has the wrong type.
+    BadRequest,
+    /// The body is empty.
+    EmptyBody,
+    /// An image id is not a UUID.
+    BadImageId,
+    /// A project id is empty, too long or has control characters.
+    BadProjectId,
+    /// The image does not exist or the caller may not see it.
+    ImageNotFound,
+    /// Only the owner may do this.
+    NotOwner,
+    /// The image's visibility or status does not allow it.
+    ImageUnavailable,
+    /// Sharing with yourself.
+    SharingWithYourself,
+    /// The image's member quota is full.
+    QuotaFull,
+    /// A public image cannot be shared.
+    PublicImage,
+    /// No such member.
+    NoSuchMember,
+    /// The add failed for a cause of ours, after all retries.
+    AddFailed,
+    /// The update or delete failed for a cause of ours, after all retries.
+    DeleteFailed,
+    /// `vault_id` is missing for an image made from a backup.
+    VaultMissing,
+    /// `vault_id` is not usable.
+    VaultUnusable,
+    /// The body's `project_id` is not the token's project.
+    ForeignProject,
+    /// The role is not enough.
+    RoleTooWeak,
+    /// No such job for this project.
+    JobNotFound,
+    /// Too many entries at once.
+    TooMany,
+}
+
+impl ImsCode {
+    /// Every code.
+    pub const ALL: [Self; 19] = [
+        Self::BadRequest,
+        Self::EmptyBody,
+        Self::BadImageId,
+        Self::BadProjectId,
+        Self::ImageNotFound,
+        Self::NotOwner,
+        Self::ImageUnavailable,
+        Self::SharingWithYourself,
+        Self::QuotaFull,
+        Self::PublicImage,
+        Self::NoSuchMember,
+        Self::AddFailed,
+        Self::DeleteFailed,
+        Self::VaultMissing,
+        Self::VaultUnusable,
+        Self::ForeignProject,
+        Self::RoleTooWeak,
+        Self::JobNotFound,
+        Self::TooMany,
+    ];
+
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "IMG.0001",
+            Self::EmptyBody => "IMG.0007",
+            Self::BadImageId => "IMG.0066",
+            Self::BadProjectId => "IMG.0067",
+            Self::ImageNotFound => "IMG.0027",
+            Self::NotOwner => "IMG.0047",
+            Self::ImageUnavailable => "IMG.0046",
+            Self::SharingWithYourself => "IMG.0076",
+            Self::QuotaFull => "IMG.0088",
+            Self::PublicImage => "IMG.0089",
+            Self::NoSuchMember => "IMG.0121",
+            Self::AddFailed => "IMG.0112",
+            Self::DeleteFailed => "IMG.0113",
+            Self::VaultMissing => "IMG.0184",
+            Self::VaultUnusable => "IMG.0188",
+            Self::ForeignProject => "IMG.0030",
+            Self::RoleTooWeak => "IMG.0026",
+            Self::JobNotFound => "IMG.0023",
+            Self::TooMany => "IMG.0060",
+        }
+    }
+
+    /// The code that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
+    /// The reason that a failed entry of a batch gives.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request is not the JSON object expected.",
+            Self::EmptyBody => "The request has no body.",
+            Self::BadImageId => "The image id is not a UUID.",
+            Self::BadProjectId => {
+                "The project id is empty, longer than 255 characters or has control characters."
+            }
+            Self::ImageNotFound => "The image does not exist.",
+            Self::NotOwner => "Only the owner of the image may do this.",
+            Self::ImageUnavailable => "The image is not a shared one.",
+            Self::SharingWithYourself => "An image is not shared with its owner.",
+            Self::QuotaFull => "The image has as many members as it may have.",
+            Self::PublicImage => "A public image cannot be shared.",
+            Self::NoSuchMember => "The image is not shared with this project.",
+            Self::AddFailed => "The member could not be added. Try again.",
+            Self::DeleteFailed => "The member could not be changed. Try again.",
+            Self::VaultMissing => {
+                "The image was made from a backup of a server: vault_id is needed to accept it."
+            }
+            Self::VaultUnusable => "The vault_id is not usable.",
+            Self::ForeignProject => "The project_id is not the project of the token.",
+            Self::RoleTooWeak => "The role of the token is not enough.",
+            Self::JobNotFound => "The job does not exist.",
+            Self::TooMany => "Too many entries at once.",
+        }
+    }
+}

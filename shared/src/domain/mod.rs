@@ -1,0 +1,37 @@
+//! What imshare is about, as pure functions and types: no I/O, no clock but one that is passed in.
+//!
+//! It must not know AWS, Lambda or HTTP: an error has a kind, not a status code; a message has
+//! fields, not a queue. Everything here can be tested without a store.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`id`], [`time`], [`number`], [`secret`] | values that are parsed once and cannot be misused after that |
+//! | [`error`], [`ims_code`] | what went wrong, and the words for the caller |
+//! | [`visibility`], [`member`], [`image`], [`facts`] | the records, and what is known of one image at a time |
+//! | [`policy`], [`roles`] | who may do what: one function, one golden file |
+//! | [`json_schema`] | the schemas that clients validate against, and Glance's sentences for what does not match |
+//! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |
+//! | [`change`], [`outcome`], [`job`] | what an entry meets at a membership, what became of it, how a job stands |
+//! | [`cache`] | a bounded cache whose entries expire |
+
+pub mod batch;
+pub mod cache;
+pub mod change;
+pub mod entries;
+pub mod error;
+pub mod facts;
+pub mod id;
+pub mod image;
+pub mod ims_code;
+pub mod job;
+pub mod json_schema;
+pub mod member;
+pub mod message;
+pub mod number;
+pub mod outcome;
+pub mod policy;
+pub mod roles;
+pub mod secret;
+pub mod task;
+pub mod time;
+pub mod visibility;

@@ -1,0 +1,83 @@
+//! The caller of a request: a project, and the strongest role of its token.
+
+use std::fmt;
+
+use crate::domain::id::ProjectId;
+
+/// The strongest role that a token carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// No role that this service knows: sees nothing.
+    None,
+    /// Sees what its project sees, changes nothing.
+    Reader,
+    /// Acts for its project.
+    Member,
+    /// Acts for every project.
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::None, Self::Reader, Self::Member, Self::Admin];
+
+    /// The role and those that it implies, by this service's own names, with commas between them.
+    pub const fn with_implied(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Reader => "reader",
+            Self::Member => "member,reader",
+            Self::Admin => "admin,member,reader",
+        }
+    }
+
+    /// Reads what [`Self::with_implied`] has written. Any other name is no role.
+    pub fn of_implied(names: &str) -> Self {
+        let named = |name: &str| match name {
+            "admin" => Self::Admin,
+            "member" => Self::Member,
+            "reader" => Self::Reader,
+            _ => Self::None,
+        };
+        names.split(',').map(named).max().unwrap_or(Self::None)
+    }
+}
+
+/// An authenticated caller.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The project that the token is scoped to.
+    pub project: ProjectId,
+    /// The strongest role of the token.
+    pub role: Role,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} as {:?}", self.role, self.project)
+    }
+}
+
+impl Caller {
+    /// Whether the caller acts for every project.
+    pub fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
+    /// Whether the caller may name a project in a path or in a body, or act as an image's owner:
+    /// its own project, an admin any.
+    pub fn acts_for(&self, project: &str) -> bool {
+        self.project.as_str() == project || self.is_admin()
+    }
+
+    /// Whether the role permits any change at all. Where it does not, no write is attempted.
+    pub fn may_write(&self) -> bool {
+        self.role >= Role::Member
+    }
+
+    /// The project that must own an image for this caller to change it or its members, as the
+    /// store's conditions check it; `None` for an admin.
+    pub fn required_owner(&self) -> Option<&ProjectId> {
+        (!self.is_admin()).then_some(&self.project)
+    }
+}

@@ -1,0 +1,210 @@
+//! The words of a refusal, for each family of clients.
+
+use super::{Action, ApiAction, ImageAction, Row, Setting};
+use crate::domain::error::ApiError;
+use crate::domain::ims_code::ImsCode;
+use crate::domain::visibility::Visibility;
+
+/// Why a caller may not do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The caller must not learn that the image exists.
+    Hidden,
+    /// The caller's project sees the image, and its role sees nothing.
+    HiddenFromRole,
+    /// The caller sees the image, but only shared images have members.
+    NotShared(Visibility),
+    /// There is no such membership as far as the caller can see.
+    NoSuchMember,
+    /// An image is not shared with its owner, and its owner has nothing to answer.
+    OwnImage,
+    /// The caller sees the image or the project, and may not do this.
+    Forbidden,
+}
+
+/// A refusal of the policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Denied<'a> {
+    pub(super) action: Action<'a>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Denied<'_> {
+    /// Whether the caller must not learn that the image exists.
+    pub const fn hides(&self) -> bool {
+        matches!(self.reason, Reason::Hidden | Reason::HiddenFromRole)
+    }
+
+    /// The refusal in Glance's words.
+    pub fn glance(&self) -> ApiError {
+        match self.action {
+            Action::Image(action, target) => image_words(action, self.reason, target.id),
+            Action::Set(setting) => setting_words(setting),
+            Action::Api(action) => ApiError::not_authorized(match action {
+                ApiAction::ListImages => "get_images",
+                ApiAction::CreateImage => "add_image",
+                ApiAction::ReadTasks => "tasks_api_access",
+                ApiAction::ReadStoreDetails => "stores_info_detail",
+                // These have no path in Glance.
+                ApiAction::ShowQuota
+                | ApiAction::StartBatch
+                | ApiAction::AnswerFor(_)
+                | ApiAction::ReadJobs
+                | ApiAction::ReadJobsOf(_)
+                | ApiAction::ReadMembersAs(_) => return self.ims(),
+            }),
+        }
+    }
+
+    /// The refusal of a whole request to the batch API.
+    pub fn ims(&self) -> ApiError {
+        match (self.action, self.reason) {
+            (Action::Image(ImageAction::ListMembers, _), Reason::NotShared(_)) => {
+                ApiError::ims(ImsCode::ImageUnavailable)
+            }
+            (Action::Image(ImageAction::ShowMember(_), _), _) => {
+                ApiError::ims_in_path(ImsCode::NoSuchMember)
+            }
+            (Action::Image(..), Reason::Hidden | Reason::HiddenFromRole) => {
+                ApiError::ims_in_path(ImsCode::ImageNotFound)
+            }
+            (Action::Api(ApiAction::ReadJobsOf(_)), _) => ApiError::ims(ImsCode::JobNotFound),
+            (Action::Api(ApiAction::AnswerFor(_) | ApiAction::ReadMembersAs(_)), _) => {
+                ApiError::ims(ImsCode::ForeignProject)
+            }
+            (Action::Api(_) | Action::Set(_), _) => ApiError::ims(ImsCode::RoleTooWeak),
+            (Action::Image(..), _) => ApiError::ims(self.entry()),
+        }
+    }
+
+    /// The code of an entry of a batch that is refused so.
+    pub fn entry(&self) -> ImsCode {
+        match self.reason {
+            Reason::Hidden | Reason::HiddenFromRole => ImsCode::ImageNotFound,
+            Reason::NotShared(Visibility::Public) => ImsCode::PublicImage,
+            Reason::NotShared(Visibility::Private | Visibility::Community | Visibility::Shared) => {
+                ImsCode::ImageUnavailable
+            }
+            // Who is no member may not see the image: to it there is none.
+            Reason::NoSuchMember => ImsCode::ImageNotFound,
+            Reason::OwnImage => ImsCode::SharingWithYourself,
+            Reason::Forbidden => ImsCode::NotOwner,
+        }
+    }
+}
+
+/// Glance's words for a refused action on one image.
+fn image_words(action: ImageAction<'_>, reason: Reason, image: &str) -> ApiError {
+    match reason {
+        Reason::Hidden => absent(action, image),
+        Reason::HiddenFromRole => ApiError::no_such_resource(),
+        Reason::NotShared(_) => no_members(action, image),
+        Reason::NoSuchMember => match action.row() {
+            Some(row) => no_such_member(row, image),
+            None => absent(action, image),
+        },
+        Reason::OwnImage | Reason::Forbidden => ApiError::not_authorized(policy_name(action)),
+    }
+}
+
+/// 404 in Glance's words for a membership that the caller cannot see.
+pub fn no_such_member(row: Row<'_>, image: &str) -> ApiError {
+    ApiError::not_found(format!(
+        "{} not found in the member list of the image {image}.",
+        row.text
+    ))
+}
+
+/// 404 for an image that does not exist, or that the caller must not learn of.
+fn absent(action: ImageAction<'_>, image: &str) -> ApiError {
+    match action {
+        ImageAction::ListTasks => ApiError::no_such_resource(),
+        ImageAction::Show
+        | ImageAction::Modify
+        | ImageAction::Deactivate
+        | ImageAction::Reactivate
+        | ImageAction::SetLocation
+        | ImageAction::RemoveLocation => {
+            ApiError::not_found(format!("No image found with ID {image}"))
+        }
+        ImageAction::Delete => {
+            ApiError::not_found(format!("Failed to find image {image} to delete"))
+        }
+        ImageAction::Tag
+        | ImageAction::ListMembers
+        | ImageAction::ShowMember(_)
+        | ImageAction::AddMember
+        | ImageAction::UpdateMember(_)
+        | ImageAction::RemoveMember(_)
+        | ImageAction::Share(_)
+        | ImageAction::Answer
+        | ImageAction::Unshare(_) => ApiError::not_found(format!("Image {image} not found.")),
+    }
+}
+
+/// The refusal of an action on the members of an image that is not shared.
+fn no_members(action: ImageAction<'_>, image: &str) -> ApiError {
+    let verb = match action {
+        ImageAction::ShowMember(_) => {
+            return ApiError::not_found("Only shared images have members.");
+        }
+        ImageAction::ListMembers => {
+            return ApiError::forbidden(format!(
+                "Not allowed to list members for image {image}: Only shared images have members."
+            ));
+        }
+        ImageAction::AddMember | ImageAction::Share(_) => "create",
+        ImageAction::UpdateMember(_) | ImageAction::Answer => "update",
+        ImageAction::RemoveMember(_) | ImageAction::Unshare(_) => "delete",
+        ImageAction::Show
+        | ImageAction::ListTasks
+        | ImageAction::Modify
+        | ImageAction::Tag
+        | ImageAction::Deactivate
+        | ImageAction::Reactivate
+        | ImageAction::SetLocation
+        | ImageAction::RemoveLocation
+        | ImageAction::Delete => return ApiError::not_authorized(policy_name(action)),
+    };
+    ApiError::forbidden(format!("Not allowed to {verb} members for image {image}."))
+}
+
+/// Glance's policy for an action, which clients print when it is refused.
+const fn policy_name(action: ImageAction<'_>) -> &'static str {
+    match action {
+        ImageAction::Show => "get_image",
+        ImageAction::ListTasks => "get_task",
+        ImageAction::Modify | ImageAction::Tag => "modify_image",
+        ImageAction::Deactivate => "deactivate",
+        ImageAction::Reactivate => "reactivate",
+        ImageAction::SetLocation => "set_image_location",
+        ImageAction::RemoveLocation => "delete_image_location",
+        ImageAction::Delete => "delete_image",
+        ImageAction::ListMembers => "get_members",
+        ImageAction::ShowMember(_) => "get_member",
+        ImageAction::AddMember | ImageAction::Share(_) => "add_member",
+        ImageAction::UpdateMember(_) | ImageAction::Answer => "modify_member",
+        ImageAction::RemoveMember(_) | ImageAction::Unshare(_) => "delete_member",
+    }
+}
+
+/// Glance's words for a refused value.
+fn setting_words(setting: Setting<'_>) -> ApiError {
+    match setting {
+        Setting::NewOwner(owner) => ApiError::forbidden_detail(format!(
+            "You are not permitted to create images owned by '{}'",
+            owner.unwrap_or("None")
+        )),
+        Setting::Owner => ApiError::forbidden_detail("Owner can't be updated by non admin."),
+        Setting::Visibility(Visibility::Community, _) => {
+            ApiError::not_authorized("communitize_image")
+        }
+        Setting::Visibility(Visibility::Public | Visibility::Private | Visibility::Shared, _) => {
+            ApiError::not_authorized("publicize_image")
+        }
+        Setting::PipelineField(name) => {
+            ApiError::forbidden(format!("Attribute '{name}' is read-only."))
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a batch does to each of its entries. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::image::Image;
+use crate::domain::ims_code::ImsCode;
+use crate::domain::job::JobKind;
+use crate::domain::member::{Member, MemberStatus};
+
+/// What a batch does to each of its entries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Fields", into = "Fields")]
+pub enum Task {
+    /// Shares the image with the project.
+    Share,
+    /// Answers for the project.
+    Answer(Answer),
+    /// Ends the membership.
+    Unshare,
+}
+
+/// What a member answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Answer {
+    /// The status.
+    pub status: MemberStatus,
+    /// The vault for an image made from a backup.
+    pub vault_id: Option<String>,
+}
+
+impl Answer {
+    /// Whether it makes a difference to a membership.
+    pub fn changes(&self, member: &Member) -> bool {
+        self.status != member.status || self.vault_id.is_some() && self.vault_id != member.vault_id
+    }
+}
+
+impl Answer {
+    /// What is wrong with the vault that an answer names for this image.
+    ///
+    /// # Errors
+    /// If the image was made from a backup, and the answer accepts it without a vault or with one
+    /// that is no UUID.
+    pub fn check_vault(&self, image: &Image) -> Result<(), ImsCode> {
+        match (self.status, image.is_from_backup(), &self.vault_id) {
+            (MemberStatus::Accepted, true, None) => Err(ImsCode::VaultMissing),
+            (MemberStatus::Accepted, true, Some(vault))
+                if uuid::Uuid::try_parse(vault).is_err() =>
+            {
+                Err(ImsCode::VaultUnusable)
+            }
+            (MemberStatus::Accepted | MemberStatus::Rejected | MemberStatus::Pending, _, _) => {
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Task {
+    /// The kind of job that does it.
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Share => JobKind::Add,
+            Self::Answer(_) => JobKind::Update,
+            Self::Unshare => JobKind::Remove,
+        }
+    }
+}
+
+/// How messages and records write a task.
+#[derive(Serialize, Deserialize)]
+pub struct Fields {
+    /// Which task.
+    pub kind: JobKind,
+    /// An answer's status; none for the others.
+    #[serde(default)]
+    pub status: Option<MemberStatus>,
+    /// An answer's vault, if it names one.
+    #[serde(default)]
+    pub vault_id: Option<String>,
+}
+
+impl TryFrom<Fields> for Task {
+    type Error = &'static str;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        match (fields.kind, fields.status) {
+            (JobKind::Add, None) => Ok(Self::Share),
+            (JobKind::Remove, None) => Ok(Self::Unshare),
+            (JobKind::Update, Some(status)) => Ok(Self::Answer(Answer {
+                status,
+                vault_id: fields.vault_id,
+            })),
+            (JobKind::Add | JobKind::Remove, Some(_)) => Err("only an answer has a status"),
+            (JobKind::Update, None) => Err("an answer has a status"),
+        }
+    }
+}
+
+impl From<Task> for Fields {
+    fn from(task: Task) -> Self {
+        let kind = task.kind();
+        let (status, vault_id) = match task {
+            Task::Answer(answer) => (Some(answer.status), answer.vault_id),
+            Task::Share | Task::Unshare => (None, None),
+        };
+        Self {
+            kind,
+            status,
+            vault_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_written_as_fields_and_what_cannot_be_is_not_read() {
+        let answer = Task::Answer(Answer {
+            status: MemberStatus::Accepted,
+            vault_id: Some("v".to_owned()),
+        });
+        for task in [Task::Share, answer, Task::Unshare] {
+            let text = serde_json::to_string(&task).unwrap();
+            assert_eq!(serde_json::from_str::<Task>(&text).unwrap(), task, "{text}");
+        }
+        for bad in [
+            r#"{"kind": "update"}"#,
+            r#"{"kind": "add", "status": "accepted"}"#,
+            r#"{"kind": "remove", "status": "rejected"}"#,
+            r#"{"kind": "other"}"#,
+        ] {
+            assert!(serde_json::from_str::<Task>(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Who can see an image.
+
+/// Who can see an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Visibility {
+    /// Everybody, in every list.
+    Public,
+    /// Its owner.
+    Private,
+    /// Its owner and its members.
+    Shared,
+    /// Everybody who asks for it.
+    Community,
+}
+
+impl Visibility {
+    /// Every visibility.
+    pub const ALL: [Self; 4] = [Self::Public, Self::Private, Self::Shared, Self::Community];
+
+    /// The word on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Shared => "shared",
+            Self::Community => "community",
+        }
+    }
+
+    /// The visibility that a word names, in exactly this spelling.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|visibility| visibility.as_str() == word)
+    }
+}

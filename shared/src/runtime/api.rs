@@ -1,0 +1,219 @@
+//! Runs an API function: the loop around its handler.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt as _;
+use lambda_http::RequestExt as _;
+use lambda_http::http::HeaderValue;
+use tracing::Instrument as _;
+
+use super::app::App;
+use super::metrics::{self, Ended, Usage};
+use crate::domain::error::ApiError;
+use crate::domain::time::Timestamp;
+use crate::http::cross_origin::CrossOrigin;
+use crate::http::error_form::{ErrorForm, status_of};
+use crate::http::request::{self, REQUEST_ID};
+use crate::http::routes::Path;
+use crate::http::{Handled, Request, Response};
+
+/// Runs an API function under the Lambda runtime.
+///
+/// # Errors
+/// If the configuration is not complete, by the name of what is missing.
+pub async fn serve<H, F>(handler: H) -> Result<(), lambda_http::Error>
+where
+    H: Fn(App, Request) -> F + Copy + Send,
+    F: Future<Output = Handled> + Send,
+{
+    let app = App::from_env()?;
+    let app = &app;
+    lambda_http::run(lambda_http::service_fn(
+        move |request: Request| async move {
+            let limit = time_left(&request);
+            let answered = answer_within(app.clone(), request, limit, handler);
+            Ok::<_, std::convert::Infallible>(answered.await)
+        },
+    ))
+    .await
+}
+
+/// What is left of an invocation's time for the answer when its handler is given up.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// How long the handler of a request may take under Lambda.
+fn time_left(request: &Request) -> Duration {
+    let context = request.lambda_context_ref();
+    let left = context.map(|context| context.deadline().duration_since(SystemTime::now()));
+    match left {
+        Some(Ok(left)) => left.saturating_sub(ANSWER_TIME),
+        // The clock of the host is ahead: it will be told when the time is over.
+        Some(Err(_)) | None => Duration::MAX,
+    }
+}
+
+/// Answers one request in time: 503 if its handler takes longer. Whatever it asks for, and however
+/// often that is tried again, takes less than the function may.
+pub async fn answer_within<H, F>(
+    app: App,
+    request: Request,
+    limit: Duration,
+    handler: H,
+) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let handler = |app: App, request: Request| {
+        let handled = tokio::time::timeout(limit, handler(app, request));
+        async move {
+            let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
+            handled.await.unwrap_or_else(late)
+        }
+    };
+    answer(app, request, handler).await
+}
+
+/// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
+pub async fn answer<H, F>(app: App, request: Request, handler: H) -> Response
+where
+    H: FnOnce(App, Request) -> F,
+    F: Future<Output = Handled>,
+{
+    let (envelope, opened) = Envelope::open(&app, request);
+    let span = tracing::info_span!(
+        "request",
+        request.id = %envelope.id,
+        http.method = %envelope.form.method,
+        http.path = %envelope.path
+    );
+    let (metrics, now) = (app.metrics().clone(), app.now());
+    async {
+        let work = async {
+            match opened {
+                Ok(request) => handler(app, request).await,
+                Err(refused) => Err(refused),
+            }
+        };
+        let (outcome, usage) = metrics::measured(AssertUnwindSafe(work).catch_unwind()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
+        let (response, report) = envelope.close(outcome);
+        report.write(&metrics, now, &usage);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// What the answer needs to know of the request that its handler consumes.
+struct Envelope {
+    id: String,
+    path: String,
+    form: ErrorForm,
+    cross_origin: Option<CrossOrigin>,
+    /// The methods of the path, as `Allow` lists them.
+    methods: Option<String>,
+    /// The route's path, if the request has one.
+    resource: Option<&'static str>,
+}
+
+impl Envelope {
+    /// Notes what the answer needs. The request is handed on with its id and its destination, or
+    /// refused before any handler sees it.
+    fn open(app: &App, mut request: Request) -> (Self, Result<Request, ApiError>) {
+        let site = &app.config().site;
+        let id = request::request_id(&request);
+        request::set_request_id(&mut request, &id);
+        let target = request::target(&request);
+        let form = ErrorForm::of(&request, &target, site);
+        let cross_origin = CrossOrigin::of(&site.cors_origins, &request);
+        let methods = target.as_ref().ok().and_then(Path::allowed);
+        // To the gateway an encoded slash is part of a parameter; to us it separates segments.
+        let misrouted =
+            target.is_ok() && methods.is_none() && request::gateway_has_parameters(&request);
+        let destination = target.map(|target| target.resolve(request.method().as_str()));
+        let envelope = Self {
+            id,
+            path: request::raw_path(&request).to_owned(),
+            form,
+            cross_origin,
+            methods,
+            resource: destination.as_ref().ok().and_then(|found| found.resource),
+        };
+        let opened = match destination {
+            Err(bad) => Err(bad.into()),
+            Ok(_) if misrouted => Err(ApiError::no_such_resource()),
+            Ok(destination) => {
+                request.extensions_mut().insert(destination);
+                Ok(request)
+            }
+        };
+        (envelope, opened)
+    }
+
+    /// Makes the response of a handler's outcome, and logs a failure.
+    fn close(self, outcome: Handled) -> (Response, Report) {
+        let mut response = outcome.unwrap_or_else(|error| {
+            log(&error);
+            self.form.render(&error)
+        });
+        if let Ok(value) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if let Some(cross_origin) = self.cross_origin {
+            let methods = || self.methods.unwrap_or_else(|| "GET".to_owned());
+            response = cross_origin.write(methods, response);
+        }
+        let status = response.status();
+        let report = Report {
+            ended: Ended {
+                how: "answered",
+                status: Some(status.as_u16()),
+                refused: status.is_client_error(),
+                failed: status.is_server_error(),
+            },
+            id: self.id,
+            path: self.path,
+            method: self.form.method,
+            resource: self.resource,
+        };
+        (response, report)
+    }
+}
+
+/// What the log and the metrics say of an answer.
+struct Report {
+    ended: Ended,
+    id: String,
+    path: String,
+    method: String,
+    resource: Option<&'static str>,
+}
+
+impl Report {
+    fn write(&self, metrics: &metrics::Metrics, now: Timestamp, usage: &Usage) {
+        let properties = [("RequestId", self.id.as_str()), ("Path", &self.path)];
+        metrics.report(now, usage, &self.ended, &properties, || {
+            match self.resource {
+                Some(resource) => format!("{} {resource}", self.method),
+                None => "other".to_owned(),
+            }
+        });
+    }
+}
+
+fn log(error: &ApiError) {
+    let status = status_of(error);
+    match error {
+        ApiError::Internal(why) | ApiError::Unavailable(why) => {
+            tracing::error!(error.status = status, error.why = why.for_log(), "failed");
+        }
+        ApiError::Glance(_)
+        | ApiError::Ims { .. }
+        | ApiError::MethodNotAllowed { .. }
+        | ApiError::Unauthorized
+        | ApiError::BadSignature(_) => tracing::debug!(error.status = status, "refused"),
+    }
+}

@@ -1,0 +1,197 @@
+//! Clients of DynamoDB and SQS: endpoints, credentials, time-outs, retries.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use lambda_http::http::Uri;
+
+use super::config::{ConfigError, optional, required};
+use super::metrics::Probe;
+
+/// How often a request to the store or the queue is tried in all.
+const ATTEMPTS: u32 = 5;
+/// How often a request to the queue is tried; what is not sent is sent again by [`Queue::send`].
+const SEND_ATTEMPTS: u32 = 2;
+/// How long a connection may take to be there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long one try may take; a slower one is tried again.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a request may take with all its tries; less than half of what the shortest function has.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The variables that say where and as whom AWS is called.
+const AWS_VARIABLES: [&str; 5] = [
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
+fn is_on_this_machine(endpoint: &str) -> bool {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<IpAddr> = address.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}
+
+/// What the clients of the store and the queue have in common.
+///
+/// Credentials are read once: those of a Lambda sandbox last as long as it does.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    region: Region,
+    /// Requests are not signed if there are none.
+    credentials: Option<SharedCredentialsProvider>,
+    endpoint: Option<String>,
+    timeouts: TimeoutConfig,
+    /// The way over the network, made when one first goes it: the certificates of the host are
+    /// read for it, which takes milliseconds of a cold start.
+    https: Arc<OnceLock<SharedHttpClient>>,
+}
+
+impl Clients {
+    /// Reads region, credentials and an optional common endpoint from the usual variables.
+    ///
+    /// # Errors
+    /// If a variable is missing, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let region = optional("AWS_REGION").or_else(|| optional("AWS_DEFAULT_REGION"));
+        let region = match region {
+            Some(region) => region,
+            None => required("AWS_REGION")?,
+        };
+        Ok(Self {
+            region: Region::new(region),
+            credentials: Some(SharedCredentialsProvider::new(Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ))),
+            endpoint: optional("AWS_ENDPOINT_URL"),
+            timeouts: TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+            https: Arc::default(),
+        })
+    }
+
+    /// Clients for a server with these endpoints instead of its own engine and queue. Nothing needs
+    /// to be configured for endpoints on this machine: they are called as [`Self::local`]. As soon
+    /// as one of the variables is set, or an endpoint is elsewhere, all must be.
+    ///
+    /// # Errors
+    /// If a variable is missing, by its name.
+    pub fn for_endpoints<'a>(
+        endpoints: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Self, ConfigError> {
+        let endpoints: Vec<&String> = endpoints.into_iter().collect();
+        let unset = AWS_VARIABLES.iter().all(|name| optional(name).is_none());
+        let local = unset && endpoints.iter().all(|each| is_on_this_machine(each));
+        match endpoints.is_empty() || local {
+            true => Ok(Self::local()),
+            false => Self::from_env(),
+        }
+    }
+
+    /// Clients of what runs on this machine and lets everybody in. Nothing is lost on the way to
+    /// it, so a slow answer is waited for.
+    pub fn local() -> Self {
+        let anybody = Credentials::new("local", "local", None, None, "local");
+        Self {
+            region: Region::new("us-east-1"),
+            credentials: Some(SharedCredentialsProvider::new(anybody)),
+            endpoint: None,
+            timeouts: TimeoutConfig::disabled(),
+            https: Arc::default(),
+        }
+    }
+
+    /// Clients of an engine in this process, which looks at no signature: they make none.
+    pub fn in_process() -> Self {
+        Self {
+            credentials: None,
+            ..Self::local()
+        }
+    }
+
+    /// A DynamoDB client over the network.
+    pub fn dynamodb(&self, endpoint: Option<String>) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_over(self.https(), endpoint)
+    }
+
+    /// A DynamoDB client over any transport.
+    pub fn dynamodb_over(
+        &self,
+        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
+        endpoint: Option<String>,
+    ) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            // Answers are small and come whole.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(self.timeouts.clone())
+            .interceptor(Probe)
+            .http_client(http);
+        match &self.credentials {
+            Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),
+            None => config.set_allow_no_auth(),
+        };
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// An SQS client over the network.
+    pub fn sqs(&self, endpoint: Option<String>) -> aws_sdk_sqs::Client {
+        self.sqs_over(self.https(), endpoint)
+    }
+
+    /// An SQS client over any transport.
+    pub fn sqs_over(
+        &self,
+        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
+        endpoint: Option<String>,
+    ) -> aws_sdk_sqs::Client {
+        let mut config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(self.region.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(SEND_ATTEMPTS))
+            // A receive waits in silence for messages; its timeout is bound enough.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(self.timeouts.clone())
+            .http_client(http);
+        match &self.credentials {
+            Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),
+            None => config.set_allow_no_auth(),
+        };
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    /// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
+    fn https(&self) -> SharedHttpClient {
+        let make = || {
+            aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(
+                    tls::rustls_provider::CryptoMode::Ring,
+                ))
+                .build_https()
+        };
+        self.https.get_or_init(make).clone()
+    }
+}

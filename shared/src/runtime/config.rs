@@ -1,0 +1,140 @@
+//! What a deployment decides, read from the environment. Nothing else in the crate reads it.
+
+use std::env::VarError;
+
+use crate::domain::policy::Policy;
+use crate::domain::roles::RoleNames;
+use crate::http::address::Endpoint;
+use crate::http::cross_origin::Origins;
+use crate::http::site::Site;
+use crate::store::Indexes;
+
+/// Members that an image may have unless configured otherwise, as in Glance.
+pub const DEFAULT_MEMBER_QUOTA: i64 = 128;
+/// What a deployment decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The table's name.
+    pub table: String,
+    /// The URL of the batches' queue.
+    pub queue_url: String,
+    /// Most members of one image; negative means no limit.
+    pub member_quota: i64,
+    /// What the deployment decides about permissions.
+    pub policy: Policy,
+    /// Whether the table's indexes show a write at once.
+    pub indexes: Indexes,
+    /// Where the service is reached.
+    pub site: Site,
+}
+
+/// A table and a queue without names, and what a deployment that decides nothing has.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            table: String::new(),
+            queue_url: String::new(),
+            member_quota: DEFAULT_MEMBER_QUOTA,
+            policy: Policy::default(),
+            indexes: Indexes::Eventual,
+            site: Site::default(),
+        }
+    }
+}
+
+/// Why the configuration is not usable: the variable's name and what is wrong with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// A variable that must be set is not.
+    pub fn missing(name: &str) -> Self {
+        Self(format!("the environment variable {name} is not set"))
+    }
+
+    /// A variable has another form than it must have. Its value may be a secret and is not shown.
+    pub fn malformed(name: &str, form: &str) -> Self {
+        Self(format!("the environment variable {name} must be {form}"))
+    }
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A variable that must be set.
+///
+/// # Errors
+/// If it is not, or is empty.
+pub fn required(name: &str) -> Result<String, ConfigError> {
+    optional(name).ok_or_else(|| ConfigError::missing(name))
+}
+
+/// A variable that may be set; an empty one is not.
+pub fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A variable that may be set to a list. Unlike [`optional`] it tells a list of nothing from a
+/// variable that is not set.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub fn list(name: &str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(list) => Ok(Some(list)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(ConfigError::malformed(name, "UTF-8")),
+    }
+}
+
+/// A variable that may be set, read as a value of this type.
+///
+/// # Errors
+/// If it is set and has another form.
+pub fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Result<T, ConfigError> {
+    match optional(name) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| ConfigError::malformed(name, form)),
+    }
+}
+
+impl Config {
+    /// Reads the environment; nothing else does.
+    ///
+    /// # Errors
+    /// If a variable is missing or malformed, by its name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: required("TABLE_NAME")?,
+            queue_url: required("QUEUE_URL")?,
+            member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
+            policy: Policy {
+                member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
+            },
+            indexes: Indexes::Eventual,
+            site: Site {
+                public_endpoint: optional("PUBLIC_ENDPOINT")
+                    .map(|text| text.parse())
+                    .transpose()
+                    .map_err(|_| ConfigError::malformed("PUBLIC_ENDPOINT", Endpoint::FORM))?,
+                listen: None,
+                auth_uri: optional("AUTH_URI"),
+                cors_origins: parsed("CORS_ORIGINS", Origins::default(), Origins::FORM)?,
+            },
+        })
+    }
+}
+
+/// Reads the names of the roles: `ROLE_ADMIN`, `ROLE_MEMBER` and `ROLE_READER` are lists separated
+/// by commas. A variable that is set and empty gives the role to nobody.
+///
+/// # Errors
+/// If a variable is not UTF-8, by its name.
+pub fn role_names() -> Result<RoleNames, ConfigError> {
+    RoleNames::read(list)
+}

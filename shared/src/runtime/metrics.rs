@@ -1,0 +1,325 @@
+//! What one piece of work asked of the store, and the metrics that CloudWatch reads from the log.
+//!
+//! A [`Probe`] in the store's client counts for the work that the calling task is in; [`measured`]
+//! begins such a piece of work and [`Metrics::report`] says at its end what it was.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut,
+    FinalizerInterceptorContextRef,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemInput, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
+use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
+use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
+use aws_sdk_dynamodb::operation::transact_write_items::{
+    TransactWriteItemsInput, TransactWriteItemsOutput,
+};
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use serde_json::{Map, Value, json};
+
+use crate::domain::time::Timestamp;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+tokio::task_local! {
+    static METER: Arc<Meter>;
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    operations: AtomicU64,
+    requests: AtomicU64,
+    conflicts: AtomicU64,
+    milliunits: AtomicU64,
+}
+
+/// What was asked of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Requests, retries included.
+    pub requests: u64,
+    /// Requests that were tries after the first.
+    pub retries: u64,
+    /// Requests that met another's transaction on the same item.
+    pub conflicts: u64,
+    /// Read and write request units that the store reported; it reports none of refused writes.
+    pub units: f64,
+    /// How long all of the work took.
+    pub taken: Duration,
+}
+
+/// How a piece of work ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// In one word, for the log.
+    pub how: &'static str,
+    /// The status of an HTTP answer.
+    pub status: Option<u16>,
+    /// Whether what was asked for was refused: the caller's fault.
+    pub refused: bool,
+    /// Whether it failed: ours.
+    pub failed: bool,
+}
+
+/// Does a piece of work and says what it asked of the store.
+pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
+    let started = Instant::now();
+    let meter = Arc::new(Meter::default());
+    let output = METER.scope(Arc::clone(&meter), work).await;
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let requests = count(&meter.requests);
+    let usage = Usage {
+        requests,
+        retries: requests.saturating_sub(count(&meter.operations)),
+        conflicts: count(&meter.conflicts),
+        units: count(&meter.milliunits) as f64 / 1000.0,
+        taken: started.elapsed(),
+    };
+    (output, usage)
+}
+
+/// Writes metrics to standard output, if a deployment wants them.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    namespace: Option<Arc<str>>,
+}
+
+impl Metrics {
+    /// Metrics under this namespace of CloudWatch; none are written without one.
+    pub fn new(namespace: Option<String>) -> Self {
+        Self {
+            namespace: namespace.map(Arc::from),
+        }
+    }
+
+    /// Reports a piece of work: one line in the log, and its metrics if they are wanted.
+    ///
+    /// `operation` names the work and is called only then; for the rest see [`Self::publish`].
+    pub fn report(
+        &self,
+        now: Timestamp,
+        usage: &Usage,
+        ended: &Ended,
+        properties: &[(&str, &str)],
+        operation: impl FnOnce() -> String,
+    ) {
+        tracing::info!(
+            http.status = ended.status,
+            ok = !ended.failed,
+            duration_us = u64::try_from(usage.taken.as_micros()).unwrap_or(u64::MAX),
+            store.requests = usage.requests,
+            store.retries = usage.retries,
+            store.conflicts = usage.conflicts,
+            store.units = usage.units,
+            "{}",
+            ended.how
+        );
+        if self.namespace.is_none() {
+            return;
+        }
+        let count = |value: bool| f64::from(u8::from(value));
+        let milliseconds = usage.taken.as_secs_f64() * 1000.0;
+        let metrics = [
+            ("Requests", "Count", 1.0),
+            ("Duration", "Milliseconds", milliseconds),
+            ("Refused", "Count", count(ended.refused)),
+            ("Failed", "Count", count(ended.failed)),
+            ("StoreRequests", "Count", usage.requests as f64),
+            ("StoreRetries", "Count", usage.retries as f64),
+            ("StoreConflicts", "Count", usage.conflicts as f64),
+            ("StoreUnits", "Count", usage.units),
+        ];
+        self.publish(now, &operation(), &metrics, properties);
+    }
+
+    /// Writes one line of metrics to standard output, in CloudWatch's embedded metric format.
+    /// Writes nothing without a namespace.
+    ///
+    /// `operation` is the only dimension. A metric is a name, a unit of CloudWatch and a value;
+    /// `properties` can be searched for and are no metrics.
+    pub fn publish(
+        &self,
+        now: Timestamp,
+        operation: &str,
+        metrics: &[(&str, &str, f64)],
+        properties: &[(&str, &str)],
+    ) {
+        if let Some(namespace) = &self.namespace {
+            let line = line(namespace, now, operation, metrics, properties);
+            // A log that cannot be written to is no reason to fail what it is about.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        }
+    }
+}
+
+/// One document of the embedded metric format:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+fn line(
+    namespace: &str,
+    now: Timestamp,
+    operation: &str,
+    metrics: &[(&str, &str, f64)],
+    properties: &[(&str, &str)],
+) -> Value {
+    let named: Vec<Value> = metrics
+        .iter()
+        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+        .collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.micros() / 1000,
+            "CloudWatchMetrics": [{
+                "Namespace": namespace,
+                "Dimensions": [["Operation"]],
+                "Metrics": named,
+            }],
+        }),
+    );
+    line.insert("Operation".to_owned(), operation.into());
+    for (name, _, value) in metrics {
+        line.insert((*name).to_owned(), (*value).into());
+    }
+    for (name, value) in properties {
+        line.insert((*name).to_owned(), (*value).into());
+    }
+    Value::Object(line)
+}
+
+/// Counts the store's requests and has each answer say what it cost.
+#[derive(Debug)]
+pub struct Probe;
+
+/// Adds to the meter of the work that the task is in, if it is in any.
+fn count(what: impl Fn(&Meter)) {
+    let _ = METER.try_with(|meter| what(meter));
+}
+
+macro_rules! ask_for_capacity {
+    ($input:expr, $($type:ty),+) => {
+        $(if let Some(input) = $input.downcast_mut::<$type>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
+        })+
+    };
+}
+
+macro_rules! capacities {
+    ($output:expr, one: $($one:ty),+; many: $($many:ty),+) => {{
+        let mut found: &[ConsumedCapacity] = &[];
+        $(if let Some(output) = $output.downcast_ref::<$one>() {
+            found = output.consumed_capacity.as_slice();
+        })+
+        $(if let Some(output) = $output.downcast_ref::<$many>() {
+            found = output.consumed_capacity();
+        })+
+        found
+    }};
+}
+
+impl Intercept for Probe {
+    fn name(&self) -> &'static str {
+        "Probe"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        ask_for_capacity!(
+            context.input_mut(),
+            BatchGetItemInput,
+            DeleteItemInput,
+            GetItemInput,
+            PutItemInput,
+            QueryInput,
+            TransactWriteItemsInput,
+            UpdateItemInput
+        );
+        count(|meter| {
+            meter.operations.fetch_add(1, Ordering::Relaxed);
+        });
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Ok(output) = context.output_or_error() {
+            let capacities = capacities!(
+                output,
+                one: DeleteItemOutput, GetItemOutput, PutItemOutput, QueryOutput, UpdateItemOutput;
+                many: BatchGetItemOutput, TransactWriteItemsOutput
+            );
+            let units: f64 = capacities.iter().filter_map(|c| c.capacity_units()).sum();
+            count(|meter| {
+                meter
+                    .milliunits
+                    .fetch_add((units * 1000.0).round() as u64, Ordering::Relaxed);
+            });
+        } else if let Some(body) = context.response().body().bytes() {
+            // Both the error of a single write and a reason of a cancelled transaction.
+            const CONFLICT: &[u8] = b"TransactionConflict";
+            if body.windows(CONFLICT.len()).any(|part| part == CONFLICT) {
+                count(|meter| {
+                    meter.conflicts.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        _: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        count(|meter| {
+            meter.requests.fetch_add(1, Ordering::Relaxed);
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_metrics_and_has_their_values() {
+        let line = line(
+            "stack",
+            Timestamp::from_micros(1_700_000_000_123_456),
+            "GET /v2/images",
+            &[
+                ("Duration", "Milliseconds", 1.5),
+                ("Requests", "Count", 1.0),
+            ],
+            &[("RequestId", "req-1")],
+        );
+        assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_123_i64);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "stack");
+        for metric in directive["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
+        }
+        for dimension in directive["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+        }
+        assert_eq!(line["RequestId"], "req-1");
+    }
+}

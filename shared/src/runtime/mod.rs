@@ -1,0 +1,21 @@
+//! What Lambda runs: the only room that reads the environment, and the loops around handlers.
+//!
+//! It knows every other room; no other room knows it. The local server uses the same loops.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`app`] | everything that a handler needs, put together once |
+//! | [`config`] | the environment: the one reader of it |
+//! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
+//! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
+//! | [`api`] | functions behind the gateway: a request in, an answer out |
+//! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
+
+pub mod api;
+pub mod app;
+pub mod clients;
+pub mod config;
+pub mod log;
+pub mod messages;
+pub mod metrics;
+pub mod schedule;

@@ -1,0 +1,83 @@
+//! Runs a function that is called on a schedule.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
+
+use super::app::App;
+use super::messages::{MARGIN, micros_of};
+use super::metrics;
+use crate::domain::error::ApiError;
+use crate::domain::time::Timestamp;
+
+/// What EventBridge hands to a function on a schedule: only what we read of it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ScheduledEvent {
+    /// Always the same: an event of another source is an error.
+    #[serde(rename = "detail-type")]
+    _detail_type: DetailType,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum DetailType {
+    #[serde(rename = "Scheduled Event")]
+    ScheduledEvent,
+}
+
+/// Does one run, and says in the log and in the metrics how it went.
+///
+/// # Errors
+/// If the run failed.
+pub async fn run<H, F, T>(
+    function: &'static str,
+    app: App,
+    until: Timestamp,
+    handler: H,
+) -> Result<T, ApiError>
+where
+    H: FnOnce(App, Timestamp) -> F,
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let (metrics, now) = (app.metrics().clone(), app.now());
+    let span = tracing::info_span!("run", function);
+    async {
+        let (outcome, usage) = metrics::measured(handler(app, until)).await;
+        if let Err(error) = &outcome {
+            tracing::error!(error.why = error.for_log(), "failed");
+        }
+        let ended = metrics::Ended {
+            how: "ran",
+            status: None,
+            refused: false,
+            failed: outcome.is_err(),
+        };
+        metrics.report(now, &usage, &ended, &[], || function.to_owned());
+        outcome
+    }
+    .instrument(span)
+    .await
+}
+
+/// Runs a function under the Lambda runtime.
+///
+/// # Errors
+/// If the configuration is not complete, by the name of what is missing.
+pub async fn serve<H, F, T>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+where
+    H: Fn(App, Timestamp) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<T, ApiError>> + Send + 'static,
+    T: Serialize,
+{
+    let app = App::from_env()?;
+    let app = &app;
+    lambda_runtime::run(lambda_runtime::service_fn(
+        move |event: lambda_runtime::LambdaEvent<ScheduledEvent>| async move {
+            let until = micros_of(event.context.deadline() - MARGIN);
+            let outcome = run(function, app.clone(), until, handler).await;
+            // What it was is in the log; the run counts as failed.
+            outcome.map_err(|_| lambda_runtime::Error::from("the run failed"))
+        },
+    ))
+    .await
+}

@@ -1,0 +1,307 @@
+//! Every name of the table: keys, indexes and attributes are written here and nowhere else.
+//! A test compares them with `template.yaml`.
+//!
+//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) | `by_due` (`dpk` / `dsk`) |
+//! |---|---|---|---|---|---|
+//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are not in line with it |
+//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
+//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | – | – |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | while its messages are not known to be sent |
+//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
+//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
+//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
+//!
+//! `by_due` holds what a record obliges somebody to do: `DUE#<0..15>` / `<time from which the sweep
+//! does it>`. The write that makes the obligation sets the key, the write that fulfils it removes it.
+//!
+//! Access keys are in a table of their own, with `pk` alone: the key's id.
+//!
+//! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::domain::id::{ImageId, JobId, OperationId, ProjectId};
+use crate::domain::member::MemberStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
+
+/// Partition key.
+pub const PK: &str = "pk";
+/// Sort key.
+pub const SK: &str = "sk";
+/// The index from projects to their images, memberships and jobs.
+pub const BY_PROJECT: &str = "by_project";
+/// Partition key of [`BY_PROJECT`].
+pub const GPK: &str = "gpk";
+/// Sort key of both indexes.
+pub const GSK: &str = "gsk";
+/// The index from a visibility to its images.
+pub const BY_VISIBILITY: &str = "by_visibility";
+/// Partition key of [`BY_VISIBILITY`].
+pub const VPK: &str = "vpk";
+/// The index of what is owed, by the time from which the sweep does it.
+pub const BY_DUE: &str = "by_due";
+/// Partition key of [`BY_DUE`].
+pub const DPK: &str = "dpk";
+/// Sort key of [`BY_DUE`].
+pub const DSK: &str = "dsk";
+/// Partitions of [`BY_DUE`]: so many times the writes of one key are possible.
+pub const DUE_PARTITIONS: u8 = 16;
+/// The attribute whose time, in seconds, ends an item.
+pub const EXPIRES_AT: &str = "expires_at";
+
+/// Marks a tombstone.
+pub const GONE: &str = "gone";
+/// The last operation applied.
+pub const OP: &str = "op";
+/// The operation that added a membership.
+pub const ADDED: &str = "added";
+/// The newest share of a membership, if it is not the one that added it.
+pub const SHARED: &str = "shared";
+/// The late removal that ended the membership before this one.
+pub const ENDED: &str = "ended";
+/// Members of an image.
+pub const MEMBER_COUNT: &str = "member_count";
+/// Attributes of images, by the names that the API gives them.
+pub const OWNER: &str = "owner";
+/// See [`OWNER`].
+pub const VISIBILITY: &str = "visibility";
+/// See [`OWNER`].
+pub const NAME: &str = "name";
+/// Of images, memberships and jobs.
+pub const STATUS: &str = "status";
+/// See [`OWNER`].
+pub const PROTECTED: &str = "protected";
+/// See [`OWNER`].
+pub const OS_HIDDEN: &str = "os_hidden";
+/// See [`OWNER`].
+pub const MIN_RAM: &str = "min_ram";
+/// See [`OWNER`].
+pub const MIN_DISK: &str = "min_disk";
+/// See [`OWNER`].
+pub const CONTAINER_FORMAT: &str = "container_format";
+/// See [`OWNER`].
+pub const DISK_FORMAT: &str = "disk_format";
+/// See [`OWNER`].
+pub const SIZE: &str = "size";
+/// See [`OWNER`].
+pub const VIRTUAL_SIZE: &str = "virtual_size";
+/// See [`OWNER`].
+pub const CHECKSUM: &str = "checksum";
+/// See [`OWNER`].
+pub const OS_HASH_ALGO: &str = "os_hash_algo";
+/// See [`OWNER`].
+pub const OS_HASH_VALUE: &str = "os_hash_value";
+/// See [`OWNER`].
+pub const TAGS: &str = "tags";
+/// Marks an image whose tags and properties are in an item of their own.
+pub const TEXTS: &str = "texts";
+/// Fingerprints of what a list can filter an image by and an index does not hold.
+pub const SKETCH: &str = "sketch";
+/// About how many bytes an image takes in an answer.
+pub const WEIGHT: &str = "weight";
+/// Custom properties of an image, one map.
+pub const PROPERTIES: &str = "properties";
+/// When the record was made.
+pub const CREATED_AT: &str = "created_at";
+/// When the record last changed.
+pub const UPDATED_AT: &str = "updated_at";
+/// When a chunk of a job was last finished; not [`UPDATED_AT`], which the indexes carry.
+pub const ADVANCED_AT: &str = "advanced_at";
+/// The vault of a membership.
+pub const VAULT_ID: &str = "vault_id";
+/// The project of a job and of an access key.
+pub const PROJECT: &str = "project";
+/// The kind of a job.
+pub const KIND: &str = "kind";
+/// What a job does, as JSON.
+pub const TASK: &str = "task";
+/// Entries of a job.
+pub const TOTAL: &str = "total";
+/// Rows of each chunk of a job but the last.
+pub const CHUNK_ROWS: &str = "chunk_rows";
+/// Entries that succeeded.
+pub const SUCCEEDED: &str = "succeeded";
+/// Entries that failed.
+pub const FAILED: &str = "failed";
+/// Chunks with failed entries, and the code of the first of each.
+pub const ERRORS: &str = "errors";
+/// When a job that has not ended is over.
+pub const DEADLINE: &str = "deadline";
+/// A page of a job's request, as JSON.
+pub const ENTRIES: &str = "entries";
+/// The failed rows of a chunk and their codes, as JSON.
+pub const OUTCOMES: &str = "outcomes";
+/// Whether an admin asked for a job.
+pub const ADMIN: &str = "admin";
+/// The id of the request that asked for a job.
+pub const REQUEST_ID: &str = "request_id";
+/// The digest of the request that an idempotency key stands for.
+pub const DIGEST: &str = "digest";
+/// The job that an idempotency key stands for.
+pub const JOB_ID: &str = "job_id";
+
+/// What the owner of an access key signs with.
+pub const SECRET: &str = "secret";
+/// The user of an access key: for whoever looks at the table.
+pub const USER: &str = "user";
+/// The roles of an access key, a list.
+pub const ROLES: &str = "roles";
+/// Whether an access key is switched off; it is not if there is no such attribute.
+pub const DISABLED: &str = "disabled";
+
+/// What `by_project` and `by_visibility` hold beside their keys; a projection has at most 20 names
+/// and cannot be changed once a table is in use.
+///
+/// All of it is small: what lists filter and sort by. Texts without a bound (tags, properties) and
+/// the count of members, which each share changes, stay in the table.
+pub const PROJECTED: &[&str] = &[
+    OWNER,
+    VISIBILITY,
+    NAME,
+    STATUS,
+    PROTECTED,
+    OS_HIDDEN,
+    CONTAINER_FORMAT,
+    DISK_FORMAT,
+    SIZE,
+    CREATED_AT,
+    UPDATED_AT,
+    SKETCH,
+    WEIGHT,
+    KIND,
+    TOTAL,
+    SUCCEEDED,
+    FAILED,
+    DEADLINE,
+];
+
+/// The sort key of an image and of a job.
+pub const IMAGE: &str = "IMAGE";
+/// See [`IMAGE`].
+pub const JOB: &str = "JOB";
+/// The sort key of an idempotency record.
+pub const KEY: &str = "KEY";
+/// What the sort keys of memberships begin with.
+pub const MEMBER_PREFIX: &str = "MEM#";
+/// What comes after the sort keys of all memberships.
+pub const MEMBERS_END: &str = "MEM$";
+/// What the sort keys of images' texts begin with; they come after those of memberships.
+pub const TEXT_PREFIX: &str = "TEXT#";
+
+/// An item.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// A text attribute.
+pub fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub fn n(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn key(pk: String, sk: String) -> Item {
+    Item::from([(PK.to_owned(), s(pk)), (SK.to_owned(), s(sk))])
+}
+
+/// Partition key of an image, its memberships included.
+pub fn image_pk(id: ImageId) -> String {
+    format!("IMAGE#{id}")
+}
+
+/// Sort key of a membership.
+pub fn member_sk(member: &ProjectId) -> String {
+    format!("{MEMBER_PREFIX}{member}")
+}
+
+/// Key of an image.
+pub fn image_key(id: ImageId) -> Item {
+    key(image_pk(id), IMAGE.to_owned())
+}
+
+/// Key of an image's texts as this operation wrote them.
+pub fn texts_key(id: ImageId, op: OperationId) -> Item {
+    key(image_pk(id), format!("{TEXT_PREFIX}{op}"))
+}
+
+/// Key of a membership.
+pub fn member_key(id: ImageId, member: &ProjectId) -> Item {
+    key(image_pk(id), member_sk(member))
+}
+
+/// Partition key of a job and all its items.
+pub fn job_pk(id: JobId) -> String {
+    format!("JOB#{id}")
+}
+
+/// Key of a job.
+pub fn job_key(id: JobId) -> Item {
+    key(job_pk(id), JOB.to_owned())
+}
+
+/// Sort key of a page of a job's entries.
+pub fn entries_sk(page: usize) -> String {
+    format!("ENTRIES#{page:05}")
+}
+
+/// Key of a page of a job's entries.
+pub fn entries_key(id: JobId, page: usize) -> Item {
+    key(job_pk(id), entries_sk(page))
+}
+
+/// Sort key of a chunk's results.
+pub fn result_sk(chunk: usize) -> String {
+    format!("RESULT#{chunk:05}")
+}
+
+/// Key of a chunk's results.
+pub fn result_key(id: JobId, chunk: usize) -> Item {
+    key(job_pk(id), result_sk(chunk))
+}
+
+/// Key of an idempotency record. The key has no line end, so the two parts cannot be confused.
+pub fn idempotency_key(project: &ProjectId, key_text: &str) -> Item {
+    key(format!("KEY#{key_text}\n{project}"), KEY.to_owned())
+}
+
+/// Index partition of a project's own images.
+pub fn owner_gpk(project: &ProjectId) -> String {
+    format!("OWNER#{project}")
+}
+
+/// Index partition of the memberships of a project in one status.
+pub fn status_gpk(status: MemberStatus, member: &ProjectId) -> String {
+    format!("{}#{member}", status.as_str())
+}
+
+/// Index partition of a project's jobs.
+pub fn jobs_gpk(project: &ProjectId) -> String {
+    format!("JOBS#{project}")
+}
+
+/// Index partition of the images of one visibility.
+pub fn visibility_vpk(visibility: Visibility) -> String {
+    format!("VISIBILITY#{}", visibility.as_str())
+}
+
+/// Index partition of what a record owes, by any text that differs from record to record.
+pub fn due_dpk(record: &str) -> String {
+    let sum = record
+        .bytes()
+        .fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    due_partition(sum % DUE_PARTITIONS)
+}
+
+/// One of the [`DUE_PARTITIONS`] partitions.
+pub fn due_partition(number: u8) -> String {
+    format!("DUE#{number}")
+}
+
+/// Index sort key of an image and of its memberships: by age, then by id.
+pub fn image_gsk(created_at: Timestamp, id: ImageId) -> String {
+    format!("{}#{id}", created_at.stored())
+}

@@ -1,0 +1,61 @@
+//! Errors of the AWS SDK: in the words of a log line, and whether trying again helps.
+
+use std::fmt::Debug;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+use crate::domain::error::ApiError;
+
+/// Why a request of the SDK failed, in a few words.
+pub fn words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    match error {
+        SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+        SdkError::DispatchFailure(_) => "no connection".to_owned(),
+        SdkError::ResponseError(_) => "an answer that is not AWS's".to_owned(),
+        SdkError::ServiceError(error) => {
+            let error = error.err();
+            let code = error.code().unwrap_or("an error without a code");
+            match error.message() {
+                Some(message) => format!("{code}: {message}"),
+                None => code.to_owned(),
+            }
+        }
+        _ => "the request could not be made".to_owned(),
+    }
+}
+
+/// A request that failed for another cause than its condition: try again later, or ours to mend.
+pub(super) fn failed<E, R>(what: &str, error: &SdkError<E, R>) -> ApiError
+where
+    E: ProvideErrorMetadata + Debug,
+    R: Debug,
+{
+    let Some(service) = error.as_service_error() else {
+        // No answer, or one that is not DynamoDB's.
+        let kind = match error {
+            SdkError::TimeoutError(_) => "timeout",
+            SdkError::DispatchFailure(_) => "no connection",
+            SdkError::ResponseError(_) => "unreadable answer",
+            SdkError::ConstructionFailure(_) => {
+                return ApiError::internal(format!("{what}: {error:?}"));
+            }
+            _ => "failure",
+        };
+        return ApiError::unavailable(format!("{what}: {kind}"));
+    };
+    let code = service.code().unwrap_or("unknown");
+    let words = format!("{what}: {code}: {}", service.message().unwrap_or_default());
+    match code {
+        "ThrottlingException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "TransactionConflictException"
+        | "TransactionInProgressException"
+        | "TransactionCanceledException"
+        | "LimitExceededException" => ApiError::unavailable(words),
+        _ => ApiError::internal(words),
+    }
+}

@@ -1,0 +1,128 @@
+//! The table: its client, and what an instance may remember of its images.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
+
+use super::keys::Item;
+use super::sdk_error::failed;
+use super::write::{Transacted, Tries, transact};
+use crate::domain::cache::Cache;
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::time::Timestamp;
+
+/// Most keys of one `BatchGetItem`.
+const BATCH_GET_MAX: usize = 100;
+/// How many images' owners and creation times an instance remembers.
+const KNOWN_MAX: usize = 10_000;
+
+/// The table, and what an instance may remember of it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) indexes: Indexes,
+    known: Arc<Cache<ImageId, Known>>,
+}
+
+/// Whether an index shows a write at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Indexes {
+    /// As in the embedded engine.
+    Immediate,
+    /// After a while, as in DynamoDB.
+    Eventual,
+}
+
+/// What an instance remembers of an image. The age never changes, and a transaction that adds a
+/// member cannot read it. The owner may be another one by now, which the transaction's condition
+/// finds: it only says for whom a transaction is worth a try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) owner: ProjectId,
+    pub(super) created_at: Timestamp,
+}
+
+impl Store {
+    /// The table of that name.
+    pub fn new(client: Client, table: String, indexes: Indexes) -> Self {
+        Self {
+            client,
+            table,
+            indexes,
+            known: Arc::new(Cache::new(KNOWN_MAX)),
+        }
+    }
+
+    pub(super) fn remember(&self, image: &Image) {
+        let known = Known {
+            owner: image.owner.clone(),
+            created_at: image.created_at,
+        };
+        self.known
+            .insert(image.id, known, Timestamp::from_micros(i64::MAX));
+    }
+
+    pub(super) fn remembered(&self, id: ImageId) -> Option<Known> {
+        self.known.get(&id, Timestamp::from_micros(0))
+    }
+
+    /// Reads the items of these keys, strongly consistent, in as few requests as fit. Missing
+    /// ones are missing from the answer.
+    pub(super) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
+        match keys.len() {
+            1..=BATCH_GET_MAX => self.batch_get_once(keys).await,
+            _ => {
+                let requests = keys
+                    .chunks(BATCH_GET_MAX)
+                    .map(|keys| self.batch_get_once(keys.to_vec()));
+                Ok(futures::future::try_join_all(requests).await?.concat())
+            }
+        }
+    }
+
+    async fn batch_get_once(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut tries = Tries::begin();
+        loop {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut keys)))
+                .consistent_read(true)
+                .build()
+                .map_err(|e| ApiError::internal(format!("batch get: {e}")))?;
+            let request = self
+                .client
+                .batch_get_item()
+                .request_items(&self.table, wanted);
+            let answer = Box::pin(request.send()).await;
+            let answer = answer.map_err(|e| failed("batch get", &e))?;
+            for items in answer.responses.unwrap_or_default().into_values() {
+                found.extend(items);
+            }
+            match answer
+                .unprocessed_keys
+                .unwrap_or_default()
+                .remove(&self.table)
+            {
+                Some(rest) if !rest.keys.is_empty() => keys = rest.keys,
+                _ => return Ok(found),
+            }
+            if !tries.again().await {
+                return Err(ApiError::unavailable("batch get: keys stay unprocessed"));
+            }
+        }
+    }
+
+    /// Sends one transaction until it is applied or cancelled by a condition: at most once applied,
+    /// however often it is sent.
+    pub(super) async fn transact(
+        &self,
+        what: &'static str,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<Transacted, ApiError> {
+        transact(&self.client, what, items).await
+    }
+}
