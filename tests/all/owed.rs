@@ -23,9 +23,9 @@ use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::store::due::GRACE_SECONDS;
-use shared::store::jobs::Finished;
 use shared::store::keys as at;
 use shared::store::members::{Order, Stamp};
+use shared::store::results::Finished;
 
 use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
 

@@ -21,8 +21,8 @@ use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::SqsRecord;
-use shared::store::jobs::Finished;
 use shared::store::members::{Changed, Order, Stamp, TRANSACTION_MEMBERS};
+use shared::store::results::Finished;
 
 /// Images of a chunk that are worked on at once: enough to keep a function's processor busy while
 /// the store answers.
@@ -341,11 +341,10 @@ async fn change_members(
     group: &Group,
     direction: Direction,
 ) -> Result<Vec<Applied>, ApiError> {
-    let (store, caller, stamp) = (work.app.store(), &work.caller, work.stamp);
     let mut done = Vec::with_capacity(group.rows.len());
     let mut open = Vec::new();
     for (row, member) in &group.rows {
-        match work.decide(caller, facts, direction.action(member)) {
+        match work.decide(&work.caller, facts, direction.action(member)) {
             Ok(()) => open.push((*row, member.clone())),
             Err(code) => done.push(Applied {
                 row: *row,
@@ -353,31 +352,14 @@ async fn change_members(
             }),
         }
     }
-    // Whoever may remove members without acting for the owner is a member that leaves.
-    let owner = facts.image.as_ref().map(|image| image.owner.as_str());
-    let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
     for part in open.chunks(TRANSACTION_MEMBERS) {
         work.check_time()?;
-        let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
-        let changed = match direction {
-            Direction::Share => {
-                let quota = work.app.config().member_quota;
-                store
-                    .add_members(caller, image, &members, quota, stamp)
-                    .await?
-            }
-            Direction::Unshare => {
-                store
-                    .remove_members(caller, image, &members, leaving, stamp)
-                    .await?
-            }
-        };
-        match changed {
+        match change_part(work, image, facts, part, direction).await? {
             Changed::Members(changes) => {
                 let changes = part.iter().zip(&changes);
                 done.extend(changes.map(|((row, _), change)| Applied {
                     row: *row,
-                    outcome: change::outcome(direction.kind(), change, stamp.op),
+                    outcome: change::outcome(direction.kind(), change, work.stamp.op),
                 }));
             }
             // The image has changed since the chunk was begun.
@@ -387,7 +369,7 @@ async fn change_members(
                     memberships: facts.memberships.clone(),
                 };
                 done.extend(part.iter().map(|(row, member)| {
-                    let decided = work.decide(caller, &facts, direction.action(member));
+                    let decided = work.decide(&work.caller, &facts, direction.action(member));
                     let code = decided.err().unwrap_or(ImsCode::ImageUnavailable);
                     Applied {
                         row: *row,
@@ -398,4 +380,32 @@ async fn change_members(
         }
     }
     Ok(done)
+}
+
+/// Adds or removes the members of one transaction.
+async fn change_part(
+    work: &Work<'_>,
+    image: ImageId,
+    facts: &Facts,
+    part: &[(usize, ProjectId)],
+    direction: Direction,
+) -> Result<Changed, ApiError> {
+    let (store, caller, stamp) = (work.app.store(), &work.caller, work.stamp);
+    let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
+    match direction {
+        Direction::Share => {
+            let quota = work.app.config().member_quota;
+            store
+                .add_members(caller, image, &members, quota, stamp)
+                .await
+        }
+        Direction::Unshare => {
+            // Whoever may remove members without acting for the owner is a member that leaves.
+            let owner = facts.image.as_ref().map(|image| image.owner.as_str());
+            let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
+            store
+                .remove_members(caller, image, &members, leaving, stamp)
+                .await
+        }
+    }
 }

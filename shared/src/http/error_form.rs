@@ -10,6 +10,9 @@ use super::site::Site;
 use crate::domain::error::{ApiError, ErrorKind};
 use crate::domain::ims_code::ImsCode;
 
+/// The media type of an HTML page.
+const HTML: &str = "text/html; charset=UTF-8";
+/// The media types of a patch.
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
 
@@ -111,77 +114,74 @@ impl ErrorForm {
         }
     }
 
-    /// The answer that tells of the error.
+    /// The response that reports the error.
     pub fn render(&self, error: &ApiError) -> Response {
-        let status = status_of(error);
-        let (explanation, detail, separator) = words(error);
         let mut response = match self.family {
             Family::Ims => {
+                let (explanation, detail, _) = words(error);
                 let message = sentence(&explanation, &detail);
-                json(
-                    status,
-                    &json!({"error": {"code": ims_code_of(error), "message": message}}),
-                )
+                let code = ims_code_of(error);
+                let body = json!({"error": {"code": code, "message": message}});
+                json(status_of(error), &body)
             }
-            Family::Glance => {
-                let title = title(status);
-                let media = match (error, self.media) {
-                    (ApiError::Glance(refused), Media::Plain)
-                        if refused.kind == ErrorKind::NotServed =>
-                    {
-                        Media::Json
-                    }
-                    (_, media) => media,
-                };
-                match media {
-                    Media::Json => json(
-                        status,
-                        &json!({
-                            "message": sentence(&explanation, &detail),
-                            "code": format!("{status} {title}"),
-                            "title": title,
-                        }),
-                    ),
-                    Media::Html => response(
-                        status,
-                        Some("text/html; charset=UTF-8"),
-                        html(status, &explanation, &detail),
-                    ),
-                    Media::Plain => {
-                        let explanation = explanation.replace(['\n', '\r'], " ");
-                        let tail = match separator {
-                            Tail::Wide => format!("\n\n {detail}  "),
-                            Tail::Narrow => format!(" \n\n {detail}"),
-                        };
-                        let body = format!("{status} {title}\n\n{explanation}{tail}");
-                        response(status, Some("text/plain; charset=UTF-8"), body)
-                    }
-                }
-            }
+            Family::Glance => self.glance(error),
         };
-        match error {
-            ApiError::Unauthorized | ApiError::BadSignature(_) => {
-                response = with_header(
-                    response,
-                    "www-authenticate",
-                    &format!("Keystone uri=\"{}\"", self.auth_uri),
-                );
-            }
-            ApiError::MethodNotAllowed { allow, .. } => {
-                response = with_header(response, "allow", allow);
-            }
-            ApiError::Glance(refused) if refused.kind == ErrorKind::UnsupportedMediaType => {
-                response = with_header(response, "accept-patch", PATCH_TYPES);
-            }
-            ApiError::Unavailable(_) => response = with_header(response, "retry-after", "1"),
-            ApiError::Glance(_) | ApiError::Ims { .. } | ApiError::Internal(_) => {}
-        }
+        response = with_own_header(response, error, &self.auth_uri);
         if self.method == "HEAD" {
             // A HEAD has no body, and names the type that browsers get, as Glance does.
             *response.body_mut() = Body::Empty;
-            response = with_header(response, "content-type", "text/html; charset=UTF-8");
+            response = with_header(response, "content-type", HTML);
         }
         response
+    }
+
+    /// The body for clients of Glance, in the media type that the request prefers.
+    fn glance(&self, error: &ApiError) -> Response {
+        let status = status_of(error);
+        let title = title(status);
+        let (explanation, detail, tail) = words(error);
+        let media = match (error, self.media) {
+            (ApiError::Glance(refused), Media::Plain) if refused.kind == ErrorKind::NotServed => {
+                Media::Json
+            }
+            (_, media) => media,
+        };
+        match media {
+            Media::Json => {
+                let body = json!({
+                    "message": sentence(&explanation, &detail),
+                    "code": format!("{status} {title}"),
+                    "title": title,
+                });
+                json(status, &body)
+            }
+            Media::Html => response(status, Some(HTML), html(status, &explanation, &detail)),
+            Media::Plain => {
+                let explanation = explanation.replace(['\n', '\r'], " ");
+                let tail = match tail {
+                    Tail::Wide => format!("\n\n {detail}  "),
+                    Tail::Narrow => format!(" \n\n {detail}"),
+                };
+                let body = format!("{status} {title}\n\n{explanation}{tail}");
+                response(status, Some("text/plain; charset=UTF-8"), body)
+            }
+        }
+    }
+}
+
+/// The response with the header that its status calls for.
+fn with_own_header(response: Response, error: &ApiError, auth_uri: &str) -> Response {
+    match error {
+        ApiError::Unauthorized | ApiError::BadSignature(_) => {
+            let ask = format!("Keystone uri=\"{auth_uri}\"");
+            with_header(response, "www-authenticate", &ask)
+        }
+        ApiError::MethodNotAllowed { allow, .. } => with_header(response, "allow", allow),
+        ApiError::Glance(refused) if refused.kind == ErrorKind::UnsupportedMediaType => {
+            with_header(response, "accept-patch", PATCH_TYPES)
+        }
+        ApiError::Unavailable(_) => with_header(response, "retry-after", "1"),
+        ApiError::Glance(_) | ApiError::Ims { .. } | ApiError::Internal(_) => response,
     }
 }
 

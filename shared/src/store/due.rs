@@ -7,6 +7,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
@@ -38,13 +39,10 @@ pub enum Obligation {
     Messages(JobId),
 }
 
-/// The attributes that put a record into the index of what is owed.
-pub(super) fn due_keys(record: &str, now: Timestamp) -> [(String, AttributeValue); 2] {
+/// The values of [`at::DPK`] and [`at::DSK`] that put a record into the index of what is owed.
+pub(super) fn due_key(record: &str, now: Timestamp) -> (AttributeValue, AttributeValue) {
     let time = now.plus_seconds(GRACE_SECONDS).stored();
-    [
-        (at::DPK.to_owned(), s(at::due_dpk(record))),
-        (at::DSK.to_owned(), s(time)),
-    ]
+    (s(at::due_dpk(record)), s(time))
 }
 
 impl Store {
@@ -63,16 +61,18 @@ impl Store {
         now: Timestamp,
         limit: i32,
     ) -> Result<Vec<Owed>, ApiError> {
+        let condition = "#dpk = :dpk AND #dsk <= :now";
         let page = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(at::BY_DUE)
-            .key_condition_expression("#dpk = :dpk AND #dsk <= :now")
-            .expression_attribute_names("#dpk", at::DPK)
-            .expression_attribute_names("#dsk", at::DSK)
-            .expression_attribute_values(":dpk", s(at::due_partition(partition)))
-            .expression_attribute_values(":now", s(now.stored()))
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names(&[condition]))
+            .set_expression_attribute_values(values([
+                (":dpk", s(at::due_partition(partition))),
+                (":now", s(now.stored())),
+            ]))
             .limit(limit)
             .send()
             .await
@@ -98,16 +98,19 @@ impl Store {
             Obligation::Memberships(image) => at::image_key(image),
             Obligation::Messages(job) => at::job_key(job),
         };
+        let (update, condition) = ("SET #dsk = :next", "#dsk = :due");
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key))
-            .update_expression("SET #dsk = :next")
-            .condition_expression("#dsk = :due")
-            .expression_attribute_names("#dsk", at::DSK)
-            .expression_attribute_values(":due", s(owed.due.stored()))
-            .expression_attribute_values(":next", s(now.plus_seconds(GRACE_SECONDS).stored()));
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names(&[update, condition]))
+            .set_expression_attribute_values(values([
+                (":due", s(owed.due.stored())),
+                (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),
+            ]));
         let outcome = single("take on", || request.clone().send()).await?;
         Ok(outcome.is_applied())
     }

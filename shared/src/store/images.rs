@@ -1,13 +1,12 @@
 //! Images: create, show, change, delete.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
     TransactWriteItem, Update,
 };
 
-use super::due::due_keys;
+use super::due::due_key;
+use super::expression::{names, values};
 use super::item;
 use super::keys::{self as at, Item, n, s};
 use super::members::Stamp;
@@ -33,13 +32,14 @@ pub enum Written {
     ConditionFailed(Option<Box<Image>>),
 }
 
+/// What must hold for an item to be created.
+const IS_NEW: &str = "attribute_not_exists(#pk)";
 /// What must hold for an image to be replaced.
 const REPLACES: &str = "#op = :seen AND attribute_not_exists(#gone)";
 
 /// An update of an image's item.
 struct Replacing {
     expression: String,
-    names: HashMap<String, String>,
     values: Item,
 }
 
@@ -78,8 +78,8 @@ impl Store {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(new))
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", at::PK)
+            .condition_expression(IS_NEW)
+            .set_expression_attribute_names(names(&[IS_NEW]))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         Ok(
             match single("create image", || request.clone().send()).await? {
@@ -98,8 +98,8 @@ impl Store {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(new))
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", at::PK)
+            .condition_expression(IS_NEW)
+            .set_expression_attribute_names(names(&[IS_NEW]))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .map_err(|e| ApiError::internal(format!("create image: {e}")))?;
@@ -209,9 +209,9 @@ impl Store {
                     .update_item()
                     .table_name(&self.table)
                     .set_key(Some(at::image_key(seen.id)))
+                    .set_expression_attribute_names(names(&[&update.expression, REPLACES]))
                     .update_expression(update.expression)
                     .condition_expression(REPLACES)
-                    .set_expression_attribute_names(Some(update.names))
                     .set_expression_attribute_values(Some(update.values))
                     .return_values_on_condition_check_failure(OnFailure::AllOld);
                 match single("replace image", || request.clone().send()).await? {
@@ -249,9 +249,9 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(seen.id)))
+            .set_expression_attribute_names(names(&[&update.expression, REPLACES]))
             .update_expression(update.expression)
             .condition_expression(REPLACES)
-            .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
@@ -275,34 +275,26 @@ impl Store {
     fn replacing(&self, seen: &Image, next: &Image, owing: Option<Timestamp>) -> Replacing {
         let mut attributes = item::image_attributes(next);
         if let Some(now) = owing {
-            attributes.extend(due_keys(&next.id.to_string(), now));
+            let (dpk, dsk) = due_key(&next.id.to_string(), now);
+            attributes.insert(at::DPK.to_owned(), dpk);
+            attributes.insert(at::DSK.to_owned(), dsk);
         }
-        let mut names = HashMap::from([
-            ("#op".to_owned(), at::OP.to_owned()),
-            ("#gone".to_owned(), at::GONE.to_owned()),
-        ]);
         let mut values = Item::from([(":seen".to_owned(), s(seen.op.to_string()))]);
         let (mut set, mut remove) = (Vec::new(), Vec::new());
         for name in item::image_attributes(seen).into_keys() {
             if !attributes.contains_key(&name) {
                 remove.push(format!("#{name}"));
-                names.insert(format!("#{name}"), name);
             }
         }
         for (name, value) in attributes {
             set.push(format!("#{name} = :{name}"));
             values.insert(format!(":{name}"), value);
-            names.insert(format!("#{name}"), name);
         }
         let mut expression = format!("SET {}", set.join(", "));
         if !remove.is_empty() {
             expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        Replacing {
-            expression,
-            names,
-            values,
-        }
+        Replacing { expression, values }
     }
 
     /// Deletes an image that is not protected and belongs to the caller (or the caller is an
@@ -317,51 +309,33 @@ impl Store {
         id: ImageId,
         stamp: Stamp,
     ) -> Result<Written, ApiError> {
+        let update = "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, #gsk, #vpk, \
+                      #name, #tags, #properties, #sketch, #texts";
         let mut condition =
             "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
                 .to_owned();
+        let (dpk, dsk) = due_key(&id.to_string(), stamp.now);
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::image_key(id)))
-            .update_expression(
-                "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk \
-                 REMOVE #gpk, #gsk, #vpk, #name, #tags, #properties, #sketch, #texts",
-            )
+            .set_expression_attribute_values(values([
+                (":true", AttributeValue::Bool(true)),
+                (":false", AttributeValue::Bool(false)),
+                (":op", s(stamp.op.to_string())),
+                (":dpk", dpk),
+                (":dsk", dsk),
+            ]))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        for name in [
-            at::PK,
-            at::GONE,
-            at::OP,
-            at::DPK,
-            at::DSK,
-            at::GPK,
-            at::GSK,
-            at::VPK,
-            at::NAME,
-            at::TAGS,
-            at::PROPERTIES,
-            at::SKETCH,
-            at::TEXTS,
-            at::PROTECTED,
-        ] {
-            request = request.expression_attribute_names(format!("#{name}"), name);
-        }
-        for (name, value) in due_keys(&id.to_string(), stamp.now) {
-            request = request.expression_attribute_values(format!(":{name}"), value);
-        }
-        request = request
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":false", AttributeValue::Bool(false))
-            .expression_attribute_values(":op", s(stamp.op.to_string()));
         if let Some(owner) = caller.required_owner() {
             condition.push_str(" AND #owner = :owner");
-            request = request
-                .expression_attribute_names("#owner", at::OWNER)
-                .expression_attribute_values(":owner", s(owner.as_str()));
+            request = request.expression_attribute_values(":owner", s(owner.as_str()));
         }
-        let request = request.condition_expression(condition);
+        let request = request
+            .set_expression_attribute_names(names(&[update, &condition]))
+            .update_expression(update)
+            .condition_expression(condition);
         match single("delete image", || request.clone().send()).await? {
             Single::Applied(_) => Ok(Written::Owing),
             Single::ConditionFailed(None) => Ok(Written::ConditionFailed(None)),

@@ -140,30 +140,30 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     if read.is_gone() {
         return Ok(None);
     }
-    let time = |name| read.parsed(name, Timestamp::parse);
+    let card = card(item)?;
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
     let (tags, properties) = texts(&read)?;
     Ok(Some(Image {
-        id: read.image_id()?,
-        owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
-        visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
-        name: owned(at::NAME)?,
-        status: read.text(at::STATUS)?.to_owned(),
-        protected: read.flag(at::PROTECTED)?,
-        os_hidden: read.flag(at::OS_HIDDEN)?,
+        id: card.id,
+        owner: card.owner,
+        visibility: card.visibility,
+        name: card.name,
+        status: card.status,
+        protected: card.protected,
+        os_hidden: card.os_hidden,
         min_ram: read.number(at::MIN_RAM)?,
         min_disk: read.number(at::MIN_DISK)?,
-        container_format: owned(at::CONTAINER_FORMAT)?,
-        disk_format: owned(at::DISK_FORMAT)?,
-        size: read.optional_number(at::SIZE)?,
+        container_format: card.container_format,
+        disk_format: card.disk_format,
+        size: card.size,
         virtual_size: read.optional_number(at::VIRTUAL_SIZE)?,
         checksum: owned(at::CHECKSUM)?,
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
         tags,
         properties,
-        created_at: time(at::CREATED_AT)?,
-        updated_at: time(at::UPDATED_AT)?,
+        created_at: card.created_at,
+        updated_at: card.updated_at,
         member_count: read.member_count()?,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
@@ -266,46 +266,26 @@ fn text_attributes<'a>(
 
 /// The attributes of an image's own item but its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
+    let flag = AttributeValue::Bool;
+    let sketch = AttributeValue::B(Blob::new(Sketch::of(image).bytes()));
+    let gsk = at::image_gsk(image.created_at, image.id);
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
-        (
-            at::GSK.to_owned(),
-            s(at::image_gsk(image.created_at, image.id)),
-        ),
+        (at::GSK.to_owned(), s(gsk)),
         (at::VPK.to_owned(), s(at::visibility_vpk(image.visibility))),
         (at::OWNER.to_owned(), s(image.owner.as_str())),
         (at::VISIBILITY.to_owned(), s(image.visibility.as_str())),
         (at::STATUS.to_owned(), s(image.status.as_str())),
-        (
-            at::PROTECTED.to_owned(),
-            AttributeValue::Bool(image.protected),
-        ),
-        (
-            at::OS_HIDDEN.to_owned(),
-            AttributeValue::Bool(image.os_hidden),
-        ),
+        (at::PROTECTED.to_owned(), flag(image.protected)),
+        (at::OS_HIDDEN.to_owned(), flag(image.os_hidden)),
         (at::MIN_RAM.to_owned(), n(image.min_ram)),
         (at::MIN_DISK.to_owned(), n(image.min_disk)),
         (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
         (at::OP.to_owned(), s(image.op.to_string())),
-        (
-            at::SKETCH.to_owned(),
-            AttributeValue::B(Blob::new(Sketch::of(image).bytes())),
-        ),
+        (at::SKETCH.to_owned(), sketch),
         (at::WEIGHT.to_owned(), n(image.weight())),
     ]);
-    if has_texts_apart(image) {
-        // What batches go by stays here.
-        let kept = image
-            .properties
-            .iter()
-            .filter(|(name, _)| *name == BACKUP_PROPERTY);
-        item.extend(text_attributes(&[], kept));
-        item.insert(at::TEXTS.to_owned(), AttributeValue::Bool(true));
-    } else {
-        item.extend(text_attributes(&image.tags, image.properties.iter()));
-    }
     let texts = [
         (at::NAME, &image.name),
         (at::CONTAINER_FORMAT, &image.container_format),
@@ -314,19 +294,30 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::OS_HASH_ALGO, &image.os_hash_algo),
         (at::OS_HASH_VALUE, &image.os_hash_value),
     ];
-    item.extend(
-        texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.to_owned(), s(text.as_ref()?)))),
-    );
-    for (name, number) in [
+    for (name, text) in texts {
+        item.extend(text.as_ref().map(|text| (name.to_owned(), s(text))));
+    }
+    let numbers = [
         (at::SIZE, image.size),
         (at::VIRTUAL_SIZE, image.virtual_size),
-    ] {
-        if let Some(number) = number {
-            item.insert(name.to_owned(), n(number));
-        }
+    ];
+    for (name, number) in numbers {
+        item.extend(number.map(|number| (name.to_owned(), n(number))));
     }
+    item.extend(inline_texts(image));
+    item
+}
+
+/// The tags and properties in an image's own item. Long ones are in an item of their own, and only
+/// what batches go by stays here.
+fn inline_texts(image: &Image) -> Item {
+    if !has_texts_apart(image) {
+        return Item::from(text_attributes(&image.tags, image.properties.iter()));
+    }
+    let properties = image.properties.iter();
+    let kept = properties.filter(|(name, _)| *name == BACKUP_PROPERTY);
+    let mut item = Item::from(text_attributes(&[], kept));
+    item.insert(at::TEXTS.to_owned(), AttributeValue::Bool(true));
     item
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expression::names;
 use super::item;
 use super::jobs::job_of;
 use super::keys::{self as at, s};
@@ -68,24 +69,25 @@ impl Store {
         rows: usize,
         now: Timestamp,
     ) -> Result<(Vec<JobId>, Option<JobId>), ApiError> {
+        let condition = match after {
+            None => "#gpk = :gpk",
+            Some(_) => "#gpk = :gpk AND #gsk < :after",
+        };
         let mut request = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(at::BY_PROJECT)
-            .expression_attribute_names("#gpk", at::GPK)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(names(&[condition]))
             .expression_attribute_values(":gpk", s(at::jobs_gpk(project)))
             .scan_index_forward(false);
+        if let Some(after) = after {
+            request = request.expression_attribute_values(":after", s(after.to_string()));
+        }
         if filter.is_empty() {
             request = request.limit(i32::try_from(rows).unwrap_or(i32::MAX));
         }
-        request = match after {
-            None => request.key_condition_expression("#gpk = :gpk"),
-            Some(after) => request
-                .key_condition_expression("#gpk = :gpk AND #gsk < :after")
-                .expression_attribute_names("#gsk", at::GSK)
-                .expression_attribute_values(":after", s(after.to_string())),
-        };
         let page = request.send().await.map_err(|e| failed("list jobs", &e))?;
         let mut ids = Vec::new();
         let mut last = None;

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
@@ -101,27 +102,25 @@ impl Stream<'_> {
     async fn fill(&mut self) -> Result<(), ApiError> {
         let (index, key, value) = self.source.index();
         let first = self.start.first.take();
+        let condition = match (&self.start.after, self.start.ascending) {
+            (None, _) => format!("#{key} = :key"),
+            (Some(_), true) => format!("#{key} = :key AND #gsk > :after"),
+            (Some(_), false) => format!("#{key} = :key AND #gsk < :after"),
+        };
         let mut request = self
             .store
             .client
             .query()
             .table_name(&self.store.table)
             .index_name(index)
-            .expression_attribute_names("#key", key)
+            .set_expression_attribute_names(names(&[&condition]))
             .expression_attribute_values(":key", s(value))
+            .key_condition_expression(condition)
             .scan_index_forward(self.start.ascending)
             .set_limit(first.map(|rows| i32::try_from(rows).unwrap_or(i32::MAX)));
-        request = match &self.start.after {
-            None => request.key_condition_expression("#key = :key"),
-            Some(after) => request
-                .key_condition_expression(if self.start.ascending {
-                    "#key = :key AND #gsk > :after"
-                } else {
-                    "#key = :key AND #gsk < :after"
-                })
-                .expression_attribute_names("#gsk", at::GSK)
-                .expression_attribute_values(":after", s(after)),
-        };
+        if let Some(after) = &self.start.after {
+            request = request.expression_attribute_values(":after", s(after));
+        }
         let page = request
             .send()
             .await
@@ -291,17 +290,16 @@ impl Store {
         if self.indexes == Indexes::Immediate {
             return;
         }
+        let condition = "#gpk = :gpk AND #gsk = :gsk";
         for attempt in 0..LAG_TRIES {
             let found = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .index_name(at::BY_PROJECT)
-                .key_condition_expression("#gpk = :gpk AND #gsk = :gsk")
-                .expression_attribute_names("#gpk", at::GPK)
-                .expression_attribute_names("#gsk", at::GSK)
-                .expression_attribute_values(":gpk", s(gpk))
-                .expression_attribute_values(":gsk", s(position))
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(names(&[condition]))
+                .set_expression_attribute_values(values([(":gpk", s(gpk)), (":gsk", s(position))]))
                 .limit(1)
                 .send()
                 .await;

@@ -8,17 +8,19 @@
 //! | [`keys`] | the names of all keys, indexes and attributes |
 //! | `table` | [`Store`]: the client, and what an instance remembers of images |
 //! | `item` | records to items and back |
+//! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
 //! | [`images`] | images: create, show, change, delete |
 //! | [`list`] | the sorted streams that lists of images are made of |
 //! | [`members`] | memberships: add, answer, remove, list, keep in line with their image |
 //! | [`due`] | what records oblige somebody to do |
-//! | [`jobs`], [`job_list`] | jobs: create, finish a chunk, show, list, idempotency |
+//! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 
 pub mod access_keys;
 pub mod due;
+mod expression;
 pub mod images;
 mod item;
 pub mod job_list;
@@ -26,6 +28,7 @@ pub mod jobs;
 pub mod keys;
 pub mod list;
 pub mod members;
+pub mod results;
 pub mod sdk_error;
 mod table;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::Select;
 
+use super::expression::names;
 use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
 use super::table::Store;
@@ -46,6 +47,7 @@ impl Store {
 
     /// Counts the rows of one partition of the index.
     async fn rows_of(&self, partition: String) -> Result<u64, ApiError> {
+        let condition = "#gpk = :gpk";
         let mut count = 0;
         let mut start: Option<Item> = None;
         for _ in 0..PAGES_MAX {
@@ -55,8 +57,8 @@ impl Store {
                 .table_name(&self.table)
                 .index_name(at::BY_PROJECT)
                 .select(Select::Count)
-                .key_condition_expression("#gpk = :gpk")
-                .expression_attribute_names("#gpk", at::GPK)
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(names(&[condition]))
                 .expression_attribute_values(":gpk", s(&partition))
                 .set_exclusive_start_key(start.take())
                 .send()

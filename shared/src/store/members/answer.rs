@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
+use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, s};
 use super::super::table::Store;
@@ -47,10 +48,9 @@ impl Store {
                 op,
                 ..seen.clone()
             };
+            let condition = "#op = :seen AND attribute_not_exists(#gone)";
             let write = self
-                .update_member_request(&next, image_created_at)
-                .condition_expression("#op = :seen AND attribute_not_exists(#gone)")
-                .expression_attribute_names("#gone", at::GONE)
+                .answer_request(&next, image_created_at, condition)
                 .expression_attribute_values(":seen", s(seen.op.to_string()));
             let stored = match single("update member", || write.clone().send()).await? {
                 Single::Applied(_) => None,
@@ -95,13 +95,9 @@ impl Store {
             vault_id: answer.vault_id.clone(),
             ..Member::new(image, member.clone(), stamp.op, stamp.now)
         };
+        let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op";
         let write = self
-            .update_member_request(&next, image_created_at)
-            .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op",
-            )
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
+            .answer_request(&next, image_created_at, condition)
             // Tells whether it made a difference.
             .return_values(ReturnValue::UpdatedOld);
         let mut tries = Tries::begin();
@@ -136,36 +132,38 @@ impl Store {
         }
     }
 
-    fn update_member_request(
+    fn answer_request(
         &self,
         next: &Member,
         image_created_at: Timestamp,
+        condition: &str,
     ) -> UpdateItemFluentBuilder {
-        let mut set = "#status = :status, #op = :op, #updated = :updated, #gpk = :gpk, #gsk = :gsk"
-            .to_owned();
+        let mut update =
+            "SET #status = :status, #op = :op, #updated_at = :updated, #gpk = :gpk, #gsk = :gsk"
+                .to_owned();
+        let gpk = at::status_gpk(next.status, &next.member_id);
+        let gsk = at::image_gsk(image_created_at, next.image_id);
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::member_key(next.image_id, &next.member_id)))
-            .expression_attribute_names("#status", at::STATUS)
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_names("#updated", at::UPDATED_AT)
-            .expression_attribute_names("#gpk", at::GPK)
-            .expression_attribute_names("#gsk", at::GSK)
-            .expression_attribute_values(":status", s(next.status.as_str()))
-            .expression_attribute_values(":op", s(next.op.to_string()))
-            .expression_attribute_values(":updated", s(next.updated_at.stored()))
-            .expression_attribute_values(":gpk", s(at::status_gpk(next.status, &next.member_id)))
-            .expression_attribute_values(":gsk", s(at::image_gsk(image_created_at, next.image_id)))
+            .set_expression_attribute_values(values([
+                (":status", s(next.status.as_str())),
+                (":op", s(next.op.to_string())),
+                (":updated", s(next.updated_at.stored())),
+                (":gpk", s(gpk)),
+                (":gsk", s(gsk)),
+            ]))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if let Some(vault) = &next.vault_id {
-            set.push_str(", #vault = :vault");
-            request = request
-                .expression_attribute_names("#vault", at::VAULT_ID)
-                .expression_attribute_values(":vault", s(vault));
+            update.push_str(", #vault_id = :vault");
+            request = request.expression_attribute_values(":vault", s(vault));
         }
-        request.update_expression(format!("SET {set}"))
+        request
+            .set_expression_attribute_names(names(&[&update, condition]))
+            .update_expression(update)
+            .condition_expression(condition)
     }
 }

@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
+use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, n, s};
 use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
-use super::tombstone::{TOMBSTONE, tombstone_names, tombstone_values};
+use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use super::{Changed, Order, Stamp};
 use crate::domain::change::{Change, Step, step};
 use crate::domain::error::ApiError;
@@ -178,49 +179,69 @@ impl Store {
                 let changes = entries.into_iter().filter_map(|entry| entry.change);
                 return Ok(Changed::Members(changes.collect()));
             }
-            let mut items = vec![self.count_item(plan, open.len(), count_is_low)?];
-            for entry in &open {
-                items.push(self.member_write(plan, entry)?);
-            }
-            let reasons = match self.transact("change members", items).await? {
-                Transacted::Applied => {
-                    for entry in open {
-                        entry.change = Some(Change::Applied);
-                    }
-                    continue;
+            match self.attempt(plan, &mut open, count_is_low).await? {
+                Attempt::Applied => continue,
+                Attempt::Image(image) => return Ok(Changed::Image(image)),
+                Attempt::MiscountedImage => {
+                    count_is_low = !count_is_low;
+                    tracing::error!(image.id = %plan.image, "the count of members is wrong");
                 }
-                Transacted::Cancelled(reasons) => reasons,
-            };
-            let mut all_are_there = true;
-            for (entry, reason) in open.iter_mut().zip(reasons.iter().skip(1)) {
-                if condition_failed(Some(reason)) {
-                    all_are_there = false;
-                    self.resolve(plan, entry, reason).await?;
-                }
-            }
-            if let Some(reason) = reasons
-                .first()
-                .filter(|reason| condition_failed(Some(reason)))
-            {
-                let image = reason.item().map(item::image).transpose()?.flatten();
-                let Some(image) = image.as_ref().filter(|image| plan.allows(image)) else {
-                    return Ok(Changed::Image(image.map(Box::new)));
-                };
-                match plan.direction {
-                    Direction::Add { quota, .. } => full(plan, &mut open, quota, image),
-                    // More were to be removed than are there: the next try counts fewer.
-                    Direction::Remove if !all_are_there => {}
-                    Direction::Remove => {
-                        count_is_low = !count_is_low;
-                        tracing::error!(image.id = %image.id, "the count of members is wrong");
-                    }
-                }
+                Attempt::Again => {}
             }
             // What the first try has found out is not found again: no race, so no pause.
             if !std::mem::take(&mut first) && !tries.again().await {
                 return Err(ApiError::unavailable("change members: races do not end"));
             }
         }
+    }
+
+    /// Sends one transaction for the open entries. If it is cancelled, finds out what becomes of each
+    /// entry whose own write was in the way; those that are still open are for the next attempt.
+    async fn attempt(
+        &self,
+        plan: &Plan,
+        open: &mut [&mut Entry<'_>],
+        count_is_low: bool,
+    ) -> Result<Attempt, ApiError> {
+        let mut items = vec![self.count_item(plan, open.len(), count_is_low)?];
+        for entry in open.iter() {
+            items.push(self.member_write(plan, entry)?);
+        }
+        let reasons = match self.transact("change members", items).await? {
+            Transacted::Applied => {
+                for entry in open {
+                    entry.change = Some(Change::Applied);
+                }
+                return Ok(Attempt::Applied);
+            }
+            Transacted::Cancelled(reasons) => reasons,
+        };
+        let mut all_are_there = true;
+        for (entry, reason) in open.iter_mut().zip(reasons.iter().skip(1)) {
+            if condition_failed(Some(reason)) {
+                all_are_there = false;
+                self.resolve(plan, entry, reason).await?;
+            }
+        }
+        let Some(reason) = reasons
+            .first()
+            .filter(|reason| condition_failed(Some(reason)))
+        else {
+            return Ok(Attempt::Again);
+        };
+        let image = reason.item().map(item::image).transpose()?.flatten();
+        Ok(match (image, plan.direction) {
+            (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
+                full(plan, open, quota, &image);
+                Attempt::Again
+            }
+            (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
+                true => Attempt::MiscountedImage,
+                // More were to be removed than are there: the next attempt counts fewer.
+                false => Attempt::Again,
+            },
+            (image, _) => Attempt::Image(image.map(Box::new)),
+        })
     }
 
     /// Finds out why the write of one member was refused, and does what it needs by itself.
@@ -282,45 +303,42 @@ impl Store {
         let mut update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(plan.image)))
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#visibility", at::VISIBILITY)
-            .expression_attribute_names("#count", at::MEMBER_COUNT)
             .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if let Some(owner) = &plan.owner {
             condition.push_str(" AND #owner = :owner");
-            update = update
-                .expression_attribute_names("#owner", at::OWNER)
-                .expression_attribute_values(":owner", s(owner.as_str()));
+            update = update.expression_attribute_values(":owner", s(owner.as_str()));
         }
-        update = match plan.direction {
+        let expression = match plan.direction {
             Direction::Add { quota, .. } => {
                 if quota >= 0 {
-                    condition.push_str(" AND #count <= :most");
+                    condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
-                update
-                    .update_expression("ADD #count :change")
-                    .expression_attribute_values(":change", n(members))
+                update = update.expression_attribute_values(":change", n(members));
+                "ADD #member_count :change"
             }
             Direction::Remove if count_is_low => {
-                condition.push_str(" AND #count < :members");
-                update
-                    .update_expression("SET #count = :zero")
+                condition.push_str(" AND #member_count < :members");
+                update = update
                     .expression_attribute_values(":members", n(members))
-                    .expression_attribute_values(":zero", n(0))
+                    .expression_attribute_values(":zero", n(0));
+                "SET #member_count = :zero"
             }
             Direction::Remove => {
-                condition.push_str(" AND #count >= :members");
-                update
-                    .update_expression("ADD #count :change")
+                condition.push_str(" AND #member_count >= :members");
+                update = update
                     .expression_attribute_values(":members", n(members))
-                    .expression_attribute_values(":change", n(-members))
+                    .expression_attribute_values(":change", n(-members));
+                "ADD #member_count :change"
             }
         };
-        let update = update.condition_expression(condition).build();
-        let update = update.map_err(|e| ApiError::internal(format!("count members: {e}")))?;
+        let update = update
+            .set_expression_attribute_names(names(&[expression, &condition]))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .build()
+            .map_err(|e| ApiError::internal(format!("count members: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -349,13 +367,9 @@ impl Store {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item::member_item(member, image_created_at)))
-            .condition_expression(
-                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
-            )
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_values(":op", s(member.op.to_string()))
+            .set_expression_attribute_names(names(&[NO_NEWER_MEMBERSHIP]))
+            .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
+            .condition_expression(NO_NEWER_MEMBERSHIP)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .map_err(|e| ApiError::internal(format!("put member: {e}")))?;
@@ -375,26 +389,19 @@ impl Store {
             Order::Direct => format!("{SHARED_BEFORE} AND #op < :op"),
             Order::Batch => SHARED_BEFORE.to_owned(),
         };
+        let update = format!(
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
+             #ended"
+        );
+        let condition =
+            format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::member_key(image, member)))
-            .update_expression(format!(
-                "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault, #created, #updated, #shared, #ended"
-            ))
-            .condition_expression(format!(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}"
-            ))
-            .set_expression_attribute_names(tombstone_names())
-            .expression_attribute_names("#added", at::ADDED)
-            .expression_attribute_names("#shared", at::SHARED)
-            .expression_attribute_names("#ended", at::ENDED)
-            .expression_attribute_names("#gpk", at::GPK)
-            .expression_attribute_names("#gsk", at::GSK)
-            .expression_attribute_names("#status", at::STATUS)
-            .expression_attribute_names("#vault", at::VAULT_ID)
-            .expression_attribute_names("#created", at::CREATED_AT)
-            .expression_attribute_names("#updated", at::UPDATED_AT)
+            .set_expression_attribute_names(names(&[&update, &condition]))
             .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now))
+            .update_expression(update)
+            .condition_expression(condition)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .map_err(|e| ApiError::internal(format!("remove member: {e}")))?;
@@ -412,6 +419,18 @@ enum Begin {
     Now(Known),
     /// The image as it stands; `None` if there is none.
     Not(Option<Box<Image>>),
+}
+
+/// How one attempt at a transaction ended.
+enum Attempt {
+    /// All open entries were applied.
+    Applied,
+    /// The image does not allow it; this is how it is stored, `None` if there is none.
+    Image(Option<Box<Image>>),
+    /// The image's record counts fewer members than there are.
+    MiscountedImage,
+    /// It was cancelled, and what is still open may be tried again.
+    Again,
 }
 
 /// Keeps as many of the first open entries as there is room for; the others find the image full.

@@ -4,10 +4,11 @@
 //! The write that deletes an image or changes its visibility says that this is owed; the write that
 //! ends it here says that nothing is owed any more.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 
+use super::super::expression::{names, values};
 use super::super::item;
-use super::super::keys::{self as at, Item, s};
+use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
 use super::super::table::Store;
 use super::super::write::{Transacted, Tries, single};
@@ -18,6 +19,9 @@ use crate::domain::id::{ImageId, OperationId};
 use crate::domain::member::{Member, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
+
+/// The condition that the image has not been changed since.
+const UNCHANGED: &str = "#op = :op";
 
 /// The image as the memberships have to follow it.
 #[derive(Clone, Copy, Debug)]
@@ -81,16 +85,18 @@ impl Store {
 
     /// Deletes the long texts that a deleted image has left.
     async fn delete_all_texts(&self, image: ImageId) -> Result<(), ApiError> {
+        let condition = "#pk = :pk AND begins_with(#sk, :texts)";
         let request = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :texts)")
+            .key_condition_expression(condition)
             .projection_expression("#pk, #sk")
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#sk", at::SK)
-            .expression_attribute_values(":pk", s(at::image_pk(image)))
-            .expression_attribute_values(":texts", s(at::TEXT_PREFIX))
+            .set_expression_attribute_names(names(&[condition]))
+            .set_expression_attribute_values(values([
+                (":pk", s(at::image_pk(image))),
+                (":texts", s(at::TEXT_PREFIX)),
+            ]))
             .consistent_read(true);
         let found = request.send().await.map_err(|e| failed("find texts", &e))?;
         for key in found.items() {
@@ -130,26 +136,23 @@ impl Store {
             State::Shared { .. } => "attribute_not_exists(#gone) AND attribute_not_exists(#gpk)",
             State::NotShared => "attribute_not_exists(#gone) AND attribute_exists(#gpk)",
         };
+        let condition = "#pk = :pk AND begins_with(#sk, :members)";
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let mut request = self
+            let page = self
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND begins_with(#sk, :members)")
+                .key_condition_expression(condition)
                 .filter_expression(filter)
-                .expression_attribute_names("#pk", at::PK)
-                .expression_attribute_names("#sk", at::SK)
-                .expression_attribute_names("#gone", at::GONE)
-                .expression_attribute_values(":pk", s(at::image_pk(leader.id)))
-                .expression_attribute_values(":members", s(at::MEMBER_PREFIX))
+                .set_expression_attribute_names(names(&[condition, filter]))
+                .set_expression_attribute_values(values([
+                    (":pk", s(at::image_pk(leader.id))),
+                    (":members", s(at::MEMBER_PREFIX)),
+                ]))
                 .consistent_read(true)
-                .set_exclusive_start_key(start.take());
-            if leader.state != State::Deleted {
-                request = request.expression_attribute_names("#gpk", at::GPK);
-            }
-            let page = request
+                .set_exclusive_start_key(start.take())
                 .send()
                 .await
                 .map_err(|e| failed("keep members", &e))?;
@@ -171,9 +174,9 @@ impl Store {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(leader.id)))
-            .condition_expression("#op = :op")
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_values(":op", s(leader.op.to_string()))
+            .condition_expression(UNCHANGED)
+            .set_expression_attribute_names(names(&[UNCHANGED]))
+            .set_expression_attribute_values(values([(":op", s(leader.op.to_string()))]))
             .build()
             .map_err(|e| ApiError::internal(format!("keep members: {e}")))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
@@ -186,7 +189,9 @@ impl Store {
         op: OperationId,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
-        let update = match leader.state {
+        let condition = "attribute_not_exists(#gone) AND #op = :seen";
+        let seen = s(member.op.to_string());
+        let (update, values) = match leader.state {
             State::Deleted => {
                 let stamp = Stamp {
                     op: op.not_before(member.newest()),
@@ -195,24 +200,23 @@ impl Store {
                 };
                 return self.remove_member(leader.id, &member.member_id, stamp);
             }
-            State::Shared { created_at } => Update::builder()
-                .update_expression("SET #gpk = :gpk, #gsk = :gsk")
-                .expression_attribute_values(
-                    ":gpk",
-                    s(at::status_gpk(member.status, &member.member_id)),
-                )
-                .expression_attribute_values(":gsk", s(at::image_gsk(created_at, leader.id))),
-            State::NotShared => Update::builder().update_expression("REMOVE #gpk, #gsk"),
+            State::Shared { created_at } => (
+                "SET #gpk = :gpk, #gsk = :gsk",
+                values([
+                    (":seen", seen),
+                    (":gpk", s(at::status_gpk(member.status, &member.member_id))),
+                    (":gsk", s(at::image_gsk(created_at, leader.id))),
+                ]),
+            ),
+            State::NotShared => ("REMOVE #gpk, #gsk", values([(":seen", seen)])),
         };
-        let update = update
+        let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::member_key(leader.id, &member.member_id)))
-            .condition_expression("attribute_not_exists(#gone) AND #op = :seen")
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_names("#gpk", at::GPK)
-            .expression_attribute_names("#gsk", at::GSK)
-            .expression_attribute_values(":seen", s(member.op.to_string()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(names(&[update, condition]))
+            .set_expression_attribute_values(values)
             .build()
             .map_err(|e| ApiError::internal(format!("keep members: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
@@ -221,25 +225,23 @@ impl Store {
     /// Notes that the memberships are in line, unless the image was changed again. A tombstone of an
     /// image ends some time after that, and not before.
     async fn nothing_owed(&self, leader: Leader, now: Timestamp) -> Result<(), ApiError> {
+        let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::image_key(leader.id)))
-            .condition_expression("#op = :op AND attribute_exists(#dpk)")
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_names("#dpk", at::DPK)
-            .expression_attribute_names("#dsk", at::DSK)
             .expression_attribute_values(":op", s(leader.op.to_string()));
         let mut update = "REMOVE #dpk, #dsk".to_owned();
         if leader.state == State::Deleted {
-            update.push_str(" SET #expires = :expires");
+            update.push_str(" SET #expires_at = :expires");
             let expires = now.unix_seconds() + TOMBSTONE_SECONDS;
-            request = request
-                .expression_attribute_names("#expires", at::EXPIRES_AT)
-                .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()));
+            request = request.expression_attribute_values(":expires", n(expires));
         }
-        let request = request.update_expression(update);
+        let request = request
+            .set_expression_attribute_names(names(&[&update, &condition]))
+            .update_expression(update)
+            .condition_expression(condition);
         single("keep members", || request.clone().send()).await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Listing the members of an image, as far as the caller may see them.
 
+use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
 use super::super::sdk_error::failed;
@@ -47,6 +48,23 @@ impl Store {
                 return Ok((facts, own));
             }
         }
+        let (facts, mut members) = self.all_members(caller, image).await?;
+        // The image may have changed its owner since this instance last saw it.
+        let owner = facts.image.as_ref().map(|image| image.owner.as_str());
+        if !owner.is_some_and(|owner| caller.acts_for(owner)) {
+            members.retain(|member| member.member_id == caller.project);
+        }
+        members.sort_by_key(|member| (member.created_at, member.added));
+        Ok((facts, members))
+    }
+
+    /// An image, the caller's membership of it, and all of its members.
+    async fn all_members(
+        &self,
+        caller: &Caller,
+        image: ImageId,
+    ) -> Result<(Facts, Vec<Member>), ApiError> {
+        let condition = "#pk = :pk AND #sk < :end";
         let mut facts = Facts::default();
         let mut members: Vec<Member> = Vec::new();
         let mut bytes = 0;
@@ -57,11 +75,12 @@ impl Store {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND #sk < :end")
-                .expression_attribute_names("#pk", at::PK)
-                .expression_attribute_names("#sk", at::SK)
-                .expression_attribute_values(":pk", s(at::image_pk(image)))
-                .expression_attribute_values(":end", s(at::MEMBERS_END))
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(names(&[condition]))
+                .set_expression_attribute_values(values([
+                    (":pk", s(at::image_pk(image))),
+                    (":end", s(at::MEMBERS_END)),
+                ]))
                 .consistent_read(true)
                 .set_limit(limit.take())
                 .set_exclusive_start_key(start.take())
@@ -88,16 +107,9 @@ impl Store {
             }
             match page.last_evaluated_key {
                 Some(key) => start = Some(key),
-                None => break,
+                None => return Ok((facts, members)),
             }
         }
-        // The image may have changed its owner since this instance last saw it.
-        let owner = facts.image.as_ref().map(|image| image.owner.as_str());
-        if !owner.is_some_and(|owner| caller.acts_for(owner)) {
-            members.retain(|member| member.member_id == caller.project);
-        }
-        members.sort_by_key(|member| (member.created_at, member.added));
-        Ok((facts, members))
     }
 
     /// One page of an image's members by id, for the paged API: at most `limit` after `marker`.
@@ -110,6 +122,8 @@ impl Store {
         marker: Option<&ProjectId>,
         limit: usize,
     ) -> Result<Vec<Member>, ApiError> {
+        let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
+        let filter = "attribute_not_exists(#gone)";
         let from = marker.map_or_else(|| at::MEMBER_PREFIX.to_owned(), at::member_sk);
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
@@ -121,14 +135,14 @@ impl Store {
                 .client
                 .query()
                 .table_name(&self.table)
-                .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :end")
-                .filter_expression("attribute_not_exists(#gone)")
-                .expression_attribute_names("#pk", at::PK)
-                .expression_attribute_names("#sk", at::SK)
-                .expression_attribute_names("#gone", at::GONE)
-                .expression_attribute_values(":pk", s(at::image_pk(image)))
-                .expression_attribute_values(":from", s(&from))
-                .expression_attribute_values(":end", s(at::MEMBERS_END))
+                .key_condition_expression(condition)
+                .filter_expression(filter)
+                .set_expression_attribute_names(names(&[condition, filter]))
+                .set_expression_attribute_values(values([
+                    (":pk", s(at::image_pk(image))),
+                    (":from", s(&from)),
+                    (":end", s(at::MEMBERS_END)),
+                ]))
                 .consistent_read(true)
                 .set_limit(rows.take())
                 .set_exclusive_start_key(start.take())

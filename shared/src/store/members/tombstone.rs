@@ -1,39 +1,26 @@
 //! The tombstone that a removed membership leaves under its key.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::super::keys::{self as at, Item, n, s};
+use super::super::expression::values;
+use super::super::keys::{Item, n, s};
 use crate::domain::id::OperationId;
 use crate::domain::time::Timestamp;
 
 /// Seconds that a tombstone is kept: longer than any message can be under way.
 pub const TOMBSTONE_SECONDS: i64 = 14 * 24 * 3600;
 
-/// The part of every update that leaves a tombstone: [`tombstone_names`] and
-/// [`tombstone_values`] belong to it.
-pub(super) const TOMBSTONE: &str = "SET #gone = :true, #op = :op, #expires = :expires";
+/// The part of every update that leaves a tombstone; its values are [`tombstone_values`].
+pub(super) const TOMBSTONE: &str = "SET #gone = :true, #op = :op, #expires_at = :expires";
 
-pub(super) fn tombstone_names() -> Option<HashMap<String, String>> {
-    let names = [
-        ("#pk", at::PK),
-        ("#gone", at::GONE),
-        ("#op", at::OP),
-        ("#expires", at::EXPIRES_AT),
-    ];
-    Some(HashMap::from(names.map(|(name, attribute)| {
-        (name.to_owned(), attribute.to_owned())
-    })))
-}
+/// The condition that the key is free for `:op`: nothing is stored, or an older tombstone.
+pub(super) const NO_NEWER_MEMBERSHIP: &str =
+    "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)";
 
 pub(super) fn tombstone_values(op: OperationId, now: Timestamp) -> Option<Item> {
-    let values = [
+    values([
         (":true", AttributeValue::Bool(true)),
         (":op", s(op.to_string())),
         (":expires", n(now.unix_seconds() + TOMBSTONE_SECONDS)),
-    ];
-    Some(HashMap::from(
-        values.map(|(name, value)| (name.to_owned(), value)),
-    ))
+    ])
 }

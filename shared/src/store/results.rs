@@ -1,0 +1,225 @@
+//! The results of jobs: what became of each entry, recorded and counted a chunk at a time.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+
+use super::expression::names;
+use super::item;
+use super::jobs::{expires, to_json};
+use super::keys::{self as at, Item, n, s};
+use super::table::Store;
+use super::write::{Transacted, condition_failed};
+use crate::domain::entries::Entries;
+use crate::domain::error::ApiError;
+use crate::domain::id::JobId;
+use crate::domain::ims_code::ImsCode;
+use crate::domain::job::{Job, RESULTS_PAGE};
+use crate::domain::message::Chunk;
+use crate::domain::outcome::Outcome;
+use crate::domain::time::Timestamp;
+
+/// What the results of a chunk say of an entry that had nothing to change.
+const UNCHANGED: &str = "unchanged";
+
+/// What became of finishing a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// It counts now.
+    Counted,
+    /// An earlier delivery had finished it; nothing was done.
+    Before,
+    /// The job has ended without it, or is not there any more; nothing was done.
+    Over,
+}
+
+/// The outcomes of a chunk as they are recorded: those that did not simply change something, by
+/// their rows.
+type Recorded = BTreeMap<usize, String>;
+
+/// The outcomes of a chunk as its job counts them.
+struct Tally {
+    succeeded: usize,
+    failed: usize,
+    /// The code of the first that failed.
+    first: Option<ImsCode>,
+}
+
+impl Tally {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let codes = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Failed(code) => Some(*code),
+            Outcome::Changed | Outcome::Unchanged => None,
+        });
+        let failed = codes.clone().count();
+        Self {
+            succeeded: outcomes.len() - failed,
+            failed,
+            first: codes.into_iter().next(),
+        }
+    }
+}
+
+fn recorded(outcomes: &[Outcome]) -> Recorded {
+    let rows = outcomes.iter().enumerate();
+    rows.filter_map(|(row, outcome)| match outcome {
+        Outcome::Changed => None,
+        Outcome::Unchanged => Some((row, UNCHANGED.to_owned())),
+        Outcome::Failed(code) => Some((row, code.as_str().to_owned())),
+    })
+    .collect()
+}
+
+impl Store {
+    /// Records what became of a chunk's entries and counts them, both or neither, once.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn finish_chunk(
+        &self,
+        chunk: &Chunk,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) -> Result<Finished, ApiError> {
+        let mut record = at::result_key(chunk.job, chunk.number);
+        record.insert(at::OUTCOMES.to_owned(), s(to_json(&recorded(outcomes))?));
+        record.insert(at::EXPIRES_AT.to_owned(), expires(chunk.deadline));
+        let items = vec![
+            self.put_new(record, None)?,
+            self.count_outcomes(chunk, &Tally::of(outcomes), now)?,
+        ];
+        Ok(match self.transact("finish chunk", items).await? {
+            Transacted::Applied => Finished::Counted,
+            Transacted::Cancelled(reasons) if condition_failed(reasons.first()) => Finished::Before,
+            Transacted::Cancelled(_) => Finished::Over,
+        })
+    }
+
+    /// The part of a transaction that adds a chunk's outcomes to the counters of its job.
+    fn count_outcomes(
+        &self,
+        chunk: &Chunk,
+        tally: &Tally,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, ApiError> {
+        let condition = "attribute_exists(#pk) AND #deadline > :now";
+        let mut set = "SET #advanced_at = :now".to_owned();
+        let mut count = "ADD #succeeded :succeeded, #failed :failed".to_owned();
+        if chunk.only {
+            // Its message was sent, and there is no other.
+            count.push_str(" REMOVE #dpk, #dsk");
+        }
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::job_key(chunk.job)))
+            .set_expression_attribute_names(names(&[&set, &count, condition]))
+            .expression_attribute_values(":now", s(now.stored()))
+            .expression_attribute_values(":succeeded", n(tally.succeeded))
+            .expression_attribute_values(":failed", n(tally.failed));
+        if let Some(code) = tally.first {
+            set.push_str(", #errors.#chunk = :code");
+            update = update
+                .expression_attribute_names("#errors", at::ERRORS)
+                // A key within a map, and no attribute.
+                .expression_attribute_names("#chunk", chunk.number.to_string())
+                .expression_attribute_values(":code", s(code.as_str()));
+        }
+        let update = update
+            .update_expression(format!("{set} {count}"))
+            .condition_expression(condition)
+            .build()
+            .map_err(|e| ApiError::internal(format!("finish chunk: {e}")))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Whether an earlier delivery has finished this chunk.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn is_finished(&self, job: JobId, chunk: usize) -> Result<bool, ApiError> {
+        Ok(!self
+            .batch_get(vec![at::result_key(job, chunk)])
+            .await?
+            .is_empty())
+    }
+
+    /// Rows `from..from + count` of a job's results: image, project, and what became of the
+    /// entry, `None` while it is under way.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn results(
+        &self,
+        job: &Job,
+        from: usize,
+        count: usize,
+    ) -> Result<Vec<(String, String, Option<Outcome>)>, ApiError> {
+        let end = from.saturating_add(count).min(job.total);
+        if from >= end {
+            return Ok(Vec::new());
+        }
+        let pages = from / RESULTS_PAGE..=(end - 1) / RESULTS_PAGE;
+        let chunks = from / job.chunk_rows..=(end - 1) / job.chunk_rows;
+        let keys = pages
+            .clone()
+            .map(|page| at::entries_key(job.id, page))
+            .chain(chunks.map(|chunk| at::result_key(job.id, chunk)))
+            .collect();
+        let stored = Stored::read(self.batch_get(keys).await?)?;
+        let mut rows = Vec::with_capacity(end - from);
+        for page in pages {
+            let entries = stored.pages.get(&at::entries_sk(page));
+            let entries = entries
+                .ok_or_else(|| ApiError::internal(format!("job {} has no page {page}", job.id)))?;
+            for (place, (image, project)) in entries.entries().enumerate() {
+                let row = page * RESULTS_PAGE + place;
+                if (from..end).contains(&row) {
+                    let outcome = stored.outcome(job, row)?;
+                    rows.push((image.to_owned(), project.to_owned(), outcome));
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// What is stored of a job's entries, by sort keys.
+struct Stored {
+    pages: BTreeMap<String, Entries>,
+    chunks: BTreeMap<String, Recorded>,
+}
+
+impl Stored {
+    fn read(items: Vec<Item>) -> Result<Self, ApiError> {
+        let mut stored = Self {
+            pages: BTreeMap::new(),
+            chunks: BTreeMap::new(),
+        };
+        for found in items {
+            let read = item::Reader::new(&found);
+            let sk = read.text(at::SK)?.to_owned();
+            if found.contains_key(at::ENTRIES) {
+                let page = read.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())?;
+                stored.pages.insert(sk, page);
+            } else {
+                let chunk = read.parsed(at::OUTCOMES, |text| serde_json::from_str(text).ok())?;
+                stored.chunks.insert(sk, chunk);
+            }
+        }
+        Ok(stored)
+    }
+
+    /// What became of the entry in this row; `None` while its chunk is under way.
+    fn outcome(&self, job: &Job, row: usize) -> Result<Option<Outcome>, ApiError> {
+        let Some(recorded) = self.chunks.get(&at::result_sk(row / job.chunk_rows)) else {
+            return Ok(None);
+        };
+        Ok(Some(match recorded.get(&(row % job.chunk_rows)) {
+            None => Outcome::Changed,
+            Some(word) if word == UNCHANGED => Outcome::Unchanged,
+            Some(code) => Outcome::Failed(ImsCode::parse(code).ok_or_else(|| {
+                ApiError::internal(format!("job {} has a result {code:?}", job.id))
+            })?),
+        }))
+    }
+}
