@@ -16,7 +16,7 @@ use shared::domain::ims_code::ImsCode;
 use shared::domain::job::{DEADLINE_SECONDS, JobKind};
 use shared::domain::message::{Chunk, Message};
 use shared::domain::outcome::Outcome;
-use shared::domain::policy::{Action, Caller, ImageAction, Role};
+use shared::domain::policy::{Action, Caller, ImageAction, Role, Target};
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
@@ -108,6 +108,8 @@ fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
 
 /// The chunk's entries of one image: the row and the project of each.
 struct Group {
+    /// The image's id as it was sent.
+    text: String,
     /// `None` if what was sent is no image id.
     image: Option<ImageId>,
     rows: Vec<(usize, ProjectId)>,
@@ -144,11 +146,10 @@ impl Work<'_> {
     fn decide(
         &self,
         caller: &Caller,
-        facts: &Facts,
+        target: Target<'_>,
         action: ImageAction<'_>,
     ) -> Result<(), ImsCode> {
-        // No entry's words name the image.
-        let action = Action::Image(action, facts.target(""));
+        let action = Action::Image(action, target);
         let decided = self.app.policy().decide(caller, action);
         decided.map_err(|denied| denied.entry())
     }
@@ -170,6 +171,7 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
         let project = ProjectId::parse(project)
             .map_err(|_| ApiError::internal("message: project is not an id"))?;
         let group = groups.entry(image).or_insert_with(|| Group {
+            text: image.to_owned(),
             image: ImageId::any_spelling(image),
             rows: Vec::new(),
         });
@@ -271,7 +273,7 @@ async fn apply_group(
         Task::Answer(answer) => {
             let mut done = Vec::with_capacity(group.rows.len());
             for (row, member) in &group.rows {
-                let outcome = apply_answer(work, facts, member, answer).await?;
+                let outcome = apply_answer(work, &group.text, facts, member, answer).await?;
                 done.push(Applied { row: *row, outcome });
             }
             Ok(done)
@@ -284,6 +286,7 @@ async fn apply_group(
 /// One member's answer for one image.
 async fn apply_answer(
     work: &Work<'_>,
+    text: &str,
     facts: &Facts,
     member: &ProjectId,
     answer: &Answer,
@@ -294,7 +297,7 @@ async fn apply_answer(
         project: member.clone(),
         role: Role::Member,
     };
-    if let Err(code) = work.decide(&answering, facts, ImageAction::Answer) {
+    if let Err(code) = work.decide(&answering, facts.target(text), ImageAction::Answer) {
         return Ok(Outcome::Failed(code));
     }
     let Some(image) = &facts.image else {
@@ -344,7 +347,11 @@ async fn change_members(
     let mut done = Vec::with_capacity(group.rows.len());
     let mut open = Vec::new();
     for (row, member) in &group.rows {
-        match work.decide(&work.caller, facts, direction.action(member)) {
+        match work.decide(
+            &work.caller,
+            facts.target(&group.text),
+            direction.action(member),
+        ) {
             Ok(()) => open.push((*row, member.clone())),
             Err(code) => done.push(Applied {
                 row: *row,
@@ -369,7 +376,11 @@ async fn change_members(
                     memberships: facts.memberships.clone(),
                 };
                 done.extend(part.iter().map(|(row, member)| {
-                    let decided = work.decide(&work.caller, &facts, direction.action(member));
+                    let decided = work.decide(
+                        &work.caller,
+                        facts.target(&group.text),
+                        direction.action(member),
+                    );
                     let code = decided.err().unwrap_or(ImsCode::ImageUnavailable);
                     Applied {
                         row: *row,

@@ -17,14 +17,14 @@ const LOCATIONS: &str = "locations";
 
 /// One change of a patch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    kind: ChangeKind,
+pub struct Operation {
+    kind: Kind,
     name: String,
     value: Value,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ChangeKind {
+enum Kind {
     Add,
     AddNew,
     Replace,
@@ -49,7 +49,7 @@ pub fn parse(
     form: Form,
     policy: Policy,
     caller: &Caller,
-) -> Result<Vec<Change>, ApiError> {
+) -> Result<Vec<Operation>, ApiError> {
     let Value::Array(operations) = body else {
         return Err(ApiError::bad_request(
             "Request body must be a JSON array of operation objects.",
@@ -66,7 +66,7 @@ fn parse_change(
     form: Form,
     policy: Policy,
     caller: &Caller,
-) -> Result<Change, ApiError> {
+) -> Result<Operation, ApiError> {
     let Value::Object(operation) = operation else {
         return Err(ApiError::bad_request("Operations must be JSON objects."));
     };
@@ -76,8 +76,8 @@ fn parse_change(
     };
     let (name, within) = property_of(pointer, kind)?;
     let value = match kind {
-        ChangeKind::Remove => Value::Null,
-        ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => {
+        Kind::Remove => Value::Null,
+        Kind::Add | Kind::AddNew | Kind::Replace => {
             operation.get("value").cloned().ok_or_else(|| {
                 ApiError::bad_request(format!(
                     "Operation \"{}\" requires a member named \"value\".",
@@ -87,17 +87,17 @@ fn parse_change(
         }
     };
     check_changeable(&name, kind, policy, caller)?;
-    if kind != ChangeKind::Remove {
+    if kind != Kind::Remove {
         let checked = match within {
             true => json_schema::check_image_property(&name, &json!([value])),
             false => json_schema::check_image_property(&name, &value),
         };
         checked.map_err(ApiError::bad_request)?;
     }
-    Ok(Change { kind, name, value })
+    Ok(Operation { kind, name, value })
 }
 
-impl ChangeKind {
+impl Kind {
     /// The operation of a word; `add` has two meanings.
     fn of(word: &str, add: Self) -> Option<Self> {
         [add, Self::Replace, Self::Remove]
@@ -115,7 +115,7 @@ impl ChangeKind {
 }
 
 /// The operation and the pointer of `{"op": "replace", "path": "/name", …}`.
-fn of_two_members(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+fn of_two_members(operation: &Map<String, Value>) -> Result<(Kind, &Value), ApiError> {
     let word = match operation.get("op") {
         None | Some(Value::Null) => {
             return Err(ApiError::bad_request(
@@ -126,7 +126,7 @@ fn of_two_members(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value)
         Some(Value::String(word)) => word.clone(),
         Some(other) => json_schema::python::repr(other),
     };
-    let kind = ChangeKind::of(&word, ChangeKind::Add).ok_or_else(|| {
+    let kind = Kind::of(&word, Kind::Add).ok_or_else(|| {
         ApiError::bad_request(format!(
             "Invalid operation: `{word}`. It must be one of the following: add, remove, replace."
         ))
@@ -138,10 +138,10 @@ fn of_two_members(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value)
 }
 
 /// The operation and the pointer of `{"replace": "/name", …}`.
-fn of_one_member(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value), ApiError> {
+fn of_one_member(operation: &Map<String, Value>) -> Result<(Kind, &Value), ApiError> {
     let mut found = operation
         .iter()
-        .filter_map(|(word, pointer)| Some((ChangeKind::of(word, ChangeKind::AddNew)?, pointer)));
+        .filter_map(|(word, pointer)| Some((Kind::of(word, Kind::AddNew)?, pointer)));
     let several = match (found.next(), found.next()) {
         (Some(one), None) => return Ok(one),
         (None, _) => "exactly",
@@ -156,7 +156,7 @@ fn of_one_member(operation: &Map<String, Value>) -> Result<(ChangeKind, &Value),
 /// Checks that a property is one that a patch by this caller may change.
 fn check_changeable(
     name: &str,
-    kind: ChangeKind,
+    kind: Kind,
     policy: Policy,
     caller: &Caller,
 ) -> Result<(), ApiError> {
@@ -175,15 +175,15 @@ fn check_changeable(
         return Err(ApiError::forbidden(reserved(name)));
     }
     match kind {
-        ChangeKind::Remove => Ok(()),
-        ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace => check_name(name),
+        Kind::Remove => Ok(()),
+        Kind::Add | Kind::AddNew | Kind::Replace => check_name(name),
     }
 }
 
 /// The property that a JSON pointer names, and whether it means a place within it: one location is
 /// added and removed, all of them are replaced, and nothing else has places. As in Glance, slashes at
 /// the beginning of a pointer count once, and white space around a name not at all.
-fn property_of(pointer: &Value, kind: ChangeKind) -> Result<(String, bool), ApiError> {
+fn property_of(pointer: &Value, kind: Kind) -> Result<(String, bool), ApiError> {
     let Value::String(pointer) = pointer else {
         return Err(ApiError::bad_request(
             "The path of a change must be a string.",
@@ -219,10 +219,8 @@ fn property_of(pointer: &Value, kind: ChangeKind) -> Result<(String, bool), ApiE
         .collect();
     match (parts.as_slice(), kind) {
         ([name], _) if name != LOCATIONS => Ok((name.clone(), false)),
-        ([name], ChangeKind::Replace) => Ok((name.clone(), false)),
-        ([name, _], ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Remove)
-            if name == LOCATIONS =>
-        {
+        ([name], Kind::Replace) => Ok((name.clone(), false)),
+        ([name, _], Kind::Add | Kind::AddNew | Kind::Remove) if name == LOCATIONS => {
             Ok((name.clone(), true))
         }
         _ => Err(ApiError::bad_request(format!(
@@ -266,14 +264,12 @@ impl Patcher<'_> {
 
     /// Checks that the caller may give the values of a change, whatever it may do to the image
     /// otherwise.
-    fn check(&self, change: &Change, image: &Image) -> Result<(), ApiError> {
+    fn check(&self, change: &Operation, image: &Image) -> Result<(), ApiError> {
         let gives_away = match change.kind {
-            ChangeKind::Remove => false,
-            ChangeKind::Replace => true,
+            Kind::Remove => false,
+            Kind::Replace => true,
             // Who adds the owner that is there changes nothing.
-            ChangeKind::Add | ChangeKind::AddNew => {
-                change.value.as_str() != Some(image.owner.as_str())
-            }
+            Kind::Add | Kind::AddNew => change.value.as_str() != Some(image.owner.as_str()),
         };
         if change.name == "owner" && gives_away {
             self.may_set(Setting::Owner)?;
@@ -287,14 +283,14 @@ impl Patcher<'_> {
     }
 
     /// Why locations are not changed: nobody sees any.
-    fn no_locations(&self, change: &Change) -> ApiError {
+    fn no_locations(&self, change: &Operation) -> ApiError {
         let (verb, action) = match change.kind {
-            ChangeKind::Replace if change.value == json!([]) => {
+            Kind::Replace if change.value == json!([]) => {
                 return ApiError::forbidden_detail("Cannot set locations to empty list.");
             }
-            ChangeKind::Replace => ("update", ImageAction::SetLocation),
-            ChangeKind::Add | ChangeKind::AddNew => ("add", ImageAction::SetLocation),
-            ChangeKind::Remove => ("remove", ImageAction::RemoveLocation),
+            Kind::Replace => ("update", ImageAction::SetLocation),
+            Kind::Add | Kind::AddNew => ("add", ImageAction::SetLocation),
+            Kind::Remove => ("remove", ImageAction::RemoveLocation),
         };
         match self.may(action) {
             Err(denied) => denied,
@@ -310,7 +306,7 @@ impl Patcher<'_> {
 /// # Errors
 /// Forbidden for what the caller may not do, and for what may not be changed or removed; a conflict
 /// for a property that is not there; not found for another `image_id`.
-pub fn apply(image: &Image, changes: &[Change], by: Patcher<'_>) -> Result<Image, ApiError> {
+pub fn apply(image: &Image, changes: &[Operation], by: Patcher<'_>) -> Result<Image, ApiError> {
     let mut next = image.clone();
     for change in changes {
         if change.name == LOCATIONS {
@@ -324,27 +320,25 @@ pub fn apply(image: &Image, changes: &[Change], by: Patcher<'_>) -> Result<Image
     Ok(next)
 }
 
-impl Change {
+impl Operation {
     fn apply_to(&self, image: &mut Image) -> Result<(), ApiError> {
         let name = self.name.as_str();
         let there = image.has(name) || name == IMAGE_ID;
         match self.kind {
-            ChangeKind::AddNew if there => Err(ApiError::conflict_detail(format!(
+            Kind::AddNew if there => Err(ApiError::conflict_detail(format!(
                 "Property {name} already present."
             ))),
-            ChangeKind::Remove if is_base(name) || name == IMAGE_ID => Err(
-                ApiError::forbidden_detail(format!("Property {name} may not be removed.")),
-            ),
-            ChangeKind::Remove if there => {
+            Kind::Remove if is_base(name) || name == IMAGE_ID => Err(ApiError::forbidden_detail(
+                format!("Property {name} may not be removed."),
+            )),
+            Kind::Remove if there => {
                 image.properties.remove(name);
                 Ok(())
             }
-            ChangeKind::Replace | ChangeKind::Remove if !there => Err(ApiError::conflict_detail(
-                format!("Property {name} does not exist."),
-            )),
-            ChangeKind::Add | ChangeKind::AddNew | ChangeKind::Replace | ChangeKind::Remove => {
-                self.set_in(image)
-            }
+            Kind::Replace | Kind::Remove if !there => Err(ApiError::conflict_detail(format!(
+                "Property {name} does not exist."
+            ))),
+            Kind::Add | Kind::AddNew | Kind::Replace | Kind::Remove => self.set_in(image),
         }
     }
 

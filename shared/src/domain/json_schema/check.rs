@@ -42,7 +42,7 @@ pub fn check_object(value: Value) -> Result<Map<String, Value>, String> {
 
 /// A step to a value within an image.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+enum PathStep {
     Name(String),
     Index(usize),
 }
@@ -51,11 +51,11 @@ enum Step {
 #[derive(Default)]
 struct Search {
     /// Where the value is that is looked at.
-    path: Vec<Step>,
+    path: Vec<PathStep>,
     /// Which part of the schema it is checked against.
     at: String,
     /// The path of the mismatch to be shown, as far as is known, and its sentence.
-    shown: Option<(Vec<Step>, String)>,
+    shown: Option<(Vec<PathStep>, String)>,
 }
 
 impl Search {
@@ -75,11 +75,11 @@ impl Search {
             Some(schema) => (schema, format!("['properties'][{}]", repr_str(name))),
             None => (&any, "['additionalProperties']".to_owned()),
         };
-        self.within(schema, &at, value, Step::Name(name.to_owned()));
+        self.within(schema, &at, value, PathStep::Name(name.to_owned()));
     }
 
     /// Checks a value that is within the one that is looked at.
-    fn within(&mut self, schema: &Value, at: &str, value: &Value, step: Step) {
+    fn within(&mut self, schema: &Value, at: &str, value: &Value, step: PathStep) {
         let outer = self.at.len();
         self.at.push_str(at);
         self.path.push(step);
@@ -95,14 +95,14 @@ impl Search {
                 ("items", Value::Array(items)) => {
                     // From the last on, which is the one that would be shown.
                     for (index, item) in items.iter().enumerate().rev() {
-                        self.within(wanted, "['items']", item, Step::Index(index));
+                        self.within(wanted, "['items']", item, PathStep::Index(index));
                     }
                 }
                 ("properties", Value::Object(object)) => {
                     for (name, schema) in wanted.as_object().into_iter().flatten() {
                         if let Some(value) = object.get(name) {
                             let at = format!("['properties'][{}]", repr_str(name));
-                            self.within(schema, &at, value, Step::Name(name.clone()));
+                            self.within(schema, &at, value, PathStep::Name(name.clone()));
                         }
                     }
                 }
@@ -131,8 +131,8 @@ impl Search {
             .path
             .iter()
             .map(|step| match step {
-                Step::Name(name) => format!("[{}]", repr_str(name)),
-                Step::Index(index) => format!("[{index}]"),
+                PathStep::Name(name) => format!("[{}]", repr_str(name)),
+                PathStep::Index(index) => format!("[{index}]"),
             })
             .collect();
         let sentence = format!(
