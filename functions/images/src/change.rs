@@ -9,7 +9,7 @@ use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 use shared::store::images::Written;
 
-use crate::{decide, find, memberships_follow};
+use crate::{decide, find, reconcile_memberships};
 
 /// How often a change is tried again on top of another one that came first.
 const RACES: usize = 20;
@@ -34,7 +34,7 @@ async fn change(
         next.op = op.not_before(seen.op);
         match app.store().replace_image(&seen, &next, app.now()).await? {
             Written::Done => {}
-            Written::Owing => memberships_follow(app, next.id, request).await,
+            Written::Owing => reconcile_memberships(app, next.id, request).await,
             Written::ConditionFailed(_) => continue,
         }
         return Ok(next);

@@ -144,7 +144,7 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
         match app.store().delete_image(caller, id, app.stamp()).await? {
             Written::Done => return Ok(http::empty(204)),
             Written::Owing => {
-                memberships_follow(app, id, request).await;
+                reconcile_memberships(app, id, request).await;
                 return Ok(http::empty(204));
             }
             Written::ConditionFailed(_) => {}
@@ -165,8 +165,10 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
 
 /// Has the memberships of an image brought in line with it: at once if they are few, or else by the
 /// worker. What goes wrong here is mended by the sweep, since the image's record says what is owed.
-async fn memberships_follow(app: &App, image: ImageId, request: &Request) {
-    let kept = app.store().keep_members(image, app.operation(), app.now());
+async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
+    let kept = app
+        .store()
+        .reconcile_members(image, app.operation(), app.now());
     let kept = tokio::time::timeout(KEEPING, kept);
     match kept.await {
         Ok(Ok(_)) => return,

@@ -37,7 +37,7 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(),
         Message::Memberships { image } => {
             let changed = app
                 .store()
-                .keep_members(image, app.operation(), app.now())
+                .reconcile_members(image, app.operation(), app.now())
                 .await?;
             tracing::info!(image.id = %image, members = changed, "memberships are in line");
             Ok(())

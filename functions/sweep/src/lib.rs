@@ -40,7 +40,7 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
             if app.now() >= until {
                 return 0_usize;
             }
-            match fulfil(app, owed).await {
+            match settle(app, owed).await {
                 Ok(()) => 0,
                 Err(error) => {
                     tracing::error!(owed = ?owed.what, error.why = error.for_log(), "still owed");
@@ -64,15 +64,15 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
     Ok(Swept { overdue: found })
 }
 
-async fn fulfil(app: &App, owed: Owed) -> Result<(), ApiError> {
-    if !app.store().take_on(owed, app.now()).await? {
+async fn settle(app: &App, owed: Owed) -> Result<(), ApiError> {
+    if !app.store().claim(owed, app.now()).await? {
         return Ok(());
     }
     match owed.what {
         Obligation::Memberships(image) => {
             let changed = app
                 .store()
-                .keep_members(image, app.operation(), app.now())
+                .reconcile_members(image, app.operation(), app.now())
                 .await?;
             tracing::warn!(image.id = %image, members = changed, "memberships were not in line");
             Ok(())

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use lambda_http::http::Uri;
 
 use super::config::{ConfigError, optional, required};
-use super::metrics::Probe;
+use super::metrics::RequestCounter;
 
 /// How often a request to the store or the queue is tried in all.
 const ATTEMPTS: u32 = 5;
@@ -146,7 +146,7 @@ impl Clients {
             // Answers are small and come whole.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(self.timeouts.clone())
-            .interceptor(Probe)
+            .interceptor(RequestCounter)
             .http_client(http);
         match &self.credentials {
             Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),

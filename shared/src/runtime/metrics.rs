@@ -1,6 +1,6 @@
 //! What one piece of work asked of the store, and the metrics that CloudWatch reads from the log.
 //!
-//! A [`Probe`] in the store's client counts for the work that the calling task is in; [`measured`]
+//! A [`RequestCounter`] in the store's client counts for the work that the calling task is in; [`measured`]
 //! begins such a piece of work and [`Metrics::report`] says at its end what it was.
 
 use std::io::Write as _;
@@ -197,7 +197,7 @@ fn line(
 
 /// Counts the store's requests and has each answer say what it cost.
 #[derive(Debug)]
-pub struct Probe;
+pub struct RequestCounter;
 
 /// Adds to the meter of the work that the task is in, if it is in any.
 fn count(what: impl Fn(&Meter)) {
@@ -225,9 +225,9 @@ macro_rules! capacities {
     }};
 }
 
-impl Intercept for Probe {
+impl Intercept for RequestCounter {
     fn name(&self) -> &'static str {
-        "Probe"
+        "RequestCounter"
     }
 
     fn modify_before_serialization(

@@ -1,4 +1,4 @@
-//! Access keys, in a table of their own: only what checks signatures may read it.
+//! Access keys, in a table of their own, which only functions that verify signatures may read.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use crate::domain::time::Timestamp;
 use crate::store::keys::{self as at, Item};
 use crate::store::sdk_error::failed;
 
-/// Seconds that an instance remembers a key: so long does one that was disabled still work.
+/// How long an instance caches a key, in seconds. A disabled key works for at most that much longer.
 const REMEMBERED_SECONDS: i64 = 60;
-/// How many keys an instance remembers.
+/// How many keys an instance caches.
 const KEYS_MAX: usize = 10_000;
 
 /// An access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
-    /// What its owner signs with.
+    /// The secret that requests are signed with.
     pub secret: Secret,
-    /// Whom it stands for.
+    /// The caller that it authenticates.
     pub caller: Caller,
 }
 
@@ -39,7 +39,7 @@ pub struct AccessKeys {
 }
 
 impl AccessKeys {
-    /// The table of that name, whose keys have roles with these names.
+    /// Opens the table of that name. `roles` maps the names of roles in it.
     pub fn new(client: Client, table: String, roles: RoleNames) -> Self {
         Self {
             client,
@@ -49,8 +49,8 @@ impl AccessKeys {
         }
     }
 
-    /// The key of that id; none if there is none, or if it is disabled. One request, unless the
-    /// key is remembered.
+    /// Returns the key of that id; `None` if it does not exist or is disabled. Takes one request unless
+    /// the key is cached.
     ///
     /// # Errors
     /// If the table cannot be read, or the item is not a key.
@@ -80,7 +80,7 @@ impl AccessKeys {
     }
 }
 
-/// The key in an item: `Some(None)` if it is disabled, `None` if it is no key.
+/// Parses an item: `Some(None)` for a disabled key, `None` if the item is not a key.
 fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
     let text = |name: &str| item.get(name)?.as_s().ok();
     let disabled = match item.get(at::DISABLED) {

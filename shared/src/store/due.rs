@@ -1,9 +1,10 @@
-//! What records oblige somebody to do: bring memberships in line with their image, send the
-//! messages of a job.
+//! Records that are due: work is still to be done for them. Memberships are to be reconciled with
+//! their image, or messages of a job are to be sent.
 //!
-//! The write that makes an obligation puts its record into the index `by_due`, under a time that
-//! leaves its request enough time to fulfil it. The write that fulfils it takes the record out.
-//! What is left there after its time is done by the function `sweep`.
+//! The write that makes work necessary marks the record: it puts it into the index `by_due`, under a
+//! time that leaves the request enough time to do the work itself. The write that finishes the work
+//! clears the mark. So nothing is lost with a process that dies: the function `sweep` does what is
+//! overdue.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -17,36 +18,36 @@ use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, JobId};
 use crate::domain::time::Timestamp;
 
-/// Seconds that a request has to fulfil an obligation that it made: more than any function's own
-/// time, so that the sweep does not do what is being done.
+/// Seconds until a due record is overdue: more than any function's time-out, so that the sweep does
+/// not repeat work in progress.
 pub const GRACE_SECONDS: i64 = 40;
 
-/// What is owed.
+/// A record that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owed {
-    /// By which record, and what.
+    /// The record and the work.
     pub what: Obligation,
-    /// From when on the sweep does it.
+    /// When it is overdue.
     pub due: Timestamp,
 }
 
-/// What a record obliges somebody to do.
+/// The work that is to be done for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obligation {
-    /// Bring the memberships of this image in line with it.
+    /// Reconcile the memberships of this image with it.
     Memberships(ImageId),
     /// Send the messages of this job.
     Messages(JobId),
 }
 
-/// The values of [`at::DPK`] and [`at::DSK`] that put a record into the index of what is owed.
+/// The values of [`at::DPK`] and [`at::DSK`] that mark a record as due.
 pub(super) fn due_key(record: &str, now: Timestamp) -> (AttributeValue, AttributeValue) {
     let time = now.plus_seconds(GRACE_SECONDS).stored();
     (s(at::due_dpk(record)), s(time))
 }
 
 impl Store {
-    /// What is overdue now: at most `limit` of each partition, the longest overdue first.
+    /// Lists what is overdue: at most `limit` records of each partition, the longest overdue first.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -81,19 +82,19 @@ impl Store {
         for row in page.items() {
             match owed(row) {
                 Ok(owed) => all.push(owed),
-                // It must not keep the others from being done.
+                // It must not block the others.
                 Err(corrupt) => skip(&corrupt),
             }
         }
         Ok(all)
     }
 
-    /// Takes it on to do what is owed, once: `false` if it has been done or taken on meanwhile. If it
-    /// is not done after all, it is due again after [`GRACE_SECONDS`], behind what is due by then.
+    /// Claims an overdue record. Returns `false` if the work was done or claimed by another meanwhile.
+    /// If it is not done after all, the record is overdue again after [`GRACE_SECONDS`].
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn take_on(&self, owed: Owed, now: Timestamp) -> Result<bool, ApiError> {
+    pub async fn claim(&self, owed: Owed, now: Timestamp) -> Result<bool, ApiError> {
         let key = match owed.what {
             Obligation::Memberships(image) => at::image_key(image),
             Obligation::Messages(job) => at::job_key(job),

@@ -1,7 +1,7 @@
 //! The placeholders of expressions.
 //!
-//! In every expression `#name` stands for the attribute `name`: many attributes are called what
-//! DynamoDB reserves as a word.
+//! In every expression `#name` stands for the attribute `name`, because DynamoDB reserves many of the
+//! names as words.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{ATTRIBUTES, Item};
 
-/// The attributes that some expressions name.
+/// Maps the placeholders in some expressions to their attributes.
 pub(super) fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut names = HashMap::new();
@@ -24,7 +24,7 @@ pub(super) fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// The values that expressions name.
+/// Collects the values of an expression's placeholders.
 pub(super) fn values<const N: usize>(values: [(&str, AttributeValue); N]) -> Option<Item> {
     let values = values.map(|(name, value)| (name.to_owned(), value));
     Some(Item::from(values))

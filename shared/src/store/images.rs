@@ -20,21 +20,20 @@ use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// What became of a write to an image.
+/// The result of a write to an image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Written {
-    /// It was written.
+    /// It was applied.
     Done,
-    /// It was written, and the image's memberships are to be brought in line with it.
+    /// It was applied, and the image's memberships are to be reconciled with it.
     Owing,
-    /// It was not, for its condition did not hold: this is the image as it is stored, `None` if there
-    /// is none.
+    /// Its condition failed. The image as it is stored; `None` if it does not exist.
     ConditionFailed(Option<Box<Image>>),
 }
 
-/// What must hold for an item to be created.
+/// The condition for creating an item.
 const IS_NEW: &str = "attribute_not_exists(#pk)";
-/// What must hold for an image to be replaced.
+/// The condition for replacing an image.
 const REPLACES: &str = "#op = :seen AND attribute_not_exists(#gone)";
 
 /// An update of an image's item.
@@ -44,7 +43,7 @@ struct Replacing {
 }
 
 impl Store {
-    /// Registers an image. `false` if the id is taken, also by an image that was deleted lately.
+    /// Creates an image. Returns `false` if the id is taken, be it by a tombstone.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -58,7 +57,7 @@ impl Store {
         };
         let created = match refused {
             None => true,
-            // A lost answer and a second try by the client library: it is ours.
+            // The answer of the first try was lost, and the SDK tried again: the write is ours.
             Some(taken) => {
                 let stored = taken.as_ref().map(item::image).transpose()?.flatten();
                 stored.is_some_and(|stored| stored.op == image.op)
@@ -71,7 +70,7 @@ impl Store {
         Ok(created)
     }
 
-    /// `None` if the item was written, or else what is there already.
+    /// Puts a new item. Returns `None` if it was applied, or else the item that is stored already.
     async fn put_image(&self, new: Item) -> Result<Option<Option<Item>>, ApiError> {
         let request = self
             .client
@@ -89,7 +88,7 @@ impl Store {
         )
     }
 
-    /// The same for an image and the item of its texts.
+    /// Puts a new image together with the item of its texts.
     async fn put_image_and_texts(
         &self,
         new: Item,
@@ -135,8 +134,8 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// The image with all of its tags and properties; `None` if it has been changed meanwhile. Only
-    /// for who may see it: for a long one it takes a request.
+    /// Completes an image with its tags and properties. Returns `None` if it has been changed since it
+    /// was read. Call it only for callers that may see the image: long texts take a request.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -159,7 +158,7 @@ impl Store {
         self.await_index(&gpk, &position, image.updated_at).await;
     }
 
-    /// The image of that id, strongly consistent; `None` if there is none.
+    /// Reads an image, strongly consistent; `None` if it does not exist.
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -168,7 +167,7 @@ impl Store {
         Ok(stored.as_ref().map(item::image).transpose()?.flatten())
     }
 
-    /// What is stored of an image, strongly consistent: its record or its tombstone.
+    /// Reads an image's item, strongly consistent: its record or its tombstone.
     pub(super) async fn image_item(&self, id: ImageId) -> Result<Option<Item>, ApiError> {
         let answer = self
             .client
@@ -182,10 +181,10 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Replaces an image by a changed one if nothing has changed it since it was read as `seen`.
+    /// Replaces an image, if it is still as it was read (`seen`).
     ///
-    /// If that shares it, or ends its being shared, the record says that its memberships are to be
-    /// brought in line ([`Store::keep_members`]), and so does [`Written::Owing`].
+    /// A change to or from `shared` marks the image as due ([`Written::Owing`]): its memberships are to
+    /// be reconciled ([`Store::reconcile_members`]).
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -199,7 +198,7 @@ impl Store {
             seen.visibility == Visibility::Shared,
             next.visibility == Visibility::Shared,
         );
-        // While it is not shared, nobody can be added: none to begin with means none now.
+        // Members cannot be added to an image that is not shared, so none then means none now.
         let owing = was_shared && !is_shared || !was_shared && is_shared && seen.member_count > 0;
         let update = self.replacing(seen, next, owing.then_some(now));
         let refused = match (item::texts_item(next), item::has_texts_apart(seen)) {
@@ -231,14 +230,14 @@ impl Store {
             return Ok(done);
         };
         let stored = stored.as_ref().map(item::image).transpose()?.flatten();
-        // A lost answer and a second try by the client library: it is ours.
+        // The answer of the first try was lost, and the SDK tried again: the write is ours.
         if stored.as_ref().is_some_and(|stored| stored.op == next.op) {
             return Ok(done);
         }
         Ok(Written::ConditionFailed(stored.map(Box::new)))
     }
 
-    /// Replaces an image together with the item of its texts, if it has one or had one.
+    /// Replaces an image together with the item of its texts.
     async fn replace_with_texts(
         &self,
         seen: &Image,
@@ -271,7 +270,7 @@ impl Store {
         })
     }
 
-    /// The update that makes the item of `seen` that of `next`.
+    /// Builds the update from the item of `seen` to that of `next`.
     fn replacing(&self, seen: &Image, next: &Image, owing: Option<Timestamp>) -> Replacing {
         let mut attributes = item::image_attributes(next);
         if let Some(now) = owing {
@@ -297,9 +296,9 @@ impl Store {
         Replacing { expression, values }
     }
 
-    /// Deletes an image that is not protected and belongs to the caller (or the caller is an
-    /// admin). What is left is a tombstone; nothing of the image is visible from then on. Its
-    /// memberships are to be ended ([`Store::keep_members`]), and it stays until they are.
+    /// Deletes an image that is not protected and belongs to the caller (an admin deletes any). It
+    /// becomes a tombstone, and is invisible from then on. The tombstone stays until its memberships
+    /// have been ended by [`Store::reconcile_members`].
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -340,7 +339,7 @@ impl Store {
             Single::Applied(_) => Ok(Written::Owing),
             Single::ConditionFailed(None) => Ok(Written::ConditionFailed(None)),
             Single::ConditionFailed(Some(stored)) => {
-                // A lost answer and a second try by the client library: it is ours.
+                // The answer of the first try was lost, and the SDK tried again: the write is ours.
                 let op = item::Reader::new(&stored).text(at::OP)?;
                 if op == stamp.op.to_string() {
                     return Ok(Written::Owing);

@@ -1,4 +1,5 @@
-//! Records to items and back. What does not parse is an error that names the key, never a default.
+//! Converts records to items and back. A value that does not parse is an error that names the key,
+//! never a default.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ impl<'a> Reader<'a> {
         Self { item }
     }
 
-    /// The error for an attribute that is not what it must be: it names key and attribute.
+    /// The error for a malformed attribute: it names the key and the attribute.
     pub(super) fn corrupt(&self, name: &str) -> ApiError {
         let text = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok());
         ApiError::internal(format!(
@@ -87,7 +88,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many members an image has. Releases up to 0.1.0 could count below zero.
+    /// The number of members of an image. Releases up to 0.1.0 could count below zero.
     fn member_count(&self) -> Read<u64> {
         let count: Option<i64> = self.optional_number(at::MEMBER_COUNT)?;
         Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
@@ -134,7 +135,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The image of an item of the table or of an index; `None` for a tombstone.
+/// Parses the item of an image; `None` for a tombstone.
 pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     let read = Reader::new(item);
     if read.is_gone() {
@@ -170,7 +171,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     }))
 }
 
-/// The tags and properties of an image's item, or of the item of its texts.
+/// Parses the tags and properties of an image's item or of the item of its texts.
 fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
     let properties = read.text_map(at::PROPERTIES)?.into_iter();
     let properties = properties
@@ -179,14 +180,14 @@ fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
     Ok((read.texts(at::TAGS)?, properties))
 }
 
-/// Puts the texts of an item of their own into their image.
+/// Completes an image with the item of its texts.
 pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
     (image.tags, image.properties) = texts(&Reader::new(item))?;
     image.incomplete = false;
     Ok(())
 }
 
-/// What a row of an index says of an image.
+/// Parses an index row of an image.
 pub(super) fn card(row: &Item) -> Read<Card> {
     let read = Reader::new(row);
     let time = |name| read.parsed(name, Timestamp::parse);
@@ -216,8 +217,8 @@ pub(super) fn card(row: &Item) -> Read<Card> {
     })
 }
 
-/// The key of a custom property in an image's map. A property's name may be empty and a key may not:
-/// to a name of nothing but NULs, the empty one included, one more is added.
+/// The key of a custom property in an image's map. DynamoDB allows no empty key, so names that are
+/// empty or have only NULs get one NUL more.
 fn property_key(name: &str) -> String {
     if name.chars().all(|c| c == '\0') {
         return format!("{name}\0");
@@ -225,7 +226,7 @@ fn property_key(name: &str) -> String {
     name.to_owned()
 }
 
-/// The name that a key stands for.
+/// The inverse of [`property_key`].
 fn property_name(mut key: String) -> String {
     if key.chars().all(|c| c == '\0') {
         key.pop();
@@ -233,15 +234,16 @@ fn property_name(mut key: String) -> String {
     key
 }
 
-/// The most bytes of tags and properties that an image's item holds itself.
+/// The largest tags and properties, in bytes, that an image's own item holds. Longer ones have an item
+/// of their own, so that reading a hidden image costs a stranger no more than reading an absent one.
 const INLINE_TEXT: usize = 4096;
 
-/// Whether an image's tags and properties are in an item of their own.
+/// Whether an image's tags and properties have an item of their own.
 pub(super) fn has_texts_apart(image: &Image) -> bool {
     image.text_bytes() > INLINE_TEXT
 }
 
-/// The item of an image's texts, if they are long.
+/// Builds the item of an image's texts, if they are long.
 pub(super) fn texts_item(image: &Image) -> Option<Item> {
     has_texts_apart(image).then(|| {
         let mut item = at::texts_key(image.id, image.op);
@@ -264,7 +266,7 @@ fn text_attributes<'a>(
     ]
 }
 
-/// The attributes of an image's own item but its key and its count of members.
+/// Builds the attributes of an image's own item, without its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let flag = AttributeValue::Bool;
     let sketch = AttributeValue::B(Blob::new(Sketch::of(image).bytes()));
@@ -308,8 +310,8 @@ pub(super) fn image_attributes(image: &Image) -> Item {
     item
 }
 
-/// The tags and properties in an image's own item. Long ones are in an item of their own, and only
-/// what batches go by stays here.
+/// Builds the tags and properties of an image's own item. Of long ones it keeps only the property that
+/// batches need.
 fn inline_texts(image: &Image) -> Item {
     if !has_texts_apart(image) {
         return Item::from(text_attributes(&image.tags, image.properties.iter()));
@@ -346,7 +348,7 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         image_id,
         member_id,
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
-        // Releases up to 0.1.0 note a later share in `added` alone.
+        // Releases up to 0.1.0 recorded a later share in `added` alone.
         shared: read.optional_id(at::SHARED)?.unwrap_or(added),
         ended: read.optional_id(at::ENDED)?,
         vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),
@@ -357,7 +359,7 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
     }))
 }
 
-/// The item of a membership. Its index keys carry the image's age, which its record alone knows.
+/// Builds the item of a membership. Its index key has the creation time of its image.
 pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item {
     let mut item = at::member_key(member.image_id, &member.member_id);
     item.extend([
@@ -379,7 +381,7 @@ pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item 
     item
 }
 
-/// A record that does not parse is told to us and does not take its neighbours along.
+/// Logs a record that does not parse and is left out of a list.
 pub(super) fn skip(corrupt: &ApiError) {
     if let ApiError::Internal(why) = corrupt {
         tracing::error!(error.why = why.for_log(), "left out of a list");

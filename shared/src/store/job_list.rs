@@ -14,10 +14,11 @@ use crate::domain::job::{Job, JobKind, JobStatus, Progress};
 use crate::domain::time::Timestamp;
 
 impl Store {
-    /// A page of a project's jobs, newest first: `limit` of those that match after `marker`, and
-    /// whether there are more.
+    /// Returns a page of a project's jobs, newest first: at most `limit` matching jobs after `marker`,
+    /// and whether more follow.
     ///
-    /// With a filter whole pages of the index are read, whose rows say enough to leave most jobs out.
+    /// With a filter, whole pages of the index are read; its rows are enough to skip most jobs that
+    /// do not match.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -59,8 +60,7 @@ impl Store {
         }
     }
 
-    /// The jobs of one page of the index that may match, and where the next page begins, if there is
-    /// one.
+    /// Reads one page of the index: the jobs that may match, and where the next page begins.
     async fn job_ids(
         &self,
         project: &ProjectId,
@@ -105,9 +105,9 @@ impl Store {
 /// Which jobs a list shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JobFilter {
-    /// Only those that stand so.
+    /// Only jobs of this status.
     pub status: Option<JobStatus>,
-    /// Only those of this kind.
+    /// Only jobs of this kind.
     pub kind: Option<JobKind>,
 }
 
@@ -121,8 +121,8 @@ impl JobFilter {
             && self.kind.is_none_or(|kind| job.kind == kind)
     }
 
-    /// Whether the job of a row of the index may match. The row may be older than the record: a job
-    /// that has not ended by it may have ended by now.
+    /// Whether the job of an index row may match. The row may be older than the record, so a job that
+    /// has not ended in the row may have ended by now.
     fn may_match(&self, row: &item::Reader<'_>, now: Timestamp) -> Result<bool, ApiError> {
         let kind = row.optional_text(at::KIND)?.and_then(JobKind::parse);
         if let (Some(wanted), Some(kind)) = (self.kind, kind)
@@ -136,7 +136,7 @@ impl JobFilter {
             row.optional_number::<usize>(at::FAILED)?,
             row.optional_text(at::DEADLINE)?.and_then(Timestamp::parse),
         );
-        // Rows that releases up to 0.1.0 wrote do not say.
+        // Releases up to 0.1.0 wrote rows without counters.
         let (Some(wanted), (Some(total), Some(succeeded), Some(failed), Some(deadline))) =
             (self.status, counters)
         else {

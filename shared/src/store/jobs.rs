@@ -19,34 +19,34 @@ use crate::domain::ims_code::ImsCode;
 use crate::domain::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
 use crate::domain::time::Timestamp;
 
-/// Seconds for which an idempotency key stands for its first request.
+/// How long an idempotency key is bound to its first request, in seconds.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3600;
-/// The most that a page of entries may weigh, in bytes: an item holds 400 KB.
+/// The largest page of entries, in bytes: DynamoDB limits an item to 400 KB.
 const PAGE_BYTES_MAX: usize = 350 * 1024;
 
 /// A key that makes a request safe to repeat.
 #[derive(Clone, Debug)]
 pub struct Idempotency {
-    /// The caller's key.
+    /// The key as the caller sent it.
     pub key: String,
-    /// Digest of the request that it stands for.
+    /// SHA-256 of the request that the key is bound to, in hex.
     pub digest: String,
 }
 
-/// What became of a new job.
+/// The result of creating a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// It is there.
+    /// The job was created.
     New,
-    /// The same request made this job before.
+    /// The same request with the same key created this job before.
     Before(JobId),
-    /// The key stands for another request.
+    /// The key is bound to another request.
     OtherRequest,
 }
 
 impl Store {
-    /// Records a new job with its entries, in one request, before anybody knows its id. The record
-    /// says that the job's messages are owed.
+    /// Creates a job with its entries in one transaction, before its id is answered. The record is
+    /// marked as due until its messages are sent.
     ///
     /// # Errors
     /// IMG.0060 if the entries do not fit the record; otherwise if the store does not answer.
@@ -79,7 +79,7 @@ impl Store {
         }
     }
 
-    /// A put that succeeds if nothing is there, or only what has expired by `now`.
+    /// Builds a put that succeeds if the key is free, or holds only an item that has expired by `now`.
     pub(super) fn put_new(
         &self,
         record: Item,
@@ -102,11 +102,11 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Notes that all messages of a job were sent. A job of one chunk needs no such note: its chunk
-    /// is finished only if its message was sent.
+    /// Clears a job's due mark once all of its messages are sent. A job of one chunk needs no call:
+    /// finishing its only chunk clears the mark.
     ///
     /// # Errors
-    /// If the store does not answer: then the messages are sent once more, which changes nothing.
+    /// If the store does not answer: then the messages are sent again, which changes nothing.
     pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("REMOVE #dpk, #dsk", "attribute_exists(#dpk)");
         let request = self
@@ -121,8 +121,8 @@ impl Store {
         Ok(())
     }
 
-    /// The batch of a job whose messages are owed, and which of its chunks are not finished; `None`
-    /// if there is no such job, or it has ended.
+    /// Restores the batch of a job that is due, and lists its unfinished chunks. `None` if the job does
+    /// not exist or has ended.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -161,7 +161,7 @@ impl Store {
         Ok(Some((batch, open)))
     }
 
-    /// A job's record; `None` if there is none or its time is over.
+    /// Returns a job; `None` if it does not exist or its retention is over.
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -187,7 +187,7 @@ impl Store {
     }
 }
 
-/// The item of a batch's job. It says that the job's messages are owed.
+/// Builds the item of a new job, marked as due.
 fn record_of(batch: &Batch) -> Result<Item, ApiError> {
     let job = &batch.job;
     let (dpk, dsk) = due_key(&job.id.to_string(), job.begin);
@@ -215,7 +215,7 @@ fn record_of(batch: &Batch) -> Result<Item, ApiError> {
     Ok(record)
 }
 
-/// The items of a batch's entries, a page each.
+/// Builds the items of a batch's entries, one for each page.
 fn pages_of(batch: &Batch) -> Result<Vec<Item>, ApiError> {
     let pages = 0..batch.entries.rows.div_ceil(RESULTS_PAGE);
     let pages = pages.map(|page| {
@@ -235,7 +235,7 @@ fn pages_of(batch: &Batch) -> Result<Vec<Item>, ApiError> {
     pages.collect()
 }
 
-/// When the items of a job end, by its deadline.
+/// The expiry of a job's items, from the job's deadline.
 pub(super) fn expires(deadline: Timestamp) -> AttributeValue {
     n(deadline.unix_seconds() + KEPT_SECONDS)
 }

@@ -1,18 +1,18 @@
-//! Every name of the table: keys, indexes and attributes are written here and nowhere else.
-//! A test compares them with `template.yaml`.
+//! The names of all keys, indexes and attributes. A test compares them with `template.yaml`.
 //!
 //! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) | `by_due` (`dpk` / `dsk`) |
 //! |---|---|---|---|---|---|
-//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are not in line with it |
+//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are to be reconciled with it |
 //! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
 //! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | – | – |
-//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | while its messages are not known to be sent |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | until its messages are known to be sent |
 //! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
 //! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
 //! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
 //!
-//! `by_due` holds what a record obliges somebody to do: `DUE#<0..15>` / `<time from which the sweep
-//! does it>`. The write that makes the obligation sets the key, the write that fulfils it removes it.
+//! `by_due` holds the records that are due, that is, with work that is still to be done for them:
+//! `DUE#<0..15>` / `<time from which the sweep does it>`. The write that makes work necessary sets
+//! the key; the write that finishes the work removes it.
 //!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
@@ -41,36 +41,36 @@ pub const GSK: &str = "gsk";
 pub const BY_VISIBILITY: &str = "by_visibility";
 /// Partition key of [`BY_VISIBILITY`].
 pub const VPK: &str = "vpk";
-/// The index of what is owed, by the time from which the sweep does it.
+/// The index of records that are due, by the time from which the sweep handles them.
 pub const BY_DUE: &str = "by_due";
 /// Partition key of [`BY_DUE`].
 pub const DPK: &str = "dpk";
 /// Sort key of [`BY_DUE`].
 pub const DSK: &str = "dsk";
-/// Partitions of [`BY_DUE`]: so many times the writes of one key are possible.
+/// Partitions of [`BY_DUE`]. Each adds the write throughput of one key.
 pub const DUE_PARTITIONS: u8 = 16;
-/// The attribute whose time, in seconds, ends an item.
+/// The expiry of an item (DynamoDB's TTL), in seconds since 1970.
 pub const EXPIRES_AT: &str = "expires_at";
 
 /// Marks a tombstone.
 pub const GONE: &str = "gone";
-/// The last operation applied.
+/// The id of the last operation applied.
 pub const OP: &str = "op";
-/// The operation that added a membership.
+/// The id of the operation that created a membership.
 pub const ADDED: &str = "added";
-/// The newest share of a membership, if it is not the one that added it.
+/// The id of the newest share of a membership.
 pub const SHARED: &str = "shared";
-/// The late removal that ended the membership before this one.
+/// The id of the removal that ended the membership before this one, if it arrived late.
 pub const ENDED: &str = "ended";
-/// Members of an image.
+/// The number of members of an image.
 pub const MEMBER_COUNT: &str = "member_count";
-/// Attributes of images, by the names that the API gives them.
+/// An attribute of images, called as in the API.
 pub const OWNER: &str = "owner";
 /// See [`OWNER`].
 pub const VISIBILITY: &str = "visibility";
 /// See [`OWNER`].
 pub const NAME: &str = "name";
-/// Of images, memberships and jobs.
+/// The status of an image or a membership.
 pub const STATUS: &str = "status";
 /// See [`OWNER`].
 pub const PROTECTED: &str = "protected";
@@ -98,13 +98,13 @@ pub const OS_HASH_VALUE: &str = "os_hash_value";
 pub const TAGS: &str = "tags";
 /// Marks an image whose tags and properties are in an item of their own.
 pub const TEXTS: &str = "texts";
-/// Fingerprints of what a list can filter an image by and an index does not hold.
+/// Fingerprints of the values that a list can filter by and an index does not hold.
 pub const SKETCH: &str = "sketch";
-/// About how many bytes an image takes in an answer.
+/// An upper estimate of an image's size in an answer, in bytes.
 pub const WEIGHT: &str = "weight";
 /// Custom properties of an image, one map.
 pub const PROPERTIES: &str = "properties";
-/// When the record was made.
+/// When the record was created.
 pub const CREATED_AT: &str = "created_at";
 /// When the record last changed.
 pub const UPDATED_AT: &str = "updated_at";
@@ -112,11 +112,11 @@ pub const UPDATED_AT: &str = "updated_at";
 pub const ADVANCED_AT: &str = "advanced_at";
 /// The vault of a membership.
 pub const VAULT_ID: &str = "vault_id";
-/// The project of a job and of an access key.
+/// The project of a job or an access key.
 pub const PROJECT: &str = "project";
 /// The kind of a job.
 pub const KIND: &str = "kind";
-/// What a job does, as JSON.
+/// The task of a job, as JSON.
 pub const TASK: &str = "task";
 /// Entries of a job.
 pub const TOTAL: &str = "total";
@@ -128,28 +128,28 @@ pub const SUCCEEDED: &str = "succeeded";
 pub const FAILED: &str = "failed";
 /// Chunks with failed entries, and the code of the first of each.
 pub const ERRORS: &str = "errors";
-/// When a job that has not ended is over.
+/// When a job ends at the latest.
 pub const DEADLINE: &str = "deadline";
-/// A page of a job's request, as JSON.
+/// A page of a job's entries, as JSON.
 pub const ENTRIES: &str = "entries";
-/// The failed rows of a chunk and their codes, as JSON.
+/// The rows of a chunk that failed or changed nothing, as JSON.
 pub const OUTCOMES: &str = "outcomes";
-/// Whether an admin asked for a job.
+/// Whether an admin requested a job.
 pub const ADMIN: &str = "admin";
-/// The id of the request that asked for a job.
+/// The id of the request that started a job.
 pub const REQUEST_ID: &str = "request_id";
-/// The digest of the request that an idempotency key stands for.
+/// The digest of the request that an idempotency key is bound to.
 pub const DIGEST: &str = "digest";
-/// The job that an idempotency key stands for.
+/// The job that an idempotency key is bound to.
 pub const JOB_ID: &str = "job_id";
 
-/// What the owner of an access key signs with.
+/// The secret of an access key.
 pub const SECRET: &str = "secret";
-/// The user of an access key: for whoever looks at the table.
+/// The user of an access key. It is not read; it helps whoever inspects the table.
 pub const USER: &str = "user";
 /// The roles of an access key, a list.
 pub const ROLES: &str = "roles";
-/// Whether an access key is switched off; it is not if there is no such attribute.
+/// Whether an access key is disabled. A key without the attribute is enabled.
 pub const DISABLED: &str = "disabled";
 
 /// Every attribute of the tables.
@@ -213,11 +213,11 @@ pub const ATTRIBUTES: &[&str] = &[
     DISABLED,
 ];
 
-/// What `by_project` and `by_visibility` hold beside their keys; a projection has at most 20 names
-/// and cannot be changed once a table is in use.
+/// The projection of `by_project` and `by_visibility`: at most 20 attributes, fixed once a table is
+/// in use.
 ///
-/// All of it is small: what lists filter and sort by. Texts without a bound (tags, properties) and
-/// the count of members, which each share changes, stay in the table.
+/// It has what lists filter and sort by. Values without a bound (tags, properties) and the count of
+/// members, which every share changes, are only in the table.
 pub const PROJECTED: &[&str] = &[
     OWNER,
     VISIBILITY,
@@ -245,11 +245,11 @@ pub const IMAGE: &str = "IMAGE";
 pub const JOB: &str = "JOB";
 /// The sort key of an idempotency record.
 pub const KEY: &str = "KEY";
-/// What the sort keys of memberships begin with.
+/// The prefix of the sort keys of memberships.
 pub const MEMBER_PREFIX: &str = "MEM#";
-/// What comes after the sort keys of all memberships.
+/// A sort key that follows those of all memberships.
 pub const MEMBERS_END: &str = "MEM$";
-/// What the sort keys of images' texts begin with; they come after those of memberships.
+/// The prefix of the sort keys of images' texts. They follow those of memberships.
 pub const TEXT_PREFIX: &str = "TEXT#";
 
 /// An item.
@@ -349,7 +349,7 @@ pub fn visibility_vpk(visibility: Visibility) -> String {
     format!("VISIBILITY#{}", visibility.as_str())
 }
 
-/// Index partition of what a record owes, by any text that differs from record to record.
+/// Index partition of a record that is due, by any text that differs from record to record.
 pub fn due_dpk(record: &str) -> String {
     let sum = record
         .bytes()

@@ -1,7 +1,7 @@
-//! The sorted streams that lists of images are made of.
+//! Sorted streams of index rows, from which lists of images are merged.
 //!
-//! A stream reads rows of an index. They say which images there may be, and enough to leave most out
-//! that a filter rejects; an index lags behind the table, so what is shown is read from the table.
+//! Rows of an index name candidate images, with enough of each to reject most that a filter excludes.
+//! An index lags behind the table, so the images that are shown are read from the table.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -18,21 +18,21 @@ use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// How often the texts of an image that is being changed are looked for.
+/// How often the texts of an image are read while it is being changed.
 const TEXT_TRIES: u32 = 5;
-/// How often a writer asks an index whether it shows what was written.
+/// How often a writer checks whether an index shows its write.
 const LAG_TRIES: u32 = 50;
-/// Milliseconds between two of these questions, at most.
+/// The longest pause between two checks, in milliseconds.
 const LAG_PAUSE_MS: u64 = 100;
 
-/// Where a list's images come from.
+/// The source of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The images that a project owns.
     OwnedBy(ProjectId),
     /// The images of one visibility.
     Visible(Visibility),
-    /// The images shared with a project that answered so.
+    /// The images shared with a project, in one status of its memberships.
     SharedWith(ProjectId, MemberStatus),
 }
 
@@ -50,30 +50,30 @@ impl Source {
     }
 }
 
-/// Where a stream begins, which way it runs, and how much it reads first.
+/// The start, the direction and the first read of a stream.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// After this sort key; from the end if there is none.
+    /// Start after this sort key; `None` for the end of the index.
     pub after: Option<String>,
-    /// From the oldest on.
+    /// Oldest first.
     pub ascending: bool,
-    /// Rows of the first read; a whole page of the index if there is no number, and from the second
-    /// read on: rows that are left out must not cost a request each.
+    /// Rows of the first read; `None` for a whole page of the index, which later reads take anyway:
+    /// skipped rows must not cost a request each.
     pub first: Option<usize>,
 }
 
-/// One row of a stream: an image that may be shown.
+/// One row of a stream: a candidate image.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The place of the row in the order of the streams.
+    /// The sort key, by which streams are merged.
     pub position: String,
     /// The image.
     pub id: ImageId,
-    /// What the index knows of it; nothing, if it is shared with the project that asks.
+    /// What the index holds of the image; `None` in rows of memberships.
     pub card: Option<Card>,
 }
 
-/// One source's rows in the order of their positions.
+/// The rows of one source in order.
 pub struct Stream<'a> {
     store: &'a Store,
     source: Source,
@@ -83,7 +83,7 @@ pub struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// The next row, which stays in the stream; `None` at the end.
+    /// Returns the next row without removing it; `None` at the end.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -94,7 +94,7 @@ impl Stream<'_> {
         Ok(self.buffer.front())
     }
 
-    /// Removes and returns the row that [`Stream::peek`] has shown.
+    /// Removes and returns the next row, which [`Stream::peek`] has read.
     pub fn take(&mut self) -> Option<Row> {
         self.buffer.pop_front()
     }
@@ -156,7 +156,7 @@ fn row(source: &Source, found: &Item) -> Result<Row, ApiError> {
 }
 
 impl Store {
-    /// The rows of a source from its newest (or oldest) on.
+    /// Opens a stream of a source's rows.
     pub fn stream(&self, source: Source, start: Start) -> Stream<'_> {
         Stream {
             store: self,
@@ -167,14 +167,14 @@ impl Store {
         }
     }
 
-    /// The position after which a list goes on from an image that it has shown.
+    /// Returns the position from which a list continues after an image.
     pub fn position(image: &Image) -> String {
         at::image_gsk(image.created_at, image.id)
     }
 
-    /// The images of some rows as the table has them now, if they still belong to the source that
-    /// the row came from: what was unshared, deleted or hidden a moment ago is `None`, whatever the
-    /// index still says. One image a row, in their order.
+    /// Reads the images of some rows from the table, one for each row in order. An image that no longer
+    /// belongs to its row's source is `None`: what was unshared, deleted or hidden a moment ago does
+    /// not show, whatever the index still says.
     ///
     /// # Errors
     /// If the store does not answer. A record that does not parse is logged and is `None`.
@@ -200,8 +200,8 @@ impl Store {
         Ok(images)
     }
 
-    /// Reads the tags and properties that are kept apart. Returns the places of the images whose
-    /// texts are not there.
+    /// Reads the tags and properties that are stored apart. Returns the indexes of the images for which
+    /// they were not found.
     async fn complete_all(&self, images: &mut [Option<Image>]) -> Result<Vec<usize>, ApiError> {
         let mut incomplete: HashMap<ImageId, Vec<(usize, &mut Image)>> = HashMap::new();
         for (at, image) in images.iter_mut().enumerate() {
@@ -281,11 +281,11 @@ impl Store {
         Ok(found.collect())
     }
 
-    /// Returns when an index shows what was written to it, so that the caller's next list does too;
-    /// at the latest after some seconds. The embedded engine's indexes show it at once.
+    /// Waits until an index shows a write, so that the caller's next list shows it too; gives up after
+    /// some seconds. Returns at once for the embedded engine, whose indexes do not lag.
     ///
-    /// `position` is the row's, in the partition `gpk` of [`at::BY_PROJECT`], and `updated_at` what
-    /// the row says once it is written.
+    /// `position` is the row's sort key in the partition `gpk` of [`at::BY_PROJECT`]; `updated_at` is
+    /// the row's value after the write.
     pub(super) async fn await_index(&self, gpk: &str, position: &str, updated_at: Timestamp) {
         if self.indexes == Indexes::Immediate {
             return;
@@ -303,7 +303,7 @@ impl Store {
                 .limit(1)
                 .send()
                 .await;
-            // It was written: that the index cannot be asked is no reason to say otherwise.
+            // The write succeeded, whether or not the index can be read.
             let Ok(page) = found else { return };
             let written = |row: &Item| row.get(at::UPDATED_AT) == Some(&s(updated_at.stored()));
             if page.items().first().is_some_and(written) {

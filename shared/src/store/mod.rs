@@ -11,9 +11,9 @@
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
 //! | [`images`] | images: create, show, change, delete |
-//! | [`list`] | the sorted streams that lists of images are made of |
-//! | [`members`] | memberships: add, answer, remove, list, keep in line with their image |
-//! | [`due`] | what records oblige somebody to do |
+//! | [`list`] | sorted streams of index rows, from which lists of images are merged |
+//! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
+//! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |

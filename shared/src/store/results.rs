@@ -19,22 +19,21 @@ use crate::domain::message::Chunk;
 use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
 
-/// What the results of a chunk say of an entry that had nothing to change.
+/// The recorded word for an entry that changed nothing.
 const UNCHANGED: &str = "unchanged";
 
-/// What became of finishing a chunk.
+/// The result of finishing a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finished {
-    /// It counts now.
+    /// It was recorded and counted.
     Counted,
-    /// An earlier delivery had finished it; nothing was done.
+    /// An earlier delivery had finished it.
     Before,
-    /// The job has ended without it, or is not there any more; nothing was done.
+    /// The job had ended without it, or no longer exists.
     Over,
 }
 
-/// The outcomes of a chunk as they are recorded: those that did not simply change something, by
-/// their rows.
+/// The outcomes of a chunk as they are recorded, by row. A row that is missing has changed something.
 type Recorded = BTreeMap<usize, String>;
 
 /// The outcomes of a chunk as its job counts them.
@@ -71,7 +70,7 @@ fn recorded(outcomes: &[Outcome]) -> Recorded {
 }
 
 impl Store {
-    /// Records what became of a chunk's entries and counts them, both or neither, once.
+    /// Records the outcomes of a chunk and counts them, in one transaction, exactly once.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -95,7 +94,7 @@ impl Store {
         })
     }
 
-    /// The part of a transaction that adds a chunk's outcomes to the counters of its job.
+    /// Builds the update that adds a chunk's outcomes to the counters of its job.
     fn count_outcomes(
         &self,
         chunk: &Chunk,
@@ -106,7 +105,7 @@ impl Store {
         let mut set = "SET #advanced_at = :now".to_owned();
         let mut count = "ADD #succeeded :succeeded, #failed :failed".to_owned();
         if chunk.only {
-            // Its message was sent, and there is no other.
+            // Its message, the only one, was sent.
             count.push_str(" REMOVE #dpk, #dsk");
         }
         let mut update = Update::builder()
@@ -120,7 +119,7 @@ impl Store {
             set.push_str(", #errors.#chunk = :code");
             update = update
                 .expression_attribute_names("#errors", at::ERRORS)
-                // A key within a map, and no attribute.
+                // A key within the map, not an attribute.
                 .expression_attribute_names("#chunk", chunk.number.to_string())
                 .expression_attribute_values(":code", s(code.as_str()));
         }
@@ -143,8 +142,8 @@ impl Store {
             .is_empty())
     }
 
-    /// Rows `from..from + count` of a job's results: image, project, and what became of the
-    /// entry, `None` while it is under way.
+    /// Reads rows `from..from + count` of a job's results: image, project and outcome. The outcome is
+    /// `None` while the entry's chunk is unfinished.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -183,7 +182,7 @@ impl Store {
     }
 }
 
-/// What is stored of a job's entries, by sort keys.
+/// The stored pages of entries and outcomes of chunks, by sort key.
 struct Stored {
     pages: BTreeMap<String, Entries>,
     chunks: BTreeMap<String, Recorded>,
@@ -209,7 +208,7 @@ impl Stored {
         Ok(stored)
     }
 
-    /// What became of the entry in this row; `None` while its chunk is under way.
+    /// The outcome of the entry in this row; `None` while its chunk is unfinished.
     fn outcome(&self, job: &Job, row: usize) -> Result<Option<Outcome>, ApiError> {
         let Some(recorded) = self.chunks.get(&at::result_sk(row / job.chunk_rows)) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Errors of the AWS SDK: in the words of a log line, and whether trying again helps.
+//! Classifies errors of the AWS SDK: the words of a log line, and whether trying again helps.
 
 use std::fmt::Debug;
 
@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::domain::error::ApiError;
 
-/// Why a request of the SDK failed, in a few words.
+/// Describes why a request failed, for a log line.
 pub fn words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error {
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
@@ -24,14 +24,15 @@ pub fn words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     }
 }
 
-/// A request that failed for another cause than its condition: try again later, or ours to mend.
+/// Turns an error that is not about a condition into ours: unavailable if trying again may help, or
+/// else internal.
 pub(super) fn failed<E, R>(what: &str, error: &SdkError<E, R>) -> ApiError
 where
     E: ProvideErrorMetadata + Debug,
     R: Debug,
 {
     let Some(service) = error.as_service_error() else {
-        // No answer, or one that is not DynamoDB's.
+        // There was no answer, or one that DynamoDB did not send.
         let kind = match error {
             SdkError::TimeoutError(_) => "timeout",
             SdkError::DispatchFailure(_) => "no connection",

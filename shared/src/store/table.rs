@@ -1,4 +1,4 @@
-//! The table: its client, and what an instance may remember of its images.
+//! The table: its client, and what an instance caches of its images.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::domain::time::Timestamp;
 
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
-/// How many images' owners and creation times an instance remembers.
+/// How many images an instance caches.
 const KNOWN_MAX: usize = 10_000;
 
-/// The table, and what an instance may remember of it.
+/// The table.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) client: Client,
@@ -37,9 +37,9 @@ pub enum Indexes {
     Eventual,
 }
 
-/// What an instance remembers of an image. The age never changes, and a transaction that adds a
-/// member cannot read it. The owner may be another one by now, which the transaction's condition
-/// finds: it only says for whom a transaction is worth a try.
+/// What an instance caches of an image. The creation time never changes, and a transaction that adds a
+/// member cannot read it. The owner may have changed; it only decides whether a transaction is tried,
+/// and the transaction's condition has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) owner: ProjectId,
@@ -47,7 +47,7 @@ pub(super) struct Known {
 }
 
 impl Store {
-    /// The table of that name.
+    /// Opens the table of that name.
     pub fn new(client: Client, table: String, indexes: Indexes) -> Self {
         Self {
             client,
@@ -70,8 +70,8 @@ impl Store {
         self.known.get(&id, Timestamp::from_micros(0))
     }
 
-    /// Reads the items of these keys, strongly consistent, in as few requests as fit. Missing
-    /// ones are missing from the answer.
+    /// Reads the items of these keys, strongly consistent, in as few requests as possible. Keys without
+    /// an item are left out.
     pub(super) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {
         match keys.len() {
             1..=BATCH_GET_MAX => self.batch_get_once(keys).await,
@@ -116,8 +116,8 @@ impl Store {
         }
     }
 
-    /// Sends one transaction until it is applied or cancelled by a condition: at most once applied,
-    /// however often it is sent.
+    /// Sends one transaction until it is applied or cancelled by a condition. It is applied at most
+    /// once, however often it is sent.
     pub(super) async fn transact(
         &self,
         what: &'static str,

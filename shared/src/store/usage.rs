@@ -1,4 +1,4 @@
-//! How much of its quotas a project uses: counted, never read.
+//! Counts what a project uses of its quotas. It counts rows of an index and reads none.
 
 use aws_sdk_dynamodb::types::Select;
 
@@ -10,23 +10,23 @@ use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::member::MemberStatus;
 
-/// Pages of 1 MB that are counted of one kind, at most: more than ten thousand rows. What lies beyond
-/// is not counted, so that the request's cost has a bound.
+/// How many pages of 1 MB are counted of one kind: more than ten thousand rows. Rows beyond are not
+/// counted, which bounds the cost of a request.
 const PAGES_MAX: usize = 16;
 
-/// What a project has.
+/// What a project uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Images that it owns.
     pub images: u64,
-    /// Images of others that it has accepted.
+    /// Images of other projects that it has accepted.
     pub accepted: u64,
-    /// Images of others that are shared with it, whatever it answered.
+    /// Images of other projects that are shared with it, in any status.
     pub memberships: u64,
 }
 
 impl Store {
-    /// Counts what a project has, as the index knows it.
+    /// Counts what a project uses, eventually consistent.
     ///
     /// # Errors
     /// If the store does not answer.

@@ -1,7 +1,7 @@
-//! Sending a write: the one place where writes are tried again.
+//! Sends writes. Nothing else retries a write.
 //!
-//! A write that meets another's transaction, or that the store asks to slow down, is sent again
-//! after a random pause, for at most [`PATIENCE`]. The AWS SDK retries neither.
+//! A write that conflicts with a transaction, or that is throttled, is sent again after a random
+//! pause, for at most [`PATIENCE`]. The AWS SDK retries neither.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -20,7 +20,7 @@ use super::keys::Item;
 use super::sdk_error::failed;
 use crate::domain::error::ApiError;
 
-/// How long a write is tried again: with the last try, less than the time of any function.
+/// How long a write is retried. Together with the last try this is less than any function's time-out.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The longest pause before the next try, in milliseconds.
 const PAUSE_MAX_MS: u64 = 200;
@@ -29,7 +29,7 @@ const PAUSE_MAX_MS: u64 = 200;
 pub(super) enum Single<T> {
     /// It was applied.
     Applied(T),
-    /// Its condition did not hold: this is the item, if there is one and it was asked for.
+    /// Its condition failed. The item as it is stored, if it exists and the request asked for it.
     ConditionFailed(Option<Item>),
 }
 
@@ -44,13 +44,13 @@ impl<T> Single<T> {
 pub(super) enum Transacted {
     /// All of it was applied.
     Applied,
-    /// None of it was: one reason an item, with the item as it stood where its condition failed.
+    /// None of it was applied. One reason for each write, with the stored item where a condition failed.
     Cancelled(Vec<CancellationReason>),
 }
 
-/// An error of a write with a condition.
+/// The error type of a conditional write.
 pub(super) trait Conditional {
-    /// The item that the condition refused, as far as it was asked for; `None` if it is another error.
+    /// `Some` if the condition failed, with the stored item if the request asked for it.
     fn failed_condition(&self) -> Option<Option<Item>>;
 }
 
@@ -69,7 +69,7 @@ macro_rules! conditional {
 
 conditional!(PutItemError, UpdateItemError, DeleteItemError);
 
-/// Sends a write of one item until it is applied or its condition refuses it.
+/// Sends a write of one item until it is applied or its condition fails.
 ///
 /// # Errors
 /// If the store does not answer, or conflicts do not end within [`PATIENCE`].
@@ -84,7 +84,7 @@ where
 {
     let mut tries = Tries::begin();
     loop {
-        // On the heap: it is by far the largest part of what waits for it.
+        // Boxed: the SDK's future would make up most of every future that awaits this one.
         let error = match Box::pin(send()).await {
             Ok(output) => return Ok(Single::Applied(output)),
             Err(error) => error,
@@ -126,8 +126,8 @@ fn passes_soon(code: &str) -> bool {
 
 /// Sends one transaction until it is applied or cancelled by a condition.
 ///
-/// The very same transaction is sent again under the same client token after a conflict or a
-/// lost answer, so it is applied at most once.
+/// After a conflict or a lost answer the same transaction is sent again with the same client token, so
+/// it is applied at most once.
 pub(super) async fn transact(
     client: &Client,
     what: &'static str,
@@ -170,14 +170,14 @@ pub(super) fn condition_failed(reason: Option<&CancellationReason>) -> bool {
     reason.is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
 
-/// The tries of one write, or of one change that others race for.
+/// Counts and paces the tries of one write, or of one change that others race for.
 pub(super) struct Tries {
     until: Instant,
     made: u32,
 }
 
 impl Tries {
-    /// Begins with the first try.
+    /// Starts the time with the first try.
     pub(super) fn begin() -> Self {
         Self {
             until: Instant::now() + PATIENCE,
@@ -185,8 +185,8 @@ impl Tries {
         }
     }
 
-    /// Waits before the next try: a random time that grows with the number of tries. `false` if
-    /// there is no time for another.
+    /// Waits before the next try, for a random time that grows with each. Returns `false` if no time is
+    /// left for another.
     pub(super) async fn again(&mut self) -> bool {
         let ceiling = PAUSE_MAX_MS.min(4_u64 << self.made.min(8));
         let random = uuid::Uuid::new_v4().as_u128() % u128::from(ceiling);

@@ -1,4 +1,5 @@
-//! Answering: accept, reject, back to pending. The image's item is never written.
+//! Answers for members: accept, reject, back to pending. The image's item is never written, so that
+//! thousands of members can answer for one image at once.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
@@ -18,13 +19,13 @@ use crate::domain::task::Answer;
 use crate::domain::time::Timestamp;
 
 impl Store {
-    /// Answers for one member, and nothing else waits for it: the direct call.
+    /// Answers for one member by a direct call.
     ///
-    /// `seen` is the membership as the caller was shown it; if it has changed since, the change
-    /// counts and the write is tried again on top of it. The same status again leaves
-    /// `updated_at` as it is but counts as the newest decision.
+    /// `seen` is the membership as it was read; if it has changed since, the write is repeated on top
+    /// of the change. The same status again leaves `updated_at` unchanged but counts as the newest
+    /// decision.
     ///
-    /// Returns the membership as it stands, or `None` if it is gone.
+    /// Returns the new membership, or `None` if it has been removed.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -65,7 +66,7 @@ impl Store {
                     self.await_index(&gpk, &position, next.updated_at).await;
                     return Ok(Some(next));
                 }
-                // A lost answer and a second try by the client library: it is ours.
+                // The answer of the first try was lost, and the SDK tried again: the write is ours.
                 Some(Some(Membership::Present(member))) if member.op == op => {
                     return Ok(Some(member));
                 }
@@ -78,7 +79,7 @@ impl Store {
         }
     }
 
-    /// Answers for one member as an entry of a batch: one conditional write tells all apart.
+    /// Answers for one member as an entry of a batch, by one conditional write.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -98,7 +99,7 @@ impl Store {
         let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op";
         let write = self
             .answer_request(&next, image_created_at, condition)
-            // Tells whether it made a difference.
+            // The old values tell whether the write changed anything.
             .return_values(ReturnValue::UpdatedOld);
         let mut tries = Tries::begin();
         loop {
@@ -121,7 +122,7 @@ impl Store {
             };
             match step(stored.as_ref(), JobKind::Update, stamp.op) {
                 Step::Done(change) => return Ok(change),
-                // It has changed since: the write is worth another try.
+                // It has changed between the write and its failure: try again.
                 Step::Write | Step::Confirm | Step::Renew(_) | Step::LeaveTombstone => {}
             }
             if !tries.again().await {

@@ -1,5 +1,5 @@
-//! Adding and removing members of one image: one transaction for all of them, tried until each has
-//! its result. A removed membership leaves a tombstone under its key.
+//! Adds and removes members of one image: one transaction for all of them, repeated until each has a
+//! result. A removed membership leaves a tombstone under its key.
 
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
@@ -23,11 +23,11 @@ use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// What happens to the members, and what must hold of their image.
+/// What is done to the members, and the conditions on their image.
 #[derive(Clone, Debug)]
 struct Plan {
     image: ImageId,
-    /// The project that must own the image; `None` if the caller need not.
+    /// The project that must own the image; `None` for any.
     owner: Option<ProjectId>,
     direction: Direction,
     stamp: Stamp,
@@ -35,7 +35,7 @@ struct Plan {
 
 #[derive(Clone, Copy, Debug)]
 enum Direction {
-    /// Negative for no quota.
+    /// Adds them, up to a quota; negative for none.
     Add {
         quota: i64,
         created_at: Timestamp,
@@ -51,7 +51,7 @@ impl Plan {
         }
     }
 
-    /// Whether the image's part of the transaction holds but for the count of its members.
+    /// Whether the image meets the conditions, apart from its count of members.
     fn allows(&self, image: &Image) -> bool {
         image.visibility == Visibility::Shared
             && self
@@ -64,7 +64,7 @@ impl Plan {
 /// One member that is added or removed.
 struct Entry<'a> {
     member: &'a ProjectId,
-    /// The operation's id; a direct call takes a newer one than what is stored.
+    /// The operation's id. A direct call moves it past the stored one.
     op: OperationId,
     change: Option<Change>,
 }
@@ -72,12 +72,12 @@ struct Entry<'a> {
 impl Store {
     /// Shares an image with some projects.
     ///
-    /// The image must be shared, belong to the caller (or the caller be an admin), and have room;
-    /// no two transactions can together go over the quota. At most [`super::TRANSACTION_MEMBERS`] of
-    /// them at once; each project only once.
+    /// The image must be shared, belong to the caller (or the caller be an admin) and have room below
+    /// the quota, which holds exactly under races. `members` are distinct, and at most
+    /// [`super::TRANSACTION_MEMBERS`].
     ///
-    /// No transaction is begun for a caller who is neither the owner nor an admin: to it, an image
-    /// that it may not see costs the same requests as one that does not exist.
+    /// No transaction is started for a caller that neither owns the image nor is an admin: a hidden
+    /// image must cost a stranger the same requests as an absent one.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -89,9 +89,9 @@ impl Store {
         quota: i64,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        let known = match self.may_begin(caller, image).await? {
-            Begin::Now(known) => known,
-            Begin::Not(image) => return Ok(Changed::Image(image)),
+        let known = match self.may_change_members(caller, image).await? {
+            MayChange::Now(known) => known,
+            MayChange::Not(image) => return Ok(Changed::Image(image)),
         };
         let plan = Plan {
             image,
@@ -105,10 +105,10 @@ impl Store {
         self.change_members(&plan, members).await
     }
 
-    /// Ends the memberships of some projects, as [`Store::add_members`] adds them.
+    /// Ends the memberships of some projects, the counterpart of [`Store::add_members`].
     ///
-    /// The image must be shared and belong to the caller (or the caller be an admin, or `leaving`
-    /// be said: the one member that ends its own membership).
+    /// The image must be shared and belong to the caller (or the caller be an admin). With `leaving`
+    /// the caller need not own it: it ends its own membership.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -120,7 +120,7 @@ impl Store {
         leaving: bool,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        if !leaving && let Begin::Not(image) = self.may_begin(caller, image).await? {
+        if !leaving && let MayChange::Not(image) = self.may_change_members(caller, image).await? {
             return Ok(Changed::Image(image));
         }
         let plan = Plan {
@@ -132,24 +132,28 @@ impl Store {
         self.change_members(&plan, members).await
     }
 
-    /// Whether a transaction on an image's members is worth a try: not for a stranger.
-    async fn may_begin(&self, caller: &Caller, id: ImageId) -> Result<Begin, ApiError> {
+    /// Checks, before any transaction, that the caller owns the image or is an admin.
+    async fn may_change_members(
+        &self,
+        caller: &Caller,
+        id: ImageId,
+    ) -> Result<MayChange, ApiError> {
         if let Some(known) = self.remembered(id)
             && caller.acts_for(known.owner.as_str())
         {
-            return Ok(Begin::Now(known));
+            return Ok(MayChange::Now(known));
         }
         let Some(image) = self.image(id).await? else {
-            return Ok(Begin::Not(None));
+            return Ok(MayChange::Not(None));
         };
         self.remember(&image);
         if caller.acts_for(image.owner.as_str()) {
-            Ok(Begin::Now(Known {
+            Ok(MayChange::Now(Known {
                 owner: image.owner,
                 created_at: image.created_at,
             }))
         } else {
-            Ok(Begin::Not(Some(Box::new(image))))
+            Ok(MayChange::Not(Some(Box::new(image))))
         }
     }
 
@@ -168,7 +172,7 @@ impl Store {
             .collect();
         let mut tries = Tries::begin();
         let mut first = true;
-        // Set when the image's record counts fewer members than there are.
+        // Set once the image's count turns out to be lower than its number of members.
         let mut count_is_low = false;
         loop {
             let mut open: Vec<&mut Entry<'_>> = entries
@@ -188,15 +192,15 @@ impl Store {
                 }
                 Attempt::Again => {}
             }
-            // What the first try has found out is not found again: no race, so no pause.
+            // The first attempt only finds out what is stored. That is no race, so there is no pause.
             if !std::mem::take(&mut first) && !tries.again().await {
                 return Err(ApiError::unavailable("change members: races do not end"));
             }
         }
     }
 
-    /// Sends one transaction for the open entries. If it is cancelled, finds out what becomes of each
-    /// entry whose own write was in the way; those that are still open are for the next attempt.
+    /// Sends one transaction for the open entries. If it is cancelled, resolves each entry whose own
+    /// condition failed; entries that are still open take part in the next attempt.
     async fn attempt(
         &self,
         plan: &Plan,
@@ -237,14 +241,15 @@ impl Store {
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
                 true => Attempt::MiscountedImage,
-                // More were to be removed than are there: the next attempt counts fewer.
+                // Some are not members any more: the next attempt counts fewer.
                 false => Attempt::Again,
             },
             (image, _) => Attempt::Image(image.map(Box::new)),
         })
     }
 
-    /// Finds out why the write of one member was refused, and does what it needs by itself.
+    /// Classifies an entry whose condition failed by what is stored, and does single writes that it
+    /// needs.
     async fn resolve(
         &self,
         plan: &Plan,
@@ -288,8 +293,8 @@ impl Store {
         Ok(())
     }
 
-    /// The part of a transaction that counts members in or out, with all that must hold of the
-    /// image. The count never goes below zero; one that is too low to begin with becomes zero.
+    /// Builds the update of the image's count of members, with all conditions on the image. The count
+    /// never goes below zero; a count that is too low becomes zero.
     fn count_item(
         &self,
         plan: &Plan,
@@ -376,18 +381,18 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// The part of a transaction that turns a membership into a tombstone.
+    /// Builds the update that turns a membership into a tombstone.
     pub(super) fn remove_member(
         &self,
         image: ImageId,
         member: &ProjectId,
         stamp: Stamp,
     ) -> Result<TransactWriteItem, ApiError> {
-        // A batch outranks what its member answered meanwhile, but not a newer share. A direct call
-        // outranks both, by an id that is newer than either.
+        // A batch outranks a newer answer but not a newer share. A direct call outranks both: its id
+        // is newer than either.
         let outranked = match stamp.order {
-            Order::Direct => format!("{SHARED_BEFORE} AND #op < :op"),
-            Order::Batch => SHARED_BEFORE.to_owned(),
+            Order::Direct => format!("{NO_NEWER_SHARE} AND #op < :op"),
+            Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
         let update = format!(
             "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
@@ -409,35 +414,35 @@ impl Store {
     }
 }
 
-/// The condition that no share of a membership is newer than `:op`. Records of releases up to 0.1.0
-/// have no `shared`.
-pub(super) const SHARED_BEFORE: &str =
+/// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
+/// store `shared`.
+pub(super) const NO_NEWER_SHARE: &str =
     "#added < :op AND (attribute_not_exists(#shared) OR #shared < :op)";
 
-/// Whether a transaction is worth a try.
-enum Begin {
+/// Whether a caller may change an image's members, as far as it is known before a transaction.
+enum MayChange {
     Now(Known),
-    /// The image as it stands; `None` if there is none.
+    /// It may not. The image as it is stored; `None` if it does not exist.
     Not(Option<Box<Image>>),
 }
 
-/// How one attempt at a transaction ended.
+/// The result of one attempt.
 enum Attempt {
     /// All open entries were applied.
     Applied,
-    /// The image does not allow it; this is how it is stored, `None` if there is none.
+    /// The image does not allow it. The image as it is stored; `None` if it does not exist.
     Image(Option<Box<Image>>),
     /// The image's record counts fewer members than there are.
     MiscountedImage,
-    /// It was cancelled, and what is still open may be tried again.
+    /// It was cancelled; open entries may be tried again.
     Again,
 }
 
-/// Keeps as many of the first open entries as there is room for; the others find the image full.
+/// Leaves as many entries open as there is room for; the rest exceed the quota.
 fn full(plan: &Plan, open: &mut [&mut Entry<'_>], quota: i64, image: &Image) {
     let room = quota - i64::try_from(image.member_count).unwrap_or(i64::MAX);
     let room = usize::try_from(room).unwrap_or(0);
-    // A direct caller hears of the quota before it hears of a duplicate, as in Glance.
+    // A direct call reports the quota before a duplicate, as Glance does.
     let direct = plan.stamp.order == Order::Direct && room == 0;
     let mut kept = 0;
     for entry in open.iter_mut() {

@@ -1,11 +1,10 @@
-//! What entries of batches write at a membership beside adding, answering and removing, so that the
-//! order in which they arrive does not matter: see [`crate::domain::change::step`].
+//! The single writes of batch entries that arrive out of order: see [`crate::domain::change::step`].
 
 use super::super::expression::{names, values};
 use super::super::keys::{self as at, s};
 use super::super::table::Store;
 use super::super::write::single;
-use super::change::SHARED_BEFORE;
+use super::change::NO_NEWER_SHARE;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
@@ -13,8 +12,8 @@ use crate::domain::member::Member;
 use crate::domain::time::Timestamp;
 
 impl Store {
-    /// Notes that a batch shares anew what is shared already. `false` if the membership has
-    /// changed meanwhile.
+    /// Records a newer share of a membership that exists. Returns `false` if the membership has changed
+    /// meanwhile.
     pub(super) async fn confirm_member(
         &self,
         image: ImageId,
@@ -23,7 +22,7 @@ impl Store {
     ) -> Result<bool, ApiError> {
         let update = "SET #shared = :op";
         let condition =
-            format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {SHARED_BEFORE}");
+            format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {NO_NEWER_SHARE}");
         let request = self
             .client
             .update_item()
@@ -37,7 +36,8 @@ impl Store {
         Ok(outcome.is_applied())
     }
 
-    /// Removes a membership and shares anew, in one write: the count of members stays.
+    /// Removes a membership and creates it anew in one write; the count of members does not change.
+    /// Returns `false` if the membership has changed meanwhile.
     pub(super) async fn renew_member(
         &self,
         seen: Member,
@@ -81,8 +81,8 @@ impl Store {
         Ok(outcome.is_applied())
     }
 
-    /// Notes that a batch removed what was not there, so that an older share that is still under
-    /// way does not create it. `false` if the membership has changed meanwhile.
+    /// Leaves a tombstone where there is no membership, so that an older share that is still on its way
+    /// does not create one. Returns `false` if the membership has changed meanwhile.
     pub(super) async fn leave_tombstone(
         &self,
         image: ImageId,

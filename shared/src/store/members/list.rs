@@ -1,4 +1,4 @@
-//! Listing the members of an image, as far as the caller may see them.
+//! Lists the members of an image that the caller may see.
 
 use super::super::expression::{names, values};
 use super::super::item;
@@ -11,19 +11,19 @@ use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::member::{Member, Membership};
 use crate::domain::policy::Caller;
 
-/// Rows of the first page of a list of members: a full image by the default quota in one request.
+/// Rows of the first read: one request reads an image that is full by the default quota.
 const FIRST_PAGE: i32 = 200;
-/// What a member takes in an answer, its id apart.
+/// The size of a member in an answer without its id, in bytes.
 const MEMBER_BYTES: usize = 250;
-/// Bytes of an answer, at most: Lambda allows 6 MB.
+/// The largest answer, in bytes: Lambda allows 6 MB.
 const ANSWER_BYTES: usize = 4_000_000;
 
 impl Store {
-    /// All members of an image in the order in which they were added, as far as the caller may
-    /// see them, and the image itself; one request for an image with the default quota.
+    /// Reads an image and the members that the caller may see, in the order in which they were added.
+    /// Takes one request for an image with at most the default quota of members.
     ///
-    /// The members are read only for the image's owner and for an admin: to everybody else an image
-    /// with many members costs as much as one that does not exist.
+    /// All members are read only for the image's owner and for an admin: to everybody else an image
+    /// with many members must cost the same as an absent one.
     ///
     /// # Errors
     /// 413 if the members do not fit an answer; otherwise if the store does not answer or a record
@@ -58,7 +58,7 @@ impl Store {
         Ok((facts, members))
     }
 
-    /// An image, the caller's membership of it, and all of its members.
+    /// Reads an image, the caller's membership of it, and all of its members.
     async fn all_members(
         &self,
         caller: &Caller,
@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    /// One page of an image's members by id, for the paged API: at most `limit` after `marker`.
+    /// Reads one page of an image's members, sorted by id: at most `limit` after `marker`.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -127,8 +127,8 @@ impl Store {
         let from = marker.map_or_else(|| at::MEMBER_PREFIX.to_owned(), at::member_sk);
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
-        // Whole pages from the second on: removed members must not cost a request each.
-        // One more than wanted, because the marker's own row may be among them.
+        // One row more than wanted, because the marker's own row may be among them. From the second
+        // read on whole pages are read, so that tombstones do not cost a request each.
         let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
         while members.len() < limit {
             let page = self

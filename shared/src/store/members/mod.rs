@@ -1,4 +1,4 @@
-//! Memberships: add, remove, answer, list.
+//! Memberships: add, remove, answer, list, reconcile with their image.
 //!
 //! A membership is one item beside its image. Adding and removing are transactions over the two,
 //! so that the count of members is exact; answering touches the membership alone, so that any
@@ -6,9 +6,9 @@
 
 mod answer;
 mod change;
-mod keep;
 mod late;
 mod list;
+mod reconcile;
 mod tombstone;
 
 use std::collections::HashMap;
@@ -29,28 +29,28 @@ pub use tombstone::TOMBSTONE_SECONDS;
 /// Most members that share one transaction with their image.
 pub const TRANSACTION_MEMBERS: usize = 99;
 
-/// Which request wins when the stored operation is not older than this one.
+/// Which request wins if the stored operation is not older than this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// A direct call always applies: it takes an operation id just after the stored one.
+    /// A direct call always wins: it moves its operation id past the stored one.
     Direct,
-    /// An entry of a batch applies only if its request was accepted later.
+    /// An entry of a batch wins only if its request was accepted later.
     Batch,
 }
 
-/// When and as which operation a request was accepted, and which wins in a race.
+/// The operation id and the time of an accepted request, and how it fares in races.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// The operation's id.
     pub op: OperationId,
-    /// The time that the record will show.
+    /// The time that is recorded.
     pub now: Timestamp,
     /// Direct call or batch entry.
     pub order: Order,
 }
 
 impl Stamp {
-    /// A direct call.
+    /// The stamp of a direct call.
     pub const fn direct(op: OperationId, now: Timestamp) -> Self {
         Self {
             op,
@@ -60,12 +60,12 @@ impl Stamp {
     }
 }
 
-/// What became of adding or removing some members of one image.
+/// The result of adding or removing members of one image.
 #[derive(Clone, Debug)]
 pub enum Changed {
-    /// The image does not allow it; this is how it stands, `None` if there is none.
+    /// The image does not allow it. The image as it is stored; `None` if it does not exist.
     Image(Option<Box<Image>>),
-    /// One outcome a member, in their order.
+    /// One change for each member, in order.
     Members(Vec<Change>),
 }
 
@@ -95,7 +95,7 @@ impl Store {
         Ok(facts)
     }
 
-    /// Reads some images and one project's membership of each, in as few requests as fit.
+    /// Reads some images and one project's membership of each, in as few requests as possible.
     ///
     /// # Errors
     /// If the store does not answer. A record that does not parse is an error of its image alone.
@@ -127,7 +127,7 @@ impl Store {
         Ok(all)
     }
 
-    /// The memberships under these keys, tombstones included; missing ones are missing.
+    /// Reads the memberships under these keys, tombstones included. Keys without an item are left out.
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
@@ -147,7 +147,7 @@ impl Store {
     }
 }
 
-/// Adds one item of the image's partition to what is known.
+/// Adds one item of an image's partition to its facts.
 fn read(facts: &mut Facts, found: &at::Item) -> Result<(), ApiError> {
     let sk = found.get(at::SK).and_then(|sk| sk.as_s().ok());
     if sk.is_some_and(|sk| sk == at::IMAGE) {

@@ -7,7 +7,7 @@ use super::super::keys::{Item, n, s};
 use crate::domain::id::OperationId;
 use crate::domain::time::Timestamp;
 
-/// Seconds that a tombstone is kept: longer than any message can be under way.
+/// How long a tombstone is kept, in seconds: longer than any message can be on its way.
 pub const TOMBSTONE_SECONDS: i64 = 14 * 24 * 3600;
 
 /// The part of every update that leaves a tombstone; its values are [`tombstone_values`].

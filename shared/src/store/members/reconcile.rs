@@ -1,8 +1,8 @@
-//! Keeping memberships in line with their image: they end when it is deleted, and they are in the
-//! index only while it is shared. So nobody's list has to skip what its owner has taken back.
+//! Reconciles memberships with their image: they end when it is deleted, and they are in the index
+//! only while it is shared. So a recipient's list never has to skip what an owner has taken back.
 //!
-//! The write that deletes an image or changes its visibility says that this is owed; the write that
-//! ends it here says that nothing is owed any more.
+//! The write that deletes an image or changes its visibility marks the image as due; the last write
+//! here clears the mark.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 
@@ -23,11 +23,11 @@ use crate::domain::visibility::Visibility;
 /// The condition that the image has not been changed since.
 const UNCHANGED: &str = "#op = :op";
 
-/// The image as the memberships have to follow it.
+/// The state that the memberships have to match.
 #[derive(Clone, Copy, Debug)]
-struct Leader {
+struct ImageState {
     id: ImageId,
-    /// The last operation applied to it: what is written holds only while this is the last.
+    /// The last operation applied to the image. Each write is conditional on it.
     op: OperationId,
     state: State,
 }
@@ -40,50 +40,50 @@ enum State {
 }
 
 impl Store {
-    /// Brings the memberships of an image in line with it. Returns how many were changed.
+    /// Reconciles the memberships of an image with it. Returns how many were changed.
     ///
-    /// It may be called at any time and by several at once; what is in line is left alone.
+    /// It is idempotent, and safe to run several times at once.
     ///
     /// # Errors
-    /// If the store does not answer or a record does not parse: it is still owed then.
-    pub async fn keep_members(
+    /// If the store does not answer or a record does not parse: the image stays due then.
+    pub async fn reconcile_members(
         &self,
         image: ImageId,
         op: OperationId,
         now: Timestamp,
     ) -> Result<usize, ApiError> {
-        let Some(leader) = self.leader(image).await? else {
+        let Some(image) = self.image_state(image).await? else {
             return Ok(0);
         };
         let mut changed = 0;
         let mut tries = Tries::begin();
         loop {
-            let members = self.members_out_of_line(leader).await?;
+            let members = self.members_to_reconcile(image).await?;
             if members.is_empty() {
                 break;
             }
-            let mut items = vec![self.still_leads(leader)?];
+            let mut items = vec![self.image_is_unchanged(image)?];
             for member in &members {
-                items.push(self.line_up(leader, member, op, now)?);
+                items.push(self.reconcile_member(image, member, op, now)?);
             }
-            match self.transact("keep members", items).await? {
+            match self.transact("reconcile members", items).await? {
                 Transacted::Applied => changed += members.len(),
-                // Somebody answered meanwhile, or the image was changed: look again.
+                // A member answered meanwhile, or the image was changed: read again.
                 Transacted::Cancelled(_) => {
                     if !tries.again().await {
-                        return Err(ApiError::unavailable("keep members: races do not end"));
+                        return Err(ApiError::unavailable("reconcile members: races do not end"));
                     }
                 }
             }
         }
-        if leader.state == State::Deleted {
-            self.delete_all_texts(image).await?;
+        if image.state == State::Deleted {
+            self.delete_all_texts(image.id).await?;
         }
-        self.nothing_owed(leader, now).await?;
+        self.clear_due(image, now).await?;
         Ok(changed)
     }
 
-    /// Deletes the long texts that a deleted image has left.
+    /// Deletes the items of long texts of a deleted image.
     async fn delete_all_texts(&self, image: ImageId) -> Result<(), ApiError> {
         let condition = "#pk = :pk AND begins_with(#sk, :texts)";
         let request = self
@@ -110,7 +110,7 @@ impl Store {
         Ok(())
     }
 
-    async fn leader(&self, id: ImageId) -> Result<Option<Leader>, ApiError> {
+    async fn image_state(&self, id: ImageId) -> Result<Option<ImageState>, ApiError> {
         let Some(stored) = self.image_item(id).await? else {
             return Ok(None);
         };
@@ -126,12 +126,12 @@ impl Store {
             },
         };
         let op = item::Reader::new(&stored).parsed(at::OP, OperationId::parse)?;
-        Ok(Some(Leader { id, op, state }))
+        Ok(Some(ImageState { id, op, state }))
     }
 
-    /// Some memberships that are not as the image's state wants them; none if all are.
-    async fn members_out_of_line(&self, leader: Leader) -> Result<Vec<Member>, ApiError> {
-        let filter = match leader.state {
+    /// Returns up to one transaction's worth of memberships that do not match the image's state.
+    async fn members_to_reconcile(&self, image: ImageState) -> Result<Vec<Member>, ApiError> {
+        let filter = match image.state {
             State::Deleted => "attribute_not_exists(#gone)",
             State::Shared { .. } => "attribute_not_exists(#gone) AND attribute_not_exists(#gpk)",
             State::NotShared => "attribute_not_exists(#gone) AND attribute_exists(#gpk)",
@@ -148,14 +148,14 @@ impl Store {
                 .filter_expression(filter)
                 .set_expression_attribute_names(names(&[condition, filter]))
                 .set_expression_attribute_values(values([
-                    (":pk", s(at::image_pk(leader.id))),
+                    (":pk", s(at::image_pk(image.id))),
                     (":members", s(at::MEMBER_PREFIX)),
                 ]))
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
-                .map_err(|e| failed("keep members", &e))?;
+                .map_err(|e| failed("reconcile members", &e))?;
             for found in page.items() {
                 if let Membership::Present(member) = item::membership(found)? {
                     members.push(member);
@@ -169,71 +169,71 @@ impl Store {
         }
     }
 
-    /// The part of a transaction that holds while the image has not been changed again.
-    fn still_leads(&self, leader: Leader) -> Result<TransactWriteItem, ApiError> {
+    /// Builds the check that the image has not been changed since its state was read.
+    fn image_is_unchanged(&self, image: ImageState) -> Result<TransactWriteItem, ApiError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
-            .set_key(Some(at::image_key(leader.id)))
+            .set_key(Some(at::image_key(image.id)))
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(names(&[UNCHANGED]))
-            .set_expression_attribute_values(values([(":op", s(leader.op.to_string()))]))
+            .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]))
             .build()
-            .map_err(|e| ApiError::internal(format!("keep members: {e}")))?;
+            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    fn line_up(
+    fn reconcile_member(
         &self,
-        leader: Leader,
+        image: ImageState,
         member: &Member,
         op: OperationId,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
         let condition = "attribute_not_exists(#gone) AND #op = :seen";
         let seen = s(member.op.to_string());
-        let (update, values) = match leader.state {
+        let (update, values) = match image.state {
             State::Deleted => {
                 let stamp = Stamp {
                     op: op.not_before(member.newest()),
                     now,
                     order: Order::Direct,
                 };
-                return self.remove_member(leader.id, &member.member_id, stamp);
+                return self.remove_member(image.id, &member.member_id, stamp);
             }
             State::Shared { created_at } => (
                 "SET #gpk = :gpk, #gsk = :gsk",
                 values([
                     (":seen", seen),
                     (":gpk", s(at::status_gpk(member.status, &member.member_id))),
-                    (":gsk", s(at::image_gsk(created_at, leader.id))),
+                    (":gsk", s(at::image_gsk(created_at, image.id))),
                 ]),
             ),
             State::NotShared => ("REMOVE #gpk, #gsk", values([(":seen", seen)])),
         };
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(at::member_key(leader.id, &member.member_id)))
+            .set_key(Some(at::member_key(image.id, &member.member_id)))
             .update_expression(update)
             .condition_expression(condition)
             .set_expression_attribute_names(names(&[update, condition]))
             .set_expression_attribute_values(values)
             .build()
-            .map_err(|e| ApiError::internal(format!("keep members: {e}")))?;
+            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Notes that the memberships are in line, unless the image was changed again. A tombstone of an
-    /// image ends some time after that, and not before.
-    async fn nothing_owed(&self, leader: Leader, now: Timestamp) -> Result<(), ApiError> {
+    /// Clears the image's due mark, unless the image was changed again. Only now does the tombstone of
+    /// a deleted image get its expiry: it must outlive its memberships.
+    async fn clear_due(&self, image: ImageState, now: Timestamp) -> Result<(), ApiError> {
         let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(at::image_key(leader.id)))
-            .expression_attribute_values(":op", s(leader.op.to_string()));
+            .set_key(Some(at::image_key(image.id)))
+            .expression_attribute_values(":op", s(image.op.to_string()));
         let mut update = "REMOVE #dpk, #dsk".to_owned();
-        if leader.state == State::Deleted {
+        if image.state == State::Deleted {
             update.push_str(" SET #expires_at = :expires");
             let expires = now.unix_seconds() + TOMBSTONE_SECONDS;
             request = request.expression_attribute_values(":expires", n(expires));
@@ -242,7 +242,7 @@ impl Store {
             .set_expression_attribute_names(names(&[&update, &condition]))
             .update_expression(update)
             .condition_expression(condition);
-        single("keep members", || request.clone().send()).await?;
+        single("reconcile members", || request.clone().send()).await?;
         Ok(())
     }
 }
