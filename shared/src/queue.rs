@@ -1,4 +1,4 @@
-//! The queue of batches: sending its messages. Receiving them is in [`crate::runtime::messages`].
+//! Sends messages to the queue. Receiving them is in [`crate::runtime::messages`].
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::domain::error::ApiError;
 use crate::domain::message::Message;
 use crate::store::sdk_error::words;
 
-/// Most messages of one `SendMessageBatch`.
+/// The limit of messages of one `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
-/// Most bytes of one `SendMessageBatch`, all bodies together.
+/// The largest `SendMessageBatch`, in bytes of all bodies together. SQS allows 256 KB.
 const BATCH_BYTES_MAX: usize = 240 * 1024;
-/// `SendMessageBatch` calls under way at once.
+/// Concurrent `SendMessageBatch` calls.
 const SENDS_AT_ONCE: usize = 4;
-/// How often what a call reported as failed is sent again.
+/// How often the messages that a call reports as failed are sent.
 const RESENDS: u32 = 3;
-/// How long sending may take in all: less than half of what a function has.
+/// The time limit of sending all messages: less than half of a function's time-out.
 const SEND_TIME: Duration = Duration::from_secs(10);
 
-/// The message attribute that has the id of the request that sent it.
+/// The message attribute with the id of the sending request.
 pub(crate) const REQUEST_ID: &str = "RequestId";
 
-/// The batches' queue.
+/// The queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
@@ -32,19 +32,19 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue of that URL.
+    /// Opens the queue at that URL.
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
-    /// Sends messages in as few calls as fit; what a call reports as failed is sent again. Each
-    /// carries the id of the request that it comes from.
+    /// Sends messages in as few calls as possible, each with the id of the request that it comes from.
+    /// Messages that a call reports as failed are sent again.
     ///
-    /// Returns the places of the messages that are not known to have arrived within
-    /// 10 seconds; they may have arrived all the same, if only the answer was lost.
+    /// Returns the indexes of the messages that are not known to have arrived within 10 seconds. They
+    /// may have arrived, if only the answer was lost.
     ///
     /// # Errors
-    /// If a message cannot be written.
+    /// If a message cannot be serialized.
     pub async fn send(
         &self,
         messages: &[Message],
@@ -74,7 +74,7 @@ impl Queue {
             .map(|call| async move {
                 let places = call.iter().map(|(place, _)| *place).collect();
                 let sending = tokio::time::timeout_at(until, self.send_call(call, request_id));
-                // Those that have arrived by then are sent again, which changes nothing.
+                // Some may have arrived. Sending them again changes nothing.
                 sending.await.unwrap_or(places)
             })
             .buffer_unordered(SENDS_AT_ONCE)

@@ -11,11 +11,11 @@ use crate::http::routes::{Path, is_v2};
 
 /// This service's type in Keystone's catalog.
 const SERVICE: &str = "image";
-/// Most bytes of the rules in the authorizer's context.
+/// The largest size of the rules in the authorizer's context, in bytes.
 const CONTEXT_MAX: usize = 4096;
 
-/// The requests to this service that a token may make: those that match one of the rules. Without
-/// any rule it may make none.
+/// The requests to this service that a token may make: those that match one of the rules. An empty
+/// list permits none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRules(Vec<Rule>);
 
@@ -28,14 +28,14 @@ struct Rule {
 /// Why the rules of a token cannot be enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRules {
-    /// They have another form than Keystone gives them.
+    /// They do not have the form that Keystone gives them.
     Malformed,
     /// The rules for this service do not fit into the authorizer's context.
     TooLong,
 }
 
 impl AccessRules {
-    /// Takes the rules that concern this service from a list of Keystone's.
+    /// Selects the rules for this service from Keystone's list.
     ///
     /// # Errors
     /// If the list is malformed or too long: the token must then be refused.
@@ -64,7 +64,7 @@ impl AccessRules {
         }
     }
 
-    /// Writes the rules as one text, for the authorizer's context.
+    /// Serializes the rules for the authorizer's context.
     pub fn to_context(&self) -> String {
         let rules = self.0.iter().map(|rule| {
             Value::from(vec![
@@ -75,7 +75,7 @@ impl AccessRules {
         Value::from_iter(rules).to_string()
     }
 
-    /// Reads what [`Self::to_context`] has written; `None` if it is anything else.
+    /// Parses what [`Self::to_context`] has written; `None` if it is anything else.
     pub fn of_context(text: &str) -> Option<Self> {
         let rules: Vec<(String, String)> = serde_json::from_str(text).ok()?;
         let rules = rules.into_iter();
@@ -84,8 +84,8 @@ impl AccessRules {
         ))
     }
 
-    /// Whether a request matches one of the rules. The path is the one that the request is routed by,
-    /// in its canonical spelling, so that no other spelling gets around a rule.
+    /// Whether a request matches one of the rules. The path is compared in the canonical spelling by
+    /// which the request is routed, so that no other spelling gets around a rule.
     pub fn permit(&self, method: &str, path: &Path) -> bool {
         let path = path.to_string();
         self.0
@@ -111,7 +111,7 @@ fn with_plain_version(path: &str) -> String {
     }
 }
 
-/// The path of a rule, taken apart.
+/// The parsed path of a rule.
 struct Pattern(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,8 +125,7 @@ enum Part {
 }
 
 impl Pattern {
-    /// Takes a rule's path apart. A brace without its partner counts for nothing, as in
-    /// keystonemiddleware.
+    /// Parses a rule's path. An unpaired brace is ignored, as in keystonemiddleware.
     fn parse(path: &str) -> Self {
         let with_version = match path.starts_with("/v2.") {
             true => with_plain_version(path),
@@ -160,11 +159,11 @@ impl Pattern {
 
 /// Whether the whole of a canonical path matches a pattern.
 ///
-/// It tries all ways of matching at the same time and never backtracks: any user can write patterns,
-/// and no pattern may take exponential time.
+/// It follows all ways of matching at the same time and never backtracks: users write patterns, so no
+/// pattern may take exponential time.
 fn matches(pattern: &Pattern, path: &str) -> bool {
     let path = path.as_bytes();
-    // The positions in the path up to which the parts so far can match.
+    // The positions up to which the parts so far can match.
     let mut ends = vec![false; path.len() + 1];
     if let Some(start) = ends.first_mut() {
         *start = true;
@@ -178,7 +177,7 @@ fn matches(pattern: &Pattern, path: &str) -> bool {
 /// The positions that one more part leads to.
 fn advance(part: &Part, starts: &[bool], path: &[u8]) -> Vec<bool> {
     let mut ends = vec![false; starts.len()];
-    // Whether a match of this part that began earlier goes on up to here.
+    // Whether an earlier match of this part extends up to here.
     let mut open = false;
     for (at, end) in ends.iter_mut().enumerate() {
         let begins = |at: usize| starts.get(at).copied().unwrap_or(false);

@@ -1,6 +1,6 @@
-//! Callers by the identity file, for `cargo lambda watch`, whose gateway has no authorizer.
+//! Authenticates by the identity file, for `cargo lambda watch`, whose gateway has no authorizer.
 //!
-//! Nobody is asked whether a token is still good: no release build has this.
+//! Its tokens never expire, so no release build has it.
 
 #[cfg(not(debug_assertions))]
 compile_error!("dev-identity is for development: a release build refuses it");
@@ -19,7 +19,7 @@ use crate::http::Request;
 #[derive(Clone, Debug)]
 pub struct DevTokens(Arc<[(Secret, Caller)]>);
 
-/// What is read of the identity file, which `imshare serve --identity` takes as well.
+/// The identity file of `imshare serve --identity`, as far as it is read.
 #[derive(Debug, Deserialize)]
 struct IdentityFile {
     #[serde(default)]
@@ -44,8 +44,7 @@ impl Token {
 }
 
 impl DevTokens {
-    /// Reads the fixed tokens of an identity file; `None` if it cannot be read, has another form or
-    /// has no token.
+    /// Reads the fixed tokens of an identity file; `None` if it cannot be read, is malformed or has none.
     pub fn read(path: &str, roles: &RoleNames) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
         let file: IdentityFile = toml::from_str(&text).ok()?;

@@ -1,8 +1,8 @@
-//! Who calls. A request is authenticated by the authorizer's context, or else by its signature;
-//! identity headers sent by the client are ignored.
+//! Authenticates requests: by the authorizer's context, or else by their signature. Identity headers
+//! sent by the client are ignored.
 //!
-//! It knows tokens only as the context describes them: checking a token with Keystone is the
-//! `authorizer` function's. It must not know what a caller may do: that is [`crate::domain::policy`].
+//! It knows tokens only as the context describes them; the function `authorizer` checks them with
+//! Keystone. It must not know what a caller may do: that is [`crate::domain::policy`].
 //!
 //! | module | what it knows |
 //! |---|---|
@@ -31,7 +31,7 @@ use crate::http::request;
 use crate::store::access_keys::AccessKeys;
 use principal::Principal;
 
-/// The ways to authenticate that a deployment has beside the authorizer.
+/// The ways to authenticate a request beside the authorizer's context.
 #[derive(Clone, Debug, Default)]
 pub struct Authentication {
     /// The table of access keys; `None` if signed requests are refused.
@@ -42,7 +42,7 @@ pub struct Authentication {
 }
 
 impl Authentication {
-    /// Signed requests beside the authorizer, by this table of access keys.
+    /// Accepts signed requests, by this table of access keys.
     pub fn with_keys(access_keys: AccessKeys) -> Self {
         Self {
             access_keys: Some(access_keys),
@@ -51,11 +51,11 @@ impl Authentication {
         }
     }
 
-    /// The caller of a request.
+    /// Authenticates a request.
     ///
     /// # Errors
-    /// 401 if the authorizer knows nobody, if the token has expired since or does not permit this
-    /// request, or if the request is neither authorized nor validly signed.
+    /// 401 if the request is neither authorized nor validly signed, or if its token has expired since or
+    /// does not permit this request.
     pub async fn caller(&self, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
         if let Some(principal) = Principal::of_context(|name| context_field(request, name)) {
             let path = request::target(request).map_err(ApiError::from)?;
@@ -67,7 +67,7 @@ impl Authentication {
         {
             return Ok(caller);
         }
-        // The authorizer has refused the token, and a signature beside it does not make it good.
+        // The authorizer has refused the token. A signature beside it does not make it valid.
         if request.headers().contains_key("x-auth-token") {
             return Err(ApiError::Unauthorized);
         }

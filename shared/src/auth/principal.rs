@@ -1,5 +1,5 @@
-//! The principal of a token, as the authorizer writes it into the gateway's context and the functions
-//! read it back.
+//! The principal of a token. The authorizer writes it into the gateway's context, and functions read
+//! it from there.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const ROLES: &str = "roles";
 const EXPIRES_AT: &str = "expires_at";
 const ACCESS_RULES: &str = "access_rules";
 
-/// What a token authenticates: a user in a project, with a role, for some time and some requests.
+/// What a token authenticates: a user in a project with a role, until it expires, for some requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user's id.
@@ -26,14 +26,14 @@ pub struct Principal {
     pub project: ProjectId,
     /// The strongest of the token's roles.
     pub role: Role,
-    /// When the token ends, if it does.
+    /// When the token expires.
     pub expires_at: Option<Timestamp>,
-    /// The requests that the token may make, if its application credential has access rules.
+    /// The requests that the token may make, if its application credential restricts them.
     pub access_rules: Option<AccessRules>,
 }
 
 impl Principal {
-    /// The context's fields: names and values. Never the token.
+    /// Serializes the principal as names and values. The token is not among them.
     pub fn to_context(&self) -> Vec<(&'static str, String)> {
         let mut fields = vec![
             (PROJECT, String::from(self.project.clone())),
@@ -46,11 +46,11 @@ impl Principal {
         fields
     }
 
-    /// Reads the context; `None` if it has no principal.
+    /// Parses the context; `None` if it has no principal.
     ///
     /// # Errors
-    /// 401 if it has anything else than [`Self::to_context`] writes: a restriction that cannot be
-    /// read must not count as none.
+    /// 401 if a field is not as [`Self::to_context`] writes it: a restriction that does not parse must
+    /// not be dropped.
     pub fn of_context<'a>(
         field: impl Fn(&str) -> Option<&'a Value>,
     ) -> Option<Result<Self, ApiError>> {
@@ -59,7 +59,7 @@ impl Principal {
     }
 
     fn of_fields<'a>(field: impl Fn(&str) -> Option<&'a Value>) -> Option<Self> {
-        // `None` if the field is there and is no text.
+        // `None` if the field exists and is not a text.
         let text = |name: &str| match field(name) {
             None => Some(None),
             Some(value) => value.as_str().map(Some),
@@ -81,12 +81,12 @@ impl Principal {
         })
     }
 
-    /// The caller of a request that is sent with the token.
+    /// Returns the caller, if the token permits a request.
     ///
     /// # Errors
-    /// 401 if the token has ended, or does not permit the request.
+    /// 401 if the token has expired, or does not permit the request.
     pub fn caller(self, method: &str, path: &Path, now: Timestamp) -> Result<Caller, ApiError> {
-        // A gateway may cache the context for longer than the token lasts.
+        // A gateway may cache the context longer than the token lives.
         if self.expires_at.is_some_and(|until| until <= now) {
             return Err(ApiError::Unauthorized);
         }

@@ -1,8 +1,8 @@
-//! Requests that are signed with an access key instead of carrying a token, by the algorithm
+//! Verifies requests that are signed with an access key instead of carrying a token, by the algorithm
 //! `SDK-HMAC-SHA256`: `Authorization: SDK-HMAC-SHA256 Access=…, SignedHeaders=…, Signature=…`.
 //!
-//! A captured request can be sent again for a quarter of an hour: pollers repeat a request, and its
-//! signature, within one second, so a repeated signature is no sign of a stranger.
+//! A captured request can be replayed for 15 minutes. Repeated signatures are not refused, because
+//! pollers repeat a request, and so its signature, within one second.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambda_http::http::HeaderMap;
@@ -13,24 +13,24 @@ use crate::domain::error::BadSignature;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
-/// The algorithm's name: what `Authorization` and the text that is signed begin with.
+/// The algorithm's name, with which `Authorization` and the signed text begin.
 pub const ALGORITHM: &str = "SDK-HMAC-SHA256";
-/// The header that says when a request was signed.
+/// The header with the time of signing.
 pub const DATE: &str = "x-sdk-date";
-/// The header that says what the body's digest is; it is optional.
+/// The optional header with the body's digest.
 const CONTENT_DIGEST: &str = "x-sdk-content-sha256";
-/// How many seconds the signer's clock may be away from ours.
+/// How far the signer's clock may be off, in seconds.
 const DATE_WINDOW: i64 = 15 * 60;
 /// The longest access key id.
 const ACCESS_MAX: usize = 128;
-/// What a canonical path and query leave as it is, beside letters and digits.
+/// The characters that a canonical path and query percent-encode.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// What is signed of a request: all of it as the client sent it, before anything is normalized.
+/// The signed parts of a request, as the client sent them, before any normalization.
 #[derive(Clone, Copy)]
 pub struct Signable<'a> {
     /// The method.
@@ -45,7 +45,7 @@ pub struct Signable<'a> {
     pub body: &'a [u8],
 }
 
-/// What an `Authorization` header claims.
+/// A parsed `Authorization` header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Claim<'a> {
     /// The access key's id.
@@ -55,10 +55,10 @@ pub struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// Reads an `Authorization` header; `None` if it is not of this algorithm.
+    /// Parses an `Authorization` header; `None` if it is not of this algorithm.
     ///
     /// # Errors
-    /// If it is, and what it claims cannot be: parts are missing, or what must be signed is not.
+    /// If parts are missing or malformed, or a header that must be signed is not.
     pub fn read(authorization: &'a str) -> Option<Result<Self, BadSignature>> {
         let parts = authorization.strip_prefix(ALGORITHM)?.strip_prefix(' ')?;
         Some(Self::of_parts(parts).ok_or(BadSignature::Signature))
@@ -92,10 +92,10 @@ impl<'a> Claim<'a> {
         })
     }
 
-    /// Checks a request's date; it comes first, because it costs nothing.
+    /// Checks a request's date. It comes first, because it costs nothing.
     ///
     /// # Errors
-    /// If it is too far from now, or no date.
+    /// If it is missing, malformed or too far from now.
     pub fn check_date(request: Signable<'_>, now: Timestamp) -> Result<(), BadSignature> {
         let date = header(request.headers, DATE).ok_or(BadSignature::Signature)?;
         let date = std::str::from_utf8(date)
@@ -119,7 +119,7 @@ impl<'a> Claim<'a> {
         {
             return Err(BadSignature::Signature);
         }
-        // The comparison takes the same time wherever the two differ.
+        // The comparison takes constant time.
         let fits = canonical_paths(request.path).iter().any(|path| {
             mac(request, path, &self.signed_headers, &digest, key)
                 .is_some_and(|mac| mac.verify_slice(&self.signature).is_ok())
@@ -128,8 +128,8 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Signs a request over these headers: the value of `Authorization`; `None` if a header is not
-/// there exactly once.
+/// Signs a request and these of its headers. Returns the value of `Authorization`; `None` unless each
+/// header is there exactly once.
 pub fn sign(
     request: Signable<'_>,
     signed_headers: &[&str],
@@ -180,7 +180,7 @@ fn canonical_request(
     Some(text)
 }
 
-/// The arguments, sorted by name and then by value before they are encoded anew.
+/// The arguments, decoded, sorted by name and value, and encoded again.
 fn canonical_query(query: &str) -> String {
     let decoded = |text: &str| -> Vec<u8> { percent_decode_str(&text.replace('+', " ")).collect() };
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -194,9 +194,9 @@ fn canonical_query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The canonical forms of a path that clients sign. Most clients decode the path before they split it
-/// into segments, so they sign an encoded slash as a plain one; others keep it. Two paths with the
-/// same signature never name two records: only the last segment of a path may contain a slash.
+/// The canonical forms of a path. Most clients decode the path before they split it into segments and
+/// so sign an encoded slash as a plain one; others keep it. Accepting both is safe: only the last
+/// segment of a path may contain a slash, so two such paths never name two records.
 fn canonical_paths(path: &str) -> Vec<String> {
     let kept = canonical_path(path);
     match kept.contains(ENCODED_SLASH) {
@@ -208,7 +208,7 @@ fn canonical_paths(path: &str) -> Vec<String> {
 /// A slash within a segment of a canonical path.
 const ENCODED_SLASH: &str = "%2F";
 
-/// The path with each segment encoded anew, and a slash at its end.
+/// The path with each segment decoded and encoded again, and a slash at its end.
 fn canonical_path(path: &str) -> String {
     let segments = path.split('/');
     let segments = segments.map(|each| encoded(&percent_decode_str(each).collect::<Vec<u8>>()));
@@ -223,7 +223,7 @@ fn encoded(bytes: &[u8]) -> String {
     percent_encode(bytes, ENCODED).to_string()
 }
 
-/// The value of a header that is there once.
+/// The value of a header that is there exactly once.
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;

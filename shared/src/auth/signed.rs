@@ -1,4 +1,4 @@
-//! The caller of a signed request.
+//! Authenticates signed requests.
 
 use lambda_http::RequestExt as _;
 use lambda_http::http::header::AUTHORIZATION;
@@ -12,7 +12,7 @@ use crate::http::Request;
 use crate::http::request;
 use crate::store::access_keys::AccessKeys;
 
-/// The caller whose access key signed a request.
+/// Verifies a request's signature and returns the caller of its access key.
 ///
 /// # Errors
 /// 401 if the request is not signed, or not by a valid access key.
@@ -43,8 +43,8 @@ pub async fn caller(
     Ok(key.caller)
 }
 
-/// The path as the client wrote it: at the gateway's own host name it begins with the stage, which
-/// is signed too.
+/// The path as the client sent it. At the gateway's own host name it begins with the stage, which is
+/// signed too.
 fn sent_path(request: &Request) -> &str {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref(),

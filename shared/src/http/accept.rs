@@ -1,11 +1,11 @@
-//! The `Accept` header: which of the media types on offer a client would rather have.
+//! The `Accept` header: content negotiation by RFC 9110, with Glance's exceptions.
 
-/// What an `Accept` header asks for.
+/// A parsed `Accept` header.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Accept {
-    /// Nothing in particular: the header is malformed, which Glance treats as if all were welcome.
+    /// The header is malformed. Glance treats it as accepting anything.
     Anything,
-    /// These media ranges; none at all if the header is empty or missing.
+    /// These media ranges; none if the header is empty or missing.
     Ranges(Vec<Range>),
 }
 
@@ -14,14 +14,14 @@ pub enum Accept {
 pub struct Range {
     kind: String,
     subtype: String,
-    /// Whether it has parameters: then it stands for no media type without them.
+    /// Whether it has parameters. Then it matches no media type without parameters.
     has_parameters: bool,
     /// The weight in thousandths.
     weight: u16,
 }
 
 impl Accept {
-    /// Reads the values of all `Accept` headers of a request, joined by commas.
+    /// Parses the values of all `Accept` headers of a request, joined by commas.
     pub fn parse(header: &str) -> Self {
         let ranges: Option<Vec<Range>> = split_unquoted(header, ',')
             .into_iter()
@@ -32,8 +32,7 @@ impl Accept {
         ranges.map_or(Self::Anything, Self::Ranges)
     }
 
-    /// The media type that the client would rather have: the one of the greatest weight, the first
-    /// of those if there are several. `None` if it wants none of them.
+    /// Returns the offer of the greatest weight, the first of several. `None` if none is acceptable.
     pub fn best<'a>(&self, offers: &[&'a str]) -> Option<&'a str> {
         let mut best: Option<(&'a str, u16)> = None;
         for offer in offers {
@@ -45,7 +44,7 @@ impl Accept {
         best.map(|(offer, _)| offer)
     }
 
-    /// The weight of a media type: that of the most exact range that it is in.
+    /// The weight of a media type: that of the most specific range that matches it.
     fn weight(&self, offer: &str) -> u16 {
         let ranges = match self {
             Self::Anything => return FULL_WEIGHT,
@@ -53,9 +52,9 @@ impl Accept {
         };
         let mut best = (0, 0);
         for range in ranges {
-            let exactness = range.exactness(offer);
-            if exactness > best.0 {
-                best = (exactness, range.weight);
+            let specificity = range.specificity(offer);
+            if specificity > best.0 {
+                best = (specificity, range.weight);
             }
         }
         best.1
@@ -90,7 +89,7 @@ impl Range {
                 return None;
             }
             match value {
-                // What follows the weight are extensions, which need no value.
+                // Extensions follow the weight, and need no value.
                 _ if weighed => {}
                 Some(value) if name.eq_ignore_ascii_case("q") => {
                     range.weight = weight_of(value)?;
@@ -103,8 +102,8 @@ impl Range {
         Some(range)
     }
 
-    /// How exactly the range names a media type; 0 if it does not.
-    fn exactness(&self, offer: &str) -> u8 {
+    /// How specifically the range matches a media type; 0 if it does not.
+    fn specificity(&self, offer: &str) -> u8 {
         let (kind, subtype) = offer.split_once('/').unwrap_or((offer, ""));
         match (self.kind.as_str(), self.subtype.as_str()) {
             _ if self.has_parameters => 0,
@@ -137,7 +136,7 @@ fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// The parts between separators that do not stand within quotes.
+/// Splits at separators outside of quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {

@@ -1,14 +1,14 @@
-//! The addresses that links and headers are made of: only what parses is ever repeated.
+//! Hosts and URLs in links and headers. Only a value that parses is ever echoed.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// Most characters of a host's name.
+/// The longest host name, in characters.
 const NAME_MAX: usize = 253;
 
-/// A host with or without a port, as the `Host` header names it. It has no character that could
-/// end a quoted string, a header or an HTML attribute, so it can be repeated in all of them.
+/// A host with an optional port, as in the `Host` header. It has no character that could end a quoted
+/// string, a header or an HTML attribute, so it is safe in all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
@@ -59,7 +59,7 @@ impl fmt::Display for Host {
 pub struct Endpoint(String);
 
 impl Endpoint {
-    /// The form that [`Endpoint::from_str`] accepts, in words.
+    /// Describes the form that [`Endpoint::from_str`] accepts.
     pub const FORM: &str = "an http or https URL such as https://images.example.com, without a \
                             query";
 
@@ -96,7 +96,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// `http` or `https`, and what follows `://`.
+/// Splits off the scheme, `http` or `https`.
 pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     ["http", "https"]

@@ -1,7 +1,7 @@
-//! Which web pages may read answers (CORS): those of the configured origins, and no others.
+//! Cross-origin requests (CORS): only pages of configured origins may read answers.
 //!
-//! The same list decides about a browser's preflight and about the answer itself, errors included.
-//! Credentials that a browser adds by itself are never allowed: callers send a token.
+//! The same list decides about a browser's preflight and about the answer, errors included. Credentials
+//! that a browser adds by itself (cookies) are never allowed: callers send a token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ const SENT: &str = "Accept, Authorization, Content-Type, Idempotency-Key, If-Mat
 /// Headers of an answer that a page may read.
 const READ: &str = "Allow, Accept-Patch, ETag, Location, Retry-After, WWW-Authenticate, \
                     X-Openstack-Request-Id, X-Subject-Token";
-/// Seconds that a browser may remember a preflight's answer.
+/// How long a browser may cache a preflight's answer, in seconds.
 const REMEMBERED: &str = "600";
 
 /// The origins whose pages may read answers; none by default.
@@ -26,7 +26,7 @@ const REMEMBERED: &str = "600";
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// The form that [`Origins::from_str`] accepts, in words.
+    /// Describes the form that [`Origins::from_str`] accepts.
     pub const FORM: &str = "a list of origins with commas between them, each written as a browser \
                             does: scheme, host in lower case and a port that is not the scheme's \
                             own, such as https://console.example.com or http://localhost:8080";
@@ -65,7 +65,7 @@ impl FromStr for Origins {
     }
 }
 
-/// Whether a browser could send this as an `Origin`; what it never sends would never match.
+/// Whether a browser could send this as an `Origin`. Anything else would never match.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = split_scheme(text) else {
         return false;
@@ -88,7 +88,7 @@ pub struct CrossOrigin {
 }
 
 impl CrossOrigin {
-    /// Decides for a request. `None` if no origin is configured: answers are the same for all.
+    /// Decides for a request. `None` if no origin is configured: then no answer has CORS headers.
     pub fn of(origins: &Origins, request: &Request) -> Option<Self> {
         if origins.0.is_empty() {
             return None;

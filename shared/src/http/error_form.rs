@@ -1,4 +1,4 @@
-//! How an error is written: in the shape of the path's family, in the form that `Accept` asks for.
+//! Writes errors: in the form of the path's family of clients, in the media type that `Accept` prefers.
 
 use lambda_http::Body;
 use serde_json::json;
@@ -77,7 +77,7 @@ pub const fn ims_code_of(error: &ApiError) -> &'static str {
     }
 }
 
-/// How an error of this request is to be written.
+/// The form in which an error of a request is written.
 pub struct ErrorForm {
     family: Family,
     /// The method of the request.
@@ -94,7 +94,7 @@ enum Media {
 }
 
 impl ErrorForm {
-    /// As the request asks for it.
+    /// Determines the form for a request.
     pub fn of(request: &Request, path: &Result<Path, NotUtf8>, site: &Site) -> Self {
         Self {
             family: match path {
@@ -128,7 +128,7 @@ impl ErrorForm {
         };
         response = with_own_header(response, error, &self.auth_uri);
         if self.method == "HEAD" {
-            // A HEAD has no body, and names the type that browsers get, as Glance does.
+            // Glance names the type that browsers get, although a HEAD has no body.
             *response.body_mut() = Body::Empty;
             response = with_header(response, "content-type", HTML);
         }
@@ -185,7 +185,7 @@ fn with_own_header(response: Response, error: &ApiError, auth_uri: &str) -> Resp
     }
 }
 
-/// The white space that follows an explanation in plain text.
+/// The white space around the detail in plain text, which Glance has in two variants.
 enum Tail {
     Wide,
     Narrow,

@@ -1,4 +1,4 @@
-//! The words of HTTP: what a request says, and how an answer is written.
+//! Reads requests and writes answers.
 //!
 //! It knows paths, query strings, headers, media types and status codes. It must not know the
 //! store, the queue or the application: what it needs of a deployment is [`site::Site`].
@@ -10,7 +10,7 @@
 //! | [`response`], [`page`] | bodies and pages of an answer |
 //! | [`error_form`] | an error's status, and its body for each family of clients |
 //! | [`mod@accept`], [`address`], [`cross_origin`] | the `Accept` header, hosts and URLs, CORS |
-//! | [`site`] | what a deployment says of its own address |
+//! | [`site`] | the service's own address |
 
 pub mod accept;
 pub mod address;

@@ -1,5 +1,4 @@
-//! What a request says: its path, parameters, body, id, and the service's address as its sender
-//! knows it.
+//! Reads requests: path, parameters, body, id.
 
 use lambda_http::http::header;
 use lambda_http::request::RequestContext;
@@ -22,18 +21,17 @@ const REQUEST_ID_MAX: usize = 64;
 /// The header that carries the request id, both ways.
 pub const REQUEST_ID: &str = "x-openstack-request-id";
 
-/// The id that [`answer`] gave to a request.
+/// The id that was given to a request.
 #[derive(Clone, Debug)]
 struct RequestId(String);
 
-/// Notes the id of a request, for everybody who asks for it later.
+/// Attaches an id to a request.
 pub(crate) fn set_request_id(request: &mut Request, id: &str) {
-    // Not as a header: the headers stay as they were sent, because they may be signed.
+    // Not as a header: headers may be signed, so they stay as they were sent.
     request.extensions_mut().insert(RequestId(id.to_owned()));
 }
 
-/// The id of a request, also for the messages that it sends: the caller's, cut to 64 characters, or
-/// a new one.
+/// Returns the id of a request: the one that the caller sent, cut to 64 characters, or a new one.
 pub fn request_id(request: &Request) -> String {
     if let Some(RequestId(id)) = request.extensions().get() {
         return id.clone();
@@ -46,7 +44,7 @@ pub fn request_id(request: &Request) -> String {
     }
 }
 
-/// The path as the client sent it, without the gateway's stage.
+/// Returns the path as the client sent it, without the gateway's stage.
 pub fn raw_path(request: &Request) -> &str {
     match request.raw_http_path() {
         "" => request.uri().path(),
@@ -54,13 +52,13 @@ pub fn raw_path(request: &Request) -> &str {
     }
 }
 
-/// The path of a request, with the version that its `Accept` header names if the path names none.
+/// Parses the path of a request. If it has no version, the `Accept` header may name one.
 ///
 /// # Errors
 /// If the path is not UTF-8.
 pub fn target(request: &Request) -> Result<Path, NotUtf8> {
     let raw = raw_path(request);
-    // A REST API hands the path on as it was sent, an HTTP API has decoded it.
+    // A REST API passes the path on as it was sent; an HTTP API has decoded it.
     let path = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(_)) => Path::of_decoded(raw),
         _ => Path::parse(raw)?,
@@ -68,14 +66,14 @@ pub fn target(request: &Request) -> Result<Path, NotUtf8> {
     Ok(path.with_version_of(request_header(request, "accept")))
 }
 
-/// Whether the gateway has matched the path with parameters of its own.
+/// Whether the gateway has matched the path to a resource with parameters.
 pub(crate) fn gateway_has_parameters(request: &Request) -> bool {
     request
         .path_parameters_ref()
         .is_some_and(|parameters| parameters.iter().any(|(name, _)| name != "proxy"))
 }
 
-/// Where the path of a request leads.
+/// Returns the destination of a request.
 ///
 /// # Errors
 /// 400 if the path is not UTF-8.
@@ -86,7 +84,7 @@ pub fn destination(request: &Request) -> Result<Destination, ApiError> {
     }
 }
 
-/// What a request asks for, if it has a route.
+/// Returns the operation of a request.
 ///
 /// # Errors
 /// Not found if it has none; 400 if the path is not UTF-8.
@@ -102,7 +100,7 @@ impl From<NotUtf8> for ApiError {
     }
 }
 
-/// A path parameter, decoded.
+/// Returns a path parameter, decoded.
 ///
 /// # Errors
 /// 404 if the path has no such parameter.
@@ -120,7 +118,7 @@ fn request_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
         .and_then(|value| value.to_str().ok())
 }
 
-/// What the `Accept` headers of a request ask for.
+/// Parses the `Accept` headers of a request.
 pub fn accept(request: &Request) -> Accept {
     let values = request.headers().get_all(header::ACCEPT);
     let values: Vec<_> = values
@@ -130,10 +128,10 @@ pub fn accept(request: &Request) -> Accept {
     Accept::parse(&values.join(","))
 }
 
-/// The image that a v2 path names.
+/// Returns the image that a v2 path names.
 ///
 /// # Errors
-/// 404, in Glance's words, for what is not the canonical spelling of a UUID.
+/// 404, in Glance's words, for anything but the canonical spelling of a UUID.
 pub fn image_id(request: &Request) -> Result<ImageId, ApiError> {
     let text = path(request, "image_id")?;
     ImageId::canonical(&text).ok_or_else(|| ApiError::not_found(format!("Image {text} not found.")))
@@ -157,7 +155,7 @@ impl MemberInPath {
         Ok(Self { text, id })
     }
 
-    /// This member and another project: those whose memberships a decision has to know.
+    /// This member and another project: the keys that a decision has to know.
     pub fn with<'a>(&'a self, other: &'a ProjectId) -> Vec<&'a ProjectId> {
         std::iter::once(other).chain(&self.id).collect()
     }
@@ -167,7 +165,7 @@ impl MemberInPath {
         self.id.as_ref()
     }
 
-    /// The membership as the policy has to know it.
+    /// The membership for the policy.
     pub fn row(&self) -> Row<'_> {
         Row {
             text: &self.text,
@@ -176,7 +174,7 @@ impl MemberInPath {
     }
 }
 
-/// The bytes of the body.
+/// Returns the bytes of the body.
 ///
 /// # Errors
 /// 413 if there are more than [`BODY_MAX`].
@@ -187,7 +185,7 @@ pub fn body_bytes(request: &Request) -> Result<&[u8], ApiError> {
         _ => &[],
     };
     if bytes.len() > BODY_MAX {
-        // Of a body that is too large not all has been read: its length is not known.
+        // The length is unknown: a body that is too large is not read to its end.
         return Err(ApiError::too_large(format!(
             "The request body has more than {BODY_MAX} bytes."
         )));
@@ -195,7 +193,8 @@ pub fn body_bytes(request: &Request) -> Result<&[u8], ApiError> {
     Ok(bytes)
 }
 
-/// The JSON object or list of a request that must have one. Its media type is not looked at.
+/// Parses a body that must be a JSON object or list. The request's media type is ignored, as in
+/// Glance.
 ///
 /// # Errors
 /// 400 with a sentence that says what is wrong with it.
@@ -213,7 +212,7 @@ pub fn body(request: &Request) -> Result<Value, ApiError> {
     }
 }
 
-/// Checks that a request that must have no body has none.
+/// Checks that a request has no body.
 ///
 /// # Errors
 /// 400 if it has one.

@@ -1,4 +1,4 @@
-//! Responses: status, media type, body.
+//! Builds responses.
 
 use lambda_http::Body;
 use lambda_http::http::{HeaderValue, StatusCode, header};
@@ -11,7 +11,7 @@ pub type Response = lambda_http::Response<Body>;
 /// What a handler returns.
 pub type Handled = Result<Response, ApiError>;
 
-/// A response with a body of that media type.
+/// Builds a response with a body of that media type.
 pub(super) fn response(
     status: u16,
     content_type: Option<&'static str>,
@@ -28,24 +28,24 @@ pub(super) fn response(
     response
 }
 
-/// An answer with a JSON body.
+/// Builds an answer with a JSON body.
 pub fn json(status: u16, value: &impl Serialize) -> Response {
-    // Our bodies have text keys only and cannot fail to be written.
+    // Serialization cannot fail: all keys of our bodies are texts.
     let body = serde_json::to_string(value).unwrap_or_default();
     response(status, Some("application/json"), body)
 }
 
-/// An answer without a body.
+/// Builds an answer without a body.
 pub fn empty(status: u16) -> Response {
     response(status, None, Body::Empty)
 }
 
-/// An answer in plain text.
+/// Builds an answer with a text as its body.
 pub fn text(status: u16, content_type: &'static str, text: &str) -> Response {
     response(status, Some(content_type), text)
 }
 
-/// The same answer with one more header; a value that no header can hold is left out.
+/// Adds a header to an answer, unless its value is not allowed in a header.
 pub fn with_header(mut response: Response, name: &'static str, value: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

@@ -1,4 +1,4 @@
-//! What a deployment says of its own address.
+//! The service's own address, for links and headers in answers.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,12 @@ use super::address::{Endpoint, Host};
 use super::cross_origin::Origins;
 use super::request::Request;
 
-/// Where the service is reached, as far as its answers have to know.
+/// The addresses that a deployment configures.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    /// The service's own address, if callers use another one than they send in `Host`.
+    /// The service's address, if `Host` does not have it.
     pub public_endpoint: Option<Endpoint>,
-    /// The address that the local server listens on, for links in answers to requests that name
-    /// no host.
+    /// The address that the local server listens on, for links if a request has no `Host`.
     pub listen: Option<SocketAddr>,
     /// The identity service's address, for `WWW-Authenticate`.
     pub auth_uri: Option<String>,
@@ -24,10 +23,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// The service's address as this caller knows it, without a slash at its end.
+    /// Returns the service's address as the sender of a request knows it, without a slash at its end.
     ///
-    /// Only what parses as a host is taken from the request; otherwise links name the address that
-    /// the server listens on.
+    /// The `Host` header counts only if it parses; otherwise links name the address that the server
+    /// listens on.
     pub fn base_url(&self, request: &Request) -> String {
         if let Some(endpoint) = &self.public_endpoint {
             return endpoint.as_str().to_owned();
@@ -40,7 +39,7 @@ impl Site {
         };
         let sent = header("host").or_else(|| request.uri().host());
         let host = sent.and_then(Host::parse);
-        // Anybody can send the header to a server that no gateway protects.
+        // Without a gateway in front anybody can send this header.
         let forwarded = header("x-forwarded-proto").filter(|_| has_gateway(request));
         let scheme = match forwarded.or_else(|| request.uri().scheme_str()) {
             Some("https") => "https",
@@ -52,7 +51,7 @@ impl Site {
         };
         let host = host.map_or(fallback, |host| host.to_string());
         let stage = match request.request_context_ref() {
-            // Only the gateway's own names carry the stage in the path; a custom domain does not.
+            // At the gateway's own host name the path begins with the stage, at a custom domain it does not.
             Some(RequestContext::ApiGatewayV1(context)) if host.contains(".execute-api.") => {
                 context.stage.as_deref().map(|stage| format!("/{stage}"))
             }
@@ -62,7 +61,7 @@ impl Site {
     }
 }
 
-/// Whether a gateway handed the request on: the local server's context has no stage.
+/// Whether the request came through a gateway. The local server's context has no stage.
 fn has_gateway(request: &Request) -> bool {
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => context.stage.is_some(),

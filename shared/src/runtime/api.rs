@@ -40,22 +40,22 @@ where
     .await
 }
 
-/// What is left of an invocation's time for the answer when its handler is given up.
+/// The time left of an invocation for answering when a handler is stopped.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 
-/// How long the handler of a request may take under Lambda.
+/// The time that a handler has under Lambda.
 fn time_left(request: &Request) -> Duration {
     let context = request.lambda_context_ref();
     let left = context.map(|context| context.deadline().duration_since(SystemTime::now()));
     match left {
         Some(Ok(left)) => left.saturating_sub(ANSWER_TIME),
-        // The clock of the host is ahead: it will be told when the time is over.
+        // The host's clock is ahead, or there is no Lambda: Lambda itself stops the invocation.
         Some(Err(_)) | None => Duration::MAX,
     }
 }
 
-/// Answers one request in time: 503 if its handler takes longer. Whatever it asks for, and however
-/// often that is tried again, takes less than the function may.
+/// Answers one request within a time limit: 503 if its handler takes longer. So a function answers
+/// before Lambda stops it, however often a write is retried.
 pub async fn answer_within<H, F>(
     app: App,
     request: Request,
@@ -76,7 +76,8 @@ where
     answer(app, request, handler).await
 }
 
-/// Answers one request: the one place where a handler's outcome becomes HTTP and a failure is logged.
+/// Answers one request. This is the only place where a handler's outcome becomes HTTP and where its
+/// failure is logged.
 pub async fn answer<H, F>(app: App, request: Request, handler: H) -> Response
 where
     H: FnOnce(App, Request) -> F,
@@ -107,7 +108,7 @@ where
     .await
 }
 
-/// What the answer needs to know of the request that its handler consumes.
+/// The parts of a request that its answer needs, kept because the handler consumes the request.
 struct Envelope {
     id: String,
     path: String,
@@ -120,8 +121,8 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// Notes what the answer needs. The request is handed on with its id and its destination, or
-    /// refused before any handler sees it.
+    /// Takes the parts that the answer needs, and attaches id and destination to the request. A request
+    /// that no handler may see is an error.
     fn open(app: &App, mut request: Request) -> (Self, Result<Request, ApiError>) {
         let site = &app.config().site;
         let id = request::request_id(&request);
@@ -130,7 +131,7 @@ impl Envelope {
         let form = ErrorForm::of(&request, &target, site);
         let cross_origin = CrossOrigin::of(&site.cors_origins, &request);
         let methods = target.as_ref().ok().and_then(Path::allowed);
-        // To the gateway an encoded slash is part of a parameter; to us it separates segments.
+        // The gateway takes an encoded slash as part of a parameter; here it separates segments.
         let misrouted =
             target.is_ok() && methods.is_none() && request::gateway_has_parameters(&request);
         let destination = target.map(|target| target.resolve(request.method().as_str()));
@@ -153,7 +154,7 @@ impl Envelope {
         (envelope, opened)
     }
 
-    /// Makes the response of a handler's outcome, and logs a failure.
+    /// Turns a handler's outcome into the response, and logs a failure.
     fn close(self, outcome: Handled) -> (Response, Report) {
         let mut response = outcome.unwrap_or_else(|error| {
             log(&error);
@@ -183,7 +184,7 @@ impl Envelope {
     }
 }
 
-/// What the log and the metrics say of an answer.
+/// The report of an answer for the log and the metrics.
 struct Report {
     ended: Ended,
     id: String,

@@ -1,4 +1,4 @@
-//! Everything that a handler needs, put together once and passed in.
+//! Everything that a handler needs: built once, then passed in.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ struct Inner {
 }
 
 impl App {
-    /// Puts an app together from its parts. It publishes no metrics.
+    /// Builds an app that publishes no metrics.
     pub fn new(
         config: Config,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -76,8 +76,7 @@ impl App {
         }
     }
 
-    /// The app of a deployed function: configuration, region and credentials come from the
-    /// environment, as Lambda sets it.
+    /// Builds the app of a deployed function from the environment that Lambda sets.
     ///
     /// # Errors
     /// If a variable is missing or malformed, by its name.
@@ -132,7 +131,7 @@ impl App {
         &self.inner.metrics
     }
 
-    /// The caller of a request.
+    /// Authenticates a request.
     ///
     /// # Errors
     /// 401 if the request is not authenticated; see [`Authentication::caller`].

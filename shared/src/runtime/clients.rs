@@ -16,18 +16,18 @@ use lambda_http::http::Uri;
 use super::config::{ConfigError, optional, required};
 use super::metrics::RequestCounter;
 
-/// How often a request to the store or the queue is tried in all.
+/// How often a request to the store is tried in all.
 const ATTEMPTS: u32 = 5;
-/// How often a request to the queue is tried; what is not sent is sent again by [`Queue::send`].
+/// How often a request to the queue is tried in all. [`crate::queue::Queue::send`] retries on top of it.
 const SEND_ATTEMPTS: u32 = 2;
-/// How long a connection may take to be there.
+/// The time-out of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long one try may take; a slower one is tried again.
+/// The time-out of one try.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// How long a request may take with all its tries; less than half of what the shortest function has.
+/// The time-out of a request with all its tries: less than half of the shortest function's time-out.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The variables that say where and as whom AWS is called.
+/// The environment variables for calling AWS.
 const AWS_VARIABLES: [&str; 5] = [
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
@@ -44,18 +44,18 @@ fn is_on_this_machine(endpoint: &str) -> bool {
     host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
-/// What the clients of the store and the queue have in common.
+/// Builds clients of DynamoDB and SQS with common settings.
 ///
 /// Credentials are read once: those of a Lambda sandbox last as long as it does.
 #[derive(Clone, Debug)]
 pub struct Clients {
     region: Region,
-    /// Requests are not signed if there are none.
+    /// `None` leaves requests unsigned.
     credentials: Option<SharedCredentialsProvider>,
     endpoint: Option<String>,
     timeouts: TimeoutConfig,
-    /// The way over the network, made when one first goes it: the certificates of the host are
-    /// read for it, which takes milliseconds of a cold start.
+    /// The HTTPS client, made on first use: it reads the host's certificates, which takes milliseconds
+    /// of a cold start.
     https: Arc<OnceLock<SharedHttpClient>>,
 }
 
@@ -89,9 +89,9 @@ impl Clients {
         })
     }
 
-    /// Clients for a server with these endpoints instead of its own engine and queue. Nothing needs
-    /// to be configured for endpoints on this machine: they are called as [`Self::local`]. As soon
-    /// as one of the variables is set, or an endpoint is elsewhere, all must be.
+    /// Clients for a local server that uses these endpoints instead of its own engine and queue.
+    /// Endpoints on this machine need no configuration ([`Self::local`]). If an endpoint is elsewhere or
+    /// any of the variables is set, all must be set.
     ///
     /// # Errors
     /// If a variable is missing, by its name.
@@ -107,8 +107,8 @@ impl Clients {
         }
     }
 
-    /// Clients of what runs on this machine and lets everybody in. Nothing is lost on the way to
-    /// it, so a slow answer is waited for.
+    /// Clients of services on this machine that take any credentials. They have no time-outs: nothing
+    /// is lost on the way.
     pub fn local() -> Self {
         let anybody = Credentials::new("local", "local", None, None, "local");
         Self {
@@ -120,7 +120,7 @@ impl Clients {
         }
     }
 
-    /// Clients of an engine in this process, which looks at no signature: they make none.
+    /// Clients of an engine in this process. They do not sign: the engine checks no signature.
     pub fn in_process() -> Self {
         Self {
             credentials: None,
@@ -143,7 +143,7 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            // Answers are small and come whole.
+            // Answers are small and do not stall.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(self.timeouts.clone())
             .interceptor(RequestCounter)
@@ -171,7 +171,7 @@ impl Clients {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(SEND_ATTEMPTS))
-            // A receive waits in silence for messages; its timeout is bound enough.
+            // A receive waits for messages without any traffic; its time-out is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(self.timeouts.clone())
             .http_client(http);
@@ -183,7 +183,7 @@ impl Clients {
         aws_sdk_sqs::Client::from_conf(config.build())
     }
 
-    /// TLS by ring: AWS-LC's first random bytes cost 23 ms of a cold start.
+    /// The HTTPS client. TLS is ring's: AWS-LC takes 23 ms of a cold start for its first random bytes.
     fn https(&self) -> SharedHttpClient {
         let make = || {
             aws_smithy_http_client::Builder::new()

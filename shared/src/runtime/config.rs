@@ -1,4 +1,4 @@
-//! What a deployment decides, read from the environment. Nothing else in the crate reads it.
+//! The configuration of a deployment. No other module reads the environment.
 
 use std::env::VarError;
 
@@ -9,26 +9,26 @@ use crate::http::cross_origin::Origins;
 use crate::http::site::Site;
 use crate::store::Indexes;
 
-/// Members that an image may have unless configured otherwise, as in Glance.
+/// The default member quota of an image, as in Glance.
 pub const DEFAULT_MEMBER_QUOTA: i64 = 128;
-/// What a deployment decides.
+/// The configuration of a deployment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The table's name.
     pub table: String,
     /// The URL of the batches' queue.
     pub queue_url: String,
-    /// Most members of one image; negative means no limit.
+    /// The member quota of one image; negative for none.
     pub member_quota: i64,
-    /// What the deployment decides about permissions.
+    /// The options of the permission policy.
     pub policy: Policy,
-    /// Whether the table's indexes show a write at once.
+    /// Whether the table's indexes lag.
     pub indexes: Indexes,
     /// Where the service is reached.
     pub site: Site,
 }
 
-/// A table and a queue without names, and what a deployment that decides nothing has.
+/// The defaults; the names of table and queue are empty and must be set.
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -42,17 +42,17 @@ impl Default for Config {
     }
 }
 
-/// Why the configuration is not usable: the variable's name and what is wrong with it.
+/// Names the variable that is missing or malformed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// A variable that must be set is not.
+    /// A required variable is not set.
     pub fn missing(name: &str) -> Self {
         Self(format!("the environment variable {name} is not set"))
     }
 
-    /// A variable has another form than it must have. Its value may be a secret and is not shown.
+    /// A variable is malformed. Its value is not shown: it may be a secret.
     pub fn malformed(name: &str, form: &str) -> Self {
         Self(format!("the environment variable {name} must be {form}"))
     }
@@ -66,21 +66,21 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A variable that must be set.
+/// Reads a required variable.
 ///
 /// # Errors
-/// If it is not, or is empty.
+/// If it is not set, or empty.
 pub fn required(name: &str) -> Result<String, ConfigError> {
     optional(name).ok_or_else(|| ConfigError::missing(name))
 }
 
-/// A variable that may be set; an empty one is not.
+/// Reads an optional variable. An empty one counts as not set.
 pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A variable that may be set to a list. Unlike [`optional`] it tells a list of nothing from a
-/// variable that is not set.
+/// Reads an optional list. Unlike [`optional`] it distinguishes an empty list from a variable that is
+/// not set.
 ///
 /// # Errors
 /// If it is not UTF-8.
@@ -92,10 +92,10 @@ pub fn list(name: &str) -> Result<Option<String>, ConfigError> {
     }
 }
 
-/// A variable that may be set, read as a value of this type.
+/// Reads and parses an optional variable.
 ///
 /// # Errors
-/// If it is set and has another form.
+/// If it is set and does not parse.
 pub fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Result<T, ConfigError> {
     match optional(name) {
         None => Ok(default),
@@ -104,7 +104,7 @@ pub fn parsed<T: std::str::FromStr>(name: &str, default: T, form: &str) -> Resul
 }
 
 impl Config {
-    /// Reads the environment; nothing else does.
+    /// Reads the configuration from the environment.
     ///
     /// # Errors
     /// If a variable is missing or malformed, by its name.

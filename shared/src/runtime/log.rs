@@ -1,18 +1,18 @@
-//! The log of a deployed function: what is written, and in which form.
+//! The log of a deployed function.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::config::{ConfigError, optional};
 
-/// What these say below `info` is whole requests with their headers and bodies, where secrets are.
+/// The most verbose levels of crates that log whole requests below `info`: those contain secrets.
 const LOG_CAPS: &str = "hyper=info,hyper_util=info,lambda_runtime=info,lambda_http=info,\
     aws_smithy_runtime=info,aws_runtime=info,aws_sigv4=info";
 
-/// What is logged at a level such as `debug` or `warn,shared=trace`; never what may hold secrets.
+/// Builds the filter of a level such as `debug` or `warn,shared=trace`. It never lets secrets through.
 ///
 /// # Errors
-/// If a part is neither a level nor `target=level`: a bare word would be taken as a target.
+/// If a part is neither a level nor `target=level`: `tracing` would take a bare word as a target.
 pub fn filter(level: &str) -> Result<EnvFilter, String> {
     let bare = level.split(',').map(str::trim).find(|part| {
         let is_level = part.parse::<LevelFilter>().is_ok();
@@ -27,7 +27,7 @@ pub fn filter(level: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(format!("{level},{LOG_CAPS}")).map_err(|error| error.to_string())
 }
 
-/// Sends what a deployed function logs to standard output, one JSON object a line.
+/// Starts the log on standard output, one JSON object for each line.
 ///
 /// # Errors
 /// If `LOG_LEVEL` is set and has another form.

@@ -1,4 +1,4 @@
-//! Runs a function that takes the queue's messages, and tells the queue which are to come again.
+//! Runs a function that receives messages, and reports to the queue which are to be redelivered.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
 use crate::queue::REQUEST_ID;
 
-/// What SQS hands to a function: only what we read of it.
+/// The event of SQS, as far as it is read.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct SqsEvent {
     /// The messages.
@@ -26,41 +26,41 @@ pub struct SqsEvent {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsRecord {
-    /// The id to name if it is to come again.
+    /// The id by which a failed message is reported.
     pub message_id: String,
     /// The text that was sent.
     pub body: String,
-    /// What the queue says of it.
+    /// The attributes that the queue gave it.
     #[serde(default)]
     pub attributes: SqsAttributes,
-    /// What the sender said of it.
+    /// The attributes that the sender gave it.
     #[serde(default)]
     pub message_attributes: BTreeMap<String, SqsMessageAttribute>,
 }
 
-/// One attribute that the sender gave a message; only texts are looked at.
+/// An attribute that the sender gave a message. Only texts are read.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsMessageAttribute {
-    /// Its text.
+    /// The text.
     #[serde(default)]
     pub string_value: Option<String>,
 }
 
-/// What the queue says of a message.
+/// The attributes that the queue gave a message.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SqsAttributes {
-    /// How often it was delivered, this time included; a number written as text.
+    /// The number of deliveries including this one, as text.
     #[serde(default)]
     pub approximate_receive_count: String,
 }
 
 impl SqsRecord {
-    /// The message.
+    /// Parses the message.
     ///
     /// # Errors
-    /// If it is not one of ours; the error has the place and nothing of the body.
+    /// If it is malformed. The error names the position and quotes nothing of the body.
     pub fn message(&self) -> Result<Message, ApiError> {
         serde_json::from_str(&self.body).map_err(|e| {
             ApiError::internal(format!(
@@ -71,38 +71,38 @@ impl SqsRecord {
         })
     }
 
-    /// The id of the request that sent the message; empty if nobody said.
+    /// The id of the request that sent the message; `-` if the message has none.
     pub fn request_id(&self) -> &str {
         let sent = self.message_attributes.get(REQUEST_ID);
         sent.and_then(|sent| sent.string_value.as_deref())
-            .unwrap_or_default()
+            .unwrap_or("-")
     }
 
-    /// Whether this is not the first delivery, as far as the queue knows.
+    /// Whether this is a redelivery, as far as the queue knows.
     pub fn is_redelivery(&self) -> bool {
         self.attributes.approximate_receive_count != "1"
     }
 }
 
-/// Which messages are to come again; all others are done with.
+/// The partial batch response: which messages are to be redelivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
-    /// The failed ones.
+    /// The failed messages.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// A message that is to come again.
+/// A message that is to be redelivered.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemFailure {
-    /// Its id, as it was given.
+    /// Its id, as the event gave it.
     pub item_identifier: String,
 }
 
-/// Handles each message of an event by itself: one that cannot be read, fails or panics comes
-/// again alone. The handler gets the app, the delivery, and when to stop. The function's name is
-/// what its metrics are under.
+/// Handles each message of an event in its own task, so that one that is malformed, fails or panics is
+/// redelivered alone. The handler gets the app, the delivery and the time at which to stop. Metrics
+/// are published under the function's name.
 pub async fn each<H, F>(
     function: &'static str,
     app: App,
@@ -146,7 +146,7 @@ where
     response
 }
 
-/// Does what a message asks for, and tells how it went in the log and in the metrics.
+/// Runs a handler, and reports its result in the log and the metrics.
 async fn observed<F>(
     function: &str,
     metrics: Metrics,
@@ -169,7 +169,7 @@ where
     outcome
 }
 
-/// Runs a function that takes messages under the Lambda runtime.
+/// Runs a function that receives messages under the Lambda runtime.
 ///
 /// # Errors
 /// If the configuration is not complete, by the name of what is missing.
@@ -191,10 +191,10 @@ where
     .await
 }
 
-/// What is left of an invocation's time when nothing new is begun.
+/// The time left of an invocation when no new work is started.
 pub(crate) const MARGIN: Duration = Duration::from_secs(3);
 
-/// The host's time as a timestamp.
+/// Converts the host's time.
 pub(crate) fn micros_of(time: SystemTime) -> Timestamp {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))

@@ -1,7 +1,8 @@
-//! What one piece of work asked of the store, and the metrics that CloudWatch reads from the log.
+//! Counts the store's requests of each unit of work, and writes metrics that CloudWatch reads from the
+//! log.
 //!
-//! A [`RequestCounter`] in the store's client counts for the work that the calling task is in; [`measured`]
-//! begins such a piece of work and [`Metrics::report`] says at its end what it was.
+//! A [`RequestCounter`] in the store's client adds to the counters of the current task; [`measured`]
+//! sets them up and [`Metrics::report`] writes them.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -30,57 +31,57 @@ use crate::domain::time::Timestamp;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 tokio::task_local! {
-    static METER: Arc<Meter>;
+    static COUNTERS: Arc<Counters>;
 }
 
 #[derive(Debug, Default)]
-struct Meter {
+struct Counters {
     operations: AtomicU64,
     requests: AtomicU64,
     conflicts: AtomicU64,
     milliunits: AtomicU64,
 }
 
-/// What was asked of the store.
+/// What a unit of work used of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Requests, retries included.
     pub requests: u64,
-    /// Requests that were tries after the first.
+    /// Requests that were retries.
     pub retries: u64,
-    /// Requests that met another's transaction on the same item.
+    /// Requests that conflicted with a transaction.
     pub conflicts: u64,
-    /// Read and write request units that the store reported; it reports none of refused writes.
+    /// Request units that the store reported, reads and writes. It reports none for failed conditions.
     pub units: f64,
-    /// How long all of the work took.
+    /// The time that the work took.
     pub taken: Duration,
 }
 
-/// How a piece of work ended.
+/// The result of a unit of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// In one word, for the log.
+    /// The log's word for it.
     pub how: &'static str,
-    /// The status of an HTTP answer.
+    /// The HTTP status, if it was a request.
     pub status: Option<u16>,
-    /// Whether what was asked for was refused: the caller's fault.
+    /// Whether it was refused: the caller's fault.
     pub refused: bool,
-    /// Whether it failed: ours.
+    /// Whether it failed: our fault.
     pub failed: bool,
 }
 
-/// Does a piece of work and says what it asked of the store.
+/// Runs a unit of work and counts its requests to the store.
 pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
     let started = Instant::now();
-    let meter = Arc::new(Meter::default());
-    let output = METER.scope(Arc::clone(&meter), work).await;
+    let counters = Arc::new(Counters::default());
+    let output = COUNTERS.scope(Arc::clone(&counters), work).await;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let requests = count(&meter.requests);
+    let requests = count(&counters.requests);
     let usage = Usage {
         requests,
-        retries: requests.saturating_sub(count(&meter.operations)),
-        conflicts: count(&meter.conflicts),
-        units: count(&meter.milliunits) as f64 / 1000.0,
+        retries: requests.saturating_sub(count(&counters.operations)),
+        conflicts: count(&counters.conflicts),
+        units: count(&counters.milliunits) as f64 / 1000.0,
         taken: started.elapsed(),
     };
     (output, usage)
@@ -93,16 +94,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics under this namespace of CloudWatch; none are written without one.
+    /// Metrics under a namespace of CloudWatch; `None` writes none.
     pub fn new(namespace: Option<String>) -> Self {
         Self {
             namespace: namespace.map(Arc::from),
         }
     }
 
-    /// Reports a piece of work: one line in the log, and its metrics if they are wanted.
+    /// Reports a unit of work: one line in the log, and metrics if there is a namespace.
     ///
-    /// `operation` names the work and is called only then; for the rest see [`Self::publish`].
+    /// `operation` names the work; for the rest see [`Self::publish`].
     pub fn report(
         &self,
         now: Timestamp,
@@ -144,7 +145,7 @@ impl Metrics {
     /// Writes nothing without a namespace.
     ///
     /// `operation` is the only dimension. A metric is a name, a unit of CloudWatch and a value;
-    /// `properties` can be searched for and are no metrics.
+    /// `properties` are searchable texts.
     pub fn publish(
         &self,
         now: Timestamp,
@@ -154,7 +155,7 @@ impl Metrics {
     ) {
         if let Some(namespace) = &self.namespace {
             let line = line(namespace, now, operation, metrics, properties);
-            // A log that cannot be written to is no reason to fail what it is about.
+            // The work is done, whether or not its metrics can be written.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
     }
@@ -195,13 +196,13 @@ fn line(
     Value::Object(line)
 }
 
-/// Counts the store's requests and has each answer say what it cost.
+/// Counts the store's requests, and asks for the units that each consumes.
 #[derive(Debug)]
 pub struct RequestCounter;
 
-/// Adds to the meter of the work that the task is in, if it is in any.
-fn count(what: impl Fn(&Meter)) {
-    let _ = METER.try_with(|meter| what(meter));
+/// Adds to the counters of the current task, if [`measured`] has set any up.
+fn count(what: impl Fn(&Counters)) {
+    let _ = COUNTERS.try_with(|counters| what(counters));
 }
 
 macro_rules! ask_for_capacity {
@@ -246,8 +247,8 @@ impl Intercept for RequestCounter {
             TransactWriteItemsInput,
             UpdateItemInput
         );
-        count(|meter| {
-            meter.operations.fetch_add(1, Ordering::Relaxed);
+        count(|counters| {
+            counters.operations.fetch_add(1, Ordering::Relaxed);
         });
         Ok(())
     }
@@ -265,17 +266,17 @@ impl Intercept for RequestCounter {
                 many: BatchGetItemOutput, TransactWriteItemsOutput
             );
             let units: f64 = capacities.iter().filter_map(|c| c.capacity_units()).sum();
-            count(|meter| {
-                meter
+            count(|counters| {
+                counters
                     .milliunits
                     .fetch_add((units * 1000.0).round() as u64, Ordering::Relaxed);
             });
         } else if let Some(body) = context.response().body().bytes() {
-            // Both the error of a single write and a reason of a cancelled transaction.
+            // The error of a single write and the reason of a cancelled transaction both have it.
             const CONFLICT: &[u8] = b"TransactionConflict";
             if body.windows(CONFLICT.len()).any(|part| part == CONFLICT) {
-                count(|meter| {
-                    meter.conflicts.fetch_add(1, Ordering::Relaxed);
+                count(|counters| {
+                    counters.conflicts.fetch_add(1, Ordering::Relaxed);
                 });
             }
         }
@@ -288,8 +289,8 @@ impl Intercept for RequestCounter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        count(|meter| {
-            meter.requests.fetch_add(1, Ordering::Relaxed);
+        count(|counters| {
+            counters.requests.fetch_add(1, Ordering::Relaxed);
         });
         Ok(())
     }

@@ -11,10 +11,10 @@ use super::metrics;
 use crate::domain::error::ApiError;
 use crate::domain::time::Timestamp;
 
-/// What EventBridge hands to a function on a schedule: only what we read of it.
+/// The event of EventBridge, as far as it is read.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ScheduledEvent {
-    /// Always the same: an event of another source is an error.
+    /// Always the same. An event of another source does not parse.
     #[serde(rename = "detail-type")]
     _detail_type: DetailType,
 }
@@ -25,7 +25,7 @@ enum DetailType {
     ScheduledEvent,
 }
 
-/// Does one run, and says in the log and in the metrics how it went.
+/// Does one run, and reports its result in the log and the metrics.
 ///
 /// # Errors
 /// If the run failed.
@@ -75,7 +75,7 @@ where
         move |event: lambda_runtime::LambdaEvent<ScheduledEvent>| async move {
             let until = micros_of(event.context.deadline() - MARGIN);
             let outcome = run(function, app.clone(), until, handler).await;
-            // What it was is in the log; the run counts as failed.
+            // The cause is in the log; to Lambda the run has failed.
             outcome.map_err(|_| lambda_runtime::Error::from("the run failed"))
         },
     ))

@@ -1,4 +1,4 @@
-//! The path of a request, decoded and cut into segments in one place for all who look at it.
+//! Parses the path of a request. Routing, access rules and errors all use the parsed path.
 
 use std::fmt;
 
@@ -16,20 +16,19 @@ pub enum Family {
     Ims,
 }
 
-/// The path has bytes that are not UTF-8 when it is percent-decoded.
+/// The error for a path that is not UTF-8 after percent-decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotUtf8 {
     /// The family that the rest of the path belongs to.
     pub family: Family,
 }
 
-/// The path of a request, decoded once and cut into segments.
+/// The path of a request: its decoded segments.
 ///
-/// Spellings that Glance takes for the same path are the same here: any number of slashes between
-/// two segments, percent-encoding of any character, `v2.<minor>` for `v2`. An encoded slash
-/// separates segments like any other, except in the id of a member (which may have one) and in the
-/// paths of the batch API. Dot segments are removed as RFC 3986 says, so `/v2/images/.` ends in a
-/// slash; a dot that is percent-encoded is a name like any other.
+/// Spellings that are the same path to Glance are equal here: repeated slashes, percent-encoding of any
+/// character, `v2.<minor>` for `v2`. An encoded slash separates segments like a plain one, except in
+/// the id of a member, which may contain it, and in paths of the batch API. Dot segments are removed
+/// as in RFC 3986, so `/v2/images/.` ends in a slash; a percent-encoded dot is a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     pub(super) segments: Vec<String>,
@@ -60,7 +59,7 @@ impl Path {
 
     fn of_segments(parts: impl Iterator<Item = String>) -> Self {
         let mut segments: Vec<String> = Vec::new();
-        // Slashes in a row count once; the last segment is empty if the path ends in a slash.
+        // Repeated slashes count once; a path that ends in a slash ends in an empty segment.
         let push = |segments: &mut Vec<String>, segment: &str| {
             if segments.last().is_some_and(String::is_empty) {
                 segments.pop();
@@ -89,8 +88,8 @@ impl Path {
         Self { segments }
     }
 
-    /// The path with the version that an `Accept` header names, if the path itself names none: as
-    /// in Glance, `application/vnd.openstack.images-v2` makes `/images` mean `/v2/images`.
+    /// Adds the version of an `Accept` header to a path without one. As in Glance,
+    /// `application/vnd.openstack.images-v2` makes `/images` mean `/v2/images`.
     #[must_use]
     pub fn with_version_of(mut self, accept: Option<&str>) -> Self {
         let named = accept.and_then(|accept| accept.strip_prefix(VERSION_TYPE));
@@ -130,8 +129,7 @@ impl fmt::Display for Path {
     }
 }
 
-/// The segments of a path that are left when its dot segments are removed. One at the end leaves an
-/// empty segment, as a slash at the end does.
+/// Removes the dot segments of a path. One at the end leaves an empty segment, like a slash at the end.
 fn without_dots(raw: &str) -> Vec<&str> {
     let mut segments = Vec::new();
     let mut ends_in_dots = false;
@@ -151,7 +149,7 @@ fn without_dots(raw: &str) -> Vec<&str> {
     segments
 }
 
-/// What is written as it is in a path segment: the unreserved characters of RFC 3986.
+/// The characters that a segment percent-encodes: all but the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
