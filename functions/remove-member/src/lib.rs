@@ -24,7 +24,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
             Changed::Members(changes) if changes.first() == Some(&Change::Applied) => {
                 return Ok(http::empty(204));
             }
-            // Somebody who leaves what was never shared with it must not learn that it exists.
+            // A project that leaves an image that was never shared with it must not learn that it exists.
             Changed::Members(_) if leaving => {}
             Changed::Members(_) => return Err(no_such_member(member.row(), &text)),
             Changed::Image(image) => seen = Some(image),

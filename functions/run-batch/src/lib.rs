@@ -1,9 +1,9 @@
-//! Takes the queue's messages: applies a chunk of a batch, or brings the memberships of an image in
-//! line with it.
+//! Receives the queue's messages: applies a chunk of a batch, or reconciles the memberships of an
+//! image with it.
 //!
-//! A chunk is applied, then its results are recorded and counted in one transaction, and only then
-//! is its message done with. Each step may be repeated: an entry that was applied before is
-//! recognized by its operation id, a chunk that was counted before by its results.
+//! A chunk is applied, then its results are recorded and counted in one transaction, and only then is
+//! its message acknowledged. Each step may be repeated on a redelivery: an entry that was applied
+//! before is recognized by its operation id, a chunk that was counted before by its results.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,14 +24,14 @@ use shared::runtime::messages::SqsRecord;
 use shared::store::members::{Changed, Order, Stamp, TRANSACTION_MEMBERS};
 use shared::store::results::Finished;
 
-/// Images of a chunk that are worked on at once: enough to keep a function's processor busy while
-/// the store answers.
+/// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
+/// answers.
 const AT_ONCE: usize = 16;
-/// Seconds before a job's deadline when nothing of it is begun any more: longer than an
-/// invocation may take, so that nothing is applied after the job is over.
+/// Seconds before a job's deadline from which no chunk of it is started: longer than an invocation may
+/// take, so that no entry is applied after the job has ended.
 const CLOSING_SECONDS: i64 = 60;
 
-/// Handles one message. Takes no new entry after `until`, and gives the message back instead.
+/// Handles one message. Starts no entry after `until`; the message is redelivered instead.
 pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(), ApiError> {
     match record.message()? {
         Message::Memberships { image } => {
@@ -39,10 +39,10 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(),
                 .store()
                 .reconcile_members(image, app.operation(), app.now())
                 .await?;
-            tracing::info!(image.id = %image, members = changed, "memberships are in line");
+            tracing::info!(image.id = %image, members = changed, "memberships are reconciled");
             Ok(())
         }
-        // On the heap, here and below: together these futures are too large for a thread's stack.
+        // Boxed, here and below: together these futures are too large for a thread's stack.
         Message::Chunk(chunk) => Box::pin(run(&app, &chunk, record.is_redelivery(), until)).await,
     }
 }
@@ -71,7 +71,7 @@ async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Re
     Ok(())
 }
 
-/// What became of a chunk's entries, for the log and the metrics.
+/// Reports the results of a chunk in the log and the metrics.
 fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
     let job = chunk.job;
     let mut by_code: BTreeMap<&str, f64> = BTreeMap::new();
@@ -116,7 +116,7 @@ struct Group {
 }
 
 impl Group {
-    /// One outcome for all.
+    /// The same outcome for all entries.
     fn all(&self, outcome: Outcome) -> Vec<Applied> {
         let rows = self.rows.iter();
         rows.map(|(row, _)| Applied { row: *row, outcome })
@@ -124,20 +124,20 @@ impl Group {
     }
 }
 
-/// What became of the entry in one row of the chunk.
+/// The outcome of the entry in one row of the chunk.
 struct Applied {
     row: usize,
     outcome: Outcome,
 }
 
-/// All that the entries of a chunk have in common.
+/// What all entries of a chunk have in common.
 struct Work<'a> {
     app: &'a App,
     chunk: &'a Chunk,
-    /// Who asked.
+    /// The caller that requested the batch.
     caller: Caller,
     stamp: Stamp,
-    /// When to begin nothing any more.
+    /// When to start no further entry.
     until: Timestamp,
 }
 
@@ -178,8 +178,8 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
         group.rows.push((row, project));
     }
     let ids: Vec<ImageId> = groups.values().filter_map(|group| group.image).collect();
-    // Whether the project that asks is a member is read with each image, so that an image that it
-    // may not see takes as many requests as one that does not exist.
+    // The membership of the requesting project is read with each image, so that a hidden image takes
+    // the same number of requests as an absent one.
     let facts = app
         .store()
         .facts_of(&ids, member_asked(chunk, &groups))
@@ -211,10 +211,10 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
     gather(chunk, done)
 }
 
-/// The outcomes of all groups in the order of the rows.
+/// Collects the outcomes of all groups in the order of the rows.
 ///
 /// # Errors
-/// The first failure that may pass, so that the message comes again.
+/// The first retryable failure, so that the message is redelivered.
 fn gather(
     chunk: &Chunk,
     done: Vec<Result<Vec<Applied>, ApiError>>,
@@ -230,7 +230,7 @@ fn gather(
                 }
             }
             Err(error) if error.retryable() => return Err(error),
-            // Trying again would not help, and its neighbours are not to suffer.
+            // A retry would not help, and other entries must not suffer: these entries fail.
             Err(error) => {
                 tracing::error!(job.id = %chunk.job, error.why = error.for_log(), "entries failed");
             }
@@ -239,7 +239,8 @@ fn gather(
     Ok(rows)
 }
 
-/// The project whose membership decides what an entry may do: who answers, or who asked.
+/// The project whose membership a decision needs: the one that answers, or the one that requested
+/// the batch.
 fn member_asked<'a>(chunk: &'a Chunk, groups: &'a BTreeMap<&str, Group>) -> &'a ProjectId {
     let answering = || {
         groups
@@ -291,8 +292,8 @@ async fn apply_answer(
     member: &ProjectId,
     answer: &Answer,
 ) -> Result<Outcome, ApiError> {
-    // Whoever asked, the project is treated as itself: to one that is not a member, a shared image
-    // looks like one that does not exist, whatever else is wrong with the entry.
+    // The decision is about the project that answers, whoever requested the batch. To a project that
+    // is not a member, a shared image looks absent, whatever else is wrong with the entry.
     let answering = Caller {
         project: member.clone(),
         role: Role::Member,
@@ -411,7 +412,7 @@ async fn change_part(
                 .await
         }
         Direction::Unshare => {
-            // Whoever may remove members without acting for the owner is a member that leaves.
+            // Only a member that leaves may remove a membership without acting for the owner.
             let owner = facts.image.as_ref().map(|image| image.owner.as_str());
             let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
             store

@@ -1,8 +1,8 @@
-//! Takes the dead letters: a chunk that could not be applied after all retries is settled, so that
-//! its job ends.
+//! Receives dead letters: settles a chunk that could not be applied after all retries, so that its job
+//! ends.
 //!
-//! What an earlier delivery did apply is seen from the memberships and counts as done; the rest
-//! has failed.
+//! Entries that an earlier delivery applied are recognized by their memberships and have succeeded; the
+//! others have failed.
 
 use shared::domain::change::{self, Step, step};
 use shared::domain::error::ApiError;
@@ -18,12 +18,12 @@ use shared::runtime::messages::SqsRecord;
 pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<(), ApiError> {
     match record.message() {
         Ok(Message::Chunk(chunk)) => settle(&app, &chunk).await,
-        // The image's record says that this is still owed, so the sweep does it.
+        // The image is still marked as due, so the sweep does it.
         Ok(Message::Memberships { image }) => {
             tracing::error!(image.id = %image, "the memberships of an image are left to the sweep");
             Ok(())
         }
-        // It belongs to no job, and to keep it would only have it come back for ever.
+        // It belongs to no job. An error would only redeliver it for ever.
         Err(_) => {
             tracing::error!(message.id = %record.message_id, "a dead letter that is not ours");
             Ok(())

@@ -1,8 +1,8 @@
-//! Does what is overdue: sends the messages of jobs whose request died before it had, and brings
-//! memberships in line with their images.
+//! Handles overdue records: sends the messages of jobs whose request died before it had sent them, and
+//! reconciles memberships with their images.
 //!
-//! Everything that a record obliges somebody to do is in the index `by_due` until it is done, so
-//! nothing is owed by a process that may die.
+//! A record with work still to be done stays in the index `by_due` until the work is done, so no work is
+//! lost with a process that dies.
 
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
@@ -12,19 +12,20 @@ use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::store::due::{Obligation, Owed};
 
-/// Records of one partition of the index that one run looks at, at most.
+/// The most records of one partition of the index that one run handles.
 const LIMIT: i32 = 100;
-/// What is done at once.
+/// Records that are handled concurrently.
 const AT_ONCE: usize = 8;
 
-/// What a run has done.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Swept {
     /// How many records were overdue.
     pub overdue: usize,
 }
 
-/// Does what is overdue, and begins nothing after `until`. What fails is due again a little later.
+/// Handles what is overdue, and starts nothing after `until`. A record whose work fails is overdue
+/// again a little later.
 ///
 /// # Errors
 /// If the index cannot be read, or if something failed.
@@ -74,14 +75,14 @@ async fn settle(app: &App, owed: Owed) -> Result<(), ApiError> {
                 .store()
                 .reconcile_members(image, app.operation(), app.now())
                 .await?;
-            tracing::warn!(image.id = %image, members = changed, "memberships were not in line");
+            tracing::warn!(image.id = %image, members = changed, "memberships had not been reconciled");
             Ok(())
         }
         Obligation::Messages(job) => send(app, job).await,
     }
 }
 
-/// Sends the messages of a job again that lead to no result yet.
+/// Sends the messages of a job's unfinished chunks again.
 async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
     if let Some((batch, open)) = app.store().owed_batch(job, app.now()).await? {
         let messages: Vec<_> = open
