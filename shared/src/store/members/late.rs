@@ -4,7 +4,7 @@ use super::super::expression::{names, values};
 use super::super::keys::{self as at, s};
 use super::super::table::Store;
 use super::super::write::single;
-use super::change::NO_NEWER_SHARE;
+use super::plan::NO_NEWER_SHARE;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};

@@ -8,6 +8,7 @@ mod answer;
 mod change;
 mod late;
 mod list;
+mod plan;
 mod reconcile;
 mod tombstone;
 

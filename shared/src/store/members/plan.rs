@@ -1,0 +1,185 @@
+//! What adding and removing members writes: the parts of one transaction, each with its conditions.
+
+use aws_sdk_dynamodb::types::{
+    Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+};
+
+use super::super::expression::{names, values};
+use super::super::item;
+use super::super::keys::{self as at, n, s};
+use super::super::table::Store;
+use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
+use super::{Order, Stamp};
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::job::JobKind;
+use crate::domain::member::Member;
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
+
+/// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
+/// store `shared`.
+pub(super) const NO_NEWER_SHARE: &str =
+    "#added < :op AND (attribute_not_exists(#shared) OR #shared < :op)";
+
+/// What is done to the members, and the conditions on their image.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) image: ImageId,
+    /// The project that must own the image; `None` for any.
+    pub(super) owner: Option<ProjectId>,
+    pub(super) direction: Direction,
+    pub(super) stamp: Stamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Direction {
+    /// Adds them, up to a quota; negative for none.
+    Add {
+        quota: i64,
+        created_at: Timestamp,
+    },
+    Remove,
+}
+
+impl Plan {
+    pub(super) const fn kind(&self) -> JobKind {
+        match self.direction {
+            Direction::Add { .. } => JobKind::Add,
+            Direction::Remove => JobKind::Remove,
+        }
+    }
+
+    /// Whether the image meets the conditions, apart from its count of members.
+    pub(super) fn allows(&self, image: &Image) -> bool {
+        image.visibility == Visibility::Shared
+            && self
+                .owner
+                .as_ref()
+                .is_none_or(|owner| *owner == image.owner)
+    }
+}
+
+impl Store {
+    /// Builds the update of the image's count of members, with all conditions on the image. The count
+    /// never goes below zero; a count that is too low becomes zero.
+    pub(super) fn count_item(
+        &self,
+        plan: &Plan,
+        members: usize,
+        count_is_low: bool,
+    ) -> Result<TransactWriteItem, ApiError> {
+        let members = i64::try_from(members).unwrap_or(i64::MAX);
+        let mut condition =
+            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #visibility = :shared"
+                .to_owned();
+        let mut update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::image_key(plan.image)))
+            .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        if let Some(owner) = &plan.owner {
+            condition.push_str(" AND #owner = :owner");
+            update = update.expression_attribute_values(":owner", s(owner.as_str()));
+        }
+        let expression = match plan.direction {
+            Direction::Add { quota, .. } => {
+                if quota >= 0 {
+                    condition.push_str(" AND #member_count <= :most");
+                    update = update.expression_attribute_values(":most", n(quota - members));
+                }
+                update = update.expression_attribute_values(":change", n(members));
+                "ADD #member_count :change"
+            }
+            Direction::Remove if count_is_low => {
+                condition.push_str(" AND #member_count < :members");
+                update = update
+                    .expression_attribute_values(":members", n(members))
+                    .expression_attribute_values(":zero", n(0));
+                "SET #member_count = :zero"
+            }
+            Direction::Remove => {
+                condition.push_str(" AND #member_count >= :members");
+                update = update
+                    .expression_attribute_values(":members", n(members))
+                    .expression_attribute_values(":change", n(-members));
+                "ADD #member_count :change"
+            }
+        };
+        let update = update
+            .set_expression_attribute_names(names(&[expression, &condition]))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .build()
+            .map_err(|e| ApiError::internal(format!("count members: {e}")))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    pub(super) fn member_write(
+        &self,
+        plan: &Plan,
+        member: &ProjectId,
+        op: OperationId,
+    ) -> Result<TransactWriteItem, ApiError> {
+        match plan.direction {
+            Direction::Add { created_at, .. } => {
+                let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
+                self.put_member(&member, created_at)
+            }
+            Direction::Remove => {
+                let stamp = Stamp { op, ..plan.stamp };
+                self.remove_member(plan.image, member, stamp)
+            }
+        }
+    }
+
+    fn put_member(
+        &self,
+        member: &Member,
+        image_created_at: Timestamp,
+    ) -> Result<TransactWriteItem, ApiError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item::member_item(member, image_created_at)))
+            .set_expression_attribute_names(names(&[NO_NEWER_MEMBERSHIP]))
+            .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
+            .condition_expression(NO_NEWER_MEMBERSHIP)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("put member: {e}")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Builds the update that turns a membership into a tombstone.
+    pub(super) fn remove_member(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        stamp: Stamp,
+    ) -> Result<TransactWriteItem, ApiError> {
+        // A batch outranks a newer answer but not a newer share. A direct call outranks both: its id
+        // is newer than either.
+        let outranked = match stamp.order {
+            Order::Direct => format!("{NO_NEWER_SHARE} AND #op < :op"),
+            Order::Batch => NO_NEWER_SHARE.to_owned(),
+        };
+        let update = format!(
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
+             #ended"
+        );
+        let condition =
+            format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(at::member_key(image, member)))
+            .set_expression_attribute_names(names(&[&update, &condition]))
+            .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now))
+            .update_expression(update)
+            .condition_expression(condition)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|e| ApiError::internal(format!("remove member: {e}")))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
