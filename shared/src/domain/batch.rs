@@ -1,8 +1,8 @@
-//! A batch as it was accepted, and the messages that it becomes. Pure.
+//! An accepted batch, and its messages.
 //!
-//! A batch shares, answers for or unshares every one of its images with every one of its
-//! projects. Its entries (image × project) are rows, image by image in the order of the request;
-//! a chunk is a run of rows and one message of the queue.
+//! A batch shares each of its images with each of its projects, unshares them, or answers for them.
+//! Its entries (image × project) are rows, image by image in the order of the request. A chunk is a
+//! run of rows, and becomes one message.
 
 use super::entries::Entries;
 use super::id::OperationId;
@@ -14,14 +14,14 @@ use super::time::Timestamp;
 
 /// Most entries of one request.
 pub const ENTRIES_MAX: usize = 10_000;
-/// A batch as it was accepted: the job's record and all that its messages say.
+/// An accepted batch: its job, and all that its messages contain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// The job's record.
     pub job: Job,
-    /// What is done to each entry.
+    /// What to do to each entry.
     pub task: Task,
-    /// Whether an admin asked.
+    /// Whether an admin requested it.
     pub admin: bool,
     /// The entries.
     pub entries: Entries,
@@ -30,7 +30,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that this caller asks for. The operation's id becomes the job's.
+    /// Accepts a batch. The operation id of the request becomes the job's id.
     pub fn new(
         caller: &Caller,
         task: Task,
@@ -49,14 +49,14 @@ impl Batch {
         }
     }
 
-    /// The messages of all chunks.
+    /// Builds the messages of all chunks.
     pub fn messages(&self) -> Vec<Message> {
         (0..self.job.chunks())
             .map(|number| self.message(number, false))
             .collect()
     }
 
-    /// The message of one chunk, which may have been sent before.
+    /// Builds the message of one chunk. `resent` says that it may have been sent before.
     pub fn message(&self, number: usize, resent: bool) -> Message {
         let job = &self.job;
         Message::Chunk(Chunk {

@@ -1,4 +1,4 @@
-//! What an instance may remember for a while: bounded in number and in time.
+//! A cache that is bounded in size, and whose entries expire.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -1,7 +1,7 @@
-//! What a request finds at a membership, what it does there, and what it tells. Pure.
+//! The protocol of batch entries: what an entry does to a stored membership, and its outcome.
 //!
-//! The store's conditions, the worker that settles dead letters and the model in the tests all go
-//! by [`step`], so that they cannot disagree.
+//! The store, the function that settles dead letters and the model in the tests all use [`step`], so
+//! they cannot disagree.
 
 use crate::domain::id::OperationId;
 use crate::domain::ims_code::ImsCode;
@@ -9,42 +9,42 @@ use crate::domain::job::JobKind;
 use crate::domain::member::{Member, Membership};
 use crate::domain::outcome::Outcome;
 
-/// What became of one membership.
+/// The result of a request for one membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This request changed it.
+    /// This request changed the membership.
     Applied,
     /// An earlier delivery of this request had changed it.
     AppliedBefore,
-    /// It is as the request wants it without any change: a member that is shared with already, an
-    /// answer that was given already, or no member where one is to be removed.
+    /// Nothing had to change: the project is a member already, the answer was given already, or there
+    /// was no member to remove.
     Unneeded,
-    /// A newer request has decided since; nothing was done.
+    /// A newer request has decided. Nothing was written.
     Superseded(Membership),
     /// There is no membership to answer for.
     Absent,
-    /// The image has as many members as it may have.
+    /// The image's member quota is full.
     QuotaFull,
 }
 
-/// What a request has to do at a membership.
+/// What a batch entry has to do to a stored membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The change that the request stands for: create, answer or remove.
+    /// Write the change: create, answer or remove.
     Write,
-    /// Note that the image was shared anew with a project that is a member already, so that an
-    /// older removal that is still under way does not end the membership for good.
+    /// Record a newer share of an existing membership, so that an older removal that arrives later does
+    /// not end it for good.
     Confirm,
-    /// Remove and share anew in one write: the removal was accepted before the newest share.
+    /// Remove and create anew in one write: this removal was accepted before the newest share.
     Renew(Member),
-    /// Leave a tombstone where there is no membership, so that an older share that is still under
-    /// way does not create one.
+    /// Leave a tombstone where there is no membership, so that an older share that arrives later does
+    /// not create one.
     LeaveTombstone,
     /// Nothing.
     Done(Change),
 }
 
-/// What an entry of a batch has to do at what is stored, so that the entries of all requests have
+/// Classifies an entry against the stored membership. Applied in any order of delivery, entries have
 /// the effect that they would have in the order in which their requests were accepted.
 ///
 /// | | nothing stored | tombstone, older | tombstone, newer | member added later | member shared anew later | member |
@@ -75,7 +75,7 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
         (JobKind::Remove, Some(gone @ Membership::Gone { added, op: removed })) => match gone {
             _ if *removed > op => Step::Done(Superseded(gone.clone())),
             _ if *removed < op => Step::LeaveTombstone,
-            // Left by this removal where there was no member.
+            // This removal left it where there was no member.
             _ if *added == op => Step::Done(Unneeded),
             _ => Step::Done(AppliedBefore),
         },
@@ -88,13 +88,13 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
     }
 }
 
-/// What a change tells of its entry.
+/// The outcome of an entry, by its change.
 pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
     match (kind, change) {
         (_, Change::Applied | Change::AppliedBefore) => Outcome::Changed,
         (_, Change::Unneeded) => Outcome::Unchanged,
         (_, Change::QuotaFull) => Outcome::Failed(ImsCode::QuotaFull),
-        // What a newer request has undone was done as far as it still matters.
+        // A newer request has the last word; this one has nothing left to change.
         (JobKind::Add | JobKind::Remove, Change::Superseded(_) | Change::Absent) => {
             Outcome::Unchanged
         }
@@ -103,11 +103,11 @@ pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
         {
             Outcome::Unchanged
         }
-        // The membership that it answers for was ended, and the image shared anew since.
+        // The membership was ended, and the image shared anew, after this answer was accepted.
         (JobKind::Update, Change::Superseded(Membership::Present(_))) => {
             Outcome::Failed(ImsCode::NoSuchMember)
         }
-        // Who is no member may not see the image: to it there is none.
+        // A project that is not a member must not learn of the image.
         (JobKind::Update, Change::Superseded(Membership::Gone { .. }) | Change::Absent) => {
             Outcome::Failed(ImsCode::ImageNotFound)
         }

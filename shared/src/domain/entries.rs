@@ -1,4 +1,4 @@
-//! The entries of a batch, image × project, and how they are cut into chunks. Pure.
+//! The entries of a batch, image × project, and how they are cut into chunks.
 
 use std::collections::HashSet;
 
@@ -6,30 +6,30 @@ use serde::{Deserialize, Serialize};
 
 use super::id::ImageId;
 
-/// Rows of a chunk, unless one image alone has more.
+/// The rows of a chunk, unless one image alone has more.
 pub const CHUNK_ROWS: usize = 100;
-/// Most images of a chunk: one `BatchGetItem` of 100 keys reads them and a membership of each.
+/// The most images of a chunk: one `BatchGetItem` of 100 keys reads them and a membership of each.
 pub const CHUNK_IMAGES: usize = 50;
-/// Most rows of a chunk that is one image's alone.
+/// The most rows of a chunk that has one image only.
 pub const CHUNK_ROWS_MAX: usize = 1_000;
-/// Most characters of an image id that is kept as it was sent.
+/// The longest invalid image id that is kept, in characters.
 const IMAGE_TEXT_MAX: usize = 64;
 
-/// A run of rows: some images, the projects of each, and the part of that product that counts.
+/// A run of rows: some images × some projects, of which a part counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entries {
-    /// Image ids, as they are shown in the results.
+    /// The image ids as results show them.
     pub images: Vec<String>,
-    /// Project ids.
+    /// The project ids.
     pub projects: Vec<String>,
-    /// Rows of the product to leave out at its beginning.
+    /// The number of rows to skip at the beginning of the product.
     pub skip: usize,
-    /// Rows that count.
+    /// The number of rows that count.
     pub rows: usize,
 }
 
 impl Entries {
-    /// A whole request, each image and each project once: both spellings of a UUID are one image.
+    /// The rows of a whole request. Duplicates are dropped; all spellings of a UUID are one image.
     pub fn of_request(images: &[String], projects: &[String]) -> Self {
         let mut seen = HashSet::new();
         let images: Vec<_> = images
@@ -55,7 +55,7 @@ impl Entries {
         }
     }
 
-    /// The whole request again from its rows: each image with each project.
+    /// Restores a whole request from its rows.
     pub fn of_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let (mut images, mut projects) = (Vec::<String>::new(), Vec::new());
         let mut count = 0;
@@ -76,7 +76,7 @@ impl Entries {
         }
     }
 
-    /// Rows of each chunk of this request: as many whole images as fit, or one image's own.
+    /// The number of rows of each chunk: as many whole images as fit, or a part of one image's rows.
     pub fn chunk_rows(&self) -> usize {
         match self.projects.len() {
             0 => 1,
@@ -85,7 +85,7 @@ impl Entries {
         }
     }
 
-    /// The rows from `from` on, `rows` of them or fewer at the end.
+    /// The rows `from..from + rows`, or fewer at the end.
     pub fn part(&self, from: usize, rows: usize) -> Self {
         let width = self.projects.len().max(1);
         let rows = rows.min(self.rows.saturating_sub(from));
@@ -115,7 +115,7 @@ impl Entries {
         }
     }
 
-    /// The entries: image and project of every row, in order.
+    /// The image and the project of every row, in order.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.images
             .iter()

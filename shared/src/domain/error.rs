@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::ims_code::ImsCode;
 
-/// What went wrong. A variant exists only because somebody acts on the difference.
+/// Why a request failed. Each variant exists because some code acts on the difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
     /// The request was refused, in the words of Glance.
@@ -30,7 +30,7 @@ pub enum ApiError {
     Unauthorized,
     /// The request is signed, and not by a valid access key.
     BadSignature(BadSignature),
-    /// Something that we need does not answer just now; trying again helps.
+    /// A service that we depend on does not answer; trying again helps.
     Unavailable(Internal),
     /// Our fault; trying again does not help.
     Internal(Internal),
@@ -203,17 +203,17 @@ impl ApiError {
         }
     }
 
-    /// 503: words for the log only.
+    /// Unavailable, with words for the log only.
     pub fn unavailable(for_log: impl Into<String>) -> Self {
         Self::Unavailable(Internal(for_log.into()))
     }
 
-    /// 500: words for the log only.
+    /// Internal, with words for the log only.
     pub fn internal(for_log: impl Into<String>) -> Self {
         Self::Internal(Internal(for_log.into()))
     }
 
-    /// What our log says of it.
+    /// The words for the log.
     pub fn for_log(&self) -> &str {
         match self {
             Self::Unavailable(why) | Self::Internal(why) => why.for_log(),
@@ -225,7 +225,7 @@ impl ApiError {
         }
     }
 
-    /// The sentence of a refusal, for another form of error that says the same.
+    /// The sentence of a refusal, to be repeated in another form of error.
     pub fn public_words(&self) -> &str {
         match self {
             Self::Glance(error) => error.explanation.as_deref().unwrap_or_default(),
@@ -238,7 +238,7 @@ impl ApiError {
         }
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether the same request may succeed later.
     pub const fn retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,

@@ -1,4 +1,4 @@
-//! Ids: parsed once at the edge, impossible to misuse after that.
+//! Ids: parsed once at the edge, and valid from then on.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl ImageId {
             .map(Self)
     }
 
-    /// An id in a batch: with or without hyphens, in either case; both spellings are one image.
+    /// An id in a batch: a UUID with or without hyphens, in either case.
     pub fn any_spelling(text: &str) -> Option<Self> {
         matches!(text.len(), 32 | 36)
             .then(|| Uuid::try_parse(text).ok())
@@ -70,7 +70,7 @@ impl fmt::Debug for ImageId {
     }
 }
 
-/// Why a text is not a project id.
+/// The error for a text that is not a project id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadProjectId {
     /// It has no characters.
@@ -134,9 +134,9 @@ impl fmt::Debug for ProjectId {
 
 /// The id of one mutation: a UUIDv7 taken when its request was accepted.
 ///
-/// Operation ids order decisions. A membership stores the id of the last one applied to it, and a
-/// batch entry applies only if its own is newer. Written as 32 hex digits, so that the text order
-/// (which the store's conditions compare) is the order in time.
+/// Operation ids order decisions: a membership stores the last one applied to it, and a batch entry
+/// applies only if its own is newer. They are written as 32 hex digits, so that the order of the texts,
+/// which the store's conditions compare, is the order in time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OperationId(Uuid);
@@ -156,12 +156,12 @@ impl From<OperationId> for String {
 }
 
 impl OperationId {
-    /// An id for an operation accepted now. Ids of one process never go back.
+    /// An id for an operation accepted now. The ids of one process are increasing.
     pub fn now() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// An id for an operation accepted at the given time, for clocks that a test moves.
+    /// An id for an operation accepted at the given time, for tests that move the clock.
     pub fn at(unix_micros: i64) -> Self {
         let micros = u64::try_from(unix_micros).unwrap_or(0);
         let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
@@ -191,17 +191,17 @@ impl OperationId {
         )
     }
 
-    /// This id, or one just after `stored` if that is not older: how a direct call always applies
+    /// This id, or one just after `stored` if that is not older. So a direct call always applies,
     /// although the clocks of two hosts differ by milliseconds.
     ///
-    /// The id just after is still this operation's own: of two that step over the same stored id
-    /// at once, each gets another, so that neither takes the other's write for its own.
+    /// The moved id is still unique: two operations that move past the same stored id at once get
+    /// different ids, so neither takes the other's write for its own.
     pub fn not_before(self, stored: Self) -> Self {
         if stored < self {
             return self;
         }
-        // A UUIDv7 orders by 48 bits of milliseconds and, behind the version, 12 bits below them.
-        // What follows, the lower half, tells operations of the same instant apart.
+        // A UUIDv7 is ordered by 48 bits of milliseconds and, after the version, 12 bits of fractions.
+        // The lower half distinguishes operations of the same instant.
         let (upper, own) = (stored.0.as_u64_pair().0, self.0.as_u64_pair().1);
         let instant = (upper >> 16 << 12 | upper & 0xfff).saturating_add(1);
         let upper = instant >> 12 << 16 | 0x7000 | instant & 0xfff;

@@ -92,12 +92,12 @@ impl ImsCode {
         }
     }
 
-    /// The code that is written so.
+    /// Parses a code.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
-    /// The reason that a failed entry of a batch gives.
+    /// The reason that a failed entry shows.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::BadRequest => "The request is not the JSON object expected.",

@@ -1,4 +1,4 @@
-//! A job: what became of a batch. Its status is derived from its counters and the clock. Pure.
+//! Jobs: the progress of a batch. A job's status is derived from its counters and the time.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use super::outcome::Outcome;
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::time::Timestamp;
 
-/// Seconds from a job's start to its end, whatever happens: as long as the queue keeps a message.
+/// Seconds after which a job ends, whatever happens: the retention of messages in the queue.
 pub const DEADLINE_SECONDS: i64 = 24 * 3600;
-/// Seconds that a job is kept after its end.
+/// How long a job is kept after its end, in seconds.
 pub const KEPT_SECONDS: i64 = 7 * 24 * 3600;
-/// Rows of results that one answer shows at most.
+/// The most rows of results in one answer.
 pub const RESULTS_PAGE: usize = 1000;
 
-/// What a batch does to its entries.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobKind {
@@ -34,7 +34,7 @@ impl JobKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Remove];
 
-    /// The type that clients see.
+    /// The job type in the API.
     pub const fn job_type(self) -> &'static str {
         match self {
             Self::Add => "imsAddImageMembersJob",
@@ -43,7 +43,7 @@ impl JobKind {
         }
     }
 
-    /// The kind that a job type names.
+    /// Parses a job type.
     pub fn parse(job_type: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -67,16 +67,16 @@ impl JobKind {
     }
 }
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JobStatus {
-    /// Accepted; nothing has happened yet.
+    /// Accepted; no chunk is finished yet.
     Init,
-    /// Some entries are done.
+    /// Some chunks are finished.
     Running,
     /// Every entry succeeded.
     Success,
-    /// It ended, and at least one entry did not succeed.
+    /// It ended, and at least one entry failed.
     Fail,
 }
 
@@ -94,24 +94,24 @@ impl JobStatus {
         }
     }
 
-    /// The status that a word names.
+    /// Parses a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 
-/// A job's record.
+/// A job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// Its id, which is also the operation id of its entries.
     pub id: JobId,
-    /// The project that asked for it.
+    /// The project that requested it.
     pub project: ProjectId,
-    /// What it does.
+    /// Its kind.
     pub kind: JobKind,
-    /// Its entries.
+    /// The number of its entries.
     pub total: usize,
-    /// Rows of each chunk but the last.
+    /// The number of rows of each chunk but the last.
     pub chunk_rows: usize,
     /// Entries that succeeded.
     pub succeeded: usize,
@@ -123,25 +123,25 @@ pub struct Job {
     pub begin: Timestamp,
     /// When a chunk was last finished.
     pub updated_at: Timestamp,
-    /// When it is over even if chunks are missing.
+    /// When it ends, even if chunks are unfinished.
     pub deadline: Timestamp,
 }
 
-/// The counters of a job: all that its status is derived from.
+/// The counters of a job, from which its status is derived.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Entries.
+    /// The number of entries.
     pub total: usize,
     /// Entries that succeeded.
     pub succeeded: usize,
     /// Entries that failed.
     pub failed: usize,
-    /// When the job is over even if chunks are missing.
+    /// When the job ends, even if chunks are unfinished.
     pub deadline: Timestamp,
 }
 
 impl Progress {
-    /// The status. It never goes back: the counters only grow, and so does time.
+    /// The status. It never goes back, because counters and time only grow.
     pub fn status(self, now: Timestamp) -> JobStatus {
         let done = self.succeeded + self.failed;
         if done >= self.total {
@@ -160,7 +160,7 @@ impl Progress {
 }
 
 impl Job {
-    /// The job of a request that was accepted now.
+    /// The job of a request that was accepted at `now`.
     pub fn new(
         id: JobId,
         project: ProjectId,
@@ -183,7 +183,7 @@ impl Job {
         }
     }
 
-    /// How many chunks it has.
+    /// The number of its chunks.
     pub fn chunks(&self) -> usize {
         self.total.div_ceil(self.chunk_rows.max(1))
     }
@@ -192,7 +192,7 @@ impl Job {
         self.succeeded + self.failed
     }
 
-    /// Where it stands.
+    /// Its status.
     pub fn status(&self, now: Timestamp) -> JobStatus {
         Progress {
             total: self.total,
@@ -203,7 +203,7 @@ impl Job {
         .status(now)
     }
 
-    /// When it ended.
+    /// When it ended; `None` while it runs.
     pub fn end(&self, now: Timestamp) -> Option<Timestamp> {
         match self.status(now) {
             JobStatus::Init | JobStatus::Running => None,
@@ -214,7 +214,7 @@ impl Job {
         }
     }
 
-    /// Whether it is past the time for which jobs are kept.
+    /// Whether its retention is over.
     pub fn is_forgotten(&self, now: Timestamp) -> bool {
         self.end(now)
             .is_some_and(|end| end.plus_seconds(KEPT_SECONDS) <= now)
@@ -224,7 +224,7 @@ impl Job {
     pub fn error_code(&self, now: Timestamp) -> Option<ImsCode> {
         match self.status(now) {
             JobStatus::Init | JobStatus::Running | JobStatus::Success => None,
-            // Chunks that never came back failed too, but the codes of those that did are known.
+            // Unfinished chunks have failed too, but only finished ones have codes.
             JobStatus::Fail => Some(
                 self.errors
                     .values()

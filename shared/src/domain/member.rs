@@ -1,4 +1,4 @@
-//! A membership: one project's standing on one image. Pure.
+//! Memberships: an image that is shared with a project, and the project's answer.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::Timestamp;
 
-/// What the member answered.
+/// The status of a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberStatus {
-    /// Not yet: the image can be used by id but is not in the member's list.
+    /// Not answered: the image can be used by its id but is not in the member's list.
     Pending,
     /// The image is in the member's list.
     Accepted,
-    /// The image stays out of the member's list; it can still be used by id.
+    /// The image is not in the member's list; it can still be used by its id.
     Rejected,
 }
 
@@ -33,32 +33,31 @@ impl MemberStatus {
         }
     }
 
-    /// The status that a word names, in exactly this spelling.
+    /// Parses a word, in exactly this spelling.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 
-/// A membership that exists.
+/// An existing membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The image that is shared.
     pub image_id: ImageId,
     /// The project that it is shared with.
     pub member_id: ProjectId,
-    /// What that project answered.
+    /// The project's answer.
     pub status: MemberStatus,
-    /// The vault named by the batch that accepted an image made from a backup.
+    /// The vault that was named when an image made from a backup was accepted.
     pub vault_id: Option<String>,
-    /// When the project was added; a membership that was removed and added again is a new one.
+    /// When it was created. A membership that was removed and added again is a new one.
     pub created_at: Timestamp,
     /// When the status last changed.
     pub updated_at: Timestamp,
     /// The operation that created it.
     pub added: OperationId,
-    /// The newest request that shared the image with the project: `added`, or a later one that
-    /// found the membership there. An older removal that arrives after it ends what was there
-    /// before, and not what this request wants.
+    /// The newest share: `added`, or a later request that found the membership there. A removal that
+    /// was accepted before it and arrives later must not end the membership for good.
     pub shared: OperationId,
     /// The removal that ended the membership before this one, if it arrived after `shared`.
     pub ended: Option<OperationId>,
@@ -67,7 +66,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// The membership that a share creates: pending, and without a history.
+    /// The membership that a share creates: pending.
     pub fn new(image_id: ImageId, member_id: ProjectId, op: OperationId, now: Timestamp) -> Self {
         Self {
             image_id,
@@ -83,14 +82,14 @@ impl Member {
         }
     }
 
-    /// The newest operation that is noted in it, as [`Membership::newest`].
+    /// The newest operation recorded in it; see [`Membership::newest`].
     pub fn newest(&self) -> OperationId {
         self.op.max(self.shared)
     }
 
-    /// The membership after a removal that was accepted between the share that created it and a
-    /// later share: as if the removal had been applied in time. An answer that is newer than the
-    /// later share stays.
+    /// The membership after a late removal, accepted between the share that created it and its newest
+    /// share: as if the removal had been applied in time. An answer that is newer than the newest share
+    /// stays.
     pub fn renewed(self, removal: OperationId) -> Self {
         let shared_at = self.shared.time();
         let answered = self.op > self.shared;
@@ -124,15 +123,15 @@ impl Member {
     }
 }
 
-/// What is stored under a membership's key.
+/// The item under a membership's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Membership {
     /// A membership.
     Present(Member),
-    /// The tombstone of one that was removed: never shown, it keeps an older batch from bringing
-    /// back what was taken away.
+    /// The tombstone of a removed membership. It is never shown; it keeps an older batch from adding the
+    /// member again.
     Gone {
-        /// The operation that had added it.
+        /// The operation that had created the membership.
         added: OperationId,
         /// The operation that removed it.
         op: OperationId,
@@ -148,7 +147,7 @@ impl Membership {
         }
     }
 
-    /// The last operation applied under this key.
+    /// The last operation applied to it.
     pub fn op(&self) -> OperationId {
         match self {
             Self::Present(member) => member.op,
@@ -156,8 +155,8 @@ impl Membership {
         }
     }
 
-    /// The newest operation that is noted under this key. A batch that shares what is shared already
-    /// is noted beside the last operation applied; a direct call takes an id after both.
+    /// The newest operation recorded in it: the last one applied, or a newer share of a member that
+    /// exists. A direct call takes an id after both.
     pub fn newest(&self) -> OperationId {
         match self {
             Self::Present(member) => member.newest(),
@@ -166,5 +165,5 @@ impl Membership {
     }
 }
 
-/// What is stored under the keys of some members of one image.
+/// The items under the keys of some members of one image.
 pub type Memberships = HashMap<ProjectId, Membership>;

@@ -1,4 +1,4 @@
-//! What one function tells another through the queue. Pure.
+//! The messages that functions send each other through the queue.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use super::time::Timestamp;
 pub enum Message {
     /// Apply a chunk of a batch.
     Chunk(Chunk),
-    /// Bring the memberships of an image in line with it: it was deleted, or its visibility was
-    /// changed. Releases up to 0.1.0 call it `bury`.
+    /// Reconcile the memberships of an image that was deleted or changed its visibility. Releases up to
+    /// 0.1.0 sent it as `bury`.
     #[serde(alias = "bury")]
     Memberships {
         /// The image.
@@ -22,21 +22,21 @@ pub enum Message {
     },
 }
 
-/// A chunk of a batch: everything that its worker must know.
+/// A chunk of a batch, with everything that its worker needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// The job.
     pub job: JobId,
-    /// Which chunk of it, from 0.
+    /// The number of the chunk, from 0.
     pub number: usize,
-    /// The project that asked.
+    /// The project that requested the batch.
     pub project: ProjectId,
-    /// Whether it asked as an admin.
+    /// Whether an admin requested it.
     pub admin: bool,
-    /// What to do.
+    /// What to do to each entry.
     #[serde(flatten)]
     pub task: Task,
-    /// When the job is over.
+    /// When the job ends at the latest.
     pub deadline: Timestamp,
     /// The entries.
     pub entries: Entries,

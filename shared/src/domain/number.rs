@@ -1,7 +1,7 @@
-//! Numbers as the arguments of a list may write them: those that Glance takes. Pure.
+//! Parses numbers in query arguments as Glance does.
 
-/// An integer as Python reads one: white space around it, a sign, underscores between digits. One that
-/// is too large for anything here is the largest or smallest that there is.
+/// Parses an integer as Python does: with white space around it, a sign, and underscores between
+/// digits. Too large ones saturate.
 pub fn integer(text: &str) -> Option<i128> {
     let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
@@ -17,8 +17,8 @@ pub fn integer(text: &str) -> Option<i128> {
     Some(if negative { -number } else { number })
 }
 
-/// The whole number that a text means, as a database with numeric columns compares it: `10`, `+10`,
-/// ` 10`, `10.0` and `1e1` are ten. `None` for what no column of whole numbers is equal to.
+/// Parses a whole number as a database compares a text with a numeric column: `10`, `+10`, ` 10`, `10.0`
+/// and `1e1` are ten. `None` for a text that equals no whole number.
 pub fn whole(text: &str) -> Option<u64> {
     let text = text.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
     if let Ok(number) = text.parse() {
@@ -30,7 +30,7 @@ pub fn whole(text: &str) -> Option<u64> {
         .all(of_a_number)
         .then(|| text.parse().ok())
         .flatten()?;
-    // Beyond this, not every whole number has a float of its own.
+    // Beyond this, floats do not represent every whole number.
     let exact = number.fract() == 0.0 && (0.0..9e15).contains(&number);
     exact.then_some(number as u64)
 }

@@ -1,15 +1,15 @@
-//! What became of an entry of a batch.
+//! The outcome of an entry of a batch.
 
 use super::ims_code::ImsCode;
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as the request wanted, or was until a newer request changed it: by this request.
+    /// It succeeded, and this request changed something.
     Changed,
-    /// The same, and this request had nothing to change.
+    /// It succeeded, and there was nothing to change.
     Unchanged,
-    /// It is not as the request wanted.
+    /// It failed, for this reason.
     Failed(ImsCode),
 }
 

@@ -1,7 +1,7 @@
-//! What a deployment calls the roles that this service knows.
+//! The names of roles in a deployment.
 //!
-//! Keystone's tokens, access keys and the identity file all name roles in the cloud's own words.
-//! [`RoleNames::strongest`] is the one place where such a name becomes a [`Role`].
+//! Keystone's tokens, access keys and the identity file use the cloud's own names of roles.
+//! [`RoleNames::strongest`] is the only place where such names become a [`Role`].
 
 use crate::domain::policy::Role;
 
@@ -12,14 +12,14 @@ pub struct RoleNames {
     names: Vec<(String, Role)>,
 }
 
-/// The variables that name the roles, each with the names that a new Keystone has.
+/// The environment variables for the names, with the names of a new Keystone as defaults.
 const VARIABLES: [(&str, &str, Role); 3] = [
     ("ROLE_ADMIN", "admin", Role::Admin),
     ("ROLE_MEMBER", "member", Role::Member),
     ("ROLE_READER", "reader", Role::Reader),
 ];
 
-/// The names that a new Keystone has.
+/// The names of a new Keystone.
 impl Default for RoleNames {
     fn default() -> Self {
         Self::of(VARIABLES.map(|(_, default, role)| (default, role)))
@@ -40,7 +40,7 @@ impl RoleNames {
         Ok(Self::of(lists))
     }
 
-    /// Takes roles with lists of their names.
+    /// Maps lists of names to roles.
     pub fn of(lists: impl IntoIterator<Item = (impl AsRef<str>, Role)>) -> Self {
         let mut names = Vec::new();
         for (list, role) in lists {

@@ -1,4 +1,4 @@
-//! Texts that are compared and sent, and never shown.
+//! Secrets: texts that are never shown.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use serde::Deserialize;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text for a secret.
+    /// Wraps a text.
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text itself, for the few places that must send it or compute with it.
+    /// Reveals the text, for the few places that must send it or compute with it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What a batch does to each of its entries. Pure.
+//! What a batch does to each of its entries.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,34 +13,33 @@ use crate::domain::member::{Member, MemberStatus};
 pub enum Task {
     /// Shares the image with the project.
     Share,
-    /// Answers for the project.
+    /// Accepts or rejects for the project.
     Answer(Answer),
     /// Ends the membership.
     Unshare,
 }
 
-/// What a member answers.
+/// A member's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Answer {
     /// The status.
     pub status: MemberStatus,
-    /// The vault for an image made from a backup.
+    /// The vault for an image that was made from a backup.
     pub vault_id: Option<String>,
 }
 
 impl Answer {
-    /// Whether it makes a difference to a membership.
+    /// Whether it changes a membership.
     pub fn changes(&self, member: &Member) -> bool {
         self.status != member.status || self.vault_id.is_some() && self.vault_id != member.vault_id
     }
 }
 
 impl Answer {
-    /// What is wrong with the vault that an answer names for this image.
+    /// Checks the vault that the answer names for an image.
     ///
     /// # Errors
-    /// If the image was made from a backup, and the answer accepts it without a vault or with one
-    /// that is no UUID.
+    /// If it accepts an image made from a backup without a vault, or with one that is not a UUID.
     pub fn check_vault(&self, image: &Image) -> Result<(), ImsCode> {
         match (self.status, image.is_from_backup(), &self.vault_id) {
             (MemberStatus::Accepted, true, None) => Err(ImsCode::VaultMissing),
@@ -57,7 +56,7 @@ impl Answer {
 }
 
 impl Task {
-    /// The kind of job that does it.
+    /// The kind of the job.
     pub const fn kind(&self) -> JobKind {
         match self {
             Self::Share => JobKind::Add,
@@ -67,15 +66,15 @@ impl Task {
     }
 }
 
-/// How messages and records write a task.
+/// The form of a task in messages and records.
 #[derive(Serialize, Deserialize)]
 pub struct Fields {
-    /// Which task.
+    /// The kind of task.
     pub kind: JobKind,
-    /// An answer's status; none for the others.
+    /// The status, for an answer only.
     #[serde(default)]
     pub status: Option<MemberStatus>,
-    /// An answer's vault, if it names one.
+    /// The vault, if an answer names one.
     #[serde(default)]
     pub vault_id: Option<String>,
 }

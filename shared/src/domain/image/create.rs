@@ -1,4 +1,4 @@
-//! A new image, as a request describes it. Pure.
+//! Creates an image from a request.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::domain::policy::{Action, ApiAction, Caller, Policy, Setting};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// Properties of the pipeline that anybody may send when an image is created; those of others are
-/// ignored, as in Glance.
+/// Pipeline properties that are ignored, not refused, if a client other than the pipeline sends them at
+/// creation, as in Glance.
 const IGNORED: [&str; 2] = ["os_hash_algo", "os_hash_value"];
 
 impl Image {

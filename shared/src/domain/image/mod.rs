@@ -1,4 +1,4 @@
-//! An image's record: what sharing needs to know of it, and no data. Pure.
+//! Images: their records, without their data.
 
 pub mod card;
 mod create;
@@ -13,7 +13,7 @@ use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// Properties that describe what the service made of an image: never sent by a client.
+/// Properties that the service derives. Clients cannot set them.
 const DERIVED: [&str; 5] = ["direct_url", "self", "file", "schema", "stores"];
 /// Properties that only the cloud's image pipeline (an admin) may set.
 const PIPELINE: [&str; 7] = [
@@ -25,8 +25,8 @@ const PIPELINE: [&str; 7] = [
     "os_hash_value",
     "created_at",
 ];
-/// Names that Glance keeps for itself, and `properties`: Go clients put custom properties there, and a
-/// custom property of that name would break every list that it is in.
+/// Names that Glance reserves, and `properties`: a custom property of that name breaks every list that
+/// contains it for Go clients, which put custom properties there.
 const RESERVED: [&str; 4] = ["location", "deleted", "deleted_at", "properties"];
 const RESERVED_PREFIX: &str = "os_glance";
 /// The property that marks an image made from a backup of a whole server.
@@ -38,7 +38,7 @@ const MINIMUM_MAX: u64 = i32::MAX as u64;
 /// Most custom properties and most tags of one image, as in Glance.
 const PROPERTIES_MAX: usize = 128;
 const TAGS_MAX: usize = 128;
-/// The most that all of an image's texts may weigh, in bytes: an item holds 400 KB.
+/// The limit of an image's tags and properties, in bytes: DynamoDB limits an item to 400 KB.
 const TEXT_MAX: usize = 256 * 1024;
 
 /// An image.
@@ -50,11 +50,11 @@ pub struct Image {
     pub owner: ProjectId,
     /// Who can see it.
     pub visibility: Visibility,
-    /// What it is called.
+    /// Its name.
     pub name: Option<String>,
     /// `queued` until the image pipeline says otherwise; one of the schema's words.
     pub status: String,
-    /// Whether it is safe from deletion.
+    /// Whether it is protected from deletion.
     pub protected: bool,
     /// Whether lists leave it out unless asked.
     pub os_hidden: bool,
@@ -62,9 +62,9 @@ pub struct Image {
     pub min_ram: u64,
     /// Least disk to boot it, in GB.
     pub min_disk: u64,
-    /// Form of the container.
+    /// The format of the container.
     pub container_format: Option<String>,
-    /// Form of the disk.
+    /// The format of the disk.
     pub disk_format: Option<String>,
     /// Size of the data in bytes.
     pub size: Option<u64>,
@@ -84,13 +84,13 @@ pub struct Image {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// How many members it has; kept by the transactions that add and remove them.
+    /// The number of its members, maintained by the transactions that add and remove them.
     pub member_count: u64,
     /// The last operation applied to it, members apart.
     pub op: OperationId,
-    /// Whether `tags` and `properties` are still to be read: the store keeps long ones apart, so that
-    /// who may not see an image cannot tell a large one from one that does not exist. Of the
-    /// properties only [`BACKUP_PROPERTY`] is here then.
+    /// Whether `tags` and `properties` are still to be read. The store keeps long ones apart, so that a
+    /// stranger cannot tell a large hidden image from an absent one. Until then `properties` has at
+    /// most [`BACKUP_PROPERTY`].
     pub incomplete: bool,
 }
 
@@ -133,7 +133,7 @@ impl Image {
         Value::Object(view)
     }
 
-    /// Whether it was made from a backup of a whole server, so that accepting it needs a vault.
+    /// Whether it was made from a backup of a whole server. Accepting it then needs a vault.
     pub fn is_from_backup(&self) -> bool {
         self.properties.contains_key(BACKUP_PROPERTY)
     }
@@ -196,7 +196,7 @@ impl Image {
         Ok(())
     }
 
-    /// The image with one more tag.
+    /// Adds a tag.
     ///
     /// # Errors
     /// 413 if it has as many as it may have.
@@ -215,7 +215,7 @@ impl Image {
         }
     }
 
-    /// The image without a tag.
+    /// Removes a tag.
     ///
     /// # Errors
     /// 404 if it does not have it.
@@ -232,7 +232,7 @@ impl Image {
         is_base(name) || self.properties.contains_key(name)
     }
 
-    /// Bytes of the tags and properties.
+    /// The size of the tags and properties, in bytes.
     pub fn text_bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(String::len).sum();
         let properties = self.properties.iter();

@@ -1,4 +1,4 @@
-//! The changes of `PATCH /v2/images/{image_id}`: two forms of JSON patch, read and applied. Pure.
+//! The two forms of JSON patch of `PATCH /v2/images/{image_id}`: parsed, then applied.
 
 use serde_json::{Map, Value, json};
 
@@ -8,11 +8,11 @@ use crate::domain::json_schema;
 use crate::domain::policy::{Action, Caller, ImageAction, Policy, Setting, Target};
 use crate::domain::visibility::Visibility;
 
-/// What Glance calls an image's id within. A custom property of that name can be given to a new image,
-/// but a patch means the id.
+/// Glance's internal name of an image's id. A new image can have a custom property of that name, but a
+/// patch refers to the id.
 const IMAGE_ID: &str = "image_id";
-/// Where an image's data is. A patch is told why it cannot change that, as where Glance shows it to
-/// nobody.
+/// The locations of an image's data. They cannot be patched; the refusals are those of a Glance that
+/// shows locations to nobody.
 const LOCATIONS: &str = "locations";
 
 /// One change of a patch.

@@ -1,8 +1,7 @@
-//! The JSON schemas that clients validate answers against, and the check of an image's properties
-//! against them.
+//! The JSON schemas that Glance 33 serves. Clients validate answers against them, and an image's
+//! properties are checked against them.
 //!
-//! The documents are the ones that Glance 33 serves. So are the sentences about a property that
-//! does not match: clients print them, so they have the form that Glance's users know.
+//! The sentences about a mismatch are Glance's: clients print them.
 
 mod check;
 pub(crate) mod python;

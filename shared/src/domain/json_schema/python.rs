@@ -1,4 +1,4 @@
-//! Values as Python writes them: the sentences about a property that does not match show it so.
+//! Formats values as Python does, for Glance's sentences about properties that do not match.
 
 use std::fmt::Write as _;
 
