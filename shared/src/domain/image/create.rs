@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{DERIVED, Image, PIPELINE, check_name, is_reserved, read_only, reserved};
 use crate::domain::error::ApiError;
@@ -30,18 +30,7 @@ impl Image {
         now: Timestamp,
     ) -> Result<Self, ApiError> {
         let body = json_schema::check_object(body).map_err(ApiError::bad_request)?;
-        for name in DERIVED {
-            if body.contains_key(name) {
-                return Err(read_only(name));
-            }
-        }
-        json_schema::check_image(&body).map_err(ApiError::bad_request)?;
-        for name in body.keys() {
-            check_name(name)?;
-            if is_reserved(name) {
-                return Err(ApiError::forbidden_detail(reserved(name)));
-            }
-        }
+        check_properties(&body)?;
         let may = |action: Action<'_>| {
             let decided = policy.decide(caller, action);
             decided.map_err(|denied| denied.glance())
@@ -53,10 +42,8 @@ impl Image {
         let visibility = body.get("visibility").and_then(Value::as_str);
         if let Some(visibility) = visibility.and_then(Visibility::parse) {
             // Its owner is the caller's project, unless the caller is an admin.
-            may(Action::Set(Setting::Visibility(
-                visibility,
-                &caller.project,
-            )))?;
+            let setting = Setting::Visibility(visibility, &caller.project);
+            may(Action::Set(setting))?;
         }
         let id = match body.get("id").and_then(Value::as_str) {
             Some(text) => ImageId::hyphenated(text)
@@ -115,4 +102,19 @@ impl Image {
             incomplete: false,
         }
     }
+}
+
+/// Checks the names and the values of all properties, whoever sends them.
+fn check_properties(body: &Map<String, Value>) -> Result<(), ApiError> {
+    if let Some(name) = DERIVED.into_iter().find(|name| body.contains_key(*name)) {
+        return Err(read_only(name));
+    }
+    json_schema::check_image(body).map_err(ApiError::bad_request)?;
+    for name in body.keys() {
+        check_name(name)?;
+        if is_reserved(name) {
+            return Err(ApiError::forbidden_detail(reserved(name)));
+        }
+    }
+    Ok(())
 }
