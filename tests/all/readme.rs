@@ -1,5 +1,5 @@
-//! The README does what it says: its tour is run as it is printed, and its commands name options,
-//! files and addresses that exist.
+//! Runs the README: its tour as it is printed; and its commands name options, files and addresses
+//! that exist.
 
 use std::process::Stdio;
 
@@ -9,6 +9,17 @@ use crate::restart::binary;
 use crate::world::World;
 
 const README: &str = include_str!("../../README.md");
+const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
+/// Every document whose options and files have to exist, and its directory.
+const DOCUMENTS: [(&str, &str); 7] = [
+    ("", README),
+    ("", CONTRIBUTING),
+    ("docs", include_str!("../../docs/compatibility.md")),
+    ("docs", include_str!("../../docs/guarantees.md")),
+    ("docs", include_str!("../../docs/local.md")),
+    ("docs", include_str!("../../docs/operations.md")),
+    ("docs", include_str!("../../docs/performance.md")),
+];
 /// Where the README's server listens.
 const LOCAL: &str = "http://127.0.0.1:9292";
 
@@ -139,41 +150,75 @@ async fn the_tour_can_be_pasted_and_prints_what_it_says() {
 }
 
 #[tokio::test]
-async fn the_options_and_files_that_it_names_exist() {
+async fn the_options_and_files_that_the_documents_name_exist() {
     let help = Command::new(binary()).args(["serve", "--help"]).output();
     let help = String::from_utf8(help.await.unwrap().stdout).unwrap();
-    let serve = README
-        .lines()
-        .filter(|line| line.contains("imshare serve") || line.contains("-- serve"));
-    let serve = serve.map(|line| line.split_once(" serve").map_or("", |(_, options)| options));
-    let mut count = 0;
-    for word in serve.flat_map(str::split_whitespace) {
-        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        if word.starts_with("--") {
-            assert!(help.contains(word), "{word}");
-            count += 1;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut options, mut files) = (0, 0);
+    for (directory, text) in DOCUMENTS {
+        for option in options_of_serve(text) {
+            assert!(help.contains(option), "{option}");
+            options += 1;
+        }
+        for file in files_in(text) {
+            assert!(root.join(file).exists(), "{file}");
+            files += 1;
+        }
+        for link in links_in(text) {
+            assert!(root.join(directory).join(link).exists(), "{link}");
         }
     }
-    assert!(count >= 6, "{count} options");
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let quoted = |text: &str| {
-        let file = text.split_whitespace().next().unwrap_or_default();
-        let known = ["events/", "tests/", "docs/", "checks/", "local/", "bench/"];
-        let plain = !file.contains(['<', '*', '…', '$', '&']);
-        (known.iter().any(|start| file.starts_with(start)) && plain).then(|| file.to_owned())
-    };
-    let mut files = 0;
-    for file in README.split(['`', '(', ' ', '\n']).filter_map(quoted) {
-        let file = file.trim_end_matches([')', ',', '.', ';', ':', ']']);
-        assert!(root.join(file).exists(), "{file}");
-        files += 1;
-    }
-    assert!(files >= 10, "{files} files");
+    assert!(options >= 10, "{options} options");
+    assert!(files >= 60, "{files} files");
 }
 
-/// What the functions are told under `cargo lambda watch` is where the README's server listens.
+/// The options that stand behind `serve`, or first in a row of a table.
+fn options_of_serve(text: &str) -> Vec<&str> {
+    let behind_serve = text.lines().filter_map(|line| {
+        let serves = line.contains("imshare serve") || line.contains("-- serve");
+        line.split_once(" serve").filter(|_| serves)
+    });
+    let rows = text.lines().filter(|line| line.starts_with("| `--"));
+    let rows = rows.filter_map(|line| line.trim_start_matches('|').split('|').next());
+    let texts = behind_serve.map(|(_, options)| options).chain(rows);
+    let words = texts.flat_map(str::split_whitespace);
+    words
+        .map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
+        .filter(|word| word.starts_with("--"))
+        .collect()
+}
+
+/// The files and directories of the project that a text names.
+fn files_in(text: &str) -> Vec<&str> {
+    let known = [
+        "bench/",
+        "checks/",
+        "docs/",
+        "events/",
+        "functions/",
+        "local/",
+        "shared/",
+        "tests/",
+    ];
+    text.split(['`', '(', ' ', '\n'])
+        .filter(|file| known.iter().any(|start| file.starts_with(start)))
+        .filter(|file| !file.contains(['<', '*', '…', '$', '&']))
+        .map(|file| file.trim_end_matches([')', ',', '.', ';', ':', ']']))
+        .collect()
+}
+
+/// The files that a text has links to, relative to its own.
+fn links_in(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1);
+    targets
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|target| !target.is_empty() && !target.starts_with("http"))
+        .collect()
+}
+
+/// The environment of `cargo lambda watch` names the addresses of the server in CONTRIBUTING.md.
 #[test]
-fn the_watch_environment_names_the_ports_of_the_readme() {
+fn the_watch_environment_names_the_ports_of_the_documents() {
     let environment = include_str!("../../local/watch.env");
     let lines = || environment.lines().filter(|line| !line.starts_with('#'));
     let value = |name: &str| {
@@ -184,7 +229,7 @@ fn the_watch_environment_names_the_ports_of_the_readme() {
         ("--dynamodb-listen ", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("--sqs-listen ", "AWS_ENDPOINT_URL_SQS"),
     ] {
-        let (_, rest) = README.split_once(option).expect(option);
+        let (_, rest) = CONTRIBUTING.split_once(option).expect(option);
         let address = rest.split_whitespace().next().unwrap();
         assert_eq!(value(variable), format!("http://{address}"));
     }
