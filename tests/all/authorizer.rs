@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use authorizer::config::Config;
-use authorizer::service_user::Source;
-use authorizer::{Authorizer, Denied};
+use authorizer::service_user::UserSource;
+use authorizer::{AuthError, Authorizer};
 use local::server::Options;
 use serde_json::json;
 use shared::auth::principal::Principal;
@@ -53,9 +53,9 @@ pub const fn asked(logins: usize, validations: usize) -> Counts {
 }
 
 #[track_caller]
-pub fn unavailable(outcome: Result<Principal, Denied>) -> String {
+pub fn unavailable(outcome: Result<Principal, AuthError>) -> String {
     match outcome {
-        Err(Denied::Unavailable(why)) => why,
+        Err(AuthError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -93,7 +93,7 @@ async fn what_is_remembered_ends_with_the_token() {
     clock.forward(1);
     assert_eq!(
         authorizer.identify(b"short").await,
-        Err(Denied::Unauthorized)
+        Err(AuthError::Unauthorized)
     );
 }
 
@@ -104,12 +104,12 @@ async fn what_cannot_be_a_token_is_refused_without_asking() {
     for bad in ["", "a b", "a\tb", "a\nb", "tök", &(long.clone() + "x")] {
         assert_eq!(
             authorizer.identify(bad.as_bytes()).await,
-            Err(Denied::Unauthorized)
+            Err(AuthError::Unauthorized)
         );
     }
     assert_eq!(
         authorizer.identify(b"\xff\xfe").await,
-        Err(Denied::Unauthorized)
+        Err(AuthError::Unauthorized)
     );
     assert_eq!(keystone.counts(), asked(0, 0));
     keystone.gives(&long, token(Some(OWNER), &["member"], LATER));
@@ -122,7 +122,7 @@ async fn a_refusal_is_remembered_for_some_seconds() {
     let (authorizer, keystone, clock) = authorizer().await;
     let refused = async |token: &str| {
         let outcome = authorizer.identify(token.as_bytes()).await;
-        assert_eq!(outcome, Err(Denied::Unauthorized), "{token}");
+        assert_eq!(outcome, Err(AuthError::Unauthorized), "{token}");
     };
     for unknown in ["new", UNSCOPED, EXPIRED] {
         for _ in 0..3 {
@@ -159,7 +159,7 @@ async fn a_revoked_token_works_no_longer_than_promised() {
     authorizer.identify(owner()).await.unwrap();
     clock.forward(1);
     let refused = authorizer.identify(owner()).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 }
 
 /// Where the gateway remembers, the function does not: together they would take twice as long.
@@ -176,7 +176,7 @@ async fn a_memory_of_no_seconds_is_none() {
     assert_eq!(keystone.counts(), asked(1, 2));
     keystone.revokes(Who::Owner.token().unwrap());
     let refused = authorizer.identify(owner()).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 }
 
 /// None of these says anything about the token.
@@ -300,7 +300,7 @@ async fn a_rotated_secret_is_read_again() {
     })
     .await;
     let mut config = keystone.config();
-    config.keystone.service_user = Source::SecretsManager {
+    config.keystone.service_user = UserSource::SecretsManager {
         url: format!("http://{extension}/secretsmanager/get?secretId=arn"),
         session_token: Secret::new("session".to_owned()),
     };
@@ -500,12 +500,12 @@ async fn signed_requests_come_through_only_when_configured() {
     };
     let authorization = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00";
     let refused = authorizer::event::answer(&plain, event(authorization)).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
     let allowed = authorizer::event::answer(&signed, event(authorization))
         .await
         .unwrap();
     assert_eq!(allowed["context"], json!({"signed": "true"}));
     let refused = authorizer::event::answer(&signed, event("Bearer abc")).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
     assert_eq!(keystone.counts(), asked(0, 0));
 }

@@ -68,7 +68,7 @@ impl Trouble {
         self,
         operation: String,
         body: String,
-    ) -> Result<transport::Answer, ConnectorError> {
+    ) -> Result<transport::JsonResponse, ConnectorError> {
         let error = |kind: &str, more: serde_json::Value| {
             let mut body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}")});
             body.as_object_mut()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authorizer::config::{Config, KeystoneConfig};
-use authorizer::service_user::{ServiceUser, Source};
+use authorizer::service_user::{ServiceUser, UserSource};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use shared::domain::roles::RoleNames;
@@ -202,7 +202,7 @@ impl Keystone {
         Config {
             keystone: KeystoneConfig {
                 url: format!("{}/v3", self.url),
-                service_user: Source::Fixed(ServiceUser::Password {
+                service_user: UserSource::Fixed(ServiceUser::Password {
                     user: ("imshare".to_owned(), "Default".to_owned()),
                     password: Secret::new(PASSWORD.to_owned()),
                     project: ("service".to_owned(), "Default".to_owned()),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use authorizer::{Authorizer, Denied};
+use authorizer::{AuthError, Authorizer};
 use serde_json::json;
 use shared::domain::policy::Role;
 use shared::domain::secret::Secret;
@@ -22,7 +22,7 @@ async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
     let tokens: Vec<String> = (0..64).map(|n| format!("random-{n}")).collect();
     let flood = tokens.iter().map(|id| authorizer.identify(id.as_bytes()));
     for outcome in futures::future::join_all(flood).await {
-        assert_eq!(outcome, Err(Denied::Unauthorized));
+        assert_eq!(outcome, Err(AuthError::Unauthorized));
     }
     assert_eq!(keystone.counts(), asked(0, 64));
     let most = keystone.most_at_once();
@@ -30,7 +30,7 @@ async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
     // The same again costs nothing, and the good token is known as before.
     for id in &tokens {
         let again = authorizer.identify(id.as_bytes()).await;
-        assert_eq!(again, Err(Denied::Unauthorized));
+        assert_eq!(again, Err(AuthError::Unauthorized));
     }
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(0, 0));
@@ -132,7 +132,7 @@ async fn rules_that_cannot_be_enforced_are_not_left_out() {
         .collect();
     keystone.gives("long", restricted_token(&long));
     let refused = authorizer.identify(b"long").await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 
     let mut odd = restricted_token(&[]);
     odd["token"]["application_credential"]["access_rules"] = json!("all");
