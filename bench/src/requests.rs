@@ -37,9 +37,9 @@ pub async fn measure(options: &Options) {
     println!("|---|---|---|---|---|---|---|---|");
     let mut beside = Vec::new();
     for connections in [1, 16] {
-        let mut ours = Callers::new(&imshare, connections).await;
+        let mut ours = Connections::new(&imshare, connections).await;
         let mut theirs = match &glance {
-            Some(glance) => Some(Callers::new(glance, connections).await),
+            Some(glance) => Some(Connections::new(glance, connections).await),
             None => None,
         };
         // Adding comes last, because it makes the lists longer.
@@ -123,58 +123,58 @@ impl Compared {
 }
 
 /// Connections to a server, each with its own image.
-struct Callers<'a> {
+struct Connections<'a> {
     server: &'a Server,
-    callers: Vec<Caller>,
+    open: Vec<Connection>,
 }
 
-struct Caller {
+struct Connection {
     client: Client,
     members: String,
     /// How many answers it has sent: it alternates, so that each one changes the record.
     answers: usize,
 }
 
-impl<'a> Callers<'a> {
+impl<'a> Connections<'a> {
     async fn new(server: &'a Server, connections: usize) -> Self {
-        let mut callers = Vec::new();
+        let mut open = Vec::new();
         for _ in 0..connections {
             let mut client = Client::new(server).await;
             let image = new_image(&mut client).await;
-            let mut caller = Caller {
+            let mut connection = Connection {
                 client,
                 members: format!("/v2/images/{image}/members"),
                 answers: 0,
             };
             for member in (1..LISTED).map(|k| format!("member-{k}")) {
-                caller.add(&member).await;
+                connection.add(&member).await;
             }
-            caller.add(MEMBER).await;
-            callers.push(caller);
+            connection.add(MEMBER).await;
+            open.push(connection);
         }
-        Self { server, callers }
+        Self { server, open }
     }
 
     async fn window(&mut self, kind: RequestKind) -> Window {
         let cpu = self.server.process.cpu();
         let began = Instant::now();
         let tasks: Vec<_> = self
-            .callers
+            .open
             .drain(..)
-            .map(|mut caller| {
+            .map(|mut connection| {
                 tokio::spawn(async move {
                     let mut rounds = Vec::new();
                     while began.elapsed() < WINDOW_LENGTH {
-                        rounds.push(caller.send(kind).await);
+                        rounds.push(connection.send(kind).await);
                     }
-                    (caller, rounds)
+                    (connection, rounds)
                 })
             })
             .collect();
         let mut rounds = Vec::new();
         for task in tasks {
-            let (caller, times) = task.await.expect("a task");
-            self.callers.push(caller);
+            let (connection, times) = task.await.expect("a task");
+            self.open.push(connection);
             rounds.extend(times);
         }
         Window {
@@ -185,7 +185,7 @@ impl<'a> Callers<'a> {
     }
 }
 
-impl Caller {
+impl Connection {
     /// Sends one request and returns how long its response took.
     async fn send(&mut self, kind: RequestKind) -> Duration {
         let sent = Instant::now();

@@ -1,5 +1,5 @@
-//! The README does what it says: its tour is run as it is printed, and its commands name options,
-//! files and addresses that exist.
+//! Runs the README: its tour as it is printed; and its commands name options, files and addresses
+//! that exist.
 
 use std::process::Stdio;
 
@@ -9,7 +9,7 @@ use crate::restart::binary;
 use crate::world::World;
 
 const README: &str = include_str!("../../README.md");
-/// Where the README's server listens.
+/// The address of the README's server.
 const LOCAL: &str = "http://127.0.0.1:9292";
 
 /// The code blocks of this language.
@@ -30,7 +30,7 @@ fn blocks(language: &str) -> Vec<String> {
     blocks
 }
 
-/// A command, and the lines that the README shows as its output.
+/// A command, and the output that the README shows.
 #[derive(Debug, Default)]
 struct Step {
     command: String,
@@ -63,7 +63,7 @@ fn steps(block: &str) -> Vec<Step> {
     steps
 }
 
-/// Whether an output is as expected, where `…` is any text.
+/// Whether an output matches; `…` matches any text.
 fn agrees(expected: &str, found: &str) -> bool {
     let mut parts = expected.trim().split('…');
     let first = parts.next().unwrap_or_default();
@@ -110,7 +110,7 @@ async fn the_tour_can_be_pasted_and_prints_what_it_says() {
     assert_eq!(tours.len(), 1);
     let steps = steps(&tours[0]);
     assert!(steps.len() > 10 && tours[0].contains(LOCAL), "{steps:?}");
-    // One shell for all of it, as a reader's is; a line of its own after each output.
+    // One shell for the whole tour, as a reader has; it prints a separator after each output.
     let mark = "----- end of a step";
     let script: String = steps
         .iter()
@@ -171,7 +171,7 @@ async fn the_options_and_files_that_it_names_exist() {
     assert!(files >= 10, "{files} files");
 }
 
-/// What the functions are told under `cargo lambda watch` is where the README's server listens.
+/// The environment of `cargo lambda watch` names the addresses of the README's server.
 #[test]
 fn the_watch_environment_names_the_ports_of_the_readme() {
     let environment = include_str!("../../local/watch.env");
