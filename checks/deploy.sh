@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Deploys template.yaml with the release binaries to an AWS emulator on this machine, drives it over
-# HTTP, takes its permissions away one by one, changes it and deletes it:
-# checks/deploy.sh [PYTEST-ARGUMENT…]
-# BINARIES names a directory of binaries for x86_64 that are built already.
+# Deploys template.yaml with the release binaries to an AWS emulator on this machine, tests it over HTTP, removes its
+# permissions one by one, updates it and deletes it: checks/deploy.sh [PYTEST-ARGUMENT…]
+# BINARIES names a directory with x86_64 binaries that are built already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
@@ -12,7 +11,7 @@ if [[ -z ${BINARIES:-} ]]; then
     BINARIES=target/release
 fi
 
-# Two environments, because the tools ask for different versions of the same packages.
+# Two environments, because the tools need different versions of the same packages.
 venv template "${TEMPLATE_PINS[@]}"
 sam=$PWD/$venv/bin/sam
 venv deploy "${DEPLOY_PINS[@]}"
@@ -25,6 +24,6 @@ for function in functions/*/; do
     cp "$BINARIES/$name" "$work/code/$name/bootstrap"
 done
 
-# The tools read settings and keep caches at home: they get a home of their own.
+# A home of their own: the tools read settings and keep caches there.
 HOME="$work" CODE="$work/code" SAM="$sam" PYTHONDONTWRITEBYTECODE=1 \
     "$venv/bin/python" -m pytest -p no:cacheprovider tests/deploy "$@"

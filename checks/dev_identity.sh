@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The feature dev-identity, which lets callers in by a file, compiles; a release build refuses it.
+# Checks that the feature dev-identity, which authenticates callers by a file, compiles, and that a release build
+# refuses it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# With all targets, as CI has it before: other features would build the dependencies anew.
+# With all targets, as in CI's clippy run before: with other features the dependencies would be built again.
 check=(cargo clippy --locked --workspace --all-targets --features dev-identity)
 "${check[@]}" -- -D warnings
-# What a release build says, without building one: only the crate that asks is without debug assertions.
+# Shows what a release build says without building one: only the crate that checks has no debug assertions.
 if said=$("${check[@]}" --config 'profile.dev.package.shared.debug-assertions=false' 2>&1); then
     echo "a release build takes dev-identity" >&2
     exit 1

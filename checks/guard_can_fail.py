@@ -1,4 +1,4 @@
-"""Shows each rule a template that breaks it: guard_can_fail.py CFN-GUARD RULES TEMPLATE"""
+"""Tests that each rule can fail, on a template that breaks it: guard_can_fail.py CFN-GUARD RULES TEMPLATE"""
 
 import copy
 import json
@@ -23,7 +23,7 @@ def statement(template):
     return template["Resources"]["GetJobRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]
 
 
-# How a template is made to break each rule.
+# Changes of a template that break each rule.
 BREAKS = {
     "tables_are_encrypted": lambda t: t["Resources"]["Table"]["Properties"]["SSESpecification"].update(SSEEnabled=False),
     "access_keys_have_a_key_of_our_own": lambda t: t["Resources"]["AccessKeys"]["Properties"]["SSESpecification"].pop("KMSMasterKeyId"),
@@ -40,7 +40,7 @@ BREAKS = {
     "each_function_has_its_role": lambda t: properties(t, "AWS::Lambda::Function").pop("Role"),
 }
 
-# A rule with parameters is a part of others.
+# Rules with parameters are only used by others.
 names = {name for file in rules.glob("*.guard") for name in re.findall(r"^rule (\w+) \{", file.read_text(), re.M)}
 if names != set(BREAKS):
     sys.exit(f"rules without a template that breaks them, or the other way round: {names ^ set(BREAKS)}")

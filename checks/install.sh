@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the checks need from PyPI, so that none of them waits for it later.
+# Installs everything that the checks need from PyPI, so that none of them waits for it later.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Drives a server in memory with a real Keystone: checks/keystone.sh [BINARY] [PYTEST-ARGUMENT…]
-# Keystone lives in target/venv-keystone and is installed and set up once. PYTHON names another interpreter.
+# Runs tests against a server in memory that uses a real Keystone: checks/keystone.sh [BINARY] [PYTEST-ARGUMENT…]
+# Keystone is installed and set up once, in target/venv-keystone. PYTHON names another interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export KEYSTONE_ADMIN_PASSWORD=the-admins-password
 
-# A Keystone that has an admin and nothing else, with Fernet tokens and SQLite.
+# Configures a Keystone with an admin only, Fernet tokens and SQLite.
 configure() {
     cat >"$1/keystone.conf" <<CONF
 [DEFAULT]
@@ -32,7 +32,7 @@ backend = dogpile.cache.memory
 CONF
     export OS_KEYSTONE_CONFIG_FILES=$1/keystone.conf
 }
-# The stamp is written last here too; another Keystone is set up anew.
+# As in venv.sh, the stamp is written last. Another version of Keystone is set up again.
 if ! cmp -s "$venv/pins" "$new/pins"; then
     rm -rf "$new"
     mkdir "$new"
@@ -49,7 +49,7 @@ if ! cmp -s "$venv/pins" "$new/pins"; then
     cp "$venv/pins" "$new/pins"
 fi
 
-# Each run has a copy of it to itself.
+# Each run works on its own copy.
 cp -r "$new/." "$work"
 configure "$work"
 IMSHARE=$binary PYTHONDONTWRITEBYTECODE=1 \

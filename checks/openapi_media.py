@@ -1,4 +1,4 @@
-"""A patch is JSON, which the names of its media types do not tell schemathesis."""
+"""Tells schemathesis that a patch is JSON, which it cannot see from the media types."""
 
 import schemathesis
 

@@ -1,4 +1,4 @@
-"""Holds a template to SAM's model and writes what SAM makes of it: plain.py TEMPLATE OUTPUT"""
+"""Checks a template against SAM's model and writes the CloudFormation that SAM makes of it: plain.py TEMPLATE OUTPUT"""
 
 import json
 import logging
@@ -23,19 +23,19 @@ source, plain = map(Path, sys.argv[1:])
 template = yaml_parse(source.read_text())
 parameters = {name: each.get("Default", "given") for name, each in template["Parameters"].items()}
 
-# SAM puts in the values of parameters first, and so lets them stand where its model has a string.
+# SAM inserts the values of parameters first, so it accepts them where its model has a string.
 resolver = IntrinsicsResolver(parameters, {RefAction.intrinsic_name: RefAction()})
 api = template["Resources"]["Api"]["Properties"]
 api["Auth"] = resolver.resolve_parameter_refs(api["Auth"])
 try:
     SamModel.parse_obj(template)
 except ValueError as error:
-    # The model tries every type of resource; the deepest complaints are those about the right one.
+    # The model tries every type of resource; the errors with the longest path are those of the right one.
     deepest = max(len(each["loc"]) for each in error.errors())
     for each in error.errors():
         if len(each["loc"]) == deepest:
             print(f"{source}: {'/'.join(map(str, each['loc']))}: {each['msg']}")
     sys.exit(1)
-# SAM wants code that is in a bucket already.
+# SAM requires code that is already in a bucket.
 template["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
 plain.write_text(json.dumps(transform(template, parameters, NoManagedPolicies()), indent=1))

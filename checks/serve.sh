@@ -1,5 +1,5 @@
-# To be sourced: serve BINARY starts a server in memory and names its address in $url. $work is a
-# directory of this run, where the server's log is $work/log; both end with the script.
+# To be sourced: serve BINARY starts a server in memory and sets $url to its address. $work is a directory for this run;
+# the server's log is $work/log. Both go when the script ends.
 work=$(mktemp -d)
 server=
 
@@ -14,7 +14,7 @@ trap finish EXIT
 
 serve() {
     local tries
-    # Port 0: the system picks a free one, and the ready line says which.
+    # Port 0 takes any free port, and the ready line names it.
     : >"$work/ready"
     "$1" serve --in-memory --listen 127.0.0.1:0 >"$work/ready" 2>"$work/log" &
     server=$!

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Serves a real Glance, to measure and to compare beside imshare: bench/glance/serve.sh DIRECTORY PORT
-# It lives in target/venv-glance and is installed once; its data go to the directory. The ready line is imshare's.
-# WORKERS and MEMBER_QUOTA say how many; MIDDLEWARE names filters of Glance's own pipeline to run before the rest;
-# IDENTITY names the file of its callers, as tokens.py has it.
+# Serves a real Glance to measure and to compare imshare with: bench/glance/serve.sh DIRECTORY PORT
+# Glance is installed once, in target/venv-glance. Its data go to DIRECTORY. It prints the same ready line as imshare.
+# WORKERS is the number of processes, MEMBER_QUOTA the quota of members; MIDDLEWARE names filters of Glance's own
+# pipeline to run before the others; IDENTITY is the file of its callers, see tokens.py.
 set -euo pipefail
 data=$(realpath "$1") port=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -31,7 +31,7 @@ connection = sqlite:///$data/glance.sqlite?timeout=60
 [paste_deploy]
 config_file = $data/paste.ini
 CONF
-# Glance's own pipeline for Keystone with the demo tokens in Keystone's place.
+# Glance's own pipeline for Keystone, with fixed tokens in place of Keystone.
 sed "s/^keystone = .*/keystone = ${MIDDLEWARE:-} versionnegotiation tokens context rootapp/" \
     "$venv/etc/glance/glance-api-paste.ini" >"$data/paste.ini"
 cat >>"$data/paste.ini" <<PASTE
@@ -44,7 +44,7 @@ mkdir -p "$data/images" "$data/staging" "$data/tasks"
 
 export OS_GLANCE_CONFIG_DIR=$data PYTHONPATH=$PWD/bench/glance PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore
 "$venv/bin/glance-manage" --config-file "$data/glance-api.conf" db_sync >&2
-# As imshare's own: readers do not wait for a writer.
+# As in imshare's own database: readers do not wait for a writer.
 "$venv/bin/python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode=WAL')" \
     "$data/glance.sqlite"
 exec "$venv/bin/uwsgi" --master --no-orphans --die-on-term --processes "${WORKERS:-2}" --lazy-apps --need-app \

@@ -1,4 +1,4 @@
-"""Tells Glance who asks by the fixed tokens of an identity file alone: the least that an authentication can cost it.
+"""Authenticates Glance's callers by the fixed tokens of an identity file, which costs Glance as little as possible.
 
 IDENTITY names the file, in the form that imshare takes; without it the demo identities are the callers.
 """
@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 DEMO = Path(__file__).parents[2] / "local" / "src" / "demo-identity.toml"
-# What Keystone's own middleware adds to every refusal.
+# What Keystone's own middleware adds to every 401.
 CHALLENGE = ("WWW-Authenticate", 'Keystone uri="http://127.0.0.1:5000"')
 
 

@@ -1,19 +1,20 @@
-//! Batches, from the request to the end of the job, beside the bare loop of their entries' writes.
+//! Measures batches from the request to the end of the job, beside a bare loop of their entries'
+//! writes.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::client::{Client, Who};
+use crate::interleave::{Samples, Window};
 use crate::limit::{Limit, Loop};
 use crate::server::Server;
-use crate::turns::{Score, Turn};
 use crate::{MEMBER, Options, new_image};
 
-/// Connections that make the images, and tasks of the bare loop: the entries that `run-batch` works
-/// on at once.
+/// Connections that create the images, and tasks of the bare loop: as many entries as `run-batch`
+/// works on at once.
 const AT_ONCE: usize = 16;
-/// Entries of the batch, and writes of the bare loop, that take turns: some chunks.
+/// Entries of the batch and writes of the bare loop that are interleaved: several chunks.
 const COMPARED: usize = 1000;
 
 /// Measures and prints.
@@ -39,13 +40,13 @@ pub async fn measure(options: &Options) {
     }
 
     let images = &images[..COMPARED];
-    let (mut bare_over_socket, mut bare_within) = (Score::default(), Score::default());
-    let mut scores = Kind::ALL.map(|kind| (kind, Score::default()));
-    for _ in 0..options.turns().div_ceil(5) {
-        for (kind, score) in &mut scores {
+    let (mut bare_over_socket, mut bare_within) = (Samples::default(), Samples::default());
+    let mut all = Kind::ALL.map(|kind| (kind, Samples::default()));
+    for _ in 0..options.windows().div_ceil(5) {
+        for (kind, samples) in &mut all {
             let cpu = server.process.cpu();
             let took = batch(&mut client, *kind, images).await;
-            score.add(Turn {
+            samples.add(Window {
                 rounds: vec![took / images.len() as u32; images.len()],
                 took,
                 cpu: server.process.cpu() - cpu,
@@ -61,13 +62,13 @@ pub async fn measure(options: &Options) {
         bare_within.rate(),
     );
     println!("|---|---|---|---|---|");
-    for (kind, score) in &scores {
+    for (kind, samples) in &all {
         println!(
             "| {kind:?} | {:.0} | {:.2} | {:.2} | {:.2} |",
-            score.rate(),
-            score.rate() / bare_over_socket.rate(),
-            score.rate() / bare_within.rate(),
-            score.cpu(),
+            samples.rate(),
+            samples.rate() / bare_over_socket.rate(),
+            samples.rate() / bare_within.rate(),
+            samples.cpu(),
         );
     }
     let (now, most) = server.process.memory();
@@ -83,7 +84,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// In an order in which each finds what it needs.
+    /// In an order in which each finds the records that it needs.
     const ALL: [Self; 3] = [Self::Share, Self::Accept, Self::Unshare];
 
     fn request(self, images: &[String]) -> (Who, &'static str, Value) {
@@ -99,7 +100,7 @@ impl Kind {
     }
 }
 
-/// So many images of the owner.
+/// Creates so many images of the owner.
 async fn images(server: &Server, number: usize) -> Vec<String> {
     let mut makers = Vec::new();
     for maker in 0..AT_ONCE {
@@ -119,7 +120,7 @@ async fn images(server: &Server, number: usize) -> Vec<String> {
     images
 }
 
-/// From the request of a batch to the end of its job.
+/// Runs a batch and returns the time from its request to the end of its job.
 async fn batch(client: &mut Client, kind: Kind, images: &[String]) -> Duration {
     let (who, method, body) = kind.request(images);
     let began = Instant::now();

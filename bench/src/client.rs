@@ -1,4 +1,4 @@
-//! A caller: one connection that is kept, one request at a time.
+//! An HTTP client of the measured servers: one kept connection, one request at a time.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 
 use crate::server::Server;
 
-/// Who sends a request: the tokens of the demo identities.
+/// The caller of a request, by a token of the demo identities.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
     /// Owns the images.
     Owner,
-    /// Has them shared to it.
+    /// Is the member that the images are shared with.
     Member,
 }
 
@@ -27,10 +27,10 @@ impl Who {
     }
 }
 
-/// A connection.
+/// A kept connection.
 pub struct Client {
     address: String,
-    persistent: bool,
+    retries: bool,
     connection: SendRequest<Full<Bytes>>,
 }
 
@@ -43,18 +43,18 @@ impl Client {
         tokio::spawn(driver);
         Self {
             address: server.address.clone(),
-            persistent: server.is_glance,
+            retries: server.is_glance,
             connection,
         }
     }
 
-    /// Sends a request and returns the body of its answer, which must have a status below 300.
+    /// Sends a request and returns the response's body. The status must be below 300.
     ///
-    /// Glance is asked again after a 500: on SQLite it turns away a writer when another was faster.
+    /// A 500 of Glance is retried: on SQLite it rejects a write when another one was faster.
     pub async fn send(&mut self, who: Who, method: &str, path: &str, body: String) -> Bytes {
         loop {
             let (status, answer) = self.once(who, method, path, body.clone()).await;
-            if self.persistent && status == 500 {
+            if self.retries && status == 500 {
                 continue;
             }
             let text = String::from_utf8_lossy(&answer);
@@ -78,7 +78,7 @@ impl Client {
         (status, body.to_bytes())
     }
 
-    /// The same, for an answer in JSON.
+    /// Like `send`, for a response in JSON.
     pub async fn json(&mut self, who: Who, method: &str, path: &str, body: String) -> Value {
         serde_json::from_slice(&self.send(who, method, path, body).await).expect("JSON")
     }

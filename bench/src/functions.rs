@@ -1,5 +1,5 @@
-//! The functions' binaries under the Lambda Runtime API, with their store behind TLS: how long one
-//! takes from the start of its process, and how much processor time a request takes it then.
+//! Runs the functions' binaries under the Lambda Runtime API, with their store behind TLS, and
+//! measures how long they take to start and how much CPU time a request takes.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,18 +28,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::process::Process;
 
-/// What a function that lists the members of an image is sent.
+/// An event that lists the members of an image.
 const EVENT: &str = "events/read-members/list-by-owner.json";
 
-/// A store behind TLS, and a Runtime API that hands out one event again and again.
-pub struct Stage {
+/// Runs function binaries against a store behind TLS, and sends them one event again and again.
+pub struct FunctionRunner {
     event: Value,
     store: SocketAddr,
     certificate: TempDir,
 }
 
-/// A function that has answered once.
-pub struct Function {
+/// A running function that has answered once.
+pub struct RunningFunction {
     /// From the start of its process until it asks for its first event.
     pub init: Duration,
     /// From the start of its process until its first answer.
@@ -50,8 +50,8 @@ pub struct Function {
     answers: mpsc::Receiver<String>,
 }
 
-impl Function {
-    /// Processor time of a request, taken over so many.
+impl RunningFunction {
+    /// CPU time of a request: the mean of so many.
     pub async fn cpu(&mut self, requests: u32) -> Duration {
         let before = self.process.cpu();
         for _ in 0..requests {
@@ -60,7 +60,7 @@ impl Function {
         (self.process.cpu() - before) / requests
     }
 
-    /// Most memory that was resident, in MB.
+    /// The most memory that was resident, in MB.
     pub fn memory(&self) -> f64 {
         self.process.memory().1
     }
@@ -73,8 +73,8 @@ impl Function {
     }
 }
 
-impl Stage {
-    /// A store that has what the event asks for.
+impl FunctionRunner {
+    /// Creates a store with the records that the event needs.
     pub async fn new() -> Self {
         let event = std::fs::read_to_string(EVENT).expect("to be run in the project's directory");
         let event: Value = serde_json::from_str(&event).expect("JSON");
@@ -110,8 +110,8 @@ impl Stage {
         }
     }
 
-    /// Starts the binary and has it answer once.
-    pub async fn start(&self, binary: &Path) -> Function {
+    /// Starts the binary and waits for its first response.
+    pub async fn start(&self, binary: &Path) -> RunningFunction {
         let (events, taken) = mpsc::channel(1);
         let (answer, mut answers) = mpsc::channel::<String>(1);
         let runtime = tests::runtime(taken, answer).await;
@@ -124,7 +124,7 @@ impl Stage {
         let answer = answers.recv().await.expect("an answer");
         let first = began.elapsed();
         assert!(answer.contains("\"statusCode\":200"), "{answer}");
-        Function {
+        RunningFunction {
             init,
             first,
             process,
@@ -134,7 +134,7 @@ impl Stage {
         }
     }
 
-    /// How long the binary takes until it asks for its first event.
+    /// How long the binary takes to ask for its first event.
     pub async fn init(&self, binary: &Path) -> Duration {
         let (event, events) = mpsc::channel(1);
         let (answer, _answers) = mpsc::channel(1);
@@ -153,7 +153,7 @@ impl Stage {
     }
 }
 
-/// A certificate for 127.0.0.1 and its key, by the `openssl` command.
+/// Makes a certificate for 127.0.0.1 and its key, with the `openssl` command.
 fn certificate() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let made = Command::new("openssl")
@@ -204,7 +204,7 @@ async fn serve_tls(engine: Engine, directory: &Path) -> SocketAddr {
     tests::serve_over(over_tls, answers(engine)).await
 }
 
-/// How the engine answers requests as DynamoDB does over HTTP.
+/// Answers DynamoDB's requests over HTTP by the engine.
 pub fn answers(
     engine: Engine,
 ) -> impl Fn(Request<Bytes>) -> BoxFuture<'static, Reply> + Clone + Send + 'static {

@@ -1,6 +1,6 @@
-//! The limit: bare loops that make the same DynamoDB requests on the same engine, in this process,
-//! with no logic around them. They reach the engine over a socket, as a program reaches DynamoDB,
-//! or without one, as the local server does.
+//! The upper bound: bare loops that make the same DynamoDB requests on the same engine in this
+//! process, without the service's logic. They reach the engine over a socket, as a program reaches
+//! DynamoDB, or without one, as the local server does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use shared::domain::time::{Clock, Timestamp};
 use shared::runtime::clients::Clients;
 use shared::store::keys::{self as at, Item, n, s};
 
-use crate::turns::{Turn, WINDOW};
+use crate::interleave::{WINDOW_LENGTH, Window};
 use crate::{functions, process};
 
 const TABLE: &str = "limit";
 
-/// One kind of loop.
+/// A kind of loop.
 #[derive(Clone, Copy, Debug)]
 pub enum Loop {
     /// `TransactWriteItems`: the image's count and a new membership.
@@ -37,24 +37,24 @@ pub enum Loop {
     Show,
     /// `Query` of an image with ten members.
     List,
-    /// `UpdateItem` of the membership alone: what a batch's entry costs.
+    /// `UpdateItem` of the membership alone: what an entry of a batch costs.
     Entry,
 }
 
-/// The engine with an image and some members for each of the tasks.
+/// The engine, with an image and some members for each task.
 #[derive(Clone)]
 pub struct Limit {
     client: Client,
     images: Arc<Vec<ImageId>>,
     members: Arc<Vec<ProjectId>>,
-    /// How many answers each task has given.
+    /// How many answers each task has written.
     answers: Arc<Vec<AtomicUsize>>,
     now: Timestamp,
 }
 
 impl Limit {
-    /// An engine over a file of this directory that holds so many images with so many members
-    /// each; reached over a socket, and without one.
+    /// Opens an engine on a file of this directory and creates so many images with so many members
+    /// each. Returns two ways to it: over a socket, and without one.
     pub async fn new(directory: &Path, images: usize, members: usize) -> (Self, Self) {
         let engine = Engine::in_file(&directory.join("limit.sqlite"), Health::of(directory))
             .expect("an engine");
@@ -115,26 +115,26 @@ impl Limit {
         item
     }
 
-    /// Runs the loop for one window in so many tasks, at most one an image.
-    pub async fn turn(&self, which: Loop, tasks: usize) -> Turn {
+    /// Runs the loop for one window in so many tasks, at most one for each image.
+    pub async fn window(&self, which: Loop, tasks: usize) -> Window {
         let began = Instant::now();
-        self.run(which, tasks, move |_| began.elapsed() < WINDOW)
+        self.run(which, tasks, move |_| began.elapsed() < WINDOW_LENGTH)
             .await
     }
 
-    /// Runs the loop so many times altogether in so many tasks, at most one an image.
-    pub async fn rounds(&self, which: Loop, tasks: usize, rounds: usize) -> Turn {
+    /// Runs the loop so many times in total in so many tasks, at most one for each image.
+    pub async fn rounds(&self, which: Loop, tasks: usize, rounds: usize) -> Window {
         self.run(which, tasks, move |done| done < rounds / tasks)
             .await
     }
 
-    /// Runs the loop in so many tasks, each as long as it has more to do after so many rounds.
+    /// Runs the loop in so many tasks, each while `more` agrees to its number of rounds.
     async fn run(
         &self,
         which: Loop,
         tasks: usize,
         more: impl Fn(usize) -> bool + Copy + Send + 'static,
-    ) -> Turn {
+    ) -> Window {
         let cpu = process::cpu(std::process::id());
         let began = Instant::now();
         let running: Vec<_> = (0..tasks)
@@ -155,7 +155,7 @@ impl Limit {
         for task in running {
             rounds.extend(task.await.expect("a task"));
         }
-        Turn {
+        Window {
             rounds,
             took: began.elapsed(),
             cpu: process::cpu(std::process::id()) - cpu,
@@ -165,7 +165,8 @@ impl Limit {
     async fn once(&self, which: Loop, task: usize, tasks: usize) {
         let image = self.images[task];
         let member = &self.members[0];
-        // As in a batch, each answer is another one than before, and the next one another image's.
+        // As in a batch, each answer differs from the stored one and is for another image than the
+        // last.
         let answers = self.answers[task].fetch_add(1, Ordering::Relaxed);
         let own = self.images.iter().skip(task).step_by(tasks);
         let next = self.images[task + answers % own.len() * tasks];

@@ -1,4 +1,4 @@
-//! Measures the service as its users meet it: the real binary, real connections, data in files.
+//! Measures the service as its users meet it: the release binary, real connections, data in files.
 //!
 //! ```sh
 //! cargo build --release --workspace --bins && target/release/bench
@@ -7,21 +7,21 @@
 mod batches;
 mod client;
 mod functions;
+mod interleave;
 mod limit;
 mod process;
 mod requests;
 mod server;
-mod turns;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum as _};
 use client::{Client, Who};
-use functions::Stage;
+use functions::FunctionRunner;
 use server::Server;
 
-/// The server's own, so that the bare loops have no other.
+/// The allocator of the server, so that the bare loops run with the same one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -54,16 +54,16 @@ enum Part {
     Requests,
     /// Entries a second.
     Batches,
-    /// The functions' starts and their processor time, beside those of the least function.
+    /// The functions' starts and their CPU time, beside those of the minimal function.
     Functions,
     /// The sizes of the binaries.
     Sizes,
 }
 
 impl Options {
-    /// Windows of each contender in a measurement.
-    fn turns(&self) -> u64 {
-        (self.seconds * 1000 / turns::WINDOW.as_millis() as u64).max(1)
+    /// How many windows each contender has in a measurement.
+    fn windows(&self) -> u64 {
+        (self.seconds * 1000 / interleave::WINDOW_LENGTH.as_millis() as u64).max(1)
     }
 }
 
@@ -90,7 +90,7 @@ fn main() {
     });
 }
 
-/// From the start of the process to the first answer.
+/// Measures the time from the start of the process to the first response.
 async fn start(options: &Options) {
     let mut ready = Vec::new();
     let mut first = Vec::new();
@@ -121,28 +121,28 @@ async fn new_image(client: &mut Client) -> String {
     image.await["id"].as_str().expect("an id").to_owned()
 }
 
-/// Starts of the functions, and what a request takes one of them, beside the least function.
+/// Measures the starts of the functions and the CPU time of a request, beside the minimal function.
 async fn functions(options: &Options) {
     const STARTS: usize = 15;
     const ROUNDS: usize = 15;
     const REQUESTS: u32 = 200;
     let directory = options.binary.parent().expect("a directory");
-    let stage = Stage::new().await;
-    let compared = ["least", "read-members"];
+    let runner = FunctionRunner::new().await;
+    let compared = ["minimal", "read-members"];
     let mut inits: [Vec<Duration>; 2] = Default::default();
     let mut firsts: [Vec<Duration>; 2] = Default::default();
     let mut cpus: [Vec<Duration>; 2] = Default::default();
-    // In turns, so that whatever slows the machine down meets both.
+    // Interleaved, so that whatever slows the machine down affects both.
     for _ in 0..STARTS {
         for (at, name) in compared.iter().enumerate() {
-            let function = stage.start(&directory.join(name)).await;
+            let function = runner.start(&directory.join(name)).await;
             inits[at].push(function.init);
             firsts[at].push(function.first);
         }
     }
     let mut running = Vec::new();
     for name in compared {
-        let mut function = stage.start(&directory.join(name)).await;
+        let mut function = runner.start(&directory.join(name)).await;
         function.cpu(REQUESTS).await;
         running.push(function);
     }
@@ -173,7 +173,7 @@ async fn functions(options: &Options) {
     for name in names().filter(|name| name != "read-members") {
         let mut inits = Vec::new();
         for _ in 0..7 {
-            inits.push(stage.init(&directory.join(&name)).await);
+            inits.push(runner.init(&directory.join(&name)).await);
         }
         println!("| {name} | {:.1} ms | | | |", median(inits));
     }
@@ -186,7 +186,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
     times[times.len() / 2].as_secs_f64() * 1e3
 }
 
-/// The functions, one a directory.
+/// The names of the functions, one for each directory.
 fn names() -> impl Iterator<Item = String> {
     let mut names: Vec<_> = std::fs::read_dir("functions")
         .expect("to be run in the project's directory")
@@ -196,7 +196,7 @@ fn names() -> impl Iterator<Item = String> {
     names.into_iter()
 }
 
-/// The sizes of the binaries.
+/// Prints the sizes of the binaries.
 fn sizes(options: &Options) {
     let directory = options.binary.parent().expect("a directory");
     println!("| binary | MB |\n|---|---|");

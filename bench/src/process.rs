@@ -1,14 +1,14 @@
-//! A process that is measured, and what the system says of it.
+//! A measured process: its memory and its CPU time, as `/proc` shows them.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdout, Command};
 use std::time::Duration;
 
-/// A process that runs; stopped when dropped.
+/// A running process, killed when dropped.
 pub struct Process(Child);
 
 impl Process {
-    /// Starts it, as the first of a group of processes.
+    /// Starts it as the leader of a process group.
     pub fn start(command: &mut Command) -> Self {
         Self(
             command
@@ -18,12 +18,12 @@ impl Process {
         )
     }
 
-    /// What it prints, if that was piped and is not taken yet.
+    /// Takes its standard output, if that was piped.
     pub fn take_output(&mut self) -> Option<ChildStdout> {
         self.0.stdout.take()
     }
 
-    /// Resident memory now and at most, in MB.
+    /// Resident memory, now and at its peak, in MB.
     pub fn memory(&self) -> (f64, f64) {
         let status = told(self.0.id(), "status");
         let of = |name: &str| -> f64 {
@@ -36,7 +36,7 @@ impl Process {
         (of("VmRSS:"), of("VmHWM:"))
     }
 
-    /// Processor time that its group has spent so far, user and system.
+    /// CPU time of its process group so far, user and system.
     pub fn cpu(&self) -> Duration {
         let all = std::fs::read_dir("/proc").expect("processes");
         let ids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -53,7 +53,7 @@ impl Drop for Process {
     }
 }
 
-/// Processor time that a process has spent so far, user and system.
+/// CPU time of a process so far, user and system.
 pub fn cpu(id: u32) -> Duration {
     let stat = stat(id);
     let ticks = stat.iter().skip(USER).take(2);
@@ -61,12 +61,12 @@ pub fn cpu(id: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Where the process group stands in `stat`.
+/// The index of the process group in `stat`.
 const GROUP: usize = 2;
-/// Where the user's time stands, in hundredths of a second; the system's is the next.
+/// The index of the user time in `stat`, in hundredths of a second; the system time is next.
 const USER: usize = 11;
 
-/// The fields of `/proc/ID/stat` that come after the name, which stands in parentheses.
+/// The fields of `/proc/ID/stat` after the process's name, which is in parentheses.
 fn stat(id: u32) -> Vec<String> {
     let stat = told(id, "stat");
     let fields = stat.rsplit(')').next().unwrap_or_default();

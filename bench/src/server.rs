@@ -1,4 +1,4 @@
-//! A server as a process of its own: imshare's real binary, or a real Glance.
+//! A measured server in a process of its own: imshare's release binary, or a real Glance.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::process::Process;
 
-/// A server that runs, with its data in a directory.
+/// A running server.
 pub struct Server {
     /// Its process.
     pub process: Process,
     /// `host:port`.
     pub address: String,
-    /// Not ours, but what it is compared with.
+    /// Whether it is Glance, which imshare is compared with.
     pub is_glance: bool,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
@@ -31,9 +31,9 @@ impl Server {
         Self::start(&mut command, false)
     }
 
-    /// Starts Glance, which is installed first if need be, and waits until it is ready.
+    /// Starts Glance, after installing it if need be, and waits until it is ready.
     pub fn glance(data: &Path) -> Self {
-        // Glance cannot be asked to take any free port.
+        // Glance cannot listen on port 0.
         let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let port = free.expect("a free port").port().to_string();
         let mut command = Command::new("bench/glance/serve.sh");
@@ -52,7 +52,7 @@ impl Server {
             }
         };
         let ready_after = began.elapsed();
-        // What it prints from now on is read and thrown away, so that it never waits for us.
+        // Discard what it prints from now on: a full pipe would block it.
         std::thread::spawn(move || lines.for_each(drop));
         Self {
             process,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Puts the viewer of /docs here from npm, pinned and checked: local/docs/vendor.sh
-# With --check it changes nothing and fails if what is here is not what npm has.
-# Viewer: OpenAPI Explorer, one file without dependencies, Apache-2.0. To take another version, change
-# it and the integrity that `npm view openapi-explorer@VERSION dist.integrity` says.
+# Installs the viewer of /docs from npm, pinned and verified: local/docs/vendor.sh
+# With --check it changes nothing and fails if the files here differ from npm's.
+# The viewer is OpenAPI Explorer, one file without dependencies, Apache-2.0. For another version, change it and the
+# integrity, which `npm view openapi-explorer@VERSION dist.integrity` prints.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -22,7 +22,7 @@ fi
 tar -xzf "$work/package.tgz" -C "$work"
 viewer=$work/package/dist/browser/openapi-explorer.min.js
 
-# Compressed it is a third of the size, and goes to the browser as it is.
+# Compressed it is a third of the size, and browsers get it as it is.
 if [[ ${1:-} != --check ]]; then
     gzip -9 --no-name --stdout "$viewer" >openapi-explorer.min.js.gz
     cp "$work/package/LICENSE" LICENSE

@@ -1,5 +1,5 @@
-//! The table of access keys on this machine: the identity file's, in memory only. A key that was
-//! taken out of the file is gone at the next start, and no secret is on disk.
+//! The table of access keys: in memory only, filled from the identity file. A key that was removed
+//! from the file is gone at the next start, and no secret is on disk.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
@@ -14,16 +14,16 @@ use shared::store::keys as at;
 use shared::store::sdk_error::words;
 
 use crate::engine::Engine;
-use crate::identity::AccessKey;
+use crate::identity::AccessKeyEntry;
 
 /// The table's name.
 const TABLE: &str = "access-keys";
 
-/// A table with these keys, whose roles have these names.
+/// Creates a table with these keys, whose roles have these names.
 ///
 /// # Errors
-/// In words for the operator.
-pub async fn table(keys: &[AccessKey], roles: RoleNames) -> Result<AccessKeys, String> {
+/// One sentence for the operator.
+pub async fn table(keys: &[AccessKeyEntry], roles: RoleNames) -> Result<AccessKeys, String> {
     let client = Clients::in_process().dynamodb_over(Engine::in_memory()?, None);
     create(&client).await?;
     for key in keys {
@@ -60,7 +60,7 @@ async fn create(client: &Client) -> Result<(), String> {
     Ok(())
 }
 
-async fn put(client: &Client, key: &AccessKey) -> Result<(), String> {
+async fn put(client: &Client, key: &AccessKeyEntry) -> Result<(), String> {
     let roles = key.roles.iter().map(at::s).collect();
     let request = client
         .put_item()

@@ -1,5 +1,6 @@
-//! The embedded engine and queue on ports of this machine, for functions that run as processes of
-//! their own (`cargo lambda watch`) and for the AWS command line. Nothing checks signatures.
+//! Serves the embedded engine and queue on ports of this machine, for functions that run as
+//! processes of their own (`cargo lambda watch`) and for the AWS command line. Signatures are not
+//! checked.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,12 +17,12 @@ use tokio::time::timeout;
 use crate::connection::{self, Limits};
 use crate::engine::Engine;
 use crate::queue::Queue;
-use crate::transport::{self, Answer};
+use crate::transport::{self, JsonResponse};
 
-/// DynamoDB's own limit of a request.
+/// DynamoDB's own limit on a request's body.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
-/// A port for the engine.
+/// Serves the engine on a port.
 ///
 /// # Errors
 /// One sentence for the operator.
@@ -37,7 +38,7 @@ pub async fn dynamodb(
     listen("--dynamodb-listen", address, stop, perform).await
 }
 
-/// A port for the queue.
+/// Serves the queue on a port.
 ///
 /// # Errors
 /// One sentence for the operator.
@@ -51,7 +52,7 @@ pub async fn sqs(
         let (queue, mut stopped) = (queue.clone(), stopped.clone());
         async move {
             let performed = queue.perform(&operation, &body);
-            // Whoever waits for messages does not hold up a stop.
+            // A receive that waits for messages must not delay a stop.
             let stopped = async {
                 match operation.as_str() {
                     "ReceiveMessage" => drop(stopped.changed().await),
@@ -76,7 +77,7 @@ async fn listen<P, F>(
 ) -> Result<(SocketAddr, JoinHandle<()>), String>
 where
     P: Fn(String, String) -> F + Clone + Send + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = JsonResponse> + Send + 'static,
 {
     let why = |error: std::io::Error| format!("cannot listen on {address} ({option}): {error}");
     let listener = TcpListener::bind(address).await.map_err(why)?;
@@ -101,7 +102,7 @@ where
     Ok((address, task))
 }
 
-fn respond((status, body): Answer) -> hyper::Response<Full<Bytes>> {
+fn respond((status, body): JsonResponse) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() =
         hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,4 +1,4 @@
-//! Reading bodies: in bounded time, in bounded memory, and only those that are wanted.
+//! Reads request bodies: in bounded time and bounded memory, and only those that are needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use shared::http::BODY_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// KiB that the bodies of callers with a valid token may take up together.
+/// KiB for the bodies of all callers with a valid token together.
 const KNOWN_KIB: usize = 64 * 1024;
-/// The same for everybody else: logins, signed requests, tokens that are not needed.
+/// KiB for all other bodies together: logins, signed requests, routes that need no token.
 const UNKNOWN_KIB: usize = 16 * 1024;
-/// Most bytes of an unwanted body that are read and thrown away, so that its sender gets to see
-/// the answer.
+/// Most bytes of an unwanted body that are read and discarded, so that its sender sees the
+/// response.
 const DRAINED_MAX: usize = 64 * 1024 * 1024;
-/// How long that may take.
+/// How long discarding a body may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether a body's sender has shown a valid token.
+/// Whether the sender of a body has a valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// It has.
+    /// It has one.
     Known,
-    /// It has not, or need not.
+    /// It has none, or needs none.
     Unknown,
 }
 
-/// A body, and the permit for the memory that it takes up.
+/// A body that was read, and the permit for its memory.
 #[derive(Debug)]
 pub struct Whole {
-    /// Its bytes: of one that is too large, just enough to see that.
+    /// The bytes; of a body that is too large, just enough to tell.
     pub bytes: Vec<u8>,
-    /// To be held as long as the bytes are worked on.
+    /// Hold it for as long as the bytes are used.
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -42,9 +42,9 @@ pub struct Whole {
 pub enum Unread {
     /// It did not arrive in time.
     Late,
-    /// Its sender went away in the middle of it.
+    /// The connection ended in the middle of it.
     Gone,
-    /// Too many bodies are being worked on.
+    /// The memory for bodies is used up.
     Busy,
 }
 
@@ -57,7 +57,7 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// Bodies that may take so long to arrive.
+    /// Creates a reader that gives each body this time to arrive.
     pub fn new(limit: Duration) -> Self {
         Self {
             known: Arc::new(Semaphore::new(KNOWN_KIB)),
@@ -66,10 +66,10 @@ impl Bodies {
         }
     }
 
-    /// Reads a body.
+    /// Reads a body, after waiting for memory if there is none.
     ///
     /// # Errors
-    /// If it does not arrive whole and in time.
+    /// If it does not arrive complete and in time.
     pub async fn read(&self, body: Incoming, sender: Sender) -> Result<Whole, Unread> {
         if body.is_end_stream() {
             return Ok(Whole {
@@ -110,8 +110,8 @@ async fn collect(mut body: Incoming) -> Result<Vec<u8>, Unread> {
     Ok(bytes)
 }
 
-/// Reads an unwanted body in the background for a while, so that the answer that goes out
-/// meanwhile is not lost to a reset connection.
+/// Discards an unwanted body in the background for a while. Otherwise the connection would be
+/// reset, and the response with it.
 pub fn ignore(mut body: Incoming) {
     if body.is_end_stream() {
         return;

@@ -22,21 +22,22 @@ use tokio::time::{Instant, Sleep};
 
 /// How long a stop waits for connections to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most bytes of a request's line and headers: a token of 32 KB fits.
+/// Most bytes of a request's line and headers. A token of 32 KB fits.
 const HEAD_MAX: usize = 128 * 1024;
 
-/// What one client, or all of them together, may take up.
+/// Limits on what clients may use up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at once; more wait until one ends.
     pub connections: usize,
-    /// How long a request's line and headers may take to arrive, and a connection may be idle.
+    /// How long a request's line and headers may take to arrive, and how long a connection may be
+    /// idle.
     pub head: Duration,
     /// How long a body may take to arrive.
     pub body: Duration,
     /// How long a function may work on a request.
     pub work: Duration,
-    /// How long a client may take to read an answer.
+    /// How long a client may take to read a response.
     pub answer: Duration,
 }
 
@@ -52,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves HTTP until told to stop, and then until what was begun is done.
+/// Serves HTTP until told to stop, and returns when the requests that were begun are answered.
 pub async fn serve<S, F>(
     listener: TcpListener,
     limits: Limits,
@@ -66,7 +67,7 @@ pub async fn serve<S, F>(
     let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = async {
-            // Semaphores of ours are never closed.
+            // Our semaphores are never closed.
             let permit = permits.clone().acquire_owned().await.ok();
             (listener.accept().await, permit)
         };
@@ -77,7 +78,7 @@ pub async fn serve<S, F>(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Too many open files, or a connection that was gone at once.
+                // Too many open files, or a connection that was reset at once.
                 tracing::warn!(error.why = %error, "accept failed");
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -108,9 +109,9 @@ pub async fn serve<S, F>(
     let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
 }
 
-/// A stream that fails when what was written is not taken by the other side in time. The time
-/// runs from the first write that had to wait until everything is flushed: reading a byte now and
-/// then does not extend it.
+/// A stream whose writes fail if the client does not read in time. The time runs from the first
+/// write that had to wait until everything is flushed, so that reading a byte now and then does not
+/// extend it.
 struct WriteTimeout<S> {
     stream: S,
     limit: Duration,

@@ -1,26 +1,27 @@
-//! How much a data directory holds, told at the start: who started the server in the wrong
-//! directory sees it at once.
+//! Counts what a data directory holds. Printed at the start, it shows at once that the server was
+//! started in the wrong directory.
 
 use std::fmt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-/// Most rows that are looked at: a start must not wait for a large table.
+/// Most rows that are counted: a large table must not delay the start.
 const ROWS_MAX: i64 = 10_000;
 
-/// Numbers of records. The engine writes `S:` before a key that is a text.
+/// Numbers of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     images: i64,
     memberships: i64,
     jobs: i64,
-    /// There are more rows than were looked at.
+    /// The table has more rows than were counted.
     more: bool,
 }
 
 impl Contents {
-    /// Counts the records in a table's file; `None` if it cannot be read.
+    /// Counts the records in a table's file; `None` if it cannot be read. Text keys begin with `S:`
+    /// there.
     pub fn of(file: &Path, table: &str) -> Option<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags).ok()?;

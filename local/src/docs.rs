@@ -1,7 +1,7 @@
-//! The API's own description: the OpenAPI document, and a page to read it and to try it out.
+//! The OpenAPI document, and a page to read it and to try the API.
 //!
-//! They are for people at this machine: the deployed gateway serves neither. All of it comes from
-//! this binary, and the page is not allowed to load anything from anywhere else.
+//! They are for developers: the deployed gateway serves neither. All of it is in this binary, and
+//! the page may not load anything from elsewhere.
 
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
@@ -12,29 +12,30 @@ use shared::runtime::app::App;
 const DOCUMENT: &str = include_str!("../../docs/openapi.json");
 const WELCOME: &str = include_str!("../docs/welcome.html");
 const PAGE: &str = include_str!("../docs/index.html");
-/// Compressed, as every browser takes it.
+/// Stored compressed and sent as it is: every browser accepts gzip.
 const VIEWER: &[u8] = include_bytes!("../docs/openapi-explorer.min.js.gz");
-/// Tokens are typed into the page: nothing of another origin runs in it or hears from it.
+/// Users type tokens into the page, so no script of another origin may run in it, and it may send
+/// to no other origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// What is served here.
+/// A document that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Docs {
-    /// `/` for a browser.
+    /// `/`, for a browser.
     Welcome,
     /// `/openapi.json`
     Document,
     /// `/docs`
     Page,
-    /// The script of the page.
+    /// The page's script.
     Viewer,
 }
 
 impl Docs {
-    /// Finds the document that a request is for; a browser's `OPTIONS` is discovery's, and so is
-    /// `/` for a program.
+    /// Finds the document that a request is for. `OPTIONS`, and `/` for a program, belong to
+    /// discovery.
     pub fn find(request: &Parts) -> Option<Self> {
         let found = match request.uri.path() {
             "/" if is_browser(request) => Self::Welcome,
@@ -46,7 +47,7 @@ impl Docs {
         (request.method != "OPTIONS").then_some(found)
     }
 
-    /// Answers a request for it. No token is needed.
+    /// Answers a request for the document, which needs no token.
     ///
     /// # Errors
     /// 405 for another method than GET, 400 for a body.
@@ -59,7 +60,7 @@ impl Docs {
         }
         http::no_body(request)?;
         let response = match self {
-            // The status that programs get, with links to choose from.
+            // The status that programs get, with links for a reader.
             Self::Welcome => http::text(300, "text/html; charset=UTF-8", WELCOME),
             Self::Document => http::json(200, &document(&app.base_url(request))?),
             Self::Page => http::text(200, "text/html; charset=UTF-8", PAGE),
@@ -74,7 +75,7 @@ impl Docs {
     }
 }
 
-/// Whether a request asks for HTML by name, as browsers do: clients of the API ask for JSON or for
+/// Whether a request asks for HTML by name, as browsers do. Clients of the API ask for JSON or for
 /// anything.
 fn is_browser(request: &Parts) -> bool {
     let accept = request.headers.get_all("accept").iter();
@@ -85,7 +86,7 @@ fn is_browser(request: &Parts) -> bool {
             .any(|media| media.split(';').next().map(str::trim) == Some("text/html"))
 }
 
-/// The document with the address by which this caller knows the server.
+/// The document with the server's address as the caller knows it.
 fn document(base: &str) -> Result<Value, ApiError> {
     let mut document: Value = serde_json::from_str(DOCUMENT)
         .map_err(|error| ApiError::internal(format!("the OpenAPI document: {error}")))?;

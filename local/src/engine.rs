@@ -1,4 +1,4 @@
-//! DynamoDB on this machine: an embedded engine in the process.
+//! The embedded DynamoDB: an engine in this process.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,13 +19,13 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::storage::{Fault, Health, cannot_open};
-use crate::transport::{self, Answer};
+use crate::transport::{self, JsonResponse};
 
-/// The engine: cheap to clone, and an HTTP client for the SDK.
+/// The engine, which is an HTTP client for the SDK; cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
-    /// What brings its writes to the disk; none in memory.
+    /// Brings writes to the disk; `None` in memory.
     log: Option<Arc<Log>>,
     health: Option<Health>,
     requests: Arc<Mutex<BTreeMap<String, u64>>>,
@@ -38,10 +38,10 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine that forgets everything when it is dropped.
+    /// Creates an engine in memory.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn in_memory() -> Result<Self, String> {
         let database = Database::memory().map_err(|error| error.to_string())?;
         Ok(Self {
@@ -52,16 +52,17 @@ impl Engine {
         })
     }
 
-    /// An engine whose data is in this file.
+    /// Opens the engine whose data is in this file.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn in_file(path: &Path, health: Health) -> Result<Self, String> {
         let name = path.to_str().ok_or("the path of the data is not UTF-8")?;
         let why = |error: &dyn std::fmt::Display| cannot_open(path, &error.to_string());
         let database = Database::new(name).map_err(|error| why(&error))?;
-        // SQLite's "synchronous = NORMAL" (the other settings are as they were): a commit is
-        // written to the log but does not wait for the disk. `perform` does, for many at once.
+        // This sets SQLite's "synchronous = NORMAL" (and keeps its other settings): a commit is
+        // written to the log but does not wait for the disk. `perform` waits instead, for many
+        // commits at once.
         database
             .disable_bulk_loading()
             .map_err(|error| why(&error))?;
@@ -74,12 +75,12 @@ impl Engine {
         })
     }
 
-    /// What is wrong with the files, if writes failed and still would.
+    /// The fault of the files, if writes have failed and still fail.
     pub fn fault(&self) -> Option<Fault> {
         self.health.as_ref()?.check()
     }
 
-    /// How many requests of each operation were made; for tests of the budget.
+    /// Numbers of requests by operation, for tests of the request budget.
     pub fn requests(&self) -> BTreeMap<String, u64> {
         self.requests
             .lock()
@@ -87,22 +88,22 @@ impl Engine {
             .clone()
     }
 
-    /// Removes what has expired. DynamoDB does so by itself; nothing of ours relies on when.
+    /// Removes expired items. DynamoDB does so by itself, and nothing relies on when.
     pub fn remove_expired(&self) {
         if let Err(error) = self.database.sweep_ttl() {
             tracing::warn!(error.why = %error, "expired records stay");
         }
     }
 
-    /// Performs one operation of the DynamoDB API. What it wrote is on the disk when it answers. A
-    /// transaction that comes again under its client token is not applied again.
-    pub async fn perform(&self, operation: &str, body: &str) -> Answer {
+    /// Performs one operation of the DynamoDB API. Its writes are on the disk when this returns. A
+    /// transaction that is sent again under its client token is not applied again.
+    pub async fn perform(&self, operation: &str, body: &str) -> JsonResponse {
         self.durably(operation, body, |_| {}).await
     }
 
-    /// The same for who is in this process, where no answer is lost and no transaction comes again:
-    /// the database goes through all tokens of the last ten minutes for each one that has a token.
-    async fn perform_once(&self, operation: &str, body: &str) -> Answer {
+    /// Like `perform`, without idempotency tokens: in-process calls are never retried, and the
+    /// engine scans ten minutes of tokens for each.
+    async fn perform_once(&self, operation: &str, body: &str) -> JsonResponse {
         self.durably(operation, body, |transaction| {
             transaction.client_request_token = None;
         })
@@ -114,9 +115,9 @@ impl Engine {
         operation: &str,
         body: &str,
         prepare: impl FnOnce(&mut TransactWriteItemsRequest),
-    ) -> Answer {
+    ) -> JsonResponse {
         self.count(operation);
-        let answer = self.at_once(operation, body, prepare);
+        let answer = self.execute(operation, body, prepare);
         let Some(log) = self.log.as_ref().filter(|_| writes(operation)) else {
             return answer;
         };
@@ -126,9 +127,9 @@ impl Engine {
         }
     }
 
-    /// The answer to a request that the files did not let succeed. Neither the SDK nor the store
-    /// tries it again: its status and its code are of no kind that they repeat.
-    fn broken(&self, fault: Fault) -> Answer {
+    /// The response to a request that failed because of the files. Its status and code are of no
+    /// kind that the SDK or the store retries.
+    fn broken(&self, fault: Fault) -> JsonResponse {
         let words = match &self.health {
             Some(health) => health.failed(fault),
             None => fault.sentence().to_owned(),
@@ -137,12 +138,12 @@ impl Engine {
         (transport::UNUSABLE_STATUS, body.to_string())
     }
 
-    fn at_once(
+    fn execute(
         &self,
         operation: &str,
         body: &str,
         prepare: impl FnOnce(&mut TransactWriteItemsRequest),
-    ) -> Answer {
+    ) -> JsonResponse {
         let db = &self.database;
         let outcome = match operation {
             "GetItem" => call(body, |request| db.get_item(request)),
@@ -184,7 +185,7 @@ impl Engine {
     }
 }
 
-/// The fault of the files that an error tells of, if it is one.
+/// The fault of the files that an error reports, if it reports one.
 fn fault(error: &DynoxideError) -> Option<Fault> {
     match error.status_code() {
         500.. => Fault::of(&error.to_string()),
@@ -192,7 +193,7 @@ fn fault(error: &DynoxideError) -> Option<Fault> {
     }
 }
 
-/// Whether an operation may write, and so has to wait for the disk.
+/// Whether an operation may write and so has to wait for the disk.
 fn writes(operation: &str) -> bool {
     !matches!(
         operation,
@@ -200,13 +201,13 @@ fn writes(operation: &str) -> bool {
     )
 }
 
-/// The database's write-ahead log. Who waits for the disk waits together: while one flush is
-/// under way, others write, and the next flush is for all of them.
+/// The database's write-ahead log, flushed in groups: while one flush is under way, others write,
+/// and the next flush is for all of them.
 struct Log {
     file: Arc<File>,
     /// How many operations have written.
     written: AtomicU64,
-    /// How many of them the disk has.
+    /// How many of them are on the disk.
     flushed: tokio::sync::Mutex<u64>,
 }
 
@@ -219,7 +220,7 @@ impl Log {
         })
     }
 
-    /// Called when an operation has written; returns when the disk has what it wrote.
+    /// Returns when what the caller has just written is on the disk.
     async fn flush(&self) -> std::io::Result<()> {
         let write = self.written.fetch_add(1, Ordering::SeqCst) + 1;
         let mut flushed = self.flushed.lock().await;

@@ -2,37 +2,39 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`engine`] | DynamoDB: an embedded engine, handed the SDK's requests without a socket |
-//! | [`table`] | its table, made as the template makes it |
-//! | [`queue`] | SQS: a durable queue with visibility timeouts and dead letters, likewise |
+//! | [`engine`] | the embedded DynamoDB, which gets the SDK's requests without a socket |
+//! | [`table`] | the service's table, created as the template has it |
+//! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
-//! | [`storage`], [`contents`] | the data directory: its lock, its faults, what it holds |
-//! | [`worker`] | the event sources: receives messages and runs the functions that take them |
-//! | [`outage`] | a remote DynamoDB or SQS that does not answer |
-//! | [`identity`] | a development stand-in for Keystone: the identity file, logins, tokens |
+//! | [`storage`], [`contents`] | the data directory: its lock, its faults, its contents |
+//! | `stores` | opens the table and the queue, embedded or remote |
+//! | [`worker`] | the event sources: receive messages and run their functions |
+//! | [`outage`] | outages of a remote DynamoDB or SQS |
+//! | [`identity`] | development identities: the identity file, logins, tokens |
 //! | [`access_keys`] | the table of access keys, filled from the identity file |
-//! | [`authority`] | the authorizer: the identity file, or a Keystone |
-//! | [`connection`], [`body`] | HTTP connections and bodies, and what they may take up |
-//! | [`front`] | the gateway: the route table, the authorizer's context |
+//! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
+//! | [`connection`], [`body`] | HTTP connections and bodies, and their limits |
+//! | [`gateway`] | the gateway: the route table and the authorizer's context |
 //! | [`docs`] | the OpenAPI document and the page that shows it |
-//! | [`seed`] | the records that `events/` are written for |
-//! | [`server`] | all of them together, started and stopped |
+//! | [`seed`] | the records that `events/` needs |
+//! | [`server`] | starts and stops all of them |
 
 pub mod access_keys;
-pub mod authority;
+pub mod authenticator;
 pub mod aws;
 pub mod body;
 pub mod connection;
 pub mod contents;
 pub mod docs;
 pub mod engine;
-pub mod front;
+pub mod gateway;
 pub mod identity;
 pub mod outage;
 pub mod queue;
 pub mod seed;
 pub mod server;
 pub mod storage;
+mod stores;
 pub mod table;
 pub mod transport;
 pub mod worker;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use local::identity::Identity;
+use local::identity::IdentityFile;
 use local::server::Server;
 use options::Serve;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -65,7 +65,7 @@ fn run(serve: Serve) -> Result<(), String> {
                  in a file and can be guessed without limit"
             );
         }
-        // Who is told that it is ready may stop it at once.
+        // Listen before saying "ready": whoever waits for that line may stop the server at once.
         let mut stop = Stop::listen().map_err(|error| format!("cannot start: {error}"))?;
         say(&server, development, demo.then_some(&identity));
         stop.asked().await;
@@ -74,8 +74,8 @@ fn run(serve: Serve) -> Result<(), String> {
     })
 }
 
-/// Tells where the server listens and, with the demo identities, how to try it.
-fn say(server: &Server, development: bool, demo: Option<&Identity>) {
+/// Prints where the server listens and, with the demo identities, commands to try it.
+fn say(server: &Server, development: bool, demo: Option<&IdentityFile>) {
     let mut out = std::io::stdout().lock();
     let url = server.url();
     let _ = writeln!(out, "listening on {url}");
@@ -131,14 +131,14 @@ Try:
     let _ = out.flush();
 }
 
-/// Ctrl-C and SIGTERM.
+/// The signals that stop the server: Ctrl-C and SIGTERM.
 struct Stop {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stop {
-    /// From now on neither ends the process.
+    /// Catches both signals from now on, instead of letting them end the process.
     fn listen() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -146,7 +146,7 @@ impl Stop {
         })
     }
 
-    /// Waits for either.
+    /// Waits for either signal.
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

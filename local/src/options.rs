@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use authorizer::config::Config;
 use clap::Args;
 use local::connection::Limits;
-use local::identity::Identity;
+use local::identity::IdentityFile;
 use local::queue::Settings;
 use local::server::{Data, Options, SWEEP_EVERY};
 use shared::domain::time::Clock;
@@ -15,7 +15,7 @@ use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
 use shared::runtime::config::DEFAULT_MEMBER_QUOTA;
 
-/// The options.
+/// The options of `imshare serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address and port to listen on: 127.0.0.1:9292, localhost:9292, or a port alone, which is
@@ -116,7 +116,7 @@ fn default_connections() -> NonZeroUsize {
     NonZeroUsize::new(Limits::default().connections).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// An address with a port, or a port of this machine.
+/// Parses an address with a port, or the port alone, which is this machine's.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let full = match text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
         Ok(port) => format!("127.0.0.1:{port}"),
@@ -124,24 +124,24 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     };
     let form = "expected an address and a port, such as 127.0.0.1:9292, localhost:9292 or 9292";
     let found = full.to_socket_addrs().map_err(|_| form.to_owned())?;
-    // Of a name with several addresses the IPv4 one is what most clients try.
+    // If a name has several addresses, IPv4 is what most clients try.
     found
         .min_by_key(SocketAddr::is_ipv6)
         .ok_or_else(|| form.to_owned())
 }
 
 impl Serve {
-    /// Whether the identities are those for trying the service out.
+    /// Whether the demo identities are used.
     pub fn has_demo_identities(&self) -> bool {
         self.identity.is_none() && self.keystone_url.is_none()
     }
 
-    /// Whether the development identity service is served.
+    /// Whether the development identity service runs.
     pub fn has_identity_service(&self) -> bool {
         self.keystone_url.is_none()
     }
 
-    /// What to start.
+    /// Reads the files that the options name, and returns the server's options.
     ///
     /// # Errors
     /// One sentence for the operator.
@@ -150,9 +150,9 @@ impl Serve {
         let keystone = self.keystone_url.as_deref().map(Config::of_keystone);
         let keystone = keystone.transpose().map_err(|error| error.to_string())?;
         let identity = match (&self.identity, &keystone) {
-            (Some(path), _) => Identity::read(path)?,
-            (None, None) => Identity::demo()?,
-            (None, Some(_)) => Identity::default(),
+            (Some(path), _) => IdentityFile::read(path)?,
+            (None, None) => IdentityFile::demo()?,
+            (None, Some(_)) => IdentityFile::default(),
         };
         Ok(Options {
             listen: self.listen,
@@ -183,7 +183,7 @@ impl Serve {
         })
     }
 
-    /// Checks that nothing is reached from other machines unless that is meant.
+    /// Refuses addresses that other machines can reach, unless an option allows them.
     fn check_addresses(&self) -> Result<(), String> {
         for (option, address) in [
             ("--dynamodb-listen", self.dynamodb_listen),

@@ -1,4 +1,4 @@
-//! A DynamoDB or SQS that does not answer: found out at the start, and logged once while running.
+//! Outages of a remote DynamoDB or SQS: an error at the start, one line of the log while running.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use tokio::time::{Instant, timeout};
 
 /// How long a connection may take at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a first answer may take at the start.
+/// How long the first response may take at the start.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The first pause of an outage; each is twice as long as the one before.
+/// The first pause between tries; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The longest.
+/// The longest pause between tries.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Waits for the first answer of a service that an option names, once somebody listens there.
+/// Waits for the first response of a service that an option names. Connects first, so that a wrong
+/// address fails at once instead of after the SDK's retries.
 ///
 /// # Errors
 /// One sentence that names the service and its URL.
@@ -57,7 +58,7 @@ fn address(url: &str) -> Option<String> {
     })
 }
 
-/// An outage of something that is asked again and again.
+/// Tracks the outages of a service that is polled: logs each once and spaces the tries.
 #[derive(Debug)]
 pub struct Outage {
     what: &'static str,
@@ -66,7 +67,7 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// No outage yet.
+    /// Starts without an outage.
     pub fn none(what: &'static str) -> Self {
         Self {
             what,
@@ -75,7 +76,8 @@ impl Outage {
         }
     }
 
-    /// Notes a failure and returns how long to wait; the first one is logged.
+    /// Records a failure and returns how long to wait. Only the first failure of an outage is
+    /// logged.
     pub fn failed(&mut self, why: &str) -> Duration {
         if self.since.is_none() {
             self.since = Some(Instant::now());
@@ -91,7 +93,7 @@ impl Outage {
         self.since.is_some()
     }
 
-    /// Notes a success, which is logged if it ends an outage.
+    /// Records a success, and logs it if it ends an outage.
     pub fn worked(&mut self) {
         if let Some(since) = self.since.take() {
             let seconds = since.elapsed().as_secs();

@@ -1,7 +1,7 @@
-//! SQS on this machine: a durable queue with what the service relies on: delivery at least once,
-//! a visibility timeout, a receive count, and dead letters.
+//! SQS in this process: a durable queue with at-least-once delivery, visibility timeouts, receive
+//! counts and dead letters.
 //!
-//! The messages are rows of one SQLite table. The SDK's requests reach it without a socket.
+//! Messages are rows of one SQLite table. The SDK's requests reach it without a socket.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,19 +17,19 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::storage::{Fault, Health, cannot_open};
-use crate::transport::{self, Answer};
+use crate::transport::{self, JsonResponse};
 
-/// The URL of the batches' queue.
+/// The URL of the queue of batches.
 pub const BATCHES: &str = "http://queue.local/batches";
 /// The URL of the dead-letter queue.
 pub const DEAD_LETTERS: &str = "http://queue.local/dead-letters";
 
-/// What the template says of the queue.
+/// The settings of the queue, as in the template.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long a message that was received stays hidden, unless it is deleted.
+    /// The visibility timeout: how long a received message stays hidden unless it is deleted.
     pub visibility_timeout: Duration,
-    /// How often a message is received before it is a dead letter.
+    /// How often a message is received before it becomes a dead letter.
     pub max_receive_count: u32,
 }
 
@@ -42,7 +42,7 @@ impl Default for Settings {
     }
 }
 
-/// The queue: cheap to clone, and an HTTP client for the SDK.
+/// The queue, which is an HTTP client for the SDK; cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
     inner: Arc<Inner>,
@@ -77,19 +77,19 @@ const SCHEMA: &str = "
 ";
 
 impl Queue {
-    /// A queue that forgets everything when it is dropped.
+    /// Creates a queue in memory.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn in_memory(settings: Settings) -> Result<Self, String> {
         Self::over(Connection::open_in_memory(), settings, None).map_err(|error| error.to_string())
     }
 
-    /// A queue whose messages are in this file. What was under way when the file was last used
-    /// can be received at once: whoever held it is gone.
+    /// Opens the queue in a file. Messages that were in flight become visible at once: the process
+    /// that had received them is gone.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn in_file(path: &Path, settings: Settings, health: Health) -> Result<Self, String> {
         let opened = Connection::open(path).and_then(|connection| {
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -169,8 +169,8 @@ impl Queue {
         Ok(json!({"Successful": sent, "Failed": []}))
     }
 
-    /// Takes up to `most` messages, after moving those to the dead letters that were received
-    /// too often.
+    /// Receives up to `most` messages, after moving those that were received too often to the dead
+    /// letters.
     fn take(&self, queue: &str, most: u64) -> rusqlite::Result<Vec<Value>> {
         let settings = self.inner.settings;
         let hidden = i64::try_from(settings.visibility_timeout.as_millis()).unwrap_or(i64::MAX);
@@ -224,8 +224,8 @@ impl Queue {
         })
     }
 
-    /// When the next message of a queue that holds none to be taken now comes due, without being
-    /// sent: in milliseconds since the Unix epoch.
+    /// When the next hidden message of a queue becomes visible, in milliseconds since the Unix
+    /// epoch.
     fn next_due(&self, queue: &str) -> rusqlite::Result<Option<i64>> {
         self.with(|connection| {
             connection
@@ -245,7 +245,7 @@ impl Queue {
         })
     }
 
-    /// Receives, and waits for messages as long as the request says.
+    /// Receives messages, waiting for them as long as the request says.
     async fn receive(&self, queue: &str, request: &Value) -> rusqlite::Result<Value> {
         let most = number(request, "MaxNumberOfMessages").clamp(1, 10);
         let wait = Duration::from_secs(number(request, "WaitTimeSeconds"));
@@ -260,7 +260,7 @@ impl Queue {
             }
             let due = self.next_due(queue)?.map(|due| {
                 let wait = u64::try_from(due - now()).unwrap_or_default();
-                // Not sooner than the clock that says what is due can tell the difference.
+                // At least the 1 ms that the clock can resolve: less would make this loop spin.
                 tokio::time::Instant::now() + Duration::from_millis(wait.max(1))
             });
             tokio::select! {
@@ -287,7 +287,7 @@ impl Queue {
     }
 
     /// Performs one operation of the SQS API.
-    pub async fn perform(&self, operation: &str, body: &str) -> Answer {
+    pub async fn perform(&self, operation: &str, body: &str) -> JsonResponse {
         let Ok(request) = serde_json::from_str::<Value>(body) else {
             return (400, r#"{"__type":"SerializationException"}"#.to_owned());
         };
@@ -308,7 +308,7 @@ impl Queue {
         }
     }
 
-    fn broken(&self, error: &str) -> Answer {
+    fn broken(&self, error: &str) -> JsonResponse {
         match (Fault::of(error), &self.inner.health) {
             (Some(fault), Some(health)) => {
                 let error = json!({"__type": transport::UNUSABLE, "message": health.failed(fault)});
@@ -322,8 +322,8 @@ impl Queue {
     }
 }
 
-/// The queue that a URL names by its last segment, whatever host it has: on a port of its own
-/// the queue has another one.
+/// Finds the queue that a URL names by its last segment. The host is ignored, because it is another
+/// one when the queue is served on a port.
 fn named(url: &str) -> Option<&'static str> {
     [BATCHES, DEAD_LETTERS]
         .into_iter()

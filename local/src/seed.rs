@@ -1,5 +1,5 @@
-//! The records that the events in `events/` are written for, so that each gets the answer in the
-//! file beside it.
+//! Creates the records that the events in `events/` are about, so that each event gets the response
+//! in the file beside it.
 
 use std::collections::HashMap;
 
@@ -21,26 +21,26 @@ use shared::runtime::app::App;
 
 /// The project that owns the images: the demo identities' owner.
 const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
-/// The project that one of them is shared with: the demo identities' member.
+/// The project that an image is shared with: the demo identities' member.
 const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
-/// A project that nothing is shared with.
+/// A project that no image is shared with.
 const THIRD: &str = "33333333333333333333333333333333";
-/// The image that is shared.
+/// The shared image.
 pub const SHARED: &str = "11111111-1111-4111-8111-111111111111";
-/// The private one.
+/// The private image.
 pub const PRIVATE: &str = "22222222-2222-4222-8222-222222222222";
-/// The one that could be shared and is not.
+/// An image that may be shared and is not.
 pub const LONELY: &str = "33333333-3333-4333-8333-333333333333";
 /// The job.
 pub const JOB: &str = "0199c6a1b2c37def8123456789abcdef";
 /// An image that does not exist.
 const ABSENT: &str = "00000000-0000-4000-8000-000000000000";
-/// The job's deadline, in the year 2099, so that the events stay true for a long time.
+/// The job's deadline, in the year 2099, so that the events stay valid.
 const DEADLINE: i64 = 4_070_908_800_000_000;
 
-/// Creates the records: three images of the owner, one shared with a member that has not
-/// answered, a job of that member that has not begun, and one of a third project whose messages are
-/// overdue. What is there already stays.
+/// Creates three images of the owner, one of them shared with a member that has not answered; a job
+/// of that member that has not begun; and a job of a third project whose messages are overdue.
+/// Records that exist already are left alone.
 ///
 /// # Errors
 /// One sentence for the operator.
@@ -60,7 +60,7 @@ pub async fn fixtures(app: &App) -> Result<(), String> {
         .map_err(|error| format!("cannot seed the job: {}", error.for_log()))
 }
 
-/// A request of the owner as the gateway hands it to a function.
+/// A request of the owner, as the gateway hands it to a function.
 fn post(path: &str, parameters: &[(&str, &str)], body: &Value) -> Request {
     let mut context = ApiGatewayProxyRequestContext::default();
     let caller = [
@@ -82,7 +82,7 @@ fn post(path: &str, parameters: &[(&str, &str)], body: &Value) -> Request {
         .with_request_context(RequestContext::ApiGatewayV1(context))
 }
 
-/// Checks that something was created, or was there before.
+/// Checks that a record was created or existed before.
 fn made(what: &str, response: &Response) -> Result<(), String> {
     match response.status().as_u16() {
         200 | 201 | 409 => Ok(()),
@@ -101,9 +101,9 @@ async fn job(app: &App) -> Result<(), ApiError> {
         vault_id: None,
     });
     create_job(app, MEMBER, task, &images, id, app.now()).await?;
-    // The events are its messages.
+    // The events are this job's messages, so the sweep must not send them.
     app.store().messages_sent(id).await?;
-    // For the sweep: a job whose messages should have been sent long ago.
+    // For the sweep: a job whose messages are long overdue.
     let images = [SHARED.to_owned()];
     let (id, begin) = (app.operation(), Timestamp::from_micros(0));
     create_job(app, THIRD, Task::Unshare, &images, id, begin).await

@@ -1,4 +1,4 @@
-//! The parts together: started, and stopped when they have finished what they hold.
+//! The local server: starts all parts, and stops them when they have finished their work.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,95 +12,92 @@ use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
 use shared::http::site::Site;
 use shared::runtime::app::App;
-use shared::runtime::clients::Clients;
 use shared::runtime::config::{Config, DEFAULT_MEMBER_QUOTA};
 use shared::store::Indexes;
-use shared::store::sdk_error::words;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::authority::Authority;
+use crate::authenticator::Authenticator;
 use crate::connection::{self, Limits};
 use crate::contents::Contents;
 use crate::engine::Engine;
-use crate::front::Front;
-use crate::identity::Identity;
-use crate::outage::first_answer;
+use crate::gateway::Gateway;
+use crate::identity::IdentityFile;
 use crate::queue::{self, Queue, Settings};
-use crate::storage::{Directory, Health};
-use crate::table::{self, Upgrade};
+use crate::storage::Directory;
+use crate::stores::Stores;
 use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
 const EXPIRED_EVERY: Duration = Duration::from_secs(600);
-/// How often what is overdue is done.
+/// How often the sweep does what is overdue.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How often files that could not be used are tried again.
+/// How often files that failed are checked again.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// Where the records are.
+/// Where records are kept.
 #[derive(Clone, Debug)]
 pub enum Data {
-    /// In this process, gone with it.
+    /// In memory: gone when the process ends.
     InMemory,
     /// In files of this directory.
     Directory(PathBuf),
 }
 
-/// What to start.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 takes any.
+    /// The address to listen on; port 0 takes any free port.
     pub listen: SocketAddr,
-    /// Where the records are.
+    /// Where records are kept.
     pub data: Data,
-    /// Who there is.
-    pub identity: Identity,
-    /// A Keystone to ask about tokens instead.
+    /// Users, projects and tokens.
+    pub identity: IdentityFile,
+    /// A Keystone to ask about tokens, instead of the identity file.
     pub keystone: Option<authorizer::config::Config>,
-    /// What roles are called, by whichever of them.
+    /// The names of roles, in the identity file or in Keystone.
     pub roles: RoleNames,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
-    /// Whether members may leave.
+    /// Whether a member may end its own membership.
     pub member_may_leave: bool,
     /// A DynamoDB to use instead of the embedded engine.
     pub dynamodb_endpoint: Option<String>,
-    /// The table.
+    /// The table's name.
     pub table: String,
     /// A queue to use instead of the embedded one.
     pub queue_url: Option<String>,
-    /// What the embedded queue does.
+    /// The settings of the embedded queue.
     pub queue: Settings,
-    /// The URL that clients reach the server by, if it is not the one that they send in `Host`.
+    /// The URL that clients reach the server by; without it, links repeat the `Host` header.
     pub public_endpoint: Option<Endpoint>,
-    /// The origins whose pages may read answers.
+    /// The origins whose pages may read responses.
     pub cors_origins: Origins,
-    /// What clients may take up.
+    /// What clients may use up.
     pub limits: Limits,
-    /// Where other processes of this machine reach the embedded engine.
+    /// Where the embedded engine is served to other processes of this machine.
     pub dynamodb_listen: Option<SocketAddr>,
-    /// Where other processes of this machine reach the embedded queue.
+    /// Where the embedded queue is served to other processes of this machine.
     pub sqs_listen: Option<SocketAddr>,
-    /// Whether to create the records that `events/` are written for.
+    /// Whether to create the records that `events/` needs.
     pub seed_fixtures: bool,
-    /// Where "now" comes from.
+    /// The clock.
     pub clock: Clock,
-    /// How often what is overdue is done; never, if there is no time.
+    /// How often the sweep runs; `None` for never.
     pub sweep_every: Option<Duration>,
 }
 
 impl Options {
-    /// A server that forgets everything, on any port, with the demo identities.
+    /// A server in memory, on any free port, with the demo identities.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn in_memory() -> Result<Self, String> {
         Ok(Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: Data::InMemory,
-            identity: Identity::demo()?,
+            identity: IdentityFile::demo()?,
             keystone: None,
             roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
@@ -121,124 +118,25 @@ impl Options {
     }
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// The app that its functions share.
+    /// The app that all functions share.
     pub app: App,
-    /// The embedded engine, if that is what it uses.
+    /// The embedded engine, if records are kept in it.
     pub engine: Option<Engine>,
-    /// The embedded queue, if that is what it uses.
+    /// The embedded queue, if messages are kept in it.
     pub queue: Option<Queue>,
-    /// Where other processes reach the embedded engine.
+    /// Where the embedded engine is served to other processes.
     pub dynamodb_address: Option<SocketAddr>,
-    /// Where other processes reach the embedded queue.
+    /// Where the embedded queue is served to other processes.
     pub sqs_address: Option<SocketAddr>,
-    /// The data directory, locked as long as this exists.
+    /// The data directory, locked until the server is dropped.
     directory: Option<Directory>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// The table and the queue, embedded or remote.
-struct Stores {
-    directory: Option<Directory>,
-    dynamodb: aws_sdk_dynamodb::Client,
-    engine: Option<Engine>,
-    sqs: aws_sdk_sqs::Client,
-    queue: Option<Queue>,
-    queue_url: String,
-}
-
-impl Stores {
-    async fn open(options: &Options) -> Result<Self, String> {
-        let remote = options.dynamodb_endpoint.is_some() && options.queue_url.is_some();
-        let directory = match &options.data {
-            // Nothing would be kept in it.
-            Data::Directory(_) if remote => None,
-            Data::Directory(path) => Some(Directory::open(path)?),
-            Data::InMemory => None,
-        };
-        let health = directory.as_ref().map(|it| (it, Health::of(it.path())));
-        let endpoints = options.dynamodb_endpoint.iter().chain(&options.queue_url);
-        let clients = Clients::for_endpoints(endpoints).map_err(|error| error.to_string())?;
-        let (dynamodb, engine) = match &options.dynamodb_endpoint {
-            Some(endpoint) => (clients.dynamodb(Some(endpoint.clone())), None),
-            None => {
-                let engine = match &health {
-                    None => Engine::in_memory()?,
-                    Some((files, health)) => Engine::in_file(&files.table(), health.clone())?,
-                };
-                let client = Clients::in_process().dynamodb_over(engine.clone(), None);
-                (client, Some(engine))
-            }
-        };
-        let upgrade = if engine.is_some() {
-            Upgrade::Do
-        } else {
-            Upgrade::Refuse
-        };
-        let table = table::make(&dynamodb, &options.table, upgrade);
-        match &options.dynamodb_endpoint {
-            Some(endpoint) => first_answer("DynamoDB", endpoint, table).await?,
-            None => table.await?,
-        }
-        let (sqs, queue, queue_url) = match &options.queue_url {
-            Some(url) => {
-                let client = clients.sqs(endpoint_of(url));
-                first_answer("the queue", url, ask_for(&client, url)).await?;
-                (client, None, url.clone())
-            }
-            None => {
-                let settings = options.queue;
-                let queue = match &health {
-                    None => Queue::in_memory(settings)?,
-                    Some((files, health)) => {
-                        Queue::in_file(&files.queue(), settings, health.clone())?
-                    }
-                };
-                let client = Clients::in_process().sqs_over(queue.clone(), None);
-                (client, Some(queue), queue::BATCHES.to_owned())
-            }
-        };
-        Ok(Self {
-            directory,
-            dynamodb,
-            engine,
-            sqs,
-            queue,
-            queue_url,
-        })
-    }
-}
-
-/// Checks that a queue answers. Its attributes may be forbidden to a role that may use it.
-async fn ask_for(client: &aws_sdk_sqs::Client, url: &str) -> Result<(), String> {
-    let asked = client.get_queue_attributes().queue_url(url).send().await;
-    match asked {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let service = error.as_service_error();
-            let code = service.and_then(|service| service.meta().code());
-            // Its code in the two protocols of SQS.
-            let absent = [
-                "QueueDoesNotExist",
-                "AWS.SimpleQueueService.NonExistentQueue",
-            ];
-            match code {
-                Some(code) if !absent.contains(&code) => {
-                    tracing::warn!(
-                        error.why = words(&error),
-                        "cannot read the queue's attributes"
-                    );
-                    Ok(())
-                }
-                _ => Err(words(&error)),
-            }
-        }
-    }
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
@@ -253,48 +151,61 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), String> 
     Ok((listener, address))
 }
 
+/// The authenticator that the options ask for: Keystone if they name one, or the identity file.
+fn authenticator(options: &Options) -> Result<Authenticator, String> {
+    match options.keystone.clone() {
+        Some(mut keystone) => {
+            keystone.roles = options.roles.clone();
+            Authenticator::keystone(keystone, options.clock.clone())
+        }
+        None => Ok(Authenticator::file(
+            options.identity.clone(),
+            options.roles.clone(),
+        )),
+    }
+}
+
+/// The app that all functions share, with its access keys from the identity file.
+async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<App, String> {
+    let config = Config {
+        table: options.table.clone(),
+        queue_url: stores.queue_url.clone(),
+        member_quota: options.member_quota,
+        policy: Policy {
+            member_may_leave: options.member_may_leave,
+        },
+        indexes: match stores.engine {
+            Some(_) => Indexes::Immediate,
+            None => Indexes::Eventual,
+        },
+        site: Site {
+            auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
+            public_endpoint: options.public_endpoint.clone(),
+            cors_origins: options.cors_origins.clone(),
+            listen: Some(address),
+        },
+    };
+    let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
+    Ok(App::new(
+        config,
+        stores.dynamodb.clone(),
+        stores.sqs.clone(),
+        Authentication::with_keys(access_keys::table(access_key, roles).await?),
+        options.clock.clone(),
+    ))
+}
+
 impl Server {
-    /// Starts the service and returns when it is ready.
+    /// Starts the server and returns when it is ready.
     ///
     /// # Errors
-    /// One sentence for the operator: a port that is taken, data that cannot be opened.
+    /// One sentence for the operator: the port is taken, the data cannot be opened.
     pub async fn start(options: Options) -> Result<Self, String> {
-        // The port first: who started the server twice shall not open the data twice.
+        // The port first, so that a second server fails before it opens the data.
         let (listener, address) = bind(options.listen).await?;
         let stores = Box::pin(Stores::open(&options)).await?;
-        let config = Config {
-            table: options.table.clone(),
-            queue_url: stores.queue_url.clone(),
-            member_quota: options.member_quota,
-            policy: Policy {
-                member_may_leave: options.member_may_leave,
-            },
-            indexes: match stores.engine {
-                Some(_) => Indexes::Immediate,
-                None => Indexes::Eventual,
-            },
-            site: Site {
-                auth_uri: options.keystone.as_ref().map(|k| k.keystone.url.clone()),
-                public_endpoint: options.public_endpoint.clone(),
-                cors_origins: options.cors_origins.clone(),
-                listen: Some(address),
-            },
-        };
-        let authority = match options.keystone.clone() {
-            Some(mut keystone) => {
-                keystone.roles = options.roles.clone();
-                Authority::keystone(keystone, options.clock.clone())?
-            }
-            None => Authority::file(options.identity.clone(), options.roles.clone()),
-        };
-        let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
-        let app = App::new(
-            config,
-            stores.dynamodb.clone(),
-            stores.sqs.clone(),
-            Authentication::with_keys(access_keys::table(access_key, roles).await?),
-            options.clock.clone(),
-        );
+        let authenticator = authenticator(&options)?;
+        let app = app(&options, &stores, address).await?;
         if options.seed_fixtures {
             // Boxed: the handlers' futures would make this one too large for a stack.
             Box::pin(seed::fixtures(&app)).await?;
@@ -312,19 +223,19 @@ impl Server {
             tasks: Vec::new(),
         };
         server.open_ports(&options, &stopped).await?;
-        let front = Front::new(app, authority, stores.engine, options.limits);
-        let service = move |request| front.clone().serve(request);
+        let gateway = Gateway::new(app, authenticator, stores.engine, options.limits);
+        let service = move |request| gateway.clone().serve(request);
         server.tasks.push(tokio::spawn(connection::serve(
             listener,
             options.limits,
             stopped.clone(),
             service,
         )));
-        server.work(stores.sqs, stores.queue_url, options.sweep_every, &stopped);
+        server.start_background(stores.sqs, stores.queue_url, options.sweep_every, &stopped);
         Ok(server)
     }
 
-    /// Lets other processes reach the embedded engine and queue, where an option says so.
+    /// Serves the embedded engine and queue to other processes, if the options say so.
     async fn open_ports(
         &mut self,
         options: &Options,
@@ -343,9 +254,9 @@ impl Server {
         Ok(())
     }
 
-    /// Starts what works in the background: the event sources, the sweep, and the removal of expired
+    /// Starts the background tasks: the event sources, the sweep, and the removal of expired
     /// records.
-    fn work(
+    fn start_background(
         &mut self,
         sqs: aws_sdk_sqs::Client,
         queue_url: String,
@@ -381,7 +292,7 @@ impl Server {
         }
     }
 
-    /// Where the records are and how many there are, for the operator.
+    /// Describes where the records are and how many there are, for the operator.
     pub fn data(&self) -> String {
         let Some(directory) = &self.directory else {
             return match self.engine {
@@ -407,7 +318,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Stops: takes nothing new and returns when what was begun is done.
+    /// Accepts no more requests and returns when everything that was begun is finished.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         for task in self.tasks {
@@ -417,17 +328,10 @@ impl Server {
     }
 }
 
-/// `scheme://host:port` of a queue's URL, unless it is one of AWS's own.
-fn endpoint_of(queue_url: &str) -> Option<String> {
-    let (scheme, rest) = queue_url.split_once("://")?;
-    let host = rest.split('/').next()?;
-    (!host.ends_with(".amazonaws.com")).then(|| format!("{scheme}://{host}"))
-}
-
-/// Removes what has expired, and finds out when files that could not be used can be used again.
+/// Removes expired records at intervals, and checks whether files that failed can be used again.
 async fn remove_expired(engine: Engine, mut stop: watch::Receiver<bool>) {
     let mut expired = tokio::time::interval(EXPIRED_EVERY);
-    // The first tick is at once, when there is nothing to do yet.
+    // The first tick completes at once, when there is nothing to remove yet.
     expired.tick().await;
     loop {
         let engine = engine.clone();

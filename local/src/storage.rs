@@ -1,5 +1,4 @@
-//! The files of the records: one server at a time, for this user alone, and what is wrong with
-//! them when SQLite cannot use them.
+//! The data directory: locked by one server, readable by one user; and the faults of its files.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read as _, Write as _};
@@ -7,13 +6,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The file that a running server holds locked.
+/// The file that a running server keeps locked.
 const LOCK: &str = "lock";
 /// The file that the health check writes while other writes fail.
 const PROBE: &str = "probe";
-/// Bytes of [`PROBE`]: more than a request writes.
+/// Size of [`PROBE`] in bytes: more than one request writes.
 const PROBE_BYTES: usize = 1024 * 1024;
-/// Files of the directory that are ours, whichever release made them.
+/// Our files in the directory, of any release.
 const OURS: [&str; 7] = [
     LOCK,
     "table.sqlite",
@@ -24,7 +23,7 @@ const OURS: [&str; 7] = [
     "queue.sqlite-shm",
 ];
 
-/// A data directory that this process alone uses.
+/// A data directory, locked by this process.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -34,9 +33,8 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens a data directory, creating it with mode 0700 if it is not there. Our files in it get
-    /// mode 0600; the mode of a directory that exists already is left alone, because it may hold
-    /// other things too.
+    /// Opens a data directory, and creates it with mode 0700 if it does not exist. Our files get
+    /// mode 0600. The mode of an existing directory is kept, because it may hold other files too.
     ///
     /// # Errors
     /// One sentence for the operator: it is in use, or cannot be created.
@@ -58,7 +56,7 @@ impl Directory {
             if file.exists()
                 && let Err(error) = std::fs::set_permissions(&file, Permissions::from_mode(0o600))
             {
-                // Another user's, who lets this one write it.
+                // The file of another user, who lets this one write it.
                 let name = file.display();
                 tracing::warn!(error.why = %error, "cannot make {name} private");
             }
@@ -71,7 +69,7 @@ impl Directory {
         })
     }
 
-    /// Its absolute path.
+    /// The absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -92,7 +90,7 @@ impl Directory {
     }
 }
 
-/// Opens a file that this user alone can read, creating it if it is not there.
+/// Opens a file that this user alone can read, and creates it if it does not exist.
 fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -126,22 +124,21 @@ fn lock(directory: &Path) -> Result<File, String> {
     }
 }
 
-/// Why SQLite cannot keep records. Trying again at once does not help with any of these.
+/// Why SQLite cannot keep records. Trying again at once helps with none of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The disk is full.
     Full,
-    /// The files may not be written.
+    /// The files are read-only.
     ReadOnly,
     /// The files are damaged, or are not ours.
     Corrupt,
-    /// The disk does not read or write.
+    /// The disk fails to read or write.
     Io,
 }
 
 impl Fault {
-    /// The fault that an error of SQLite tells of, by SQLite's own sentences: the engine hands on
-    /// nothing else.
+    /// Classifies an error by SQLite's message: the engine passes on nothing else.
     pub fn of(error: &str) -> Option<Self> {
         let says = |words: &str| error.contains(words);
         if says("disk is full") {
@@ -157,7 +154,7 @@ impl Fault {
         }
     }
 
-    /// What is wrong, for the operator.
+    /// Describes the fault for the operator.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Full => "the disk is full",
@@ -168,7 +165,7 @@ impl Fault {
     }
 }
 
-/// Why a database could not be opened, in our own words where SQLite's would not help.
+/// Describes why a database could not be opened, in our own words where SQLite's would not help.
 pub fn cannot_open(path: &Path, error: &str) -> String {
     let why = match Fault::of(error) {
         Some(fault) => fault.sentence(),
@@ -177,7 +174,7 @@ pub fn cannot_open(path: &Path, error: &str) -> String {
     format!("cannot open {}: {why}", path.display())
 }
 
-/// Whether the files can be used, as the requests to them showed. Cheap to clone.
+/// Whether the files can be used, as far as requests have shown; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Health {
     directory: PathBuf,
@@ -185,7 +182,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// The health of the files in this directory.
+    /// Starts without a fault.
     pub fn of(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -193,7 +190,8 @@ impl Health {
         }
     }
 
-    /// Notes that a request failed, and returns what to say of it. The first failure is logged.
+    /// Records that a request failed and returns the message for its caller. The first failure is
+    /// logged.
     pub fn failed(&self, fault: Fault) -> String {
         let words = format!("{}: {}", self.directory.display(), fault.sentence());
         if self.set(Some(fault)).is_none() {
@@ -207,9 +205,9 @@ impl Health {
         std::mem::replace(&mut known, fault)
     }
 
-    /// What is wrong, if writes failed and still would. A small write that happens to fit does not
-    /// show that the next one will, so a file is written to find out; a damaged database stays
-    /// damaged until the operator has replaced it.
+    /// Returns the fault if writes have failed and still fail. It writes a file to find out: one
+    /// small write that fits does not show that the next one will. A damaged database stays damaged
+    /// until the operator has replaced it.
     pub fn check(&self) -> Option<Fault> {
         let known = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = known?;

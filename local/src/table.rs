@@ -1,5 +1,5 @@
-//! The table on this machine: made as the template makes it, and brought up to date if an earlier
-//! release has made it.
+//! The service's table: created as the template has it, and upgraded if an earlier release created
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
 use shared::store::keys as at;
 use shared::store::sdk_error::words;
 
-/// An index that the table must have: its name and keys, and whether it holds more than keys.
+/// An index of the table: its name and keys, and whether it projects more than keys.
 struct Index {
     name: &'static str,
     hash: &'static str,
@@ -43,20 +43,20 @@ const INDEXES: [Index; 3] = [
     },
 ];
 
-/// Whether indexes of an existing table may be replaced: in the embedded engine that is done at once,
-/// in DynamoDB it can take hours, so it is for the operator to do.
+/// Whether indexes of an existing table may be replaced. The embedded engine does it at once;
+/// DynamoDB can take hours, so there the operator decides when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upgrade {
-    /// Replace what differs.
+    /// Replace the indexes that differ.
     Do,
-    /// Say what differs, and do nothing.
+    /// Name an index that differs, and fail.
     Refuse,
 }
 
-/// Makes the table, unless it is there, and sees that its indexes are those of this release.
+/// Creates the table if it does not exist, and checks that its indexes are those of this release.
 ///
 /// # Errors
-/// In words for the operator.
+/// One sentence for the operator.
 pub async fn make(client: &Client, table: &str, upgrade: Upgrade) -> Result<(), String> {
     let described = client.describe_table().table_name(table).send().await;
     match described {
@@ -150,7 +150,7 @@ async fn create(client: &Client, table: &str) -> Result<(), String> {
     let request = build().map_err(|error| why(table, &error))?;
     match request.send().await {
         Ok(_) => {}
-        // Another server has created it meanwhile, and sets the rest.
+        // Another server has just created it, and sets its time to live.
         Err(error)
             if error
                 .as_service_error()

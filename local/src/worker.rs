@@ -1,4 +1,4 @@
-//! The event sources: receive messages, run the function that takes them, delete what is done.
+//! The event sources: receive messages, run their function, delete the messages that succeeded.
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,16 +18,16 @@ use tokio::sync::watch;
 
 use crate::outage::Outage;
 
-/// Messages of one delivery.
+/// Most messages of one delivery.
 const BATCH: i32 = 10;
-/// Seconds that one receive waits.
+/// Seconds that a receive waits for messages.
 const WAIT: i32 = 20;
-/// How long a receive may take with its wait.
+/// Most time that a receive may take, its wait included.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Seconds that a function may take, less than the visibility timeout.
+/// Seconds that a function may take: less than the visibility timeout.
 const TIMEOUT: i64 = 25;
 
-/// Receives from a queue until told to stop, and finishes what it holds before it returns.
+/// Receives from a queue until told to stop, and finishes the messages it has received.
 pub async fn poll<H, F>(
     function: &'static str,
     app: App,
@@ -46,7 +46,7 @@ pub async fn poll<H, F>(
     let patient = aws_sdk_sqs::config::Builder::new().timeout_config(patience);
     let mut outage = Outage::none("the queue");
     while !*stop.borrow() {
-        // The first answer after an outage shall not wait for a message.
+        // After an outage the first response must not wait for a message: it ends the outage.
         let wait = if outage.is_on() { 0 } else { WAIT };
         let receive = client
             .receive_message()
@@ -59,10 +59,11 @@ pub async fn poll<H, F>(
             .config_override(patient.clone())
             .send();
         let received = tokio::select! {
-            // What has arrived is handled before a stop: it would stay hidden for a while.
+            // Messages that have arrived are handled before a stop: otherwise they would stay
+            // hidden until the visibility timeout.
             biased;
             received = receive => received,
-            // Told to stop, or nobody is left to tell.
+            // Told to stop, or the sender was dropped.
             _ = stop.changed() => return,
         };
         match received {
@@ -97,7 +98,7 @@ pub async fn on_schedule<H, F, T>(
 {
     while !*stop.borrow() {
         let until = app.now().plus_seconds(TIMEOUT);
-        // A failure is in the log, and what is owed stays owed.
+        // A failure is logged, and the work stays due for the next run.
         let _ = schedule::run(function, app.clone(), until, &handler).await;
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -141,7 +142,7 @@ async fn deliver<H, F>(
     if done > 0
         && let Err(error) = request.send().await
     {
-        // They come again, and are recognized.
+        // They are redelivered, and the function recognizes them.
         tracing::warn!(error.why = words(&error), "delete failed");
     }
 }

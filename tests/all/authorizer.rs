@@ -1,13 +1,12 @@
-//! The authorizer: what it makes of Keystone's answers, of its faults and of its silence, alone
-//! and behind the local server.
+//! The authorizer, alone and behind the local server: Keystone's answers, faults and timeouts.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use authorizer::config::Config;
-use authorizer::service_user::Source;
-use authorizer::{Authorizer, Denied};
+use authorizer::service_user::UserSource;
+use authorizer::{AuthError, Authorizer};
 use local::server::Options;
 use serde_json::json;
 use shared::auth::principal::Principal;
@@ -27,7 +26,7 @@ pub fn owner() -> &'static [u8] {
     Who::Owner.token().unwrap().as_bytes()
 }
 
-/// An authorizer, its Keystone and its clock.
+/// An authorizer with its Keystone and its clock.
 pub async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
     let keystone = Keystone::start().await;
     let clock = ManualClock::default();
@@ -35,7 +34,7 @@ pub async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
     (authorizer, keystone, clock)
 }
 
-/// The local server with this Keystone.
+/// A local server that uses this Keystone.
 pub async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
     World::with(Options {
         keystone: Some(keystone.config()),
@@ -53,9 +52,9 @@ pub const fn asked(logins: usize, validations: usize) -> Counts {
 }
 
 #[track_caller]
-pub fn unavailable(outcome: Result<Principal, Denied>) -> String {
+pub fn unavailable(outcome: Result<Principal, AuthError>) -> String {
     match outcome {
-        Err(Denied::Unavailable(why)) => why,
+        Err(AuthError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -81,7 +80,7 @@ async fn a_token_is_validated_once_in_its_time() {
 #[tokio::test]
 async fn what_is_remembered_ends_with_the_token() {
     let (authorizer, keystone, clock) = authorizer().await;
-    // The clock stands at 08:53:20.
+    // The clock shows 08:53:20.
     keystone.gives(
         "short",
         token(Some(OWNER), &["member"], "2025-10-09T08:53:25.000000Z"),
@@ -93,7 +92,7 @@ async fn what_is_remembered_ends_with_the_token() {
     clock.forward(1);
     assert_eq!(
         authorizer.identify(b"short").await,
-        Err(Denied::Unauthorized)
+        Err(AuthError::Unauthorized)
     );
 }
 
@@ -104,25 +103,25 @@ async fn what_cannot_be_a_token_is_refused_without_asking() {
     for bad in ["", "a b", "a\tb", "a\nb", "tök", &(long.clone() + "x")] {
         assert_eq!(
             authorizer.identify(bad.as_bytes()).await,
-            Err(Denied::Unauthorized)
+            Err(AuthError::Unauthorized)
         );
     }
     assert_eq!(
         authorizer.identify(b"\xff\xfe").await,
-        Err(Denied::Unauthorized)
+        Err(AuthError::Unauthorized)
     );
     assert_eq!(keystone.counts(), asked(0, 0));
     keystone.gives(&long, token(Some(OWNER), &["member"], LATER));
     authorizer.identify(long.as_bytes()).await.unwrap();
 }
 
-/// A token that is refused may be known to Keystone a moment later.
+/// A refused token may become known to Keystone a moment later.
 #[tokio::test]
 async fn a_refusal_is_remembered_for_some_seconds() {
     let (authorizer, keystone, clock) = authorizer().await;
     let refused = async |token: &str| {
         let outcome = authorizer.identify(token.as_bytes()).await;
-        assert_eq!(outcome, Err(Denied::Unauthorized), "{token}");
+        assert_eq!(outcome, Err(AuthError::Unauthorized), "{token}");
     };
     for unknown in ["new", UNSCOPED, EXPIRED] {
         for _ in 0..3 {
@@ -137,16 +136,16 @@ async fn a_refusal_is_remembered_for_some_seconds() {
     clock.forward(1);
     let identity = authorizer.identify(b"new").await.unwrap();
     assert_eq!(identity.role, Role::Reader);
-    // Who has been let in stays in until the time is over.
+    // A cached token stays valid until its time is over.
     keystone.revokes("new");
     authorizer.identify(b"new").await.unwrap();
 }
 
-/// What AuthCacheSeconds promises: the whole time that a revoked token works.
+/// What AuthCacheSeconds promises: the longest time that a revoked token works.
 #[tokio::test]
 async fn a_revoked_token_works_no_longer_than_promised() {
     let (authorizer, keystone, clock) = authorizer().await;
-    // Keystone looks at the token when it is asked, and takes its time to answer.
+    // Keystone looks the token up when it is asked, and answers later.
     keystone.is(Mood::Slow(Duration::from_millis(200)));
     let (identified, ()) = futures::join!(authorizer.identify(owner()), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -159,10 +158,10 @@ async fn a_revoked_token_works_no_longer_than_promised() {
     authorizer.identify(owner()).await.unwrap();
     clock.forward(1);
     let refused = authorizer.identify(owner()).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 }
 
-/// Where the gateway remembers, the function does not: together they would take twice as long.
+/// Where the gateway caches, the function must not: both together would take twice as long.
 #[tokio::test]
 async fn a_memory_of_no_seconds_is_none() {
     let (keystone, clock) = (Keystone::start().await, ManualClock::default());
@@ -176,10 +175,10 @@ async fn a_memory_of_no_seconds_is_none() {
     assert_eq!(keystone.counts(), asked(1, 2));
     keystone.revokes(Who::Owner.token().unwrap());
     let refused = authorizer.identify(owner()).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 }
 
-/// None of these says anything about the token.
+/// None of these answers says anything about the token.
 const TROUBLES: [(u16, &str); 9] = [
     (500, ""),
     (502, "<html>Bad Gateway</html>"),
@@ -210,7 +209,7 @@ async fn an_outage_is_not_a_refusal_and_not_remembered() {
         clock.forward(300);
         assert_eq!(logged_in, keystone.counts().logins == 0);
     }
-    // Nobody listens there.
+    // Nothing listens on this port.
     let mut nowhere = keystone;
     nowhere.url = "http://127.0.0.1:1".to_owned();
     let authorizer = Authorizer::new(nowhere.config(), clock.clock()).unwrap();
@@ -240,19 +239,19 @@ async fn the_services_own_token_is_renewed() {
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(1, 1));
 
-    // Refused: once more with a new one.
+    // Keystone refuses it: one new login, and the validation is repeated.
     keystone.forgets_logins();
     clock.forward(300);
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(1, 2));
 
-    // It ends within the minute: renewed before it is refused.
+    // It expires within the minute, so it is renewed before it is refused.
     clock.forward(3600 - 300 - 60);
     keystone.ends_logins_at(LATER);
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(1, 1));
 
-    // The service user is refused: an outage to whoever calls.
+    // The service user is refused: an outage for callers.
     keystone.forgets_logins();
     keystone.changes_password("another");
     clock.forward(300);
@@ -276,7 +275,7 @@ async fn callers_who_wait_share_one_login() {
     assert_eq!(keystone.counts(), asked(1, 20));
 }
 
-/// A secret of Secrets Manager, as the extension on localhost hands it out.
+/// A secret of Secrets Manager, as the extension on localhost returns it.
 #[tokio::test]
 async fn a_rotated_secret_is_read_again() {
     let (_, keystone, clock) = authorizer().await;
@@ -300,7 +299,7 @@ async fn a_rotated_secret_is_read_again() {
     })
     .await;
     let mut config = keystone.config();
-    config.keystone.service_user = Source::SecretsManager {
+    config.keystone.service_user = UserSource::SecretsManager {
         url: format!("http://{extension}/secretsmanager/get?secretId=arn"),
         session_token: Secret::new("session".to_owned()),
     };
@@ -308,7 +307,7 @@ async fn a_rotated_secret_is_read_again() {
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(1, 1));
 
-    // Rotated: what was read first is the old one still.
+    // The secret was rotated: the first read still returns the old one.
     keystone.changes_password("rotated");
     keystone.forgets_logins();
     *secret.lock().unwrap() = vec![keystone::PASSWORD.to_owned(), "rotated".to_owned()];
@@ -316,7 +315,7 @@ async fn a_rotated_secret_is_read_again() {
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(2, 2));
 
-    // The same secret twice is not tried twice: Keystone locks users out for that.
+    // The same secret is not tried twice: Keystone locks users out for that.
     keystone.changes_password("unknown to us");
     keystone.forgets_logins();
     clock.forward(300);
@@ -338,15 +337,15 @@ async fn the_local_server_asks_keystone() {
     world.delete(Who::OwnerReader, &path).await.expect(403);
     world.get(Who::Member, &path).await.expect(404);
     world.get(Who::Admin, &path).await.expect(200);
-    // A role that this service does not know sees nothing.
+    // A role that this service does not know permits nothing.
     world.get(Who::OwnerNoRole, &path).await.expect(404);
-    // The tokens of the identity file are not Keystone's.
+    // Keystone does not know the tokens of the identity file.
     for nobody in [Who::Third, Who::NoToken, Who::BadToken] {
         let refused = world.get(nobody, &path).await.expect(401);
         let named = format!("Keystone uri=\"{}/v3\"", keystone.url);
         assert_eq!(refused.header("www-authenticate"), Some(named.as_str()));
     }
-    // Headers that speak of identity say nothing.
+    // Identity headers sent by the client are ignored.
     let forged = [
         ("x-project-id", OWNER),
         ("x-roles", "admin"),
@@ -378,7 +377,7 @@ async fn the_local_server_answers_503_while_keystone_is_out() {
         .expect(503);
     assert_eq!(out.text("/error/code"), "ServiceUnavailable");
     assert!(!out.body.contains("Keystone"), "{}", out.body);
-    // What is known stays known, who has no token is refused as ever, discovery needs none.
+    // Cached tokens stay valid, requests without a token are refused as ever, discovery needs none.
     world.get(Who::Owner, "/v2/images").await.expect(200);
     world.get(Who::NoToken, "/v2/images").await.expect(401);
     world.get(Who::Member, "/versions").await.expect(200);
@@ -406,8 +405,8 @@ fn a_configuration_is_read_or_complains_by_name() {
     assert!(bad.contains("KEYSTONE_USERNAME"), "{bad}");
 }
 
-/// The real binary at the lowest log level: neither its log nor its answers have a token in them,
-/// the caller's or its own, or the service user's password.
+/// The real binary at the lowest log level: neither its log nor its responses contain a token, the
+/// caller's or its own, or the service user's password.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_and_the_answers_have_no_token() {
     let keystone = Keystone::start().await;
@@ -444,7 +443,7 @@ async fn the_log_and_the_answers_have_no_token() {
     }
     child.kill().await.unwrap();
     let log = std::fs::read_to_string(log.path()).unwrap();
-    // It did log: also what it logs of an outage.
+    // It has logged something, an outage included.
     assert!(log.contains("status 500 for a token"), "{log}");
     said += &log;
     for secret in tokens
@@ -457,7 +456,8 @@ async fn the_log_and_the_answers_have_no_token() {
     }
 }
 
-/// What the authorizer adds to a request; Keystone is in this process and answers at once.
+/// Measures the time that the authorizer adds to a request; Keystone is in this process and
+/// answers at once.
 #[tokio::test]
 async fn a_remembered_token_costs_next_to_nothing() {
     let (authorizer, keystone, _) = authorizer().await;
@@ -484,7 +484,7 @@ async fn a_remembered_token_costs_next_to_nothing() {
     assert!(hit < miss);
 }
 
-/// One event by the handler that the Lambda runtime calls.
+/// Passes one event to the handler that the Lambda runtime calls.
 #[tokio::test]
 async fn signed_requests_come_through_only_when_configured() {
     let (plain, keystone, clock) = authorizer().await;
@@ -500,12 +500,12 @@ async fn signed_requests_come_through_only_when_configured() {
     };
     let authorization = "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00";
     let refused = authorizer::event::answer(&plain, event(authorization)).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
     let allowed = authorizer::event::answer(&signed, event(authorization))
         .await
         .unwrap();
     assert_eq!(allowed["context"], json!({"signed": "true"}));
     let refused = authorizer::event::answer(&signed, event("Bearer abc")).await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
     assert_eq!(keystone.counts(), asked(0, 0));
 }

@@ -1,4 +1,4 @@
-//! The work of a request is bounded by what it answers, not by what it leaves out.
+//! The work of a request is bounded by what it returns, not by what it skips.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ async fn cost(world: &World, who: Who, path: &str) -> u64 {
     total(&requests(world, answer).await)
 }
 
-/// At most 4 requests, and one more for each 1,000 rows that are left out.
+/// At most 4 requests, and one more for each 1,000 skipped rows.
 #[tokio::test]
 async fn rows_that_a_filter_leaves_out_cost_no_request_each() {
     let world = World::new().await;
@@ -81,7 +81,7 @@ async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
     assert!(found["page_info"]["next_marker"].is_string());
 }
 
-/// What an owner has taken back is not in its members' way.
+/// Images that their owner no longer shares do not slow down their members' lists.
 #[tokio::test]
 async fn images_that_were_made_private_make_nobodys_list_slow() {
     let world = World::new().await;
@@ -103,7 +103,7 @@ async fn images_that_were_made_private_make_nobodys_list_slow() {
             .is_empty()
     );
     assert_eq!(cost(&world, Who::Member, path).await, before);
-    // Shared again it is at once as it was.
+    // Shared again, the image is at once in the list as before.
     world.set_visibility(Who::Owner, &images[3], "shared").await;
     assert_eq!(
         world.listed(Who::Member, "?member_status=pending").await,
@@ -130,7 +130,7 @@ async fn members_that_were_removed_are_not_in_the_way() {
     assert!(cost(&world, Who::Owner, &path).await <= 4);
 }
 
-/// A page ends before 4 MB, and the pages together are the list.
+/// A page ends before 4 MB, and all pages together are the list.
 #[tokio::test]
 async fn a_page_ends_before_it_is_too_large_for_an_answer() {
     let world = World::new().await;
@@ -177,8 +177,8 @@ async fn a_page_ends_before_it_is_too_large_for_an_answer() {
     assert!(ims.expect(200).body.len() < 4_000_000);
 }
 
-/// Random lists over random images: the pages are the list, each image once, and no page is empty
-/// while there is more.
+/// Random lists over random images: the pages together are the list, each image once, and no page
+/// but the last is empty.
 #[tokio::test]
 async fn pages_of_a_filtered_list_are_the_list() {
     let world = World::new().await;

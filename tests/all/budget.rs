@@ -1,4 +1,4 @@
-//! The request budget: what each operation asks of DynamoDB on its happy path, counted by the
+//! The request budget: the DynamoDB requests of each operation on its happy path, counted by the
 //! engine.
 
 use std::collections::BTreeMap;
@@ -85,7 +85,8 @@ async fn the_happy_paths_keep_their_budget() {
         requests(&world, show).await,
         &[("BatchGetItem", 1)],
     );
-    // Own, public, accepted: three sorted streams, and the shared images as they stand now.
+    // Own, public and accepted images are three sorted streams; shared images are then read with
+    // their current state.
     let list = async { world.get(Who::Member, "/v2/images").await.expect(200) };
     check(
         "list images",
@@ -119,7 +120,7 @@ async fn a_batch_keeps_its_budget() {
             .await
             .expect(200)
             .text("/job_id");
-        // Wait without asking the store.
+        // Waits without a request to the store.
         while world
             .server
             .queue
@@ -133,8 +134,8 @@ async fn a_batch_keeps_its_budget() {
         }
     })
     .await;
-    // One to accept it and one to note that all messages were sent; one write an entry; two more for
-    // each of the four chunks.
+    // One to accept the job and one to record that all messages were sent; one write for each
+    // entry; two more for each of the four chunks.
     let expected = spent(&[
         ("TransactWriteItems", 1 + 4),
         ("BatchGetItem", 4),
@@ -151,7 +152,7 @@ async fn a_batch_keeps_its_budget() {
     assert_eq!(shown, spent(&[("GetItem", 1), ("BatchGetItem", 1)]));
 }
 
-/// The event of a list, with other arguments.
+/// The event of a list, with other query parameters.
 fn event(fixture: &str, project: &str, path: &str, query: &[(&str, &str)]) -> Request {
     let mut event: Value = serde_json::from_str(fixture).unwrap();
     event["path"] = json!(path);
@@ -167,7 +168,7 @@ fn event(fixture: &str, project: &str, path: &str, query: &[(&str, &str)]) -> Re
     lambda_http::request::from_str(&event.to_string()).unwrap()
 }
 
-/// The requests and the read units that a list makes.
+/// The requests and read units of a list.
 async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<String, u64>, f64) {
     let mut units = 0.0;
     let counted = requests(world, async {
@@ -178,8 +179,8 @@ async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<S
     (counted.await, units)
 }
 
-/// What a list costs does not depend on how much there is, only on the page.
-/// `IMSHARE_LIST_SIZES` asks for other sizes, as in `100,1000,10000`.
+/// The cost of a list depends on its page, not on the number of records. `IMSHARE_LIST_SIZES` sets
+/// other sizes, as in `100,1000,10000`.
 #[tokio::test]
 async fn lists_cost_the_same_however_much_there_is() {
     let sizes = std::env::var("IMSHARE_LIST_SIZES").unwrap_or_else(|_| "30,60,120".to_owned());
@@ -195,7 +196,7 @@ async fn lists_cost_the_same_however_much_there_is() {
     let mut costs: Vec<Vec<_>> = Vec::new();
     let mut made = 0;
     for size in sizes.split(',').map(|size| size.parse::<usize>().unwrap()) {
-        // So many images are shared with the member, all but three of them accepted, so many are
+        // So many images are shared with the member (all but three of them accepted), so many are
         // public, and one image has so many members.
         while made < size {
             let image = world.image(json!({})).await;
@@ -236,7 +237,7 @@ async fn lists_cost_the_same_however_much_there_is() {
     for pair in costs.windows(2) {
         for (few, many) in pair[0].iter().zip(&pair[1]) {
             assert_eq!((few.0, &few.1), (many.0, &many.1));
-            // Units are counted in steps of a half.
+            // Units are counted in halves.
             assert!(
                 few.2 > 0.0 && (few.2 - many.2).abs() <= 0.5,
                 "{few:?} {many:?}"
@@ -245,7 +246,7 @@ async fn lists_cost_the_same_however_much_there_is() {
     }
 }
 
-/// Pages put together are the whole list, each image once, newest first.
+/// All pages together are the list, each image once, newest first.
 #[tokio::test]
 async fn pages_put_together_are_the_list() {
     let world = World::new().await;

@@ -1,11 +1,11 @@
-//! A record that does not parse: our error, no inside shown, and its neighbours unharmed.
+//! A record that does not parse: a 5xx without internal details, and other records are unaffected.
 
 use serde_json::json;
 use shared::store::keys as at;
 
 use crate::world::{MEMBER, MEMBER2, Who, World};
 
-/// Spoils one attribute of an item behind the service's back.
+/// Corrupts one attribute of an item directly in the store.
 async fn spoil(world: &World, pk: String, sk: String, attribute: &str) {
     let body = json!({
         "TableName": "imshare",
@@ -59,7 +59,7 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
         .expect(500);
     assert_eq!(world.listed(Who::Owner, "").await, [good.clone()]);
     assert_eq!(world.listed(Who::Member, "").await, [good.clone()]);
-    // In a batch its entry fails alone.
+    // Its entry of a batch fails alone.
     let body = json!({"images": [bad, good], "project_id": MEMBER, "status": "rejected"});
     let job = world
         .put(Who::Member, "/v1/cloudimages/members", body)

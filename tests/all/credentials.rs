@@ -1,4 +1,4 @@
-//! Which AWS credentials the server takes for a DynamoDB or a queue that is not its own.
+//! The AWS credentials that the server uses for a remote DynamoDB or queue.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::restart::binary;
 
-/// A server that is given this endpoint and these variables, and no others.
+/// A server with this endpoint and only these variables.
 fn server(option: &str, endpoint: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
     command
@@ -37,7 +37,7 @@ async fn a_broken_configuration_is_named_and_not_replaced() {
         (here, vec![region, id], "AWS_SECRET_ACCESS_KEY"),
         (here, vec![region, secret], "AWS_ACCESS_KEY_ID"),
         (here, vec![("AWS_SESSION_TOKEN", "t")], "AWS_REGION"),
-        // Not on this machine: nobody lets "local" in there.
+        // Not on this machine, so the built-in credentials are not used.
         ("http://192.0.2.1:8000", vec![], "AWS_REGION"),
         ("http://localhost.example:8000", vec![], "AWS_REGION"),
         ("http://127.0.0.1.example:8000", vec![], "AWS_REGION"),
@@ -62,7 +62,7 @@ async fn a_broken_configuration_is_named_and_not_replaced() {
     }
 }
 
-/// The access key and the region that a request is signed with.
+/// The access key and the region in a request's signature.
 async fn signed_as(variables: &[(&str, &str)]) -> String {
     let seen = Arc::new(Mutex::new(None));
     let sees = seen.clone();
@@ -100,7 +100,7 @@ async fn a_dynamodb_on_this_machine_needs_no_configuration() {
     assert_eq!(signed_as(&whole).await, "id eu-west-1");
 }
 
-/// What is set for other programs is none of a server's that calls nobody.
+/// AWS variables meant for other programs are ignored by a server without a remote endpoint.
 #[tokio::test]
 async fn an_embedded_engine_needs_none_either() {
     let mut command = Command::new(binary());
@@ -118,7 +118,7 @@ async fn an_embedded_engine_needs_none_either() {
     child.kill().await.unwrap();
 }
 
-/// A list of roles that is set and empty gives the role to nobody.
+/// An empty list of roles gives the role to nobody.
 #[tokio::test]
 async fn roles_are_what_the_environment_calls_them() {
     use crate::world::{Http, Who};
@@ -142,7 +142,7 @@ async fn roles_are_what_the_environment_calls_them() {
         let mut lines = tokio::io::AsyncBufReadExt::lines(out);
         let first = lines.next_line().await.unwrap().unwrap_or_default();
         let url = first.strip_prefix("listening on ").unwrap();
-        // Whoever is admin, and nobody else, sees another project's private image.
+        // Only an admin sees another project's private image.
         let http = Http::default();
         let send = async |who: Who, method: &str, path: &str, body: &str| {
             let token = [("x-auth-token", who.token().unwrap())];
@@ -153,7 +153,7 @@ async fn roles_are_what_the_environment_calls_them() {
         let owned = r#"{"visibility": "private"}"#;
         let image = send(Who::Owner, "POST", "/v2/images", owned).await;
         if variable == "ROLE_MEMBER" {
-            // The owner is no member either.
+            // The owner has lost the role of a member too.
             image.expect(403);
         } else {
             let path = format!("/v2/images/{}", image.expect(201).text("/id"));

@@ -1,4 +1,4 @@
-//! Which web pages may read answers, and which address links name, whatever a request says of both.
+//! CORS, and the addresses of links, whatever a request's headers claim.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,7 +26,7 @@ async fn from(world: &World, origin: &str, method: &str, path: &str, body: &str)
     world.send_with(who, method, path, &headers, body).await
 }
 
-/// Every kind of path: the API's families, errors, discovery, docs, the identity service.
+/// A path of every kind: both APIs, errors, discovery, docs, the identity service.
 const PATHS: [(&str, &str, u16); 12] = [
     ("GET", "/v2/images", 200),
     (
@@ -77,7 +77,7 @@ async fn a_configured_origin_reads_every_answer_and_no_other_does() {
             assert_eq!(answer.header("vary"), Some("Origin"), "{path}");
         }
     }
-    // Refused before its body is read, too.
+    // Also on a response that is sent before the body is read.
     let headers = [("origin", CONSOLE)];
     let refused = world
         .send_with(Who::NoToken, "POST", "/v2/images", &headers, None)
@@ -131,7 +131,7 @@ async fn without_an_origin_configured_nothing_is_said_of_origins() {
     }
 }
 
-/// Sends a request as it stands and returns the whole answer.
+/// Sends a raw request and returns the raw response.
 async fn raw(world: &World, request: &str) -> String {
     let mut stream = TcpStream::connect(world.address()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -164,7 +164,7 @@ async fn a_host_that_is_none_is_not_repeated() {
             let request =
                 format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
             let answer = raw(&world, &request).await;
-            // Or the server takes no such request at all.
+            // Or the server rejects such a request.
             if answer.starts_with("HTTP/1.1 400") {
                 continue;
             }

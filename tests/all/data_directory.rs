@@ -1,5 +1,4 @@
-//! The data directory: one server at a time, its user's alone, and what happens when it cannot be
-//! written or read.
+//! The data directory: one server at a time, private to its user, and its faults.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -59,7 +58,8 @@ async fn its_files_are_for_its_user_alone() {
     };
     check().await;
     assert_eq!(mode(&data), 0o700);
-    // Of a release before, which let everybody read them. A directory may be somebody else's too.
+    // Files of an earlier release, which everybody could read. The directory may be somebody
+    // else's.
     for file in std::fs::read_dir(&data).unwrap() {
         let mode = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(file.unwrap().path(), mode).unwrap();
@@ -69,7 +69,7 @@ async fn its_files_are_for_its_user_alone() {
     assert_eq!(mode(&data), 0o755);
 }
 
-/// A server of the real binary whose files can't grow beyond so many KiB, and its log.
+/// Starts the real binary with a limit on the size of its files in KiB, and returns its log too.
 async fn confined(data: &Path, kib: u32) -> (Child, String, std::path::PathBuf) {
     let log = data.parent().unwrap().join("log");
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
@@ -125,17 +125,17 @@ async fn a_disk_that_takes_no_more_is_told_at_once() {
     for _ in 0..10 {
         create(&http, &url, 60_000).await.expect(503);
     }
-    // Each took 4 to 11 s when it was tried again.
+    // Retries would take 4 to 11 s each.
     assert!(
         began.elapsed() < Duration::from_secs(10),
         "{:?}",
         began.elapsed()
     );
     healthy().await.expect(503);
-    // A small write that happens to fit changes nothing about that.
+    // A small write that fits does not end the fault.
     create(&http, &url, 1).await;
     healthy().await.expect(503);
-    // What is there can still be read.
+    // Existing records can still be read.
     let token = [("x-auth-token", Who::Owner.token().unwrap())];
     let list = http
         .send("GET", &format!("{url}/v2/images"), &token, Vec::new())
@@ -149,13 +149,13 @@ async fn a_disk_that_takes_no_more_is_told_at_once() {
         1,
         "{log}"
     );
-    // That line, and one a request.
+    // That line, and one for each request.
     assert!(log.matches("ERROR").count() <= 12, "{log}");
     assert!(!log.contains("ServiceError"), "{log}");
     drop(child);
 }
 
-/// Writes over the middle of a file.
+/// Overwrites the middle of a file.
 fn damage(path: &Path) {
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     let length = file.metadata().unwrap().len();
@@ -172,7 +172,7 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
     world.image(json!({})).await;
     world.server.stop().await;
 
-    // Not a database at all.
+    // A file that is not a database.
     std::fs::write(
         data.join("queue.sqlite"),
         "not a database, and long enough to see it".repeat(99),
@@ -211,7 +211,7 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
     assert!(!said.contains("encryption"), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "{said}");
 
-    // Damaged under a running server.
+    // The file is damaged while the server runs.
     std::fs::write(&table, whole).unwrap();
     let world = World::with(kept(&data)).await;
     damage(&table);

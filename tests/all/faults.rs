@@ -1,7 +1,8 @@
-//! Batches and direct calls over a store that throttles, loses answers and has conflicts, with a
-//! queue that repeats, reorders and gives up, and workers that are killed: the real store, the real
-//! workers, and a seeded generator of trouble. `IMSHARE_FAULT_SEEDS` and `IMSHARE_FAULT_ENTRIES`
-//! say how many seeds run and with how many entries each.
+//! Fault injection: batches and direct calls over a store that throttles, loses responses and has
+//! conflicts, a queue that redelivers, reorders and gives up, and workers that are killed. The
+//! store and the workers are the real ones; a seeded generator injects the faults.
+//! `IMSHARE_FAULT_SEEDS` and `IMSHARE_FAULT_ENTRIES` set the number of seeds and of entries in
+//! each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -45,20 +46,20 @@ use super::world::OWNER;
 const IMAGES: usize = 12;
 const MEMBERS: usize = 6;
 const WORKERS: usize = 6;
-/// Receives before a message is a dead letter; fewer than the product has, so that many become one.
+/// Receives before a message becomes a dead letter: fewer than in production, so that many do.
 const RECEIVES: u32 = 2;
 
 tokio::task_local! {
-    /// The operation ids that a direct call has sent to the store, each once.
+    /// The operation ids that direct calls have sent to the store, each once.
     static SENT: RefCell<Vec<OperationId>>;
 }
 
-/// The store's transport: the engine, and trouble.
+/// The store's transport: the engine with injected faults.
 #[derive(Clone, Debug)]
 struct Trouble {
     engine: Engine,
     chance: Chance,
-    /// A store that takes a condition for another one.
+    /// Makes the store evaluate one condition as another.
     confuses: Option<Confused>,
     conflicts: Arc<AtomicUsize>,
 }
@@ -68,7 +69,7 @@ impl Trouble {
         self,
         operation: String,
         body: String,
-    ) -> Result<transport::Answer, ConnectorError> {
+    ) -> Result<transport::JsonResponse, ConnectorError> {
         let error = |kind: &str, more: serde_json::Value| {
             let mut body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}")});
             body.as_object_mut()
@@ -128,7 +129,7 @@ impl HttpClient for Trouble {
     }
 }
 
-/// Notes the operation id of a direct call's write.
+/// Records the operation id of a direct call's write.
 fn note(body: &str) {
     let op = body
         .split_once("\":op\":{\"S\":\"")
@@ -160,7 +161,7 @@ fn app(http: impl HttpClient + 'static) -> App {
     )
 }
 
-/// A message of the test's own queue.
+/// A message of the test's queue.
 #[derive(Clone, Debug)]
 struct Letter {
     number: usize,
@@ -171,7 +172,7 @@ struct Letter {
 #[derive(Debug, Default)]
 struct Post {
     letters: Vec<Letter>,
-    /// Under way, or still to be written.
+    /// In flight, or not yet sent.
     open: usize,
     deliveries: usize,
     repeated: usize,
@@ -205,7 +206,7 @@ impl Run {
         }
     }
 
-    /// Accepts a batch as the service does: its record, then its messages.
+    /// Accepts a batch as the service does: first its record, then its messages.
     async fn batch(&self, most: usize) -> usize {
         let wish = self.wish();
         let images = 1 + self.chance.below(IMAGES);
@@ -238,7 +239,7 @@ impl Run {
         let (op, now) = (self.app.operation(), self.app.now());
         let mut batch = Batch::new(&self.owner, task, entries, op, now, "req".to_owned());
         batch.job.chunk_rows = members.len() * (1 + self.chance.below(8));
-        // A request that is answered with 503 has made no job.
+        // A 503 means that no job exists.
         if !matches!(
             self.app.store().create_job(&batch, None).await,
             Ok(Created::New)
@@ -262,7 +263,7 @@ impl Run {
         rows
     }
 
-    /// A direct call, through the functions that its handler calls.
+    /// Makes a direct call by the functions that its handler uses.
     async fn call(&self) {
         let wish = self.wish();
         let image = &self.images[self.chance.below(IMAGES)];
@@ -319,7 +320,7 @@ impl Run {
                 (told, SENT.with(|sent| sent.take()))
             })
             .await;
-        // Only the last try is known to have succeeded, but an earlier one may have arrived.
+        // Only the last try has reported success, but an earlier one may have been applied.
         let last = sent.pop();
         let mut direct = self.direct.lock().unwrap();
         let requests = direct.entry((image.id, member)).or_default();
@@ -327,7 +328,7 @@ impl Run {
         requests.extend(last.map(|op| (op, wish, told)));
     }
 
-    /// Takes any letter, sometimes twice, and gives it to a worker that may be killed.
+    /// Delivers a random message, sometimes twice, to a worker that may be killed.
     async fn work(self) {
         loop {
             let taken = {
@@ -411,7 +412,7 @@ impl Run {
     }
 }
 
-/// Compares what is stored with what was answered.
+/// Compares the stored records with the responses.
 async fn check(run: &Run, app: &App) {
     let store = app.store();
     let mut requests = run.direct.lock().unwrap().clone();
@@ -492,10 +493,10 @@ async fn check(run: &Run, app: &App) {
     }
 }
 
-/// A condition, and what a broken store takes it for.
+/// A condition, and what a broken store evaluates instead.
 type Confused = (&'static str, &'static str);
 
-/// What happened in some runs, so that a test can say that it did.
+/// How often each fault occurred, so that a test can check that it did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Happened {
     repeated: usize,
@@ -544,7 +545,7 @@ async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happ
             .map(|at| ProjectId::parse(format!("member-{at}")).unwrap())
             .collect(),
         owner,
-        // Open until everything is sent.
+        // Open until everything has been sent.
         post: Arc::new(Mutex::new(Post {
             open: 1,
             ..Post::default()
@@ -578,9 +579,9 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// Runs one seed; `None` if what is stored is not what was answered.
+/// Runs one seed; `None` if the stored records contradict the responses.
 fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<Happened> {
-    // On one thread and with a clock that skips every wait, so that backing off costs nothing.
+    // On one thread, with a clock that skips every wait, so that backing off takes no time.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -613,13 +614,13 @@ fn nothing_is_lost_or_done_twice() {
         started.elapsed()
     );
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
-    // A run without faults would show nothing.
+    // A run without faults would prove nothing.
     let all = [all.repeated, all.killed, all.dead, all.conflicts];
     assert!(all.iter().all(|happened| *happened > 0), "{all:?}");
 }
 
-/// The check finds a store that does not hold to the order of requests, or that forgets what a late
-/// removal needs to know.
+/// The check detects a store that ignores the order of requests, or that forgets what a late
+/// removal depends on.
 #[test]
 fn a_broken_store_is_found() {
     let broken: [Confused; 2] = [
@@ -628,7 +629,7 @@ fn a_broken_store_is_found() {
             "AND attribute_not_exists(#gone) AND #op < :op",
             "AND attribute_not_exists(#gone) AND #op <> :op",
         ),
-        // An older removal ends what was shared anew.
+        // An older removal ends a membership that was shared again.
         ("OR #shared < :op)", "OR #shared <> :op)"),
     ];
     for confused in broken {

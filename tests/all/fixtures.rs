@@ -1,8 +1,8 @@
-//! Every event in `events/` is replayed and its answer compared: through the handlers here, and
-//! through the real binaries under the Lambda Runtime API in `lambda`.
+//! Replays every event in `events/` and compares its response: through the handlers here, through
+//! the real binaries under the Lambda Runtime API in `lambda`.
 //!
-//! `events/<function>/<case>.json` goes in, `<case>.out.json` is expected. In what is expected,
-//! `"{any}"` stands for any text. Set `UPDATE_GOLDEN=1` to write the expectations anew.
+//! `events/<function>/<case>.json` is the event, `<case>.out.json` the expected response, in which
+//! `"{any}"` matches any text. `UPDATE_GOLDEN=1` writes the expected responses anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use shared::runtime::messages::{SqsEvent, each};
 use crate::keystone::Keystone;
 use crate::world::World;
 
-/// The state that every event is written for.
+/// Creates the records that every event is written for.
 pub async fn set_up(world: &World) {
     local::seed::fixtures(&world.server.app).await.unwrap();
 }
@@ -32,7 +32,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
 }
 
-/// The functions that have events.
+/// The functions with events.
 pub fn functions() -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(directory())
         .unwrap()
@@ -42,7 +42,7 @@ pub fn functions() -> Vec<String> {
     names
 }
 
-/// A function's cases: name and event.
+/// The cases of a function: name and event.
 pub fn cases(function: &str) -> Vec<(String, Value)> {
     let mut cases: Vec<(String, Value)> = std::fs::read_dir(directory().join(function))
         .unwrap()
@@ -61,7 +61,7 @@ pub fn cases(function: &str) -> Vec<(String, Value)> {
     cases
 }
 
-/// Compares what a function answered with what is expected.
+/// Compares a function's response with the expected one.
 pub fn check(function: &str, case: &str, found: &Value) {
     let path = directory().join(function).join(format!("{case}.out.json"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -76,7 +76,7 @@ pub fn check(function: &str, case: &str, found: &Value) {
     );
 }
 
-/// What changes from run to run, made one: times and new ids.
+/// Replaces what differs from run to run: times and new ids.
 fn blurred(value: Value) -> Value {
     match value {
         Value::Object(entries) => Value::Object(
@@ -110,7 +110,7 @@ fn agrees(expected: &Value, found: &Value) -> bool {
     }
 }
 
-/// An answer as the gateway gets it, its body read if it is JSON.
+/// The response as the gateway gets it, with its body parsed if it is JSON.
 fn shown(response: Response) -> Value {
     let (parts, body) = response.into_parts();
     let body = match body {
@@ -126,11 +126,11 @@ fn shown(response: Response) -> Value {
     answer_of(parts.status.as_u16(), headers, &body)
 }
 
-/// The part of an answer that is compared.
+/// The part of a response that is compared.
 pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> Value {
     let mut body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
     let mut headers = json!(headers);
-    // A new image has a new id, wherever it stands.
+    // A new image has a new id, wherever it occurs.
     if status == 201
         && let Some(id) = body["id"].as_str().map(str::to_owned)
     {
@@ -155,7 +155,7 @@ async fn answered(world: &World, function: Function, event: &Value) -> Value {
     })
 }
 
-/// What the gateway is told: a policy, or an error in the form of the Lambda runtime.
+/// What the gateway gets: a policy, or an error in the Lambda runtime's form.
 async fn authorized(event: &Value) -> Value {
     let config = Config {
         signed_requests: true,

@@ -1,6 +1,6 @@
-//! Raw requests of every kind at every route: whatever comes, there is an answer, it is not a 5xx,
-//! and its body is what its type says. `IMSHARE_FUZZ_REQUESTS` and `IMSHARE_FUZZ_SEED` ask for more
-//! requests or for the ones of a failure again.
+//! Fuzzing: random requests at every route. Each gets a response that is not a 5xx and whose body
+//! has the declared type. `IMSHARE_FUZZ_REQUESTS` and `IMSHARE_FUZZ_SEED` set the number of
+//! requests and repeat those of a failure.
 
 use std::time::Duration;
 
@@ -50,13 +50,13 @@ async fn every_request_has_an_answer_that_is_no_outage() {
         *statuses.entry(status).or_insert(0) += 1;
     }
     println!("seed {seed}: {statuses:?}");
-    // The generator reaches more than refusals.
+    // The generator produces more than refused requests.
     assert!(statuses.keys().any(|status| *status < 300), "{statuses:?}");
-    // Nobody else's request has gone wrong meanwhile.
+    // Other clients' requests are not affected.
     world.get(Who::Owner, "/v2/images").await.expect(200);
 }
 
-/// What is not HTTP has an answer too: the connection does not just end.
+/// Bytes that are not HTTP get a response too, instead of a closed connection.
 #[tokio::test]
 async fn bytes_that_are_not_http_are_a_400() {
     let world = World::new().await;
@@ -71,15 +71,15 @@ async fn bytes_that_are_not_http_are_a_400() {
     }
 }
 
-/// Sends the bytes on a connection of their own and reads all that comes back.
+/// Sends bytes on a new connection and reads the whole response.
 async fn send(world: &World, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(world.address()).await.unwrap();
-    // A server that has answered early may have closed its end: what counts is the answer.
+    // A server that has answered early may have closed its end; only the response matters.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     let outcome = tokio::time::timeout(Duration::from_secs(120), read).await;
-    // A connection that was reset after the answer has still brought it.
+    // A connection that was reset after the response has still delivered it.
     assert!(outcome.is_ok(), "no answer in time");
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -145,7 +145,7 @@ fn method(chance: &Chance) -> &'static str {
     ])
 }
 
-/// A part of a path: good, bad, and encoded in every way.
+/// A segment of a path: valid, invalid, or encoded in some way.
 fn segment(chance: &Chance, image: &str) -> String {
     match chance.below(12) {
         0..5 => image.to_owned(),
@@ -319,7 +319,7 @@ fn body(chance: &Chance, image: &str) -> Vec<u8> {
     }
 }
 
-/// A body with the names that the API knows and values of every type.
+/// A body with names that the API knows and values of every type.
 fn known(chance: &Chance, image: &str) -> Value {
     let any = |chance: &Chance| -> Value {
         match chance.below(16) {

@@ -1,12 +1,12 @@
-//! As much of Keystone as an authorizer asks for, with the faults that a real one has when it must
-//! not. What a real one says is checked by `checks/keystone.sh`.
+//! A fake Keystone: the calls that the authorizer makes, with the faults of a real one. The real
+//! one is tested by `checks/keystone.sh`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authorizer::config::{Config, KeystoneConfig};
-use authorizer::service_user::{ServiceUser, Source};
+use authorizer::service_user::{ServiceUser, UserSource};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use shared::domain::roles::RoleNames;
@@ -16,21 +16,21 @@ use tests::{Reply, reply, serve};
 use crate::world::{ADMIN, MEMBER, OWNER, Who};
 
 pub const PASSWORD: &str = "the-service-users-password";
-/// A token of no project, one that has expired, and one at which Keystone fails.
+/// A token without a project, an expired one, and one at which Keystone fails.
 pub const UNSCOPED: &str = "unscoped-token-0123456789";
 pub const EXPIRED: &str = "expired-token-0123456789";
 pub const TROUBLE: &str = "trouble-token-0123456789";
 
-/// A token of an application credential that is restricted to some requests.
+/// A token of an application credential with access rules.
 pub const RESTRICTED: &str = "restricted-token-0123456789";
 
-/// What it does when it is asked.
+/// How it responds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mood {
     Well,
-    /// Answers after this time.
+    /// Responds after this time.
     Slow(Duration),
-    /// Answers everything like this.
+    /// Responds to everything like this.
     Says(u16, &'static str),
 }
 
@@ -68,8 +68,8 @@ pub fn token(project: Option<&str>, roles: &[&str], expires_at: &str) -> Value {
     json!({"token": token})
 }
 
-/// The body that describes a token of the owner's application credential, which is restricted to
-/// these requests: service, method, path.
+/// The body that describes a token of the owner's application credential with these access rules:
+/// service, method, path.
 pub fn restricted_token(rules: &[(&str, &str, &str)]) -> Value {
     let later = "2099-01-01T00:00:00.000000Z";
     let mut token = token(Some(OWNER), &["member", "reader"], later);
@@ -174,7 +174,7 @@ impl Keystone {
         self.state.lock().unwrap().tokens.remove(id);
     }
 
-    /// Forgets everybody who has logged in, as when its keys are new.
+    /// Revokes all logins, as when its keys are replaced.
     pub fn forgets_logins(&self) {
         self.state.lock().unwrap().logins.clear();
     }
@@ -187,22 +187,22 @@ impl Keystone {
         self.state.lock().unwrap().password = password.to_owned();
     }
 
-    /// What it was asked since the last time.
+    /// The requests since the last call.
     pub fn counts(&self) -> Counts {
         std::mem::take(&mut self.state.lock().unwrap().counts)
     }
 
-    /// How many requests it had to answer at the same time, at most.
+    /// The most requests that it had to answer at the same time.
     pub fn most_at_once(&self) -> usize {
         self.state.lock().unwrap().most_at_once
     }
 
-    /// How to ask it.
+    /// The configuration of an authorizer that uses it.
     pub fn config(&self) -> Config {
         Config {
             keystone: KeystoneConfig {
                 url: format!("{}/v3", self.url),
-                service_user: Source::Fixed(ServiceUser::Password {
+                service_user: UserSource::Fixed(ServiceUser::Password {
                     user: ("imshare".to_owned(), "Default".to_owned()),
                     password: Secret::new(PASSWORD.to_owned()),
                     project: ("service".to_owned(), "Default".to_owned()),
@@ -258,7 +258,8 @@ impl State {
         match header("x-subject-token").unwrap().as_str() {
             TROUBLE => refused(500),
             id => match self.tokens.get(id) {
-                // As a real one: who does not enforce access rules must not take the token.
+                // As in the real one: a service that does not enforce access rules must not accept
+                // the token.
                 Some(body) if restricted(body) && !enforces_rules(request) => refused(404),
                 Some(body) => reply(200, body.to_string()),
                 None => refused(404),

@@ -1,5 +1,5 @@
-//! Lists over indexes that lag behind the table, as DynamoDB's do: what a caller has just written is
-//! in its next list, and what was hidden is in nobody's.
+//! Lists over indexes that lag behind the table, as DynamoDB's do: a caller's next list contains
+//! its own writes, and no list contains what was hidden.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use tokio::time::Instant;
 
 use crate::world::{ADMIN, MEMBER, OWNER, THIRD};
 
-/// How far the indexes are behind.
+/// How far the indexes lag.
 const LAG: Duration = Duration::from_millis(300);
 
-/// A table whose indexes are those of a copy that gets each write a while later.
+/// A table whose indexes belong to a copy that receives each write later.
 #[derive(Clone, Debug)]
 struct Lagging {
     table: Engine,

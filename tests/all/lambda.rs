@@ -1,5 +1,5 @@
-//! The real binaries under the real protocol: a Lambda Runtime API hands them the events, and the
-//! embedded engine answers as their DynamoDB and SQS over HTTP.
+//! The real binaries under the Lambda Runtime API, with the embedded engine as their DynamoDB and
+//! SQS over HTTP.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ use crate::fixtures::{answer_of, cases, check, functions, set_up};
 use crate::keystone::{self, Keystone};
 use crate::world::World;
 
-/// The most memory that a function may take, in KiB.
+/// The most memory that a function may use, in KiB.
 const MEMORY_MAX_KIB: u64 = 40 * 1024;
 
-/// The store and the queue of whichever world is set.
+/// The store and the queue of the harness that is set.
 async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
     serve(move |request: hyper::Request<Bytes>| {
         let world = world.lock().unwrap().clone().unwrap();
@@ -54,7 +54,7 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
     .await
 }
 
-/// A function's binary of the build that these tests are of.
+/// A function's binary from the same build as these tests.
 pub fn binary(name: &str) -> std::path::PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -62,7 +62,7 @@ pub fn binary(name: &str) -> std::path::PathBuf {
     path.join(name)
 }
 
-/// An answer of the runtime's protocol in the form of the fixtures.
+/// A response of the Runtime API in the form of the fixtures.
 fn shown(text: &str) -> Value {
     let answer: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"));
     let Some(status) = answer["statusCode"].as_u64() else {
@@ -81,7 +81,7 @@ fn shown(text: &str) -> Value {
     )
 }
 
-/// Events that no function of this service takes.
+/// Events that no function of this service handles.
 fn of_other_sources() -> [(&'static str, Value); 3] {
     [
         ("an empty object", json!({})),
@@ -117,7 +117,7 @@ async fn replay(function: String) -> usize {
         .stdout(log.reopen().unwrap());
     let child = Command::from(command).kill_on_drop(true).spawn().unwrap();
     let mut count = 0;
-    // First what another source would send: it is refused, and the function lives on.
+    // First an event of another source: it is refused, and the function survives.
     for (case, input) in of_other_sources() {
         if function == "sweep" && case == "a schedule" {
             continue;
@@ -153,8 +153,8 @@ async fn replay(function: String) -> usize {
     count
 }
 
-/// Each line of a function's log is one JSON object; what it has done stands there with its request
-/// and its cost, and once more as metrics.
+/// Each line of a function's log is one JSON object; its work is logged with the request id and its
+/// cost, and again as metrics.
 fn check_log(function: &str, log: &str) {
     let mut answered = 0;
     let mut metrics = 0;
@@ -202,7 +202,7 @@ fn check_log(function: &str, log: &str) {
     }
     assert_eq!(applied, of_chunks, "{function}");
     assert_eq!(function == "run-batch", of_chunks > 0, "{function}");
-    // The authorizer answers the gateway, not a request, and has metrics of Lambda's own.
+    // The authorizer serves the gateway, not a request, and has only Lambda's own metrics.
     assert_eq!(answered, metrics, "{function}");
     assert!(function == "authorizer" || answered > 0, "{function}");
 }
@@ -259,7 +259,7 @@ async fn a_malformed_variable_stops_a_function_by_its_name() {
     }
 }
 
-/// A browser's question and a refusal, with an origin that the function is configured for.
+/// A CORS preflight and a refusal, with an origin that the function is configured for.
 #[tokio::test]
 async fn a_function_answers_a_configured_origin() {
     let (event, events) = mpsc::channel(1);

@@ -1,4 +1,4 @@
-//! What clients may take up: connections, memory and time, before and after they have shown a token.
+//! Limits on clients: connections, memory and time, before and after they have sent a token.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::world::{Who, World, options};
 
-/// How long any answer or end of a connection is waited for.
+/// How long to wait for a response or the end of a connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -26,21 +26,21 @@ async fn connect(world: &World) -> TcpStream {
     TcpStream::connect(world.address()).await.unwrap()
 }
 
-/// A request whose body is never sent whole.
+/// A request whose body is never sent completely.
 fn unfinished(method: &str, path: &str, headers: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1048575\r\n{headers}\r\n{{")
 }
 
-/// All that comes until the server ends the connection.
+/// Reads until the server ends the connection.
 async fn until_the_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
-    // A reset is an end as well.
+    // A reset ends it too.
     let _ = read.expect("the server ends the connection");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The first bytes of the answer.
+/// The first bytes of the response.
 async fn first(stream: &mut TcpStream) -> String {
     let mut bytes = [0; 4096];
     let read = timeout(PATIENCE, stream.read(&mut bytes)).await;
@@ -50,7 +50,7 @@ async fn first(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
-    // The body has all the time there is: the answer does not wait for it.
+    // The response does not wait for the body, which may take its time.
     let world = world(Limits {
         body: Duration::from_secs(600),
         ..Limits::default()
@@ -81,7 +81,7 @@ async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
     assert!(began.elapsed() < Duration::from_secs(60));
 }
 
-/// The sender of a whole body gets to read the refusal, on a connection that goes on.
+/// The sender of a complete body can read the refusal, on a connection that is kept.
 #[tokio::test]
 async fn a_refusal_is_not_lost_behind_a_large_body() {
     let world = world(Limits::default()).await;
@@ -125,7 +125,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
 }
 
-/// Bodies of callers that nobody knows take up 16 MiB together, and nothing of the others' share.
+/// Bodies of callers without a token share 16 MiB and take nothing from the others.
 #[tokio::test]
 async fn unknown_callers_bodies_leave_room_for_known_ones() {
     let world = world(Limits {
@@ -159,7 +159,7 @@ async fn a_slow_head_and_an_idle_connection_are_ended() {
         let answer = until_the_end(&mut stream).await;
         assert!(!answer.contains("versions"), "{sent:?}: {answer}");
     }
-    // After an answer too.
+    // After a response too.
     let mut stream = connect(&world).await;
     stream
         .write_all(b"GET /versions HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -179,10 +179,10 @@ async fn an_answer_that_nobody_reads_is_given_up() {
     .await;
     {
         let mut stream = connect(&world).await;
-        // More answers than the buffers on the way hold.
+        // More responses than the buffers in between can hold.
         let request = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
         let _ = timeout(PATIENCE, stream.write_all(request.as_bytes())).await;
-        // The only place is free again, though this client keeps its connection.
+        // The only connection is free again, though this client keeps its own open.
         let next = timeout(PATIENCE, world.get(Who::NoToken, "/versions")).await;
         next.expect("the place of who does not read").expect(200);
         drop(stream);

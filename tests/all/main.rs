@@ -1,5 +1,5 @@
-//! The tests of the whole service: one module a subject, each against the embedded engine in this
-//! process, over real HTTP.
+//! Integration tests of the whole service: one module per subject, most of them over real HTTP
+//! against the embedded engine in this process.
 
 mod answers;
 mod authorizer;

@@ -1,4 +1,4 @@
-//! The life of a membership, as its owner and its member see it.
+//! The life cycle of a membership, as the owner and the member see it.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn shared_accepted_listed_and_taken_away() {
         .expect(200);
     assert_eq!(rejected.json()["status"], "rejected");
     assert!(world.listed(Who::Member, "").await.is_empty());
-    // A rejected image is hidden from the list, not from use.
+    // A rejected image is hidden in lists but can still be used.
     world
         .get(Who::Member, &format!("/v2/images/{image}"))
         .await
@@ -242,13 +242,13 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
         .delete(Who::Owner, &format!("/v2/images/{image}"))
         .await
         .expect(404);
-    // Its id stays taken for as long as an old message about it can be under way.
+    // Its id stays reserved for as long as an old message about it can be in flight.
     world
         .post(Who::Owner, "/v2/images", json!({"id": image}))
         .await
         .expect(409);
 
-    // The message that the deletion sent buries the membership.
+    // The message of the deletion cleans up the membership.
     let id = shared::domain::id::ImageId::canonical(&image).unwrap();
     let member = shared::domain::id::ProjectId::parse(MEMBER).unwrap();
     for _ in 0..400 {
@@ -303,7 +303,7 @@ async fn a_member_may_leave_where_that_is_configured() {
         .await
         .json();
     assert_eq!(rest["members"].as_array().unwrap().len(), 1);
-    // The count went down with it.
+    // The count was decremented too.
     assert_eq!(world.member_count(&image).await, 1);
 }
 
@@ -379,7 +379,7 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
         ),
     ];
     for (body, words) in cases {
-        // Even for who may not see the image: a bad body wins over everything about it.
+        // Even for a caller that may not see the image: a malformed body is reported first.
         for who in [Who::Owner, Who::Third] {
             let answer = world
                 .send_with(who, "POST", &members, &[], Some(body.clone()))
@@ -459,7 +459,7 @@ async fn the_name_of_a_custom_property_has_255_characters_at_most_or_none() {
     let answer = world.post(Who::Owner, "/v2/images", body).await.expect(400);
     assert!(answer.body.contains("255"), "{}", answer.body);
     assert!(world.listed(Who::Owner, "").await.is_empty());
-    // The store keeps no empty keys, and the names that stand for one are kept apart from it.
+    // The store allows no empty keys; the names that stand for an empty one are escaped.
     for (name, value) in [("", "a"), ("\0", "b"), ("\0\0", "c"), (" ", "d")] {
         let image = world.image(json!({ name: value })).await;
         let path = format!("/v2/images/{image}");

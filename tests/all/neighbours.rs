@@ -1,4 +1,5 @@
-//! What a project learns of images that it may not see: nothing, not even from what a request costs.
+//! Tenant isolation: a project learns nothing of images that it may not see, not even from the cost
+//! of a request.
 
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
@@ -9,7 +10,7 @@ use crate::world::{MEMBER, OWNER, THIRD, Who, World};
 const ABSENT: &str = "77777777-7777-4777-8777-777777777777";
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 
-/// A shared image of the owner with a member and much text, which a stranger may not see.
+/// Creates a large shared image of the owner with a member, which a stranger may not see.
 async fn hidden(world: &World) -> String {
     let image = world
         .image(json!({"__backup_id": "b", "text": "x".repeat(200_000), "name": "hidden"}))
@@ -27,9 +28,9 @@ fn body(method: &str, path: &str) -> Option<&'static str> {
     }
 }
 
-/// Every route that names an image, and a list that begins after one: a stranger gets the same
-/// answer for an image that it may not see as for one that does not exist, from the same requests to
-/// the store. A new route is tried as soon as it is in the table.
+/// Every route that names an image, and a list that begins after one: for an image that it may not
+/// see, a stranger gets the same response as for an absent one, from the same requests to the
+/// store. New routes in the table are tested automatically.
 #[tokio::test]
 async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
     let world = World::new().await;
@@ -61,7 +62,7 @@ async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
                 let found = found.unwrap();
                 (found.status, found.body.replace(id, "ID"), spent)
             };
-            // Once before, because an instance remembers who owns an image.
+            // Once before, because an instance caches the owner of an image.
             answer(&image).await;
             let there = answer(&image).await;
             let absent = answer(ABSENT).await;
@@ -81,7 +82,7 @@ async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
     assert_eq!(members.json()["members"].as_array().unwrap().len(), 1);
 }
 
-/// The route's own form of a path, for [`body`].
+/// The route's template of a path, for [`body`].
 fn path_of(path: &str) -> &str {
     match path.split('/').nth_back(1) {
         Some("members") => "/{member_id}",
@@ -89,7 +90,7 @@ fn path_of(path: &str) -> &str {
     }
 }
 
-/// Every kind of batch, with and without what an image made from a backup asks for.
+/// Every kind of batch, with and without the vault that an image made from a backup needs.
 #[tokio::test]
 async fn a_batch_tells_a_stranger_nothing() {
     let world = World::new().await;
@@ -104,7 +105,7 @@ async fn a_batch_tells_a_stranger_nothing() {
         let spent = requests(&world, async {
             let answer = world.send(Who::Third, method, "/v1/cloudimages/members", Some(&sent));
             let job = answer.await.expect(200).text("/job_id");
-            // Asking for the job costs requests too: it is waited for without asking.
+            // Polling the job would cost requests, so the test waits without.
             let queue = world.server.queue.as_ref().unwrap();
             while queue.len(local::queue::BATCHES).unwrap() > 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -140,7 +141,7 @@ async fn a_batch_tells_a_stranger_nothing() {
         assert_eq!(there, absent, "{method} {more}");
         assert_eq!(absent.0, "IMG.0027", "{method} {more}");
     }
-    // Who is a member is told.
+    // Members learn more.
     let body = json!({"images": [image], "project_id": MEMBER, "status": "accepted"});
     let answer = world
         .put(Who::Member, "/v1/cloudimages/members", body)
@@ -149,7 +150,7 @@ async fn a_batch_tells_a_stranger_nothing() {
     assert_eq!(job["error_code"], "IMG.0184");
 }
 
-/// A list of another project's images costs the same however many it has.
+/// The cost of listing another project's images does not depend on their number.
 #[tokio::test]
 async fn a_list_of_anothers_images_does_not_walk_them() {
     let world = World::new().await;
@@ -169,7 +170,7 @@ async fn a_list_of_anothers_images_does_not_walk_them() {
         world.image(json!({"visibility": "private"})).await;
     }
     assert_eq!(list().await, before);
-    // What may be seen is found: public images, and those that are shared with the caller.
+    // Visible images are found: public ones, and those that are shared with the caller.
     let shared = world.image(json!({})).await;
     world.share(&shared, THIRD).await.expect(200);
     world

@@ -1,5 +1,4 @@
-//! What can be seen from outside of what goes on inside: what a request cost, and which request a
-//! message comes from.
+//! Observability: the cost of a request, and the request that a message comes from.
 
 use serde_json::{Value, json};
 use shared::domain::id::ImageId;
@@ -22,7 +21,7 @@ async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
     assert!(image.is_some());
     assert_eq!((usage.requests, usage.retries, usage.conflicts), (1, 0, 0));
     assert!(usage.units > 0.0, "{usage:?}");
-    // Outside of it nothing is counted, and what is counted is only its own.
+    // Each request counts its own cost only.
     let twice = async {
         store.image(id).await.unwrap();
         store.image(id).await.unwrap();

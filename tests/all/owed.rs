@@ -1,4 +1,4 @@
-//! What is owed is done, also when a process dies in the middle.
+//! Work that is due is done, even if a process dies in the middle.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn owner() -> Caller {
     }
 }
 
-/// A batch of 250 shares as its request accepts it, before any message is sent.
+/// Accepts a batch of 250 shares as its request does, before any message is sent.
 async fn accepted(world: &World) -> Batch {
     let mut images = Vec::new();
     for _ in 0..250 {
@@ -121,7 +121,7 @@ async fn a_repeated_request_sends_nothing_again() {
         world.server.queue.as_ref().unwrap().len(BATCHES).unwrap(),
         0
     );
-    // One transaction that finds the key, and nothing by a worker.
+    // One transaction, which finds the key, and no work by a worker.
     let now = world.store_requests();
     assert_eq!(now["TransactWriteItems"], sent["TransactWriteItems"] + 1);
     assert_eq!(now.get("BatchGetItem"), sent.get("BatchGetItem"));
@@ -150,7 +150,7 @@ impl HttpClient for Silent {
     }
 }
 
-/// The request is answered in time, the job is there, and it is done when the queue is back.
+/// The request is answered in time, the job exists, and it is done when the queue is back.
 #[tokio::test]
 async fn a_queue_that_hangs_does_not_lose_a_job() {
     let (world, clock) = World::with_clock().await;
@@ -188,12 +188,12 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
 }
 
-/// The record of an image, as it is stored.
+/// The stored record of an image.
 async fn record(world: &World, image: &str) -> at::Item {
     stored(world, at::image_key(ImageId::canonical(image).unwrap())).await
 }
 
-/// The item under a key; empty if there is none.
+/// The item of a key; empty if there is none.
 async fn stored(world: &World, key: at::Item) -> at::Item {
     let engine = world.server.engine.clone().unwrap();
     let client = Clients::in_process().dynamodb_over(engine, None);
@@ -207,8 +207,8 @@ async fn stored(world: &World, key: at::Item) -> at::Item {
     found.item.unwrap_or_default()
 }
 
-/// Nobody sees an image that is created under the id of a deleted one, however long ago that was and
-/// also if a process died before it had ended the memberships.
+/// An image that is created under the id of a deleted one is visible to nobody, however old the
+/// deletion is, and even if a process died before it had removed the memberships.
 #[tokio::test]
 async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
     let (world, clock) = World::with_clock().await;
@@ -226,7 +226,7 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
         now: app.now(),
         order: Order::Direct,
     };
-    // The request dies after its first write.
+    // The process dies after its first write.
     let id = ImageId::canonical(&image).unwrap();
     app.store().delete_image(&owner(), id, stamp).await.unwrap();
     world
@@ -305,7 +305,7 @@ async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
     }
 }
 
-/// A message of the queue does the same, in the words of the release before too.
+/// A queue message does the same, also under the name of the release before.
 #[tokio::test]
 async fn a_message_of_the_release_before_is_understood() {
     let old = r#"{"type":"bury","image":"00000007-0000-4000-8000-000000000000"}"#;
@@ -316,7 +316,7 @@ async fn a_message_of_the_release_before_is_understood() {
     );
 }
 
-/// A record that counts fewer members than there are is mended by the next removal.
+/// A member count that is too low is corrected by the next removal.
 #[tokio::test]
 async fn a_count_of_members_does_not_go_below_zero() {
     let world = World::new().await;
@@ -348,7 +348,7 @@ async fn a_count_of_members_does_not_go_below_zero() {
     assert_eq!(world.member_count(&image).await, 1);
 }
 
-/// A chunk does not count after the end of its job, and a removed membership is not kept for ever.
+/// A chunk does not count after the end of its job, and a tombstone expires.
 #[tokio::test]
 async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
     let (world, clock) = World::with_clock().await;
@@ -396,7 +396,7 @@ async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
     assert_eq!(expires - app.now().unix_seconds(), 14 * 24 * 3600);
 }
 
-/// On one machine the sweep runs at the start and then every few seconds.
+/// The local server runs the sweep at the start and then every few seconds.
 #[tokio::test]
 async fn the_local_server_sweeps() {
     let clock = crate::world::ManualClock::default();

@@ -1,5 +1,5 @@
-//! The permission policy over HTTP. Its decisions and words are a golden file, which the unit tests of
-//! `shared::domain::policy` hold; here the API is held to the policy.
+//! The permission policy over HTTP. Its decisions and messages are a golden file that the unit
+//! tests of `shared::domain::policy` check; here the API is compared with the policy.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ fn project(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
 }
 
-/// The memberships that every image of the test has.
+/// The memberships of every image in the test.
 fn memberships() -> Memberships {
     let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
     let member = |text: &str| Member::new(ImageId::random(), project(text), op, now);
@@ -25,7 +25,7 @@ fn memberships() -> Memberships {
     HashMap::from([present(MEMBER), present(MEMBER2)])
 }
 
-/// The status of an answer by the policy.
+/// The status that the policy implies.
 fn expected(caller: &Caller, action: ImageAction<'_>, visibility: Visibility) -> u16 {
     let (owner, memberships) = (project(OWNER), memberships());
     let target = Target {
@@ -83,7 +83,7 @@ async fn every_decision_holds_over_http() {
                 role,
             };
             for action in &actions {
-                // Each on an image of its own, with two members.
+                // Each on its own image with two members.
                 let image = world.image(json!({"name": "n"})).await;
                 world.share(&image, MEMBER).await.expect(200);
                 world.share(&image, MEMBER2).await.expect(200);

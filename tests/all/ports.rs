@@ -1,5 +1,5 @@
-//! The embedded engine and queue on ports, and the records that the events are written for: what
-//! `cargo lambda` needs on one machine.
+//! The embedded engine and queue on ports, and the seeded records: what `cargo lambda` needs on one
+//! machine.
 
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use local::server::Options;
@@ -20,7 +20,7 @@ async fn other_processes_reach_the_engine_and_the_queue() {
         ..options()
     })
     .await;
-    // Another server as another process: over sockets, as a function would.
+    // Another server plays another process: it uses sockets, as a function would.
     let dynamodb = world.server.dynamodb_address.unwrap();
     let sqs = world.server.sqs_address.unwrap();
     let other = World::with(Options {
@@ -74,7 +74,7 @@ async fn the_queue_on_a_port_has_two_queues_and_no_others() {
     }
 }
 
-/// Seeding again, on data that is kept, changes nothing.
+/// Seeding existing data again changes nothing.
 #[tokio::test]
 async fn the_fixtures_can_be_seeded_twice() {
     let world = World::with(Options {

@@ -1,4 +1,4 @@
-//! Random operations against a small pure model: the service and the model always agree.
+//! Random operations against a small pure model: the service and the model must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an image is to the model: visibility, and its members' statuses. `None` when deleted.
+/// An image in the model: visibility and members' statuses. `None` when deleted.
 #[derive(Clone, Debug)]
 struct Image {
     visibility: &'static str,
@@ -78,7 +78,7 @@ impl Image {
             || self.visibility == "shared" && self.members.contains_key(project(who))
     }
 
-    /// What stands before any action on members: 404 or 403, or nothing.
+    /// The refusal of any action on members: 404, 403 or none.
     fn gate(image: Option<&mut Self>, who: Who) -> Result<&mut Self, u16> {
         let image = image.filter(|image| image.seen_by(who)).ok_or(404_u16)?;
         if image.visibility == "shared" {
@@ -93,7 +93,7 @@ impl Image {
     }
 }
 
-/// The status that a step must answer, and its effect.
+/// Applies a step to the model and returns the expected status.
 fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
     let result = (|| match *step {
         Step::Add(who, i, m) => {

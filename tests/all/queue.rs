@@ -1,5 +1,5 @@
-//! The queue on one machine, as a client of SQS sees it: what is received is hidden and comes again,
-//! what comes too often becomes a dead letter, and a file outlives its process.
+//! The embedded queue through an SQS client: visibility timeout, redelivery, dead letters, and a
+//! file that outlives its process.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn client(queue: Queue) -> Client {
     Clients::in_process().sqs_over(queue, None)
 }
 
-/// A queue in which a message stays hidden for so long.
+/// A queue with this visibility timeout.
 fn in_memory(visibility_timeout: Duration) -> Client {
     client(Queue::in_memory(settings(visibility_timeout)).unwrap())
 }
@@ -44,7 +44,7 @@ async fn send(client: &Client, bodies: &[&str]) {
     assert_eq!(sent.successful.len(), bodies.len());
 }
 
-/// Up to ten messages, waited for so many seconds.
+/// Receives up to ten messages, waiting for so many seconds.
 async fn receive(client: &Client, queue: &str, seconds: i32) -> Vec<Message> {
     let received = client
         .receive_message()
@@ -56,7 +56,7 @@ async fn receive(client: &Client, queue: &str, seconds: i32) -> Vec<Message> {
     received.await.unwrap().messages.unwrap_or_default()
 }
 
-/// The only message that is received, waited for as long as SQS does.
+/// Receives exactly one message, waiting as long as SQS allows.
 async fn one(client: &Client, queue: &str) -> Message {
     let mut messages = receive(client, queue, 20).await;
     assert_eq!(messages.len(), 1, "{messages:?}");
@@ -107,12 +107,12 @@ async fn what_is_not_deleted_comes_again_until_it_is_a_dead_letter() {
     let second = one(&client, BATCHES).await;
     assert_eq!((receives(&first), receives(&second)), ("1", "2"));
     assert_eq!(first.message_id, second.message_id);
-    // Nobody receives from its queue meanwhile: who waits for dead letters gets it by itself.
+    // Nobody receives from its queue meanwhile: a receive on the dead letters gets it by itself.
     let dead = one(&client, DEAD_LETTERS).await;
     assert_eq!((dead.body().unwrap(), receives(&dead)), ("poison", "1"));
     assert_eq!(dead.message_id, first.message_id);
     assert_eq!(bodies(&receive(&client, BATCHES, 0).await), [""; 0]);
-    // A dead letter has no queue to go to: it comes again as often as it takes.
+    // A dead letter has no further queue: it is redelivered without limit.
     for count in ["2", "3", "4"] {
         assert_eq!(receives(&one(&client, DEAD_LETTERS).await), count);
     }
@@ -141,13 +141,14 @@ async fn a_receive_waits_for_what_is_sent_meanwhile() {
     });
     assert_eq!(received.body(), Some("late"));
     assert!(began.elapsed() >= SHORT);
-    // And no longer than it was asked to.
+    // And not longer than requested.
     let began = Instant::now();
     assert_eq!(bodies(&receive(&client, BATCHES, 1).await), [""; 0]);
     assert!(began.elapsed() >= Duration::from_secs(1));
 }
 
-/// What was held when the process went can be had at once by the next; what was deleted is gone.
+/// Messages in flight when the process ended are visible at once to the next; deleted ones are
+/// gone.
 #[tokio::test]
 async fn a_file_keeps_what_was_not_deleted() {
     let directory = tempfile::tempdir().unwrap();

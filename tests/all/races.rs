@@ -1,4 +1,4 @@
-//! What holds when many write at once.
+//! Concurrent writes.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -110,7 +110,7 @@ async fn patches_at_once_all_count() {
     patches_count(&world, &image, "p").await;
 }
 
-/// The hosts' clocks differ: what is stored is newer than every patch that is to change it.
+/// Clocks of hosts differ: the stored record is newer than every patch.
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_at_once_all_count_on_an_image_from_a_clock_ahead() {
     let clock = ManualClock::default();
@@ -127,7 +127,7 @@ async fn patches_at_once_all_count_on_an_image_from_a_clock_ahead() {
     }
 }
 
-/// Eight patches at once, each of a property of its own: none is lost.
+/// Eight concurrent patches of one property each: none is lost.
 async fn patches_count(world: &World, image: &str, prefix: &str) {
     let path = format!("/v2/images/{image}");
     let names: Vec<String> = (0..8).map(|i| format!("{prefix}{i}")).collect();

@@ -1,4 +1,4 @@
-//! Stopped and started again: everything is still there, and a job that was running goes on.
+//! Restarts: all records are kept, and a running job continues.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -43,7 +43,7 @@ async fn a_job_that_was_running_when_it_stopped_goes_on() {
     world.server.stop().await;
 }
 
-/// The real binary, when Cargo has built it beside this test.
+/// The real binary, if Cargo has built it beside this test.
 pub fn binary() -> std::path::PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -51,7 +51,7 @@ pub fn binary() -> std::path::PathBuf {
     path.join("imshare")
 }
 
-/// A server of the real binary, and its address.
+/// Starts the real binary; returns its address too.
 pub async fn start(arguments: &[&str]) -> (Child, String) {
     let mut child = Command::new(binary())
         .arg("serve")
@@ -72,7 +72,7 @@ pub async fn start(arguments: &[&str]) -> (Child, String) {
     (child, url)
 }
 
-/// What the real binary says when it does not start with these options.
+/// The error of the real binary when it does not start with these options.
 pub async fn refused(arguments: &[&str]) -> String {
     let output = Command::new(binary())
         .arg("serve")
@@ -86,7 +86,7 @@ pub async fn refused(arguments: &[&str]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// At the very moment at which it says that it is ready, too.
+/// Even at the moment at which it reports that it is ready.
 #[tokio::test]
 async fn the_binary_says_where_it_listens_and_stops_on_sigterm() {
     for _ in 0..20 {
@@ -100,7 +100,8 @@ async fn the_binary_says_where_it_listens_and_stops_on_sigterm() {
     }
 }
 
-/// Killed in the middle of many writes: what was answered is there, and what is there can be read.
+/// Killed during many writes: everything that was answered is there, and everything stored can be
+/// read.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_a_kill() {
     let directory = tempfile::tempdir().unwrap();
@@ -165,6 +166,6 @@ async fn what_was_answered_is_there_after_a_kill() {
         .filter(|m| !listed.contains(&m.as_str()))
         .collect();
     assert!(lost.is_empty(), "{lost:?} of {}", shared.len());
-    // One a writer may have been done and not answered.
+    // One write for each writer may have been applied but not answered.
     assert!(listed.len() <= shared.len() + 8, "{}", listed.len());
 }

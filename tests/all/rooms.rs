@@ -1,5 +1,5 @@
-//! The rooms of the `shared` crate: imports run one way, no two files import each other in a circle,
-//! and the domain knows nothing of AWS, Lambda or HTTP.
+//! The modules of the `shared` crate: imports run one way, no two files import each other in a
+//! cycle, and the domain depends on nothing of AWS, Lambda or HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const PURE: [&str; 7] = ["std", "core", "serde", "serde_json", "sha2", "time", "
 
 /// One file of the crate.
 struct File {
-    /// Its module's path within the crate: `["store", "members", "change"]`.
+    /// Its module path within the crate: `["store", "members", "change"]`.
     module: Vec<String>,
     /// The paths that it names, absolute within the crate.
     inside: BTreeSet<Vec<String>>,
@@ -29,7 +29,7 @@ struct File {
     crates: BTreeSet<String>,
 }
 
-/// Collects the paths of one file, tests apart.
+/// Collects the paths of one file, without its tests.
 struct Paths<'a> {
     module: &'a [String],
     found: BTreeSet<Vec<String>>,
@@ -58,7 +58,7 @@ impl Paths<'_> {
         }
     }
 
-    /// Adds a path; one that begins with `crate`, `self` or `super` becomes absolute.
+    /// Adds a path; one that begins with `crate`, `self` or `super` is made absolute.
     fn add(&mut self, path: Vec<String>) {
         let mut module = self.module.to_vec();
         let mut rest = path.as_slice();
@@ -177,7 +177,7 @@ fn files() -> Vec<File> {
     files
 }
 
-/// The file that defines what a path names: the one whose module is the longest beginning of it.
+/// The file that defines what a path names: the one whose module is the longest prefix of it.
 fn defined_in<'a>(files: &'a [File], path: &[String]) -> &'a File {
     let candidates = files.iter().filter(|file| path.starts_with(&file.module));
     candidates.max_by_key(|file| file.module.len()).unwrap()
@@ -218,8 +218,8 @@ fn imports_run_one_way_between_rooms() {
     );
 }
 
-/// A module's `mod.rs` that only re-exports is no part of a circle: what it hands on is defined in
-/// the file that has the longest path.
+/// A `mod.rs` that only re-exports is not part of a cycle: what it re-exports is defined in the
+/// file with the longest path.
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let files = files();
@@ -234,7 +234,7 @@ fn no_files_import_each_other_in_a_circle() {
             }
         }
     }
-    // What imports nothing that is left is taken away, until only circles are left.
+    // Remove files without remaining imports until only cycles are left.
     loop {
         let left: BTreeSet<String> = imports.keys().cloned().collect();
         let before = imports.len();
@@ -254,7 +254,7 @@ fn the_domain_knows_nothing_of_aws_lambda_or_http() {
     let mut pure = 0;
     for file in files().iter().filter(|file| room(file) == "domain") {
         for named in &file.crates {
-            // A path that begins with a type or a module of the file's own.
+            // A path that begins with a type or a module of the file itself.
             let is_crate = named.starts_with(|c: char| c.is_ascii_lowercase());
             assert!(
                 !is_crate || PURE.contains(&named.as_str()) || is_own(file, named),

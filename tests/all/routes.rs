@@ -1,5 +1,5 @@
-//! Who gets what from each route: every route of the service, for every caller and visibility, over
-//! HTTP and against a golden file that can be read.
+//! Every route of the service, for every caller and visibility, over HTTP and against a readable
+//! golden file.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ enum Named {
     Owners,
 }
 
-/// An image of the owner that the member has accepted, and a job of the owner.
+/// Creates an image of the owner that the member has accepted, and a job of the owner.
 struct Subject {
     image: String,
     job: String,
@@ -53,10 +53,10 @@ async fn shared_image(world: &World, visibility: Visibility) -> String {
     image
 }
 
-/// What is sent to a route beside its path.
+/// The request's body for a route.
 ///
 /// # Panics
-/// If the route is not known here: who adds one says how it is asked, and for whom.
+/// If the route is not known here: a new route needs a body and a subject.
 fn body(route: &Route, image: &str) -> Option<Value> {
     match (route.method, route.path) {
         ("GET" | "DELETE", path) if path != "/v1/cloudimages/members" => None,
@@ -95,7 +95,7 @@ fn path(route: &Route, named: Named, own: &str, subject: &Subject) -> String {
     path
 }
 
-/// What came of it, in a word or two: the status, and what a list or a job tells beyond it.
+/// The outcome in a word or two: the status, and what a list or a job contains.
 async fn outcome(world: &World, route: &Route, answer: &Answer, subject: &Subject) -> String {
     let status = answer.status;
     if status != 200 {
@@ -123,7 +123,7 @@ async fn outcome(world: &World, route: &Route, answer: &Answer, subject: &Subjec
     }
 }
 
-/// Set `UPDATE_GOLDEN=1` to write the file anew, and read the difference.
+/// `UPDATE_GOLDEN=1` writes the file anew: review the difference.
 #[tokio::test]
 async fn every_route_answers_every_caller_as_the_golden_file_says() {
     let world = World::new().await;
@@ -134,7 +134,7 @@ async fn every_route_answers_every_caller_as_the_golden_file_says() {
         .expect(200)
         .text("/job_id");
     world.ended(Who::Owner, &job).await;
-    // What only reads, and the jobs that are counted, come before everything that writes.
+    // Reads, and the counted jobs, come before all writes.
     let mut routes: Vec<&Route> = ROUTES.iter().collect();
     routes.sort_by_key(|route| route.method != "GET");
     let mut table = format!("{:<6} {:<66} {:<10}", "", "", "visibility");

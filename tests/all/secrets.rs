@@ -1,4 +1,4 @@
-//! No secret reaches the log, at whatever level: the real binary, with all that it says captured.
+//! No secret reaches the log at any level: runs the real binary and captures all of its output.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Driver {
             .await
     }
 
-    /// Every function once, with this token.
+    /// Calls every function once with this token.
     async fn tour(&self, token: &str) {
         let body = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}});
         self.send(token, "POST", "/identity/v3/auth/tokens", body)
@@ -144,7 +144,7 @@ async fn the_log_holds_no_secret_at_any_level() {
     ] {
         secrets.push(who.token().unwrap().to_owned());
     }
-    // Who sends its secrets in the place of tokens has made a mistake, not given them up.
+    // A client that sends secrets in place of tokens by mistake must not have them logged.
     for secret in &secrets {
         driver.tour(secret).await;
     }
@@ -156,7 +156,7 @@ async fn the_log_holds_no_secret_at_any_level() {
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
     let log = std::fs::read_to_string(&log).unwrap();
     println!("{} lines of log", log.lines().count());
-    // It is the log of these requests.
+    // The log is that of these requests.
     for expected in ["answered", "for development only"] {
         assert!(log.contains(expected), "no {expected:?} in the log");
     }

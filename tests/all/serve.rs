@@ -1,5 +1,4 @@
-//! What `imshare serve` says of its options and of the identity file, and where it says that the
-//! data is.
+//! The messages of `imshare serve` about its options, the identity file and the data.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -39,11 +38,11 @@ async fn a_bad_option_is_one_clear_sentence() {
     assert_eq!(said.trim().lines().count(), 1, "{said}");
 }
 
-/// A server of the real binary, with all that it says.
+/// A running server of the real binary, with all of its output.
 struct Said {
     child: Child,
     url: String,
-    /// What it printed after the address.
+    /// The output after the address.
     out: String,
 }
 
@@ -62,7 +61,7 @@ impl Said {
         let first = next().await;
         let url = first.strip_prefix("listening on ").unwrap().to_owned();
         let mut out = String::new();
-        // The data stands first among what follows.
+        // The data is the first line after it.
         while !out.contains("data ") {
             out.push_str(&next().await);
             out.push('\n');
@@ -70,7 +69,7 @@ impl Said {
         Self { child, url, out }
     }
 
-    /// Stops it and returns what it said on standard error.
+    /// Stops the server and returns its standard error.
     async fn stop(mut self) -> String {
         let pid = self.child.id().unwrap().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status();
@@ -227,7 +226,7 @@ async fn a_slip_in_the_identity_file_is_told() {
     assert!(!said.contains("top-secret"), "{said}");
 }
 
-/// A port where nothing listens, and one where nothing ever answers.
+/// A port without a listener, and one that never answers.
 async fn dead_ends() -> (String, tokio::net::TcpListener) {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", closed.local_addr().unwrap());
@@ -279,8 +278,8 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
     assert!(said.contains("QueueDoesNotExist"), "{said}");
 }
 
-/// A queue that goes away and comes back while the server runs: one line for each, however often
-/// it was asked meanwhile.
+/// A queue that goes away and comes back while the server runs: one log line for each, however
+/// often it was polled meanwhile.
 #[tokio::test]
 async fn an_outage_of_the_queue_is_logged_once() {
     let queue = async |port| {
@@ -305,7 +304,7 @@ async fn an_outage_of_the_queue_is_logged_once() {
     after.server.stop().await;
 }
 
-/// A browser gets links to what is written for people, a program what it always got.
+/// Browsers get links to the documentation, programs the usual response.
 #[tokio::test]
 async fn a_browser_finds_the_documentation() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! Signed requests over real HTTP: who signs with an access key is its project, and nothing of
-//! what was signed can be changed.
+//! Signed requests over real HTTP: an access key authenticates its project, and no signed part can
+//! be changed.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -18,10 +18,10 @@ const MEMBER_KEY: (&str, &str) = (
     "MEMBERAKMEMBERAKMEMB",
     "member-secret-key-0123456789abcdef012345",
 );
-/// When the manual clock begins.
+/// The start of the manual clock.
 const NOW: &str = "20251009T085320Z";
 
-/// A request as it is sent.
+/// A request before it is sent.
 #[derive(Clone)]
 struct Request {
     method: &'static str,
@@ -52,7 +52,7 @@ impl Request {
         self
     }
 
-    /// Signs as the vendors' own clients do, by code that the service does not have.
+    /// Signs as the vendors' own clients do, without code of the service.
     fn authorization(&self, (access, secret): (&str, &str)) -> String {
         let mut headers: Vec<_> = self.headers.iter().collect();
         headers.sort();
@@ -82,7 +82,7 @@ impl Request {
         )
     }
 
-    /// The decoded path, cut at its slashes, each segment encoded, with a slash at its end.
+    /// The decoded path, split at slashes, each segment encoded, with a trailing slash.
     fn canonical_path(&self) -> String {
         let decoded: Vec<u8> = percent_decode_str(&self.path).collect();
         let segments: Vec<String> = decoded.split(|byte| *byte == b'/').map(encoded).collect();
@@ -94,7 +94,7 @@ impl Request {
         }
     }
 
-    /// The arguments, decoded, sorted by name and then by value, and encoded.
+    /// The query parameters, decoded, sorted by name and value, and encoded.
     fn canonical_query(&self) -> String {
         let decoded =
             |text: &str| -> Vec<u8> { percent_decode_str(&text.replace('+', " ")).collect() };
@@ -133,7 +133,7 @@ impl Request {
     }
 }
 
-/// Percent-encoded, all but the unreserved characters of RFC 3986.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encoded(bytes: impl AsRef<[u8]>) -> String {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
@@ -166,7 +166,7 @@ async fn who_signs_is_the_keys_project() {
         .send(&world)
         .await
         .expect(404);
-    // A poller sends the very same request again.
+    // A polling client sends the same request again.
     let again = show.signed_by(OWNER_KEY);
     for _ in 0..3 {
         again.send(&world).await.expect(200);
@@ -271,7 +271,7 @@ async fn what_was_signed_cannot_be_changed() {
     ] {
         let refused = changed.send(&world).await;
         assert_eq!(refused.status, 401, "{what}: {}", refused.body);
-        // All of them read the same: nothing helps to guess.
+        // All refusals read the same, so that none helps to guess.
         assert!(
             refused.body.contains("not signed by a valid access key"),
             "{}",
@@ -323,7 +323,7 @@ async fn without_access_keys_nobody_can_sign() {
     request.send(&world).await.expect(401);
 }
 
-/// Whatever the service makes of a request, its signature is checked over what the client sent.
+/// The signature covers what the client sent, whatever the service makes of the request.
 #[tokio::test]
 async fn the_request_that_was_sent_is_the_one_that_is_checked() {
     let (world, _) = world().await;
@@ -331,9 +331,9 @@ async fn the_request_that_was_sent_is_the_one_that_is_checked() {
     let members = format!("/v2/images/{image}/members");
     let mut wrong = Vec::new();
     for (path, status) in [
-        // Arguments in any order, some of whose names begin with another's.
+        // Parameters in any order, some with names that are prefixes of others.
         ("/v2/images?name=x&a=1&a-b=2&a.b=3&A=4&limit=2", 200),
-        // Names given more than once, values in any order.
+        // Repeated names with values in any order.
         ("/v2/images?tag=b&tag=a&tag=a%2Fb&tag=a-b&tag=%C3%A9", 200),
         ("/v2/images?name=&x&y=", 200),
         ("/v2/images?&name=x&&limit=2&", 200),
@@ -354,7 +354,7 @@ async fn the_request_that_was_sent_is_the_one_that_is_checked() {
             wrong.push((path.to_owned(), found));
         }
     }
-    // Whether these are a 400, a 404 or a list is not the signature's business.
+    // The signature does not decide between a 400, a 404 and a list.
     for path in ["/v2/images?name=%FF", "/v2/images/%FF/x"] {
         let answer = Request::new(&world, "GET", path, "").signed_by(OWNER_KEY);
         let found = answer.send(&world).await.status;
@@ -406,7 +406,7 @@ async fn a_token_that_is_refused_is_not_made_good_by_a_signature() {
     }
 }
 
-/// The roles of an access key are called what Keystone's are.
+/// The roles of access keys have the same names as Keystone's.
 #[tokio::test]
 async fn the_roles_of_a_key_have_the_names_of_the_deployment() {
     let plain = RoleNames::default;

@@ -1,5 +1,5 @@
-//! The store's conditions say the same as the pure function that the model is built on: every batch
-//! operation on every membership that can be stored, and once more, as when its message comes again.
+//! The store's conditional writes against the protocol's pure function `step`: every batch
+//! operation on every membership that can be stored, and then its redelivery.
 
 use serde_json::json;
 use shared::domain::change::{Change, Step, outcome, step};
@@ -106,7 +106,8 @@ impl Bench {
 
 const KINDS: [JobKind; 3] = [JobKind::Add, JobKind::Update, JobKind::Remove];
 
-/// The operations that make each membership that can be stored: kinds and the places of their ids.
+/// All sequences of operations that lead to a stored membership: kinds and indexes of operation
+/// ids.
 fn histories() -> Vec<Vec<(JobKind, usize)>> {
     let mut all = vec![vec![]];
     for length in 1..=3 {
@@ -116,7 +117,7 @@ fn histories() -> Vec<Vec<(JobKind, usize)>> {
             .filter(|history: &&Vec<_>| history.len() == length - 1)
         {
             for kind in KINDS {
-                // No two requests have the same id.
+                // Operation ids are unique.
                 for at in [0, 2, 4] {
                     if history.iter().any(|(_, taken)| *taken == at) {
                         continue;
@@ -156,7 +157,8 @@ async fn the_stores_conditions_are_the_models() {
         let told = || format!("{history:?} on {before:?}");
         for again in [false, true] {
             let change = bench.apply(kind, &member, op).await;
-            // The same status again is known for what it is when it comes first.
+            // Compare the outcomes only: a redelivery reports another change, such as
+            // `AppliedBefore`.
             assert_eq!(
                 outcome(kind, &change, op).succeeded(),
                 outcome(kind, &expected, op).succeeded(),
@@ -169,7 +171,7 @@ async fn the_stores_conditions_are_the_models() {
             .or_insert(0) += 1;
     }
     println!("{seen:#?}");
-    // Every step in the table of `step`.
+    // All rows of the table at `step`.
     let expected = [
         "Add confirm",
         "Add superseded",
@@ -196,8 +198,8 @@ async fn the_stores_conditions_are_the_models() {
     assert_eq!(seen, expected);
 }
 
-/// A batch that shares anew what is shared already is noted; a direct removal that was sent before it
-/// and is carried out after it counts as the newer one.
+/// A direct removal is ordered after all that is stored, even if a batch with a newer operation id
+/// has confirmed the share before the removal is carried out.
 #[tokio::test]
 async fn a_direct_removal_is_newer_than_all_that_is_stored() {
     let bench = Bench::new().await;

@@ -1,9 +1,9 @@
-//! What a token is good for: its project, its roles, its access rules; and how many tokens Keystone is
-//! asked about.
+//! The rights of a token: its project, its roles, its access rules; and how many tokens are
+//! validated at once.
 
 use std::time::Duration;
 
-use authorizer::{Authorizer, Denied};
+use authorizer::{AuthError, Authorizer};
 use serde_json::json;
 use shared::domain::policy::Role;
 use shared::domain::secret::Secret;
@@ -22,15 +22,15 @@ async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
     let tokens: Vec<String> = (0..64).map(|n| format!("random-{n}")).collect();
     let flood = tokens.iter().map(|id| authorizer.identify(id.as_bytes()));
     for outcome in futures::future::join_all(flood).await {
-        assert_eq!(outcome, Err(Denied::Unauthorized));
+        assert_eq!(outcome, Err(AuthError::Unauthorized));
     }
     assert_eq!(keystone.counts(), asked(0, 64));
     let most = keystone.most_at_once();
     assert!((2..=16).contains(&most), "{most} questions at once");
-    // The same again costs nothing, and the good token is known as before.
+    // A repetition costs nothing, and the valid token is still cached.
     for id in &tokens {
         let again = authorizer.identify(id.as_bytes()).await;
-        assert_eq!(again, Err(Denied::Unauthorized));
+        assert_eq!(again, Err(AuthError::Unauthorized));
     }
     authorizer.identify(owner()).await.unwrap();
     assert_eq!(keystone.counts(), asked(0, 0));
@@ -48,7 +48,7 @@ async fn a_token_that_many_send_at_once_is_asked_about_a_few_times() {
     assert!(asked <= 16, "{asked} questions");
 }
 
-/// Who cannot be asked about in time is not refused.
+/// A token that cannot be validated in time is not refused.
 #[tokio::test]
 async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
     let (authorizer, keystone, _) = authorizer().await;
@@ -69,7 +69,7 @@ async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
             .count(),
         1
     );
-    // It was not remembered as a refusal.
+    // It was not cached as refused.
     keystone.is(Mood::Well);
     for id in &tokens {
         keystone.gives(id, token(Some(OWNER), &["member"], LATER));
@@ -115,7 +115,7 @@ async fn a_restricted_token_makes_only_the_requests_that_its_rules_name() {
         let found = world.send(Who::Third, method, path, None).await;
         assert_eq!(found.status, status, "{method} {path}: {}", found.body);
     }
-    // All requests were made with one answer of Keystone's.
+    // All requests were made with one validation.
     assert_eq!(keystone.counts(), asked(1, 2));
     world.get(Who::Owner, &path).await.expect(200);
 }
@@ -132,14 +132,14 @@ async fn rules_that_cannot_be_enforced_are_not_left_out() {
         .collect();
     keystone.gives("long", restricted_token(&long));
     let refused = authorizer.identify(b"long").await;
-    assert_eq!(refused, Err(Denied::Unauthorized));
+    assert_eq!(refused, Err(AuthError::Unauthorized));
 
     let mut odd = restricted_token(&[]);
     odd["token"]["application_credential"]["access_rules"] = json!("all");
     keystone.gives("odd", odd);
     unavailable(authorizer.identify(b"odd").await);
 
-    // A credential without rules is restricted by its roles alone.
+    // A credential without rules is restricted by its roles only.
     let mut free = restricted_token(&[]);
     free["token"]["application_credential"]
         .as_object_mut()
@@ -150,7 +150,7 @@ async fn rules_that_cannot_be_enforced_are_not_left_out() {
     assert_eq!(free.access_rules, None);
 }
 
-/// Whoever a token is, it is one project's and has the roles that the deployment knows.
+/// A token is scoped to one project and has the roles that the deployment knows.
 #[tokio::test]
 async fn a_token_has_one_project_and_roles_by_the_names_of_the_deployment() {
     let keystone = Keystone::start().await;
@@ -194,7 +194,7 @@ async fn a_token_has_one_project_and_roles_by_the_names_of_the_deployment() {
     }
 }
 
-/// Two tokens in one request are none, and an empty one is nobody's.
+/// Two tokens in one request count as none, and an empty one is invalid.
 #[tokio::test]
 async fn two_tokens_are_none() {
     let mut options = options();

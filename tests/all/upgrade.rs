@@ -1,8 +1,9 @@
-//! The data directory that release 0.1.0 has written (`tests/data/0.1.0`) is read by this one.
+//! This release reads the data directory that release 0.1.0 has written (`tests/data/0.1.0`).
 //!
-//! It holds eight images of three projects with all visibilities, memberships in all states, one
-//! removed and one shared anew by a batch, an image that was made private while it was shared, an
-//! idempotency key, and a batch of 300 shares that was killed in the middle with its messages.
+//! It holds eight images of three projects with all visibilities; memberships in all states, one of
+//! them removed and one shared again by a batch; an image that was made private while it was
+//! shared; an idempotency key; and a batch of 300 shares that was killed in the middle, with its
+//! messages.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ fn image(number: u32) -> String {
     format!("{number:08}-0000-4000-8000-000000000000")
 }
 
-/// A copy of the directory, and a clock that stands where it was written.
+/// A copy of the directory, and a clock that shows the time at which it was written.
 async fn opened() -> (World, ManualClock, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/0.1.0");
@@ -81,7 +82,7 @@ async fn what_was_there_is_there() {
     assert_eq!(status(&world, 2, MEMBER).await.as_deref(), Some("pending"));
     assert_eq!(status(&world, 2, MEMBER2).await, None);
 
-    // The lists, whose indexes were made anew.
+    // The lists, whose indexes were replaced.
     let accepted = world.listed(Who::Member, "?limit=1000").await;
     assert_eq!(accepted, [image(8), image(5), image(1)]);
     let distro = world
@@ -127,7 +128,7 @@ async fn what_was_under_way_goes_on() {
         let found = world.get(Who::Owner, &path).await.json();
         assert_eq!(found["jobs"].as_array().unwrap().len(), count, "{status}");
     }
-    // The key of the first batch still stands for it.
+    // The key of the first batch is still valid.
     let body = json!({"images": [image(1), image(9)], "projects": [MEMBER, "another"]});
     let key = [("idempotency-key", "key-1")];
     let path = "/v1/cloudimages/members";
@@ -145,7 +146,7 @@ async fn what_was_under_way_goes_on() {
 #[tokio::test]
 async fn what_was_there_can_be_changed() {
     let (world, _, _directory) = opened().await;
-    // It was made private when nothing took it out of its members' lists.
+    // It was made private when nothing removed it from its members' lists.
     assert!(
         !world
             .listed(Who::Member, "?member_status=pending&limit=1000")
@@ -160,7 +161,7 @@ async fn what_was_there_can_be_changed() {
             .contains(&image(6))
     );
     world.set_visibility(Who::Owner, &image(6), "private").await;
-    // A membership that a batch had shared anew is answered for, removed and added again.
+    // A membership that a batch had shared again is answered, removed and added again.
     world
         .answer(Who::Member, &image(1), MEMBER, "rejected")
         .await

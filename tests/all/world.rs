@@ -1,4 +1,4 @@
-//! A running service and the callers that talk to it.
+//! The test harness: a running service, and callers that send it requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ pub const OWNER: &str = "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01";
 pub const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
 pub const MEMBER2: &str = "7d4a3b1f0c9e4f8d8a6b5c4d3e2f1a02";
 pub const ADMIN: &str = "a0b1c2d3e4f5460718293a4b5c6d7e8f";
-/// A project that nothing is shared with.
+/// A project that no image is shared with.
 pub const THIRD: &str = "33333333333333333333333333333333";
 
-/// Who sends a request.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Who {
     Owner,
@@ -54,7 +54,7 @@ impl Who {
     }
 }
 
-/// An answer.
+/// A response, read to its end.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -72,7 +72,7 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The answer if it has this status.
+    /// Returns the response if it has this status; otherwise the test fails.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.body);
@@ -89,7 +89,7 @@ impl Answer {
     }
 }
 
-/// A client of any server.
+/// An HTTP client for any server.
 #[derive(Clone)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
@@ -135,16 +135,16 @@ impl Http {
     }
 }
 
-/// The service, in memory and on a port of its own.
+/// A service in memory on a free port.
 pub struct World {
     pub server: Server,
     http: Http,
 }
 
-/// The demo identities and the callers that the demo does without.
+/// The demo identities, and more callers.
 pub fn options() -> Options {
     let mut options = Options {
-        // Requests are counted, and nothing else is to make any.
+        // The tests count requests, so nothing may make any in the background.
         sweep_every: None,
         ..Options::in_memory().unwrap()
     };
@@ -175,7 +175,7 @@ impl World {
         Self { server, http }
     }
 
-    /// A service whose clock stands still until it is moved.
+    /// A service whose clock only moves when the test moves it.
     pub async fn with_clock() -> (Self, ManualClock) {
         let clock = ManualClock::default();
         let world = Self::with(Options {
@@ -242,7 +242,7 @@ impl World {
         .await
     }
 
-    /// A new image of the owner, and its id.
+    /// Creates an image of the owner and returns its id.
     pub async fn image(&self, body: Value) -> String {
         self.post(Who::Owner, "/v2/images", body)
             .await
@@ -250,7 +250,7 @@ impl World {
             .text("/id")
     }
 
-    /// How many members the image's record counts.
+    /// The member count in the image's record.
     pub async fn member_count(&self, image: &str) -> u64 {
         let id = shared::domain::id::ImageId::canonical(image).unwrap();
         let found = self.server.app.store().image(id).await.unwrap();
@@ -282,7 +282,7 @@ impl World {
         .await
     }
 
-    /// The ids that a list of images shows.
+    /// The ids in a list of images.
     pub async fn listed(&self, who: Who, query: &str) -> Vec<String> {
         let answer = self
             .get(who, &format!("/v2/images{query}"))
@@ -297,7 +297,7 @@ impl World {
             .collect()
     }
 
-    /// A job when it has ended.
+    /// Waits until a job has ended and returns it.
     pub async fn ended(&self, who: Who, job: &str) -> Value {
         for _ in 0..4800 {
             let answer = self
@@ -313,13 +313,13 @@ impl World {
         panic!("job {job} did not end in 2 min");
     }
 
-    /// Requests to the store during some work, by operation.
+    /// Requests to the store so far, by operation.
     pub fn store_requests(&self) -> std::collections::BTreeMap<String, u64> {
         self.server.engine.as_ref().unwrap().requests()
     }
 }
 
-/// A clock that a test moves.
+/// A clock that only moves when a test moves it.
 #[derive(Clone)]
 pub struct ManualClock(Arc<AtomicI64>);
 

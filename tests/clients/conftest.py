@@ -13,7 +13,7 @@ from osc_lib.clientmanager import ClientCache, ClientManager
 URL = os.environ.get("IMSHARE_URL", "http://127.0.0.1:9292").rstrip("/")
 AUTH_URL = f"{URL}/identity/v3"
 PASSWORD = "secret"
-# Who there is without --identity: name of user and project, a fixed token, the project's id.
+# The demo identities: name of user and project, fixed token, project id.
 PEOPLE = {
     "owner": ("owner-token-0123456789abcdef", "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01"),
     "member": ("member-token-0123456789abcdef", "edc89b490d7d4392898e19b2deb34797"),
@@ -27,7 +27,7 @@ def pytest_report_header():
 
 
 class Terminal(io.StringIO):
-    """What the glance command needs to see to know that no image data is piped into it."""
+    """A terminal, so that the glance command does not wait for image data on a pipe."""
 
     def isatty(self):
         return True
@@ -39,7 +39,7 @@ def run(main, argv):
     Each start of a command takes seconds; the tour has dozens.
     """
     out, err = io.StringIO(), io.StringIO()
-    # The openstack command keeps its login in its classes, for the life of its process.
+    # The openstack command keeps its login in class attributes, for the life of its process.
     for kept in vars(ClientManager).values():
         if isinstance(kept, ClientCache):
             kept._handle = None
@@ -70,7 +70,7 @@ def people():
 
 @pytest.fixture(scope="session", autouse=True)
 def clouds(tmp_path_factory):
-    """A clouds.yaml with a cloud for each of them, which the openstack command and the SDK read."""
+    """Writes a clouds.yaml with a cloud for each identity, which the openstack command and the SDK read."""
 
     def cloud(name):
         auth = {"auth_url": AUTH_URL, "username": name, "password": PASSWORD, "project_name": name}
@@ -78,7 +78,7 @@ def clouds(tmp_path_factory):
         return {"auth": auth, "region_name": "RegionOne"}
 
     file = tmp_path_factory.mktemp("config") / "clouds.yaml"
-    # All JSON is YAML.
+    # JSON is valid YAML.
     file.write_text(json.dumps({"clouds": {name: cloud(name) for name in PEOPLE}}))
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(file)
 

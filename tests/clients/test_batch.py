@@ -7,7 +7,7 @@ BATCH = "/v1/cloudimages/members"
 
 
 def finished(raw, who, project, job):
-    """The job when it has ended. Its status never goes back."""
+    """Waits for the job to end, checking that its status never goes back."""
     order = ["INIT", "RUNNING", "SUCCESS", "FAIL"]
     seen, end = 0, time.monotonic() + 30
     while time.monotonic() < end:
@@ -58,6 +58,6 @@ def test_share_and_unshare(raw, people):
         rows = raw("owner", "GET", f"/v2/images/{image}/members").json()["members"]
         assert sorted(row["member_id"] for row in rows) == sorted(left)
         assert raw("owner", "GET", f"/v1/cloudimages/job/{job['job_id']}").json() == job
-        # A job is its own project's alone.
+        # A job is visible to its own project only.
         assert raw("member2", "GET", f"/v1/cloudimages/job/{job['job_id']}").status_code == 404
     assert raw("owner", "DELETE", f"/v2/images/{image}").status_code == 204

@@ -1,4 +1,4 @@
-"""The IMS SDK, which signs its requests with an access key, over the pinned version's own models."""
+"""The IMS SDK at a pinned version with its own models; it signs its requests with an access key."""
 
 import time
 import uuid
@@ -39,7 +39,7 @@ def images(owner):
 
 
 def ended(caller, job):
-    """The job when it has ended, asked for at both of its addresses."""
+    """Waits for the job to end, asking at both of its addresses."""
     for _ in range(200):
         found = caller.show_job(model.ShowJobRequest(job_id=job))
         if found.status in ("SUCCESS", "FAIL"):

@@ -48,7 +48,7 @@ def test_tour(ok, openstack, image, people):
     added = ok("owner", "image", "add", "project", image, member, "-f", "json")
     assert (added["image_id"], added["member_id"], added["status"]) == (image, member, "pending")
 
-    # Pending: not yet in the member's list.
+    # Pending images are not in the member's list yet.
     assert image not in ids(ok("member", "image", "list", "--shared", "-f", "json"))
     assert image in ids(ok("member", "image", "list", "--shared", "--member-status", "pending", "-f", "json"))
 
@@ -58,7 +58,7 @@ def test_tour(ok, openstack, image, people):
         assert [(row["Member ID"], row["Status"]) for row in rows] == [(member, status)]
         listed = image in ids(ok("member", "image", "list", "--shared", "-f", "json"))
         assert listed == (status == "accepted")
-        # Whatever the status, the member may look at it by its id.
+        # Whatever its status, the member may show the image by its id.
         assert ok("member", "image", "show", image, "-f", "json")["owner"] == owner
 
     assert image in ids(ok("member", "image", "list", "-f", "json"))
@@ -66,7 +66,7 @@ def test_tour(ok, openstack, image, people):
     rows = ok("owner", "image", "member", "list", image, "-f", "json")
     assert [(row["Member ID"], row["Status"]) for row in rows] == [(member, "accepted")]
 
-    # Private ends the access, shared brings it back as it was.
+    # Making it private ends the access; sharing it again restores the membership.
     ok("owner", "image", "set", "--private", image)
     assert openstack("member", "image", "show", image)[0] != 0
     ok("owner", "image", "set", "--shared", image)
@@ -87,7 +87,7 @@ def test_the_command_of_the_readme(url):
     [command] = [line for line in text.splitlines() if line.startswith("openstack --os-auth-url")]
     command = shlex.split(command.replace("http://127.0.0.1:9292", url))
     assert command[-2:] == ["image", "list"]
-    # A process of its own, as at a prompt: beside this interpreter is what pip installed with it.
+    # A process of its own, as at a prompt. pip installs commands beside the interpreter.
     command[0] = str(Path(sys.executable).with_name("openstack"))
     done = subprocess.run([*command, "-f", "json"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -95,7 +95,7 @@ def test_the_command_of_the_readme(url):
 
 
 def test_projects_have_names(ok, openstack, image, people):
-    """Who may look names up, as everybody here, shares with a name."""
+    """Shares by name: everybody may look names up here."""
     owner, member = people["owner"][1], people["member"][1]
     issued = ok("owner", "token", "issue", "-f", "json")
     assert (issued["project_id"], issued["user_id"]) == (owner, "u-owner")
@@ -106,7 +106,7 @@ def test_projects_have_names(ok, openstack, image, people):
     ok("owner", "image", "add", "project", image, "member")
     rows = ok("owner", "image", "member", "list", image, "-f", "json")
     assert [row["Member ID"] for row in rows] == [member]
-    # A name that nobody has is refused by the client, which says no more than that.
+    # The client refuses an unknown name with no more than this.
     assert openstack("owner", "image", "add", "project", image, "nobody")[0] != 0
     assert ok("owner", "image", "member", "list", image, "-f", "json") == rows
     ok("owner", "image", "delete", image)
@@ -134,7 +134,7 @@ DATA_ELSEWHERE = "The data of images is not kept by this service, only who may s
 
 
 def test_an_upload_ends_with_the_reason(openstack, tmp_path):
-    """Not with a bare "Not Found"."""
+    """The error is not a bare "Not Found"."""
     data = tmp_path / "disk.raw"
     data.write_bytes(b"data")
     name = f"upload-{uuid4()}"
@@ -145,7 +145,7 @@ def test_an_upload_ends_with_the_reason(openstack, tmp_path):
 
 def test_an_import_ends_with_the_reason(ok, openstack, image):
     assert ok("owner", "image", "import", "info", "-f", "json") == {"import-methods": []}
-    # The command asks for the methods first, and finds none.
+    # The command asks for the import methods first, and finds none.
     code, _, err = openstack("owner", "image", "import", "--method", "glance-direct", image)
     assert code != 0
     assert "glance-direct" in err, err

@@ -87,7 +87,7 @@ def test_tags_and_what_is_left_to_others(connect, tmp_path):
     assert owner.get_image(image).tags == ["lts"]
     owner.remove_tag(image, "lts")
     assert owner.get_image(image).tags == []
-    # An image is active when the pipeline says so. The SDK says nothing of the refusal.
+    # Activating is up to the pipeline. The SDK does not show the refusal.
     owner.deactivate_image(image)
     assert owner.get_image(image).status == "queued"
     data = tmp_path / "disk.raw"

@@ -1,4 +1,4 @@
-"""Tempest's own tests of image members, with the accounts that the server has anyway."""
+"""Tempest's own tests of image members, with the demo identities as accounts."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import AUTH_URL, PASSWORD
 
-# Both modules of them: test_images_member and test_images_member_negative.
+# Both of its modules: test_images_member and test_images_member_negative.
 TESTS = r"^tempest\.api\.image\.v2\.test_images_member"
 COUNT = 8
-# Tempest takes the first that fits: the owner for its primary, the member for its alternative.
+# Tempest takes the first account that fits: the owner as primary, the member as alternative.
 ACCOUNTS = [
     {"username": "owner", "project_name": "owner", "password": PASSWORD, "roles": ["member"]},
     {"username": "member", "project_name": "member", "password": PASSWORD, "roles": ["member"]},
@@ -24,13 +24,13 @@ ACCOUNTS = [
 @pytest.fixture
 def workspace(tmp_path):
     accounts = tmp_path / "accounts.yaml"
-    # All JSON is YAML.
+    # JSON is valid YAML.
     accounts.write_text(json.dumps(ACCOUNTS))
     settings = ConfigParser()
     settings.read_dict(
         {
             "auth": {"use_dynamic_credentials": False, "test_accounts_file": accounts},
-            # What is only read is read as a reader.
+            # Reads are sent as a reader.
             "enforce_scope": {"glance": True},
             "identity": {"auth_version": "v3", "uri_v3": AUTH_URL, "region": "RegionOne"},
             "oslo_concurrency": {"lock_path": tmp_path / "locks"},
@@ -43,7 +43,7 @@ def workspace(tmp_path):
 
 
 def test_image_members(workspace, capsys):
-    # Beside this interpreter is what pip installed with it.
+    # pip installs commands beside the interpreter.
     tempest = Path(sys.executable).with_name("tempest")
     command = [tempest, "run", "--serial", "--config-file", "tempest.conf", "--regex", TESTS]
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, timeout=300)

@@ -1,4 +1,4 @@
-"""The emulator, a stand-in for Keystone, and the template deployed to it once for all tests."""
+"""Fixtures: the emulator, a fake Keystone, and the template, deployed once for all tests."""
 
 import json
 import os
@@ -22,19 +22,19 @@ ROOT = pathlib.Path(__file__).parents[2]
 REGION = "us-east-1"
 FAILED = pytest.StashKey()
 NAME = "imshare"
-# Whose pages may read answers; a second one stands behind it in the list.
+# An origin whose pages may read responses; the list has a second one after it.
 ORIGIN = "https://console.example"
 PARAMETERS = {
     "CorsOrigins": f"{ORIGIN},http://localhost:8080",
     "Architecture": "x86_64",
-    # The emulator's event source has no such setting.
+    # The emulator's event source does not have this setting.
     "WorkerConcurrency": "0",
     "TableDeletionProtection": "false",
 }
 
 
 class Cloud:
-    """An emulated account."""
+    """An emulated AWS account."""
 
     def __init__(self, work):
         with socket.socket() as free:
@@ -48,10 +48,10 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_ENDPOINT_URL": self.url,
             "SAM_CLI_TELEMETRY": "0",
-            # Its own default is every address of the machine.
+            # By default it listens on every address of the machine.
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
-            # Signatures are checked, and policies are enforced.
+            # Signatures are checked and policies enforced.
             "AUTH": "true",
         }
         program = [sys.executable, str(ROOT / "tests/deploy/emulator.py")]
@@ -78,7 +78,7 @@ class Cloud:
         )
 
     def deploy(self, template, **parameters):
-        """Runs `sam deploy` and returns what it says; raises if it fails."""
+        """Runs `sam deploy` and returns its output; raises if it fails."""
         overrides = [f"{name}={value}" for name, value in {**PARAMETERS, **parameters}.items()]
         command = [os.environ["SAM"], "deploy", "--template-file", template, "--stack-name", NAME, "--region", REGION]
         command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
@@ -103,7 +103,7 @@ class Stack:
         self.look()
 
     def look(self):
-        """Reads what the stack consists of."""
+        """Reads the stack's resources."""
         stacks = self.cloud.client("cloudformation")
         outputs = stacks.describe_stacks(StackName=NAME)["Stacks"][0]["Outputs"]
         self.outputs = {each["OutputKey"]: each["OutputValue"] for each in outputs}
@@ -128,7 +128,7 @@ class Stack:
         return requests.request(method, url, data=data, headers=headers, timeout=60, allow_redirects=False)
 
     def image(self, **fields):
-        """A new image of the owner's."""
+        """Creates an image of the owner."""
         answer = self.call("owner", "POST", "/v2/images", {"id": str(uuid.uuid4()), **fields})
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
@@ -139,7 +139,7 @@ class Stack:
         assert answer.status_code == 200, answer.text
 
     def job(self, who, job, seconds=120):
-        """The job when it has ended."""
+        """Waits for the job to end."""
         end = time.monotonic() + seconds
         while True:
             answer = self.call(who, "GET", f"/v1/cloudimages/job/{job}")
@@ -150,7 +150,7 @@ class Stack:
             time.sleep(0.5)
 
     def log(self, function):
-        """All that a function has logged."""
+        """Everything that a function has logged."""
         group = f"/aws/lambda/{NAME}/{function}"
         logs = self.cloud.client("logs")
         if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
@@ -175,14 +175,14 @@ def cloud(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def template(cloud):
-    """The template with the binaries that were built already in place of their source."""
+    """The template with the built binaries in place of their source."""
     parsed = yaml_parse((ROOT / "template.yaml").read_text())
     del parsed["Globals"]["Function"]["CodeUri"]
     for resource in parsed["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
             resource["Properties"]["CodeUri"] = f"{os.environ['CODE']}/{binary}"
-    # The emulator has alarms on one metric alone; this one is on a sum of several.
+    # The emulator supports alarms on one metric only; this one sums several.
     del parsed["Resources"]["ThrottlesAlarm"]
     path = cloud.work / "template.json"
     path.write_text(json.dumps(parsed))
@@ -195,7 +195,7 @@ def needed(cloud, keystone):
     fields = {"KEYSTONE_USERNAME": "imshare", "KEYSTONE_PASSWORD": PASSWORD}
     secrets = cloud.client("secretsmanager")
     secret = secrets.create_secret(Name="imshare/keystone", SecretString=json.dumps(fields))
-    # Stands for the layer with the extension, which the emulator's own extension does the work of.
+    # Stands for the layer with the extension; the emulator has an extension of its own.
     archive = b"PK\x05\x06" + bytes(18)
     layer = cloud.client("lambda").publish_layer_version(LayerName="secrets", Content={"ZipFile": archive})
     return {
@@ -207,7 +207,7 @@ def needed(cloud, keystone):
 
 @pytest.fixture(autouse=True)
 def troubles(request, stack):
-    """What the functions complained about, shown with a test that has failed."""
+    """Shows the functions' errors with a test that has failed."""
     yield
     if request.node.stash.get(FAILED, False):
         for function in sorted(path.name for path in (ROOT / "functions").iterdir()):

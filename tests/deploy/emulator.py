@@ -1,4 +1,4 @@
-"""Starts the AWS emulator, with what it leaves out and the template relies on.
+"""Starts the AWS emulator, with additions for what the template relies on and it lacks.
 
 Run as a program: the environment says where it listens (see conftest.py).
 """
@@ -15,7 +15,7 @@ import boto3
 import ministack.core.iam_actions as iam
 import ministack.core.lambda_runtime as runtime
 
-# Before the functions' service is loaded, which takes this one along by name.
+# Patch before the functions' service is loaded, which imports this by name.
 sessions = {}
 execution_credentials = runtime.execution_credentials
 
@@ -30,7 +30,7 @@ runtime.execution_credentials = remembered_credentials
 
 import ministack.services.apigateway_v1 as api  # noqa: E402
 
-# An OpenAPI body's ANY methods and gateway responses.
+# ANY methods and gateway responses of an OpenAPI body.
 api._OPENAPI_HTTP_METHODS.add("any")
 import_path_item, import_rest_api = api._import_path_item, api._import_rest_api
 
@@ -60,12 +60,12 @@ def iam_action(*args, **kwargs):
 
 iam.extract_iam_action = iam_action
 
-# The condition key dynamodb:LeadingKeys: the partition keys that a request names.
+# The condition key dynamodb:LeadingKeys: the partition keys in a request.
 dynamodb_service_context = iam.dynamodb_service_context
 
 
 def partition_keys(request, found):
-    """Adds the keys of a request, of its parts and of the conditions of a query."""
+    """Adds the partition keys of a request, of its parts and of a query's conditions."""
     if isinstance(request, list):
         for part in request:
             partition_keys(part, found)
@@ -101,12 +101,12 @@ def secrets_of(session):
     )
 
 
-# The first client of a process reads files for seconds: longer than a function waits.
+# A process's first client reads files for seconds, which is longer than a function waits.
 secrets_of(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "nobody"))
 
 
 class SecretsExtension(BaseHTTPRequestHandler):
-    """The extension of the functions' sandbox that reads secrets with the function's own role."""
+    """The secrets extension of the functions' sandbox, with the function's own role."""
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
@@ -126,7 +126,7 @@ class SecretsExtension(BaseHTTPRequestHandler):
 
 extension = ThreadingHTTPServer(("127.0.0.1", 0), SecretsExtension)
 threading.Thread(target=extension.serve_forever, daemon=True).start()
-# The functions get the emulator's environment beside their own.
+# The functions get the emulator's environment in addition to their own.
 os.environ["PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"] = str(extension.server_port)
 
 from ministack.app import main  # noqa: E402

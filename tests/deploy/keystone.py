@@ -1,4 +1,4 @@
-"""A stand-in for Keystone: it gives the service user a token and says whom others stand for."""
+"""A fake Keystone: issues a token for the service user and validates others."""
 
 import json
 import threading

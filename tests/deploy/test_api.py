@@ -1,4 +1,4 @@
-"""The API as its clients see it: the tour of the README, who may do what, and refusals."""
+"""The API as its clients see it: the README's tour, permissions, and refusals."""
 
 import pytest
 
@@ -137,7 +137,7 @@ def test_keystone_that_is_down_is_503_for_tokens_that_are_not_known(stack, keyst
         keystone.down = False
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json()["code"] == "503 Service Unavailable"
-    # The outage was not remembered as an answer.
+    # The outage was not cached as a response.
     assert stack.call("another-token-that-nobody-gave", "GET", "/v2/images").status_code == 401
 
 

@@ -1,4 +1,4 @@
-"""Batches through the real queue: every entry counts once, and what cannot be done ends too."""
+"""Batches through the real queue: every entry counts once, and failing ones end too."""
 
 import time
 import uuid
@@ -12,7 +12,7 @@ MEMBER = PROJECTS["member"][0]
 
 @pytest.fixture(scope="module")
 def fast(stack):
-    """Messages that failed come again after a second instead of minutes."""
+    """Makes failed messages visible again after a second instead of minutes."""
     sqs = stack.cloud.client("sqs")
     for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
@@ -36,7 +36,7 @@ def test_500_entries_beside_a_poisoned_message(stack, fast):
         members = stack.call("owner", "GET", f"/v2/images/{image}/members").json()["members"]
         assert {each["member_id"] for each in members} == set(projects)
 
-    # The poisoned message went to the dead letters, and is gone from both queues.
+    # The poisoned message became a dead letter and is gone from both queues.
     end = time.monotonic() + 60
     while "a dead letter that is not ours" not in stack.log("settle-batch"):
         assert time.monotonic() < end, stack.log("run-batch")[-2000:]
@@ -78,6 +78,6 @@ def test_an_idempotency_key_stands_for_one_job(stack):
     assert len(jobs) == 1
     body["projects"] = [PROJECTS["stranger"][0]]
     assert stack.call("owner", "POST", "/v1/cloudimages/members", body, key).status_code == 422
-    # Another project's key of the same name is another key.
+    # Another project's key with the same text is another key.
     body = {"images": body["images"], "project_id": MEMBER, "status": "accepted"}
     assert stack.call("member", "PUT", "/v1/cloudimages/members", body, key).status_code == 200

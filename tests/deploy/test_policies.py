@@ -1,4 +1,4 @@
-"""Least privilege: each statement of each policy is taken away, and what needs it fails."""
+"""Least privilege: without any statement of any policy, something that needs it fails."""
 
 import json
 import time
@@ -14,7 +14,7 @@ MEMBER = PROJECTS["member"][0]
 
 @contextmanager
 def without(stack, role, position):
-    """The role without one statement of its policy; yields that statement."""
+    """Removes one statement from the role's policy for a while, and yields that statement."""
     iam = stack.cloud.client("iam")
     name = stack.resources[role]
     (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
@@ -45,8 +45,8 @@ def membership(image):
     return f"/v2/images/{image}/members/{MEMBER}"
 
 
-# What needs the statement: by role and by what the statement is about. Each makes ready what it
-# needs and returns a request that is to fail without the statement, and to succeed with it.
+# A check for each statement, by role and by the statement's subject. It prepares what it needs and returns a request
+# that must fail without the statement and succeed with it.
 def add(stack):
     image = stack.image()
     return "owner", "POST", f"/v2/images/{image}/members", {"member": MEMBER}
@@ -97,11 +97,11 @@ REQUESTS = {
     ("ImagesRole", "table"): create_image,
     ("ImagesRole", "index"): list_images,
 }
-# Those that no request reaches have tests of their own.
+# Statements that no request uses have tests of their own.
 ELSEWHERE = {
-    # An answer waits until the index shows it; that it cannot ask is no reason to refuse it.
+    # An answer waits until the index shows it; if it cannot query the index, it is still accepted.
     ("UpdateMemberRole", "index"),
-    # A job that cannot be sent at once is sent by the sweep.
+    # The sweep sends a job that cannot be sent at once.
     ("BatchUpdateRole", "queue"),
     ("ImagesRole", "queue"),
     ("SweepRole", "index"),
@@ -116,7 +116,7 @@ ELSEWHERE = {
 
 
 def subject(statement):
-    """What a statement is about, in a word."""
+    """The subject of a statement, in a word."""
     resource = json.dumps(statement["Resource"])
     for word, sign in [("index", "/index/"), ("table", ":dynamodb:"), ("queue", ":sqs:"), ("secret", ":secret:")]:
         if sign in resource:
@@ -141,7 +141,7 @@ def test_a_request_needs_its_statement(stack, role, about):
     with without(stack, role, position(stack, role, about)):
         refused = stack.call(*request)
     assert refused.status_code >= 500, refused.text
-    # What the function was refused stays inside.
+    # The response does not show what the function was denied.
     assert "AccessDenied" not in refused.text
     assert "not authorized" not in refused.text
     allowed = stack.call(*request)
@@ -149,7 +149,7 @@ def test_a_request_needs_its_statement(stack, role, about):
 
 
 def test_memberships_are_kept_in_line_by_worker_and_sweep(stack):
-    """An image is deleted while its memberships cannot be ended: neither at once, nor by the queue."""
+    """Deletes an image while its memberships cannot be removed, neither at once nor by the queue."""
     image = stack.image()
     stack.share(image)
     iam = stack.cloud.client("iam")
@@ -160,7 +160,7 @@ def test_memberships_are_kept_in_line_by_worker_and_sweep(stack):
 
 
 def sweep(stack):
-    """By hand, because the emulator's clock is not waited for."""
+    """Invokes the sweep by hand instead of waiting for the emulator's schedule."""
     functions = stack.cloud.client("lambda")
     event = {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
     answer = functions.invoke(FunctionName=stack.resources["Sweep"], Payload=json.dumps(event).encode())

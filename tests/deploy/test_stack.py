@@ -1,4 +1,4 @@
-"""The stack: parameters out of range are refused, it takes an update, and it goes without its data."""
+"""The stack: parameters out of range are refused, updates work, and deleting it keeps the data."""
 
 import pytest
 

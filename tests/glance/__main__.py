@@ -17,14 +17,14 @@ from run import Run, Sequences
 from services import pair
 from steps import loaded
 
-# Glance does two requests at once on two cores.
+# Glance handles two requests at once on two cores.
 PAIRS = 2
-# A number, not a time: CI does the same on every machine, but on one so slow that it would not end.
+# A number instead of a time, so that CI does the same on every machine; the time only stops a very slow one.
 SEQUENCES, AT_MOST = 300, 300
 
 
 def options():
-    """What was asked for."""
+    """Parses the arguments."""
     parser = argparse.ArgumentParser(prog="checks/glance.sh [BINARY]", description=__doc__)
     parser.add_argument("binary", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, metavar="S", help="begin sequences for so long")
@@ -46,7 +46,7 @@ def options():
 
 
 def sequences(asked):
-    """The sequences that were asked for."""
+    """The sequences that the arguments ask for."""
     if asked.replay:
         rows = [json.loads(line) for line in asked.replay.read_text().splitlines()]
         return Sequences.saved(asked.replay.name, [[loaded(row) for row in steps] for steps in rows])
@@ -60,7 +60,7 @@ def sequences(asked):
 
 
 def main():
-    """Runs the sequences against each pair of services; 1 if something is undeclared."""
+    """Runs the sequences against each pair of services; returns 1 if a difference is undeclared."""
     asked = options()
     todo = sequences(asked)
     run = Run(asked.findings, asked.save, asked.show)
@@ -88,6 +88,6 @@ def main():
     return run.report()
 
 
-# Whoever ends the test ends its services.
+# Stopping the test stops its services.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 sys.exit(main())

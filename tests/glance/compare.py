@@ -18,7 +18,7 @@ MARKUP = re.compile(r"\s*<br />\s*")
 
 @dataclass(frozen=True)
 class Difference:
-    """One point in which the answers differ; None is for what one of them lacks."""
+    """One difference; None where one of the responses lacks the field."""
 
     field: str
     glance: object
@@ -29,7 +29,7 @@ class Difference:
 
 
 def differences(exchange):
-    """All points in which the answers differ."""
+    """All differences between two responses."""
     glance, imshare = exchange.glance, exchange.imshare
     found = []
     if glance.status != imshare.status:
@@ -42,7 +42,7 @@ def differences(exchange):
 
 
 def header(name, value):
-    """A header's value, as far as it is compared."""
+    """The compared part of a header's value."""
     if value is None:
         return None
     if name == "x-openstack-request-id":
@@ -66,7 +66,7 @@ def values(path, glance, imshare):
         for name in sorted(glance.keys() | imshare.keys()):
             yield from values(f"{path}.{name}", glance.get(name), imshare.get(name))
     elif path.endswith(".tags") and isinstance(glance, list) and isinstance(imshare, list):
-        # A set: neither service promises an order.
+        # Sets: neither service promises an order.
         if sorted(glance) != sorted(imshare):
             yield Difference(path, glance, imshare)
     elif isinstance(glance, list) and isinstance(imshare, list) and len(glance) == len(imshare):
@@ -77,7 +77,7 @@ def values(path, glance, imshare):
 
 
 def short(value):
-    """A list of images or members by what tells them apart; everything else as it is."""
+    """A list of images or members, keyed by what identifies them; anything else unchanged."""
     if isinstance(value, list):
         return [short(each) for each in value]
     if isinstance(value, dict):
@@ -87,7 +87,7 @@ def short(value):
 
 
 def timeless(value):
-    """A JSON value in which times of the run itself stand as `<now>`."""
+    """A JSON value with the times of this run replaced by `<now>`."""
     if isinstance(value, dict):
         return {name: timeless(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -104,17 +104,17 @@ def now(found):
 
 
 def plain(text):
-    """The text or HTML of an answer without its markup of breaks and with one space for all white space."""
+    """The text or HTML of a response without line-break markup and with single spaces."""
     return " ".join(unescape(MARKUP.sub(" ", TIME.sub(now, text))).split())
 
 
 def message(text):
-    """The message of a JSON error without markup; `None` is no message."""
+    """The message of a JSON error without markup; `None` if it has none."""
     return " ".join(MARKUP.sub(" ", str(text)).split())
 
 
 def said(answer):
-    """The sentence of an error, in whatever form it came."""
+    """The sentence of an error in any form."""
     body = answer.json()
     if isinstance(body, dict) and "message" in body:
         return message(body["message"])

@@ -20,7 +20,7 @@ class Declaration:
 
 
 def declare(reason):
-    """Declares what the function answers: those of the differences that it explains."""
+    """Declares the differences that the function returns, out of those that it is given."""
 
     def over(function):
         name = function.__name__.replace("_", " ")
@@ -31,7 +31,7 @@ def declare(reason):
 
 
 def explained(exchange, differences):
-    """The declarations that explain something of an exchange, and the differences that none explains."""
+    """The declarations that apply to an exchange, and the differences that none of them explains."""
     used = []
     for declaration in DECLARATIONS:
         covered = declaration.explains(exchange, differences)

@@ -10,16 +10,16 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from steps import Names, Step
 
 DATA = b"the data of an image"
-# What an upload leaves in a record of Glance; imshare has it from an admin.
+# What an upload leaves in Glance's record; imshare gets it from an admin.
 UPLOADED = ("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "status")
-# A machine that is busy with a build answers late.
+# A machine that is busy with a build responds late.
 TIMEOUT = 30
 PATCH = "application/openstack-images-v2.1-json-patch"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service answered; the status is 0 when it closed the connection instead."""
+    """A service's response; the status is 0 if it closed the connection instead."""
 
     status: int
     headers: dict
@@ -35,13 +35,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A step and both answers, canonical, with the step's number in its sequence."""
+    """A step and both responses, canonical, with the step's number in its sequence."""
 
     number: int
     step: Step
     glance: Answer
     imshare: Answer
-    # When Glance alone says that a list goes on: how many images there are beyond this page.
+    # If only Glance has a next page: how many images come after this one.
     beyond: int | None = None
 
 
@@ -50,7 +50,7 @@ class Closed(Exception):
 
 
 class Service:
-    """A connection to one of the two."""
+    """A connection to one of the services."""
 
     def __init__(self, url):
         self.base = url
@@ -59,7 +59,7 @@ class Service:
         self.sent = False
 
     def begin(self, request):
-        """Sends a request; `end` has its answer."""
+        """Sends a request; `end` returns its response."""
         try:
             self.send(request)
             self.sent = True
@@ -67,17 +67,17 @@ class Service:
             self.sent = False
 
     def end(self, request):
-        """The answer to what was begun last."""
+        """The response to the last request."""
         if self.sent:
             try:
                 return self.receive()
             except Closed:
                 pass
-        # The connection may have been idle for too long: a new one decides.
+        # The connection may have been idle for too long: try a new one.
         return self.ask(request)
 
     def ask(self, request):
-        """One request and its answer."""
+        """Sends a request and returns its response."""
         for _ in range(2):
             try:
                 self.send(request)
@@ -113,7 +113,7 @@ class Service:
 
     @contextlib.contextmanager
     def closing(self):
-        """The next request makes a new connection when something is wrong with this one."""
+        """Reconnects for the next request if something is wrong with this connection."""
         try:
             yield
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
@@ -142,7 +142,7 @@ class Sides:
             service.close()
 
     def play(self, steps):
-        """Yields the exchanges of a sequence. Images are gone afterwards."""
+        """Yields the exchanges of a sequence and deletes its images afterwards."""
         self.run += 1
         for service in self.services:
             if service.ask(("GET", "/healthcheck", {}, None)).status != 200:
@@ -159,10 +159,10 @@ class Sides:
             self.clean(names)
 
     def exchange(self, step, names):
-        """Sends the step to both before either has answered."""
+        """Sends the step to both before either has responded."""
         requests = [request(step, each) for each in names]
         asked = list(zip(self.services, requests))
-        # Glance fails on such a path without an answer, and its server waits a minute before it says so.
+        # Glance fails on such a path without a response, which its server notices only after a minute.
         silent = [] if utf8(requests[0][1]) else [Answer(0, {}, "")]
         for service, one in asked[len(silent) :]:
             service.begin(one)
@@ -171,7 +171,7 @@ class Sides:
         return [canonical(*each) for each in zip(answers, self.services, names)]
 
     def beyond(self, step, answers, names):
-        """Follows a `next` that only Glance gives."""
+        """Follows a `next` link that only Glance returns."""
         bodies = [answer.json() for answer in answers]
         goes_on = [isinstance(body, dict) and "images" in body and "next" in body for body in bodies]
         if goes_on != [True, False]:
@@ -180,7 +180,7 @@ class Sides:
         return len(page["images"]) if isinstance(page, dict) and "images" in page else None
 
     def activate(self, step, names):
-        """Gives an image its data: Glance by an upload, imshare by what an admin reports of it."""
+        """Gives an image its data: in Glance by an upload, in imshare as an admin reports it."""
         glance, imshare = self.services
         image = f"<image:{step.activate}>"
         upload = Step(step.caller, "PUT", f"/v2/images/{image}/file", {"Content-Type": "application/octet-stream"})
@@ -196,7 +196,7 @@ class Sides:
             raise SystemExit(f"imshare does not take the data of an image: {reported.status} {reported.text}")
 
     def clean(self, names):
-        """Deletes the sequence's images, so that no later sequence finds them in a list."""
+        """Deletes the sequence's images, so that no later sequence lists them."""
         for service, each in zip(self.services, names):
             for image in each.created:
                 deletion = request(Step("admin", "DELETE", f"/v2/images/{image}"), each)
@@ -208,7 +208,7 @@ class Sides:
 
 
 def request(step, names):
-    """What goes over the wire."""
+    """The raw request."""
     headers = {name: names.filled(value) for name, value in step.headers.items()}
     if step.caller is not None:
         headers["X-Auth-Token"] = f"{step.caller}-token-0123456789abcdef"
@@ -217,7 +217,7 @@ def request(step, names):
 
 
 def utf8(target):
-    """Whether the path is UTF-8 when it is decoded."""
+    """Whether the path is UTF-8 when decoded."""
     try:
         unquote_to_bytes(target.partition("?")[0]).decode()
     except UnicodeDecodeError:
@@ -226,7 +226,7 @@ def utf8(target):
 
 
 def learn(step, answers, names):
-    """Remembers what later steps need of both answers."""
+    """Stores what later steps need of both responses."""
     bodies = [answer.json() for answer in answers]
     lists = all(isinstance(body, dict) and "images" in body for body in bodies)
     for answer, body, each in zip(answers, bodies, names):
@@ -237,14 +237,14 @@ def learn(step, answers, names):
 
 
 def after(page):
-    """Where a list would go on that says it does not: nothing is there."""
+    """The path of the page after a list's last one, which must be empty."""
     if not page["images"]:
         return page["first"]
     return f"{page['first']}{'&' if '?' in page['first'] else '?'}marker={page['images'][-1]['id']}"
 
 
 def canonical(answer, service, names):
-    """The answer with nothing in it that differs from run to run but for times."""
+    """The response without anything that differs from run to run, times excepted."""
 
     def over(text):
         return names.canonical(text).replace(service.base, "<base>")

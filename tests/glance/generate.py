@@ -1,4 +1,4 @@
-"""Makes random sequences of steps: images that are created, shared, answered for, listed, changed and deleted."""
+"""Generates random sequences of steps: images are created, shared, answered for, listed, changed and deleted."""
 
 import json
 import random
@@ -6,17 +6,17 @@ import random
 import pools
 from steps import CALLERS, SLOTS, Step
 
-# Mostly those who have something to do with the image.
+# Mostly callers that are involved with the image.
 WHO = ["owner"] * 8 + ["member"] * 5 + ["member2"] * 2 + ["third", "admin", "admin", "reader", "roleless"]
 ODD = [None, "unknown"]
 
 
 class Generator:
-    """One sequence, made from a seed: the same seed, the same sequence."""
+    """A sequence generated from a seed: the same seed, the same sequence."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        # Only with ids of our own is an order by id the same in both services.
+        # Ordering by id agrees between the services only for ids that the client chose.
         self.own_ids = self.random.random() < 0.85
         self.slots = 0
 
@@ -42,13 +42,13 @@ class Generator:
         return self.one(ODD) if self.chance(0.03) else self.one(WHO)
 
     def image(self):
-        """An image of the sequence, seldom one that is not there."""
+        """An image of the sequence; seldom an absent one."""
         if self.chance(0.04):
             return self.one(["<absent>", "nope", "<IMAGE:0>", "<IMAGE:5>", "00000000-0000-0000-0000-00000000000G"])
         return f"<image:{self.random.randrange(max(self.slots, 1))}>"
 
     def headers(self, **more):
-        """The headers of any request."""
+        """Headers of any request."""
         headers = dict(more)
         odd = self.random.random()
         kind = pools.VERSION_ACCEPTS if odd < 0.005 else pools.ODD_ACCEPTS if odd < 0.08 else pools.ACCEPTS
@@ -65,13 +65,13 @@ class Generator:
         return Step(self.who() if caller == "" else caller, method, target, self.headers(**more), body)
 
     def body(self, good):
-        """The body as JSON, seldom another one."""
+        """The body as JSON; seldom a malformed one."""
         return self.one(pools.BODIES) if self.chance(0.03) else json.dumps(good, ensure_ascii=self.chance(0.5))
 
     # Images
 
     def create(self):
-        """An image, mostly the owner's and mostly one that can be."""
+        """An image; mostly the owner's and mostly a valid one."""
         slot = self.slots
         record = {}
         chosen = self.own_ids or self.chance(0.5)
@@ -103,7 +103,7 @@ class Generator:
         return step if "id" in record else Step(step.caller, step.method, step.target, step.headers, step.body, learns=slot)
 
     def spoil(self, record):
-        """One more property, which may be a wrong one."""
+        """One more property, possibly an invalid one."""
         if self.chance(0.5):
             name = self.one(list(pools.BASE))
             if name == "id":
@@ -142,7 +142,7 @@ class Generator:
         return self.step("PATCH", f"/v2/images/{self.image()}", self.body(changes), **headers)
 
     def change(self, old):
-        """One change, in the form of this version of the media type."""
+        """One change, in this version of the media type."""
         operation = self.one(["add", "replace", "replace", "remove"])
         if self.chance(0.6):
             name = self.one([name for name in pools.BASE if name != "id"])
@@ -168,7 +168,7 @@ class Generator:
     # Lists
 
     def listing(self):
-        """Some images, in some order."""
+        """Images in some order."""
         if self.chance(0.25):
             common = ["name", "visibility", "member_status", "limit", "sort", "tag", "status", "marker"]
         else:
@@ -176,7 +176,7 @@ class Generator:
         arguments = []
         for name in self.random.choices(common, k=self.one([0, 1, 1, 1, 2, 2, 3])):
             values = pools.FILTERS[name]
-            # The first values are the good ones.
+            # The valid values come first.
             value = self.one(values[:3]) if self.chance(0.5) else self.one(values)
             if "id" in (name, value.split(":")[0]) and name.startswith("sort") and not self.own_ids:
                 continue
@@ -194,7 +194,7 @@ class Generator:
         return path if member is None else f"{path}/{member}"
 
     def member(self):
-        """A member as it stands in a path."""
+        """A member id, encoded for a path."""
         if self.chance(0.06):
             return self.one(["nope", "%20", "%C3%BC", "a%2Fb", pools.LONG, pools.TOO_LONG])
         return self.one(pools.MEMBERS)
@@ -235,7 +235,7 @@ class Generator:
         return self.step(method, f"/v2/schemas/{self.one(pools.SCHEMAS)}")
 
     def odd(self):
-        """A path or a method that few think of."""
+        """An unusual path or method."""
         plain = ["/v2/images", f"/v2/images/{self.image()}", self.members(), self.members(self.member())]
         target = self.one(pools.PATHS) if self.chance(0.8) else self.one(plain)
         method = "GET" if self.chance(0.6) else self.one(pools.METHODS)
@@ -244,5 +244,5 @@ class Generator:
 
 
 def sequence(seed, number):
-    """The sequence of this number from this seed."""
+    """The sequence with this number of this seed."""
     return Generator(f"{seed}:{number}").sequence()

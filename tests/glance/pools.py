@@ -1,4 +1,4 @@
-"""What requests are made of: good values, and bad ones that somebody could send."""
+"""Values that requests are made of: valid ones, and invalid ones that a client could send."""
 
 LONG = "n" * 255
 TOO_LONG = "n" * 256
@@ -10,14 +10,14 @@ PATH_TAGS = ["red", "blue", "x%20y", "%C3%BC", "a,b", "a%2Fb", "%20", LONG, TOO_
 DISK_FORMATS = ["qcow2", "raw", "iso", "vmdk"]
 CONTAINER_FORMATS = ["bare", "ovf", "docker"]
 VISIBILITIES = ["shared"] * 5 + ["private", "private", "community", "public"]
-# Names of properties that an image may have, and some that it may not.
+# Property names that an image may have, and some that it may not.
 PROPERTIES = ["os_distro", "hw_disk_bus", "k", "ünicode", "a b", "a/b", "a~b", LONG]
 RESERVED = [
     "location", "deleted", "deleted_at", "os_glance_x", "self", "file", "schema", "stores", "direct_url",
     "size", "virtual_size", "status", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
     "locations", "properties", "image_id", "member", "members", "extra_properties", "", TOO_LONG,
 ]  # fmt: skip
-# What a base property may be, with values that do not fit.
+# Values of base properties, with some of wrong types.
 BASE = {
     "name": [*NAMES, None, TOO_LONG, 5, FOUR_BYTES],
     "visibility": ["shared", "private", "community", "public", "all", "secret", None, 1],
@@ -34,7 +34,7 @@ BASE = {
 }
 VALUES = ["x", "", "ü", "a,b", 5, None, True, ["x"], {"a": 1}, 1.5, TOO_LONG]
 
-# Pointers of a PATCH that are not simply the name of a property.
+# Pointers of a PATCH that are not just a property name.
 POINTERS = [
     "name", "/", "", "/name/", "//name", "/tags/0", "/tags/-", "/name/x", "/~2", "/ k", "/k ", 5, None, "/locations/0",
     "/locations", "/locations/-", "/ ", "/k/", "/a~", "/KEY",
@@ -44,7 +44,7 @@ STATUSES = ["accepted", "rejected", "pending"]
 BAD_STATUSES = ["", "ACCEPTED", "nope", None, 5, ["accepted"], {}]
 MEMBERS = ["<project:member>"] * 4 + ["<project:member2>"] * 2 + ["<project:third>", "<project:owner>", "somebody"]
 BAD_MEMBERS = ["", None, " ", 5, True, ["x"], {}, TOO_LONG, LONG, "ü", "a/b", "a b", FOUR_BYTES]
-# Bodies that are not the object that is asked for.
+# Bodies that are not the expected object.
 BODIES = [
     "",
     "{",
@@ -80,7 +80,7 @@ PATCHES = ["application/openstack-images-v2.1-json-patch"] * 12 + [
     "",
 ]
 
-# Arguments of a list: a name and its values. Each is encoded as it would be sent.
+# Query parameters of a list: a name and its values, which are encoded when sent.
 TIMES = [
     "2020-01-01T00:00:00Z", "gt:2020-01-01T00:00:00Z", "gte:2020-01-01", "lt:2100-01-01T00:00:00Z", "lte:2100",
     "eq:2020-01-01T00:00:00Z", "neq:2020-01-01T00:00:00Z", "gt:2020-01", "gt:2020-1-1", "gt:20200101T000000Z",
@@ -142,7 +142,7 @@ FILTERS = {
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]
 SCHEMAS = ["image", "images", "member", "members", "task", "tasks", "Image", "nope", ""]
-# Paths outside the common ones.
+# Unusual paths.
 PATHS = [
     "/", "//", "/v2", "/v2/", "/v1", "/v3", "/v2.0", "/v2.9/images", "/v2.18/images", "/v2.19/images", "/v2.09/images",
     "/versions", "/versions/", "/versions/x", "/healthcheck", "/healthcheck/", "/healthcheck/x", "/nope", "/v2/nope",

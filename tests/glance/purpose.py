@@ -1,4 +1,4 @@
-"""The declarations: what `docs/compatibility.md` promises to do otherwise than Glance, and why."""
+"""The deliberate differences from Glance, as `docs/compatibility.md` lists them, with the reasons."""
 
 import json
 import re
@@ -22,24 +22,24 @@ def statuses(exchange):
 
 
 def path_of(exchange):
-    """The path, without its arguments."""
+    """The path without its query."""
     return exchange.step.target.partition("?")[0]
 
 
 def arguments(exchange):
-    """The arguments of the query, decoded."""
+    """The decoded query parameters."""
     return parse_qsl(urlsplit(exchange.step.target).query, keep_blank_values=True)
 
 
 def asked(exchange):
-    """The body that was sent, as JSON, or None."""
+    """The request's body as JSON, or None."""
     try:
         return json.loads(exchange.step.body or "")
     except ValueError:
         return None
 
 
-# The form of an answer.
+# The form of a response.
 
 
 @declare("every answer can be found in the log by its id")
@@ -128,11 +128,11 @@ def strings_in_one_piece(_exchange, differences):
 
 
 def schema(text):
-    """The text of a schema's error without quotes and white space, of which Python makes more."""
+    """A schema error's text without quotes and white space, of which Python writes more."""
     return re.sub(r"['\"\\\s]|<br />", "", text) if "does not match schema" in str(text) else None
 
 
-# What is not this service's.
+# Parts of the API that this service does not have.
 
 
 @declare("data, import and locations are not this service's: 404 says so")
@@ -160,7 +160,7 @@ def no_tasks(exchange, differences):
 
 
 def not_kept(exchange, sentence):
-    """Whether imshare says that it does not do this; to a HEAD it says nothing."""
+    """Whether imshare says that it does not do this; a response to HEAD says nothing."""
     answer = exchange.imshare
     return answer.status == 404 and (
         said(answer).startswith(sentence) or exchange.step.method == "HEAD" and not answer.text
@@ -208,7 +208,7 @@ def tags_outside_ascii(exchange, differences):
 
 
 def from_latin(text):
-    """The text, if its UTF-8 was taken for Latin-1."""
+    """The text, if its UTF-8 was decoded as Latin-1."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
@@ -218,7 +218,7 @@ def from_latin(text):
 @declare("an id is a UUID: one in upper case is not another, and is given back in lower case")
 def ids_in_upper_case(exchange, differences):
     if "<IMAGE:" in exchange.step.target and exchange.glance.status < 300 and exchange.imshare.status in (400, 404):
-        # The image is there under the id that was given back.
+        # The image exists under the id that was returned.
         return differences if "<IMAGE:" in said(exchange.imshare) else []
     texts = [each for each in differences if isinstance(each.glance, str) and isinstance(each.imshare, str)]
     upper = [each for each in texts if "<IMAGE:" in each.glance + each.imshare]
@@ -228,7 +228,7 @@ def ids_in_upper_case(exchange, differences):
 @declare("a body in chunks is plain HTTP/1.1")
 def bodies_in_chunks(exchange, differences):
     chunked = "Transfer-Encoding" in exchange.step.headers and exchange.imshare.status < 500
-    # Glance fails on one that it needs, and does not see one that it does not expect.
+    # Glance fails on a header that it needs, and ignores one that it does not expect.
     unseen = said(exchange.imshare) == "A body is not expected with this request."
     return differences if chunked and (exchange.glance.status in (400, 500) or unseen) else []
 

@@ -46,7 +46,7 @@ def links_with_all_arguments(_exchange, differences):
 
 
 def same_but_repeated(glance, imshare):
-    """Whether a link has several arguments of one name, and Glance's, otherwise the same, the last of them."""
+    """Whether a link repeats a parameter where Glance's, otherwise equal, has only the last value."""
     both = [parse_qsl(urlsplit(link).query, keep_blank_values=True) for link in (glance, imshare)]
     rest = [sorted(pair for pair in link if pair[0] not in REPEATED) for link in both]
     kept = [[[value for name, value in link if name == repeated] for link in both] for repeated in REPEATED]
@@ -70,7 +70,7 @@ def bounds_of_what_is_no_number(exchange, differences):
     asked = parse_qsl(urlsplit(answer["first"]).query, keep_blank_values=True)
     bounds = [name for name, _ in asked if re.fullmatch(r".+_(min|max)", name) and name[:-4] not in NUMBERS]
     if bounds and said(exchange.glance).startswith("Forbidding request, image"):
-        # The page after one that Glance alone has found something for.
+        # The page after one on which only Glance has found something.
         return differences
     return only(differences, "body.images", "body.next") if bounds and exchange.glance.status == 200 else []
 

@@ -1,4 +1,4 @@
-"""Runs sequences, counts what they show, and reports it."""
+"""Runs sequences, counts their differences, and reports them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ TRIES = 60
 
 
 class Sequences:
-    """Sequences of a seed, each handed out once: up to a number, or until the time is up."""
+    """Hands out each sequence of a seed once: up to a number, or until the time is up."""
 
     def __init__(self, seed, first, end=None, seconds=None):
         self.seed, self.first, self.next, self.end, self.seconds = seed, first, first, end, seconds
@@ -27,17 +27,17 @@ class Sequences:
 
     @classmethod
     def saved(cls, name, steps):
-        """Sequences that were saved."""
+        """Hands out sequences that were saved."""
         made = cls(name, 0, len(steps))
         made.made = lambda number: steps[number]
         return made
 
     def begin(self):
-        """The time begins when the services are ready."""
+        """The time starts when the services are ready."""
         self.until = time.monotonic() + self.seconds if self.seconds else None
 
     def stop(self):
-        """No more sequences are handed out."""
+        """Hands out no more sequences."""
         self.stopped = True
 
     def made(self, number):
@@ -57,7 +57,7 @@ class Sequences:
 
 
 class Run:
-    """What all sequences of one call showed. Each pair of services has a thread of its own."""
+    """The results of all sequences of one call. Each pair of services has its own thread."""
 
     def __init__(self, findings, save, show):
         self.most, self.save, self.show = findings, save, show
@@ -69,7 +69,7 @@ class Run:
     def all(self, sides, sequences):
         """Runs sequences against one pair for as long as there are any."""
         for name, steps in sequences:
-            # A sequence is over before another one is tried: lists would show the images of both.
+            # One sequence at a time: lists would show the images of both.
             new = {}
             for exchange, found in judged(sides, steps):
                 signature = self.counted(exchange, found)
@@ -79,7 +79,7 @@ class Run:
                 self.finding(sides, name, shown_by, signature)
 
     def counted(self, exchange, found):
-        """Counts an exchange. A finding that is new is returned, to be made short."""
+        """Counts an exchange and returns a finding that is new, to be shrunk."""
         used, rest = explained(exchange, found)
         with self.lock:
             self.exchanges += 1
@@ -94,7 +94,7 @@ class Run:
             return signature if self.undeclared[signature] == 1 and len(self.undeclared) <= self.most else None
 
     def finding(self, sides, name, steps, signature):
-        """Makes a finding short and prints it."""
+        """Shrinks a finding and prints it."""
 
         def shows(candidate):
             rests = ((exchange, explained(exchange, found)[1]) for exchange, found in judged(sides, candidate))
@@ -113,7 +113,7 @@ class Run:
                     file.write(json.dumps([step.saved() for step in short]) + "\n")
 
     def report(self):
-        """Prints the sums; 1 if something is undeclared."""
+        """Prints the sums; returns 1 if a difference is undeclared."""
         undeclared = sum(self.undeclared.values())
         print(f"\n{self.exchanges} exchanges: {self.agreeing} agree to the letter, "
               f"{self.exchanges - self.agreeing - undeclared} differ as declared, {undeclared} undeclared")  # fmt: skip
@@ -129,7 +129,7 @@ class Run:
 
 
 def judged(sides, steps):
-    """The exchanges of a sequence with their differences, as long as both services keep the same."""
+    """The exchanges of a sequence with their differences, for as long as both services have the same records."""
     playing = sides.play(steps)
     try:
         for exchange in playing:
@@ -141,13 +141,13 @@ def judged(sides, steps):
 
 
 def parted(exchange):
-    """Whether one of the services took a change that the other refused: from here on they keep different things."""
+    """Whether only one of the services accepted a change: from here on their records differ."""
     taken = [200 <= answer.status < 300 for answer in (exchange.glance, exchange.imshare)]
     return exchange.step.method not in ("GET", "HEAD", "OPTIONS") and taken[0] != taken[1]
 
 
 def signed(exchange, rest):
-    """What tells one kind of finding from another: route, statuses, fields, and the words of an error."""
+    """Identifies a kind of finding: route, statuses, fields, and the words of an error."""
     glance, imshare, step = exchange.glance, exchange.imshare, exchange.step
     fields = {"message" if each.field == "body" and glance.status >= 400 else each.field for each in rest}
     fields = {"message" if field == "body.message" else field for field in fields}

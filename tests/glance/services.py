@@ -1,4 +1,4 @@
-"""Starts a Glance and an imshare that know the same callers, and ends both."""
+"""Starts a Glance and an imshare with the same callers, and stops both."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ def pair(imshare, directory):
     with contextlib.ExitStack() as stack:
         data = directory / "data"
         data.mkdir(parents=True)
-        # Glance takes seconds to start: imshare does so meanwhile.
+        # Glance takes seconds to start; imshare starts meanwhile.
         glance = started(
             stack,
             [ROOT / "bench/glance/serve.sh", data, str(free_port())],
@@ -43,7 +43,7 @@ def free_port():
 
 
 def started(stack, command, log, **environment):
-    """A process of its own group, which ends with the stack, and where its output goes."""
+    """A process in its own group, which ends with the stack, and the file of its output."""
     output = stack.enter_context(log.open("w"))
     process = subprocess.Popen(
         list(map(str, command)),
@@ -58,7 +58,7 @@ def started(stack, command, log, **environment):
 
 
 def ended(process):
-    """Asks the process to end, and its whole group if it does not."""
+    """Terminates the process, and kills its whole group if it does not end."""
     process.terminate()
     try:
         process.wait(timeout=10)
@@ -68,7 +68,7 @@ def ended(process):
 
 
 def ready(process, log):
-    """Waits for the line that names the address."""
+    """Waits for the ready line."""
     end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         for line in log.read_text().splitlines():

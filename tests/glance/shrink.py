@@ -1,4 +1,4 @@
-"""Makes a sequence that shows a difference as short as it gets, by trying it with parts left out."""
+"""Shrinks a sequence that shows a difference, by trying it with parts left out."""
 
 import json
 import re
@@ -8,7 +8,7 @@ IMAGE = re.compile(r"<image:\d+>")
 
 
 def shrink(steps, shows, tries):
-    """A shorter sequence that still `shows` the difference; at most so many tries."""
+    """A shorter sequence that still `shows` the difference; makes at most so many tries."""
     budget = [tries]
 
     def still(candidate):
@@ -22,7 +22,7 @@ def shrink(steps, shows, tries):
 
 
 def related(steps, still):
-    """The last step alone, or with those that are about the same images, if that is enough."""
+    """The last step alone, or with those about the same images, if that is enough."""
     last = steps[-1]
     images = set(IMAGE.findall(f"{last.target}{last.body}"))
     near = [
@@ -35,7 +35,7 @@ def related(steps, still):
 
 
 def fewer(steps, still):
-    """Delta debugging: halves, then quarters, … then single steps are left out."""
+    """Delta debugging: leaves out halves, then quarters, … then single steps."""
     size = max(len(steps) // 2, 1)
     while True:
         start = 0
@@ -51,7 +51,7 @@ def fewer(steps, still):
 
 
 def simpler(steps, number, still):
-    """The sequence with less in one of its steps: headers, arguments, parts of the body."""
+    """Shortens one step of the sequence: headers, parameters, parts of the body."""
     tried = True
     while tried:
         tried = False
@@ -64,7 +64,7 @@ def simpler(steps, number, still):
 
 
 def reductions(step):
-    """Steps that say a little less."""
+    """Variants of the steps with a little less in them."""
     for name in step.headers:
         yield replace(step, headers={each: value for each, value in step.headers.items() if each != name})
     path, _, query = step.target.partition("?")

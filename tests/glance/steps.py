@@ -1,4 +1,4 @@
-"""The steps of a sequence, and what stands in them for ids that differ from run to run.
+"""The steps of a sequence, with placeholders for ids that differ from run to run.
 
 A step is a request of one caller, written so that it can be saved and sent again. Placeholders:
 
@@ -20,7 +20,7 @@ PROJECTS = {
     "third": "0c1d2e3f4a5b46c7980112233445566e",
     "admin": "a0b1c2d3e4f5460718293a4b5c6d7e8f",
 }
-# The owner's project has two more users: one who only reads, and one without any role.
+# The owner's project has two more users: one with only the reader role, and one without any role.
 CALLERS = [*PROJECTS, "reader", "roleless"]
 SLOTS = 6
 PLACEHOLDER = re.compile(r"<(image|IMAGE|project):(\w+)>|<(absent|next)>")
@@ -28,20 +28,20 @@ PLACEHOLDER = re.compile(r"<(image|IMAGE|project):(\w+)>|<(absent|next)>")
 
 @dataclass(frozen=True)
 class Step:
-    """A request. `caller` is None for one without a token, and `unknown` for one with a token that is none."""
+    """A request. `caller` is None without a token; `unknown` sends an invalid one."""
 
     caller: str | None
     method: str
     target: str
     headers: dict = field(default_factory=dict)
     body: str | None = None
-    # Not a request: this image gets its data, in each service in its own way.
+    # No request: gives this image its data, in each service in its own way.
     activate: int | None = None
-    # The answer's id is that of this image: the service chose it.
+    # The response's id is that of this image, because the service chose it.
     learns: int | None = None
 
     def saved(self):
-        """The step without what it does not use."""
+        """The step without unused fields."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {})}
 
     def __str__(self):
@@ -53,12 +53,12 @@ class Step:
 
 
 def loaded(row):
-    """A step from what `saved` made of it."""
+    """The inverse of `saved`."""
     return Step(**{"caller": None, "method": "", "target": "", **row})
 
 
 class Names:
-    """What the placeholders stand for in one run against one service."""
+    """The values of the placeholders in one run against one service."""
 
     def __init__(self, run):
         self.images = {str(slot): f"{run:08x}-0000-4000-8000-{slot:012x}" for slot in range(SLOTS)}
@@ -67,13 +67,13 @@ class Names:
         self.created = []
 
     def remember(self, image, slot):
-        """An image was created; one with an id of the service's choice is the slot's, or has no slot."""
+        """Records a created image; an id that the service chose belongs to the slot, if there is one."""
         if image not in self.images.values():
             self.images[str(slot) if slot is not None else f"new{len(self.created)}"] = image
         self.created.append(image)
 
     def filled(self, text):
-        """The text with ids in it."""
+        """Replaces placeholders with ids."""
 
         def value(found):
             kind, name, single = found.groups()
@@ -86,7 +86,7 @@ class Names:
         return PLACEHOLDER.sub(value, text)
 
     def canonical(self, text):
-        """The text with placeholders in it."""
+        """Replaces ids with placeholders."""
         for slot, image in self.images.items():
             text = text.replace(image, f"<image:{slot}>").replace(image.upper(), f"<IMAGE:{slot}>")
         text = text.replace(self.absent, "<absent>").replace(self.absent.upper(), "<ABSENT>")

@@ -1,4 +1,4 @@
-"""The differential test finds a difference, makes it short, and explains none that is not declared."""
+"""Tests that the differential test finds a difference, shrinks it, and explains no undeclared one."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from steps import Step
 
 
 class Images(BaseHTTPRequestHandler):
-    """A service that keeps images; a broken one shows those that were deleted."""
+    """A service with images; a broken one lists those that were deleted."""
 
     protocol_version = "HTTP/1.1"
 
@@ -45,12 +45,12 @@ class Images(BaseHTTPRequestHandler):
         self.respond(204)
 
     def log_message(self, *_):
-        """Nothing is logged."""
+        """Logs nothing."""
 
 
 @contextlib.contextmanager
 def served(broken):
-    """The address of such a service."""
+    """Starts such a service and returns its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
     server.images, server.broken, server.daemon_threads = set(), broken, True
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
@@ -72,7 +72,7 @@ def show(slot):
 
 
 class Finds(unittest.TestCase):
-    """Against services of which one may be broken."""
+    """Runs against services of which one may be broken."""
 
     steps = [
         create(0),
@@ -105,7 +105,7 @@ class Finds(unittest.TestCase):
 
 
 class Declares(unittest.TestCase):
-    """What is explained, and what is not."""
+    """Declared differences are explained, others are not."""
 
     def rest(self, glance, imshare, step=show(0)):
         exchange = Exchange(0, step, Answer(404, {}, json.dumps(glance)), Answer(404, {}, json.dumps(imshare)))

@@ -12,7 +12,7 @@ import requests
 
 ADMIN_PASSWORD = os.environ["KEYSTONE_ADMIN_PASSWORD"]
 SERVICE_PASSWORD = "the-service-users-password"
-# How long imshare remembers a token here, in seconds.
+# How many seconds imshare caches a token in these tests.
 CACHE_TTL = 4
 
 
@@ -21,7 +21,7 @@ def pytest_report_header():
 
 
 def started(command, pattern, log, **more):
-    """Starts a program and waits for the line that says it is ready: (process, what the line says)."""
+    """Starts a program and waits for its ready line: returns the process and the rest of the line."""
     with open(log, "ab") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, **more)
     for line in process.stdout:
@@ -32,7 +32,7 @@ def started(command, pattern, log, **more):
 
 
 class Keystone:
-    """A real Keystone: stopped and started again on the same port."""
+    """A real Keystone, which can be stopped and started again on the same port."""
 
     def __init__(self, work):
         self.log, self.port, self.process = work / "serve.log", 0, None
@@ -45,7 +45,7 @@ class Keystone:
         self.process, self.port = started(command, r"(\d+)$", self.log)
 
     def warm_up(self):
-        """Has it done once what imshare will ask for: the first time can take it longer than imshare waits."""
+        """Warms it up with what imshare will ask for: the first time may exceed imshare's timeout."""
         service = self.login("imshare", SERVICE_PASSWORD, "service")
         self.ask("GET", "/auth/tokens", headers={"X-Auth-Token": service, "X-Subject-Token": self.admin})
 
@@ -54,7 +54,7 @@ class Keystone:
         self.process.wait(30)
 
     def login(self, user, password, project):
-        """A token of a user, for a project by its name, or for none."""
+        """A token of a user, for a project by its name, or unscoped."""
         who = {"name": user, "domain": {"name": "Default"}, "password": password}
         auth = {"identity": {"methods": ["password"], "password": {"user": who}}}
         if project:
@@ -64,7 +64,7 @@ class Keystone:
         return answer.headers["X-Subject-Token"]
 
     def credential(self, user, token, **fields):
-        """A token of a new application credential of a user, who has logged in with another token."""
+        """A token of a new application credential of a user that has logged in with another token."""
         credential = requests.post(
             f"{self.url}/users/{self.users[user]}/application_credentials",
             headers={"X-Auth-Token": token},
@@ -118,7 +118,7 @@ def keystone(work):
 
 @contextmanager
 def serving(keystone, log, user):
-    """An imshare that asks Keystone as this user: what sends requests to it."""
+    """An imshare that asks Keystone as this user: returns a function that sends it requests."""
     environment = {"AUTH_CACHE_TTL": str(CACHE_TTL), **user}
     command = [os.environ["IMSHARE"], "serve", "--in-memory", "--listen", "127.0.0.1:0", "--log", "debug"]
     command += ["--keystone-url", keystone.url]
@@ -143,5 +143,5 @@ def imshare(keystone, work):
 
 @pytest.fixture
 def forgotten():
-    """Waits until imshare remembers none of the tokens that it has seen."""
+    """Waits until imshare has no token in its caches."""
     return lambda: time.sleep(CACHE_TTL + 0.5)

@@ -1,4 +1,4 @@
-"""Serves Keystone on a port of 127.0.0.1: serve.py PORT. With 0 it takes any; it prints the one that it has."""
+"""Serves Keystone on a port of 127.0.0.1: serve.py PORT. 0 takes any free port; it prints the port."""
 
 import sys
 from socketserver import ThreadingMixIn
@@ -15,7 +15,7 @@ class Server(ThreadingMixIn, WSGIServer):
 
 class Handler(WSGIRequestHandler):
     def log_message(self, *_):
-        """Keystone has a log of its own."""
+        """Logs nothing: Keystone has a log of its own."""
 
 
 server = Server(("127.0.0.1", port), Handler)

@@ -1,4 +1,4 @@
-"""imshare and a real Keystone. The tests run in their order: the last ones stop Keystone."""
+"""imshare with a real Keystone. The tests run in order: the last ones stop Keystone."""
 
 import time
 
@@ -47,7 +47,7 @@ def test_an_admin_acts_for_everybody(keystone, imshare, image):
 
 
 def test_a_role_brings_the_ones_that_it_implies(keystone, imshare):
-    """A manager is a member: Keystone says so in the token."""
+    """A manager is a member: the token lists the implied roles."""
     stan = keystone.login("stan", "pw-stan", "member")
     assert imshare(stan, "POST", "/v2/images", json={}).status_code == 201
 
@@ -83,7 +83,7 @@ def test_a_token_of_a_disabled_user_is_refused_when_it_is_forgotten(keystone, im
 
 
 def test_an_expired_token_is_refused_though_it_is_remembered(keystone, imshare):
-    """An application credential that ends in three seconds gives a token that does."""
+    """An application credential that expires in three seconds gives a token that does too."""
     from datetime import datetime, timedelta, timezone
 
     ends = datetime.now(timezone.utc) + timedelta(seconds=3)
@@ -96,7 +96,7 @@ def test_an_expired_token_is_refused_though_it_is_remembered(keystone, imshare):
 
 @pytest.fixture(scope="module")
 def restricted(keystone, olivia):
-    """A token that may read single images and what belongs to them, and start batches."""
+    """A token that may read single images and their members, and start batches."""
     rules = [
         {"service": "image", "method": "GET", "path": "/v2/images/**"},
         {"service": "image", "method": "POST", "path": "/v1/cloudimages/members"},
@@ -144,7 +144,7 @@ def test_an_application_credential_without_rules_is_the_user(keystone, imshare, 
 
 
 def test_the_service_user_may_be_a_restricted_credential_itself(keystone, work, olivia, restricted, image):
-    """Its rules name one request to Keystone, which the service makes, and nothing of images."""
+    """Its rules allow one request to Keystone, which the service makes, and none about images."""
     service = keystone.login("imshare", "the-service-users-password", "service")
     rules = [{"service": "identity", "method": "GET", "path": "/v3/auth/tokens"}]
     _, method = keystone.credential("imshare", service, name="service", access_rules=rules)
@@ -160,7 +160,7 @@ def test_the_service_user_may_be_a_restricted_credential_itself(keystone, work, 
 
 
 def test_role_names_compare_without_regard_to_case(keystone, imshare):
-    """Other clouds call the roles Member and Reader."""
+    """Some clouds name the roles Member and Reader."""
     for user, role, created in [("cara", "Member", 201), ("rosa", "READER", 403)]:
         made = keystone.ask("POST", "/roles", json={"role": {"name": role}})["role"]["id"]
         member = keystone.projects["member"]
@@ -175,12 +175,12 @@ def test_keystone_out_and_back(keystone, imshare, olivia, mia, forgotten):
     fresh = keystone.login("olivia", "pw-olivia", "owner")
     assert imshare(olivia, "GET", "/v2/images").status_code == 200
     keystone.stop()
-    # Nobody can tell whose this is: an outage, not a refusal, in the words of each family.
+    # Keystone is down: an outage, not a refusal, in the form of each API.
     unknown = imshare(fresh, "GET", "/v2/images")
     assert unknown.status_code == 503 and "Retry-After" in unknown.headers
     unknown = imshare(fresh, "GET", "/v1/cloudimages/job/x")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "ServiceUnavailable")
-    # Who is remembered goes on until the time is over; who has no token is refused as ever.
+    # Cached tokens stay valid for their time; requests without a token are refused as ever.
     assert imshare(olivia, "GET", "/v2/images").status_code == 200
     assert imshare(None, "GET", "/v2/images").status_code == 401
     forgotten()
@@ -192,7 +192,7 @@ def test_keystone_out_and_back(keystone, imshare, olivia, mia, forgotten):
 
 
 def test_imshare_logs_in_again_when_its_own_token_is_refused(keystone, imshare, olivia, forgotten):
-    """All of the service user's tokens are revoked at once, with its password as before."""
+    """Revokes all tokens of the service user at once; its password stays the same."""
     keystone.ask("PATCH", f"/users/{keystone.users['imshare']}", json={"user": {"enabled": False}})
     keystone.ask("PATCH", f"/users/{keystone.users['imshare']}", json={"user": {"enabled": True}})
     forgotten()

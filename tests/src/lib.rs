@@ -1,6 +1,6 @@
-//! Where a function's real binary runs without Lambda: the Runtime API that hands it events, the
-//! environment that Lambda gives it, and HTTP for whatever it calls. The tests and the benchmark
-//! stand on it.
+//! A harness for the functions' binaries: the Runtime API that hands them events, the environment
+//! that Lambda sets, and HTTP servers for the services that they call. The tests and the benchmark
+//! share it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,27 +19,27 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 
-/// An answer.
+/// The response of a stub server.
 pub type Reply = Response<Full<Bytes>>;
 
-/// The table that the functions are told of.
+/// The table's name in the functions' environment.
 pub const TABLE: &str = "imshare";
 
-/// The trace that every event is a part of: it must reach whom the functions call.
+/// The trace header of every event. Functions must pass it on to the services that they call.
 pub const TRACE: &str =
     "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// How long a function has for an event.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// An answer of this status and body.
+/// Builds a response.
 pub fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status.try_into().expect("a status");
     reply
 }
 
-/// Serves HTTP on a port of its own for as long as the runtime lives.
+/// Serves HTTP on a free port for as long as the runtime lives.
 pub async fn serve<F, R>(handler: F) -> SocketAddr
 where
     F: Fn(Request<Bytes>) -> R + Clone + Send + 'static,
@@ -48,8 +48,9 @@ where
     serve_over(|stream| async { Some(stream) }, handler).await
 }
 
-/// The same, over what becomes of a connection; none that comes to nothing.
-pub async fn serve_over<C, CF, S, F, R>(become_: C, handler: F) -> SocketAddr
+/// Like `serve`, over the stream that `wrap` makes of each connection (TLS, for example).
+/// Connections without one are dropped.
+pub async fn serve_over<C, CF, S, F, R>(wrap: C, handler: F) -> SocketAddr
 where
     C: Fn(TcpStream) -> CF + Clone + Send + 'static,
     CF: Future<Output = Option<S>> + Send,
@@ -62,9 +63,9 @@ where
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let _ = stream.set_nodelay(true);
-            let (become_, handler) = (become_.clone(), handler.clone());
+            let (wrap, handler) = (wrap.clone(), handler.clone());
             tokio::spawn(async move {
-                let Some(stream) = become_(stream).await else {
+                let Some(stream) = wrap(stream).await else {
                     return;
                 };
                 let service = service_fn(move |request: Request<Incoming>| {
@@ -84,9 +85,9 @@ where
     address
 }
 
-/// A Runtime API that hands out what is sent to it, and sends back what is answered.
+/// Serves the Runtime API: hands out the events that are sent to it, and sends back the responses.
 ///
-/// The function has asked for an event when its place in the channel is free again.
+/// When the channel has room for an event again, the function has asked for its next one.
 pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String>) -> SocketAddr {
     let events = Arc::new(Mutex::new(events));
     serve(move |request: Request<Bytes>| {
@@ -100,12 +101,12 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
                 };
             }
             let body = String::from_utf8_lossy(request.body()).into_owned();
-            // A failure has a body of its own form, which no expectation of an answer agrees with.
+            // The body of a failure has its own form, which no expected response matches.
             assert!(
                 path.ends_with("/response") || path.ends_with("/error"),
                 "{path}: {body}"
             );
-            // Nobody may be there to hear it any more.
+            // The test may have ended already.
             let _ = answers.send(body).await;
             reply(202, "")
         }
@@ -113,7 +114,7 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
     .await
 }
 
-/// The answer that has an event, as a function's runtime reads it.
+/// The response that hands out an event, with the Runtime API's headers.
 fn next(event: &Value) -> Reply {
     let deadline = (SystemTime::now() + DEADLINE)
         .duration_since(UNIX_EPOCH)
@@ -139,8 +140,9 @@ fn next(event: &Value) -> Reply {
     next
 }
 
-/// A function's binary with the environment that Lambda and the template give it. All of AWS is
-/// at one address; Keystone is nowhere unless a variable of the caller's says otherwise.
+/// Builds the command that runs a function's binary with the environment that Lambda and the
+/// template set. All of AWS is at one address; Keystone is unreachable unless the caller sets its
+/// variables.
 ///
 /// # Panics
 /// If there is no such binary.

@@ -1,4 +1,4 @@
-//! HTTP to one service, over connections that are kept.
+//! An HTTP client for one service, with kept connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +13,22 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-/// How long a connection may take to be made.
+/// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long an idle connection is kept. What lies between may forget it without a word.
+/// How long an idle connection is kept. A proxy or NAT in between may drop longer ones silently.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// Most bytes of an answer that are read.
+/// Most bytes of a response that are read.
 const ANSWER_MAX: usize = 1024 * 1024;
 
-/// A client; cheap to clone.
+/// The client; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// An answer, read to its end. It has no `Debug`: its headers or its body may be a token.
-pub struct Reply {
+/// A response, read to its end. It has no `Debug`, because its headers or its body may hold a
+/// token.
+pub struct FullResponse {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -35,7 +36,7 @@ pub struct Reply {
     body: Bytes,
 }
 
-impl Reply {
+impl FullResponse {
     /// The body, if it is JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
@@ -43,13 +44,13 @@ impl Reply {
 }
 
 impl Client {
-    /// A client, with the host's certificates if it is to talk to a service over TLS. They are
-    /// where `SSL_CERT_FILE` says, or where the system has them.
+    /// Creates a client. For TLS it loads the host's certificates: those that `SSL_CERT_FILE`
+    /// names, or the system's.
     ///
     /// # Errors
     /// If there are none.
     pub fn new(tls: bool) -> std::io::Result<Self> {
-        // The provider is named: with more than one in the process there is no default.
+        // Name the provider: with several in one process rustls picks no default.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -74,12 +75,12 @@ impl Client {
         Ok(Self { inner })
     }
 
-    /// Sends a request that may be sent twice: once more if the connection ended under it, as kept
-    /// ones do.
+    /// Sends an idempotent request. It is sent again if the connection ended under it, which
+    /// happens to kept connections.
     ///
     /// # Errors
-    /// In words for the log.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, String> {
+    /// One sentence for the log.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<FullResponse, String> {
         let response = match self.inner.request(request.clone()).await {
             Err(error) if !error.is_connect() => self.inner.request(request).await,
             first => first,
@@ -87,7 +88,7 @@ impl Client {
         let (parts, body) = response.map_err(|error| words(&error))?.into_parts();
         let body = Limited::new(body, ANSWER_MAX).collect().await;
         let body = body.map_err(|error| words(&*error))?.to_bytes();
-        Ok(Reply {
+        Ok(FullResponse {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body,

@@ -1,33 +1,33 @@
-//! The environment: which Keystone, whose roles, how long an answer is remembered.
+//! The environment: which Keystone, whose roles, how long tokens are cached.
 
 use shared::domain::roles::RoleNames;
 use shared::runtime::config::{ConfigError, parsed, required, role_names};
 
-use crate::service_user::Source;
+use crate::service_user::UserSource;
 
-/// Seconds that an identity is remembered unless configured otherwise.
+/// How many seconds a valid token is cached by default.
 const DEFAULT_CACHE_TTL: u32 = 300;
 
-/// What a deployment decides.
+/// The configuration of a deployment.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The Keystone to ask.
     pub keystone: KeystoneConfig,
-    /// What roles are called there.
+    /// The names of roles in Keystone.
     pub roles: RoleNames,
-    /// Seconds that an identity is remembered; 0 where the gateway remembers it.
+    /// How many seconds a valid token is cached; 0 if the gateway caches it.
     pub cache_ttl: u32,
-    /// Whether signed requests come through, for the functions to check.
+    /// Whether signed requests are let through, for the functions to verify.
     pub signed_requests: bool,
 }
 
-/// A Keystone, and who asks it.
+/// A Keystone, and the user that asks it.
 #[derive(Clone, Debug)]
 pub struct KeystoneConfig {
     /// Its address, up to and including `/v3`.
     pub url: String,
     /// Where the service user comes from.
-    pub service_user: Source,
+    pub service_user: UserSource,
 }
 
 impl Config {
@@ -39,7 +39,7 @@ impl Config {
         Self::of_keystone(&required("KEYSTONE_URL")?)
     }
 
-    /// The same with this Keystone, whatever `KEYSTONE_URL` says.
+    /// Reads the environment, with this Keystone instead of `KEYSTONE_URL`.
     ///
     /// # Errors
     /// If a variable is missing or malformed, by its name.
@@ -49,7 +49,7 @@ impl Config {
                 url: versioned(url).ok_or_else(|| {
                     ConfigError::malformed("KEYSTONE_URL", "an http or https URL without a query")
                 })?,
-                service_user: Source::from_env()?,
+                service_user: UserSource::from_env()?,
             },
             roles: role_names()?,
             cache_ttl: parsed("AUTH_CACHE_TTL", DEFAULT_CACHE_TTL, "a number of seconds")?,
@@ -58,7 +58,7 @@ impl Config {
     }
 }
 
-/// An address of Keystone with its version: people write it with and without.
+/// Adds Keystone's API version to a URL, which operators write with and without it.
 fn versioned(url: &str) -> Option<String> {
     let uri: hyper::Uri = url.parse().ok()?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));

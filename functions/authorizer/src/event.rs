@@ -1,18 +1,18 @@
-//! The gateway's event, and the policy that answers it. Only what we read of the event is here.
+//! The gateway's event and the policy that answers it. Only the fields that are needed are parsed.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{Authorizer, Denied};
+use crate::{AuthError, Authorizer};
 
-/// The header of tokens. Gateways hand headers on in the case in which they came.
+/// The header of tokens. Gateways pass headers on in the case in which they were sent.
 const TOKEN: &str = "x-auth-token";
-/// What the `Authorization` of a signed request begins with.
+/// The beginning of a signed request's `Authorization` header.
 const SIGNED: &str = "SDK-HMAC-SHA256 ";
 
-/// What a REST API hands to an authorizer of type REQUEST. It has no `Debug`: it holds the token.
+/// The event of an authorizer of type REQUEST. It has no `Debug`, because it holds the token.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -24,8 +24,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// The value of a header, if it was sent; `Err` if it was sent with different ones.
-    fn header(&self, wanted: &str) -> Result<Option<&str>, Denied> {
+    /// Returns the value of a header; `Err` if it was sent with several values that differ.
+    fn header(&self, wanted: &str) -> Result<Option<&str>, AuthError> {
         let several = self.multi_value_headers.iter().flatten();
         let several = several.flat_map(|(name, values)| values.iter().map(move |v| (name, v)));
         let single = self.headers.iter().flatten();
@@ -36,45 +36,47 @@ impl Event {
         let first = found.next();
         match found.all(|value| Some(value) == first) {
             true => Ok(first),
-            false => Err(Denied::Unauthorized),
+            false => Err(AuthError::Unauthorized),
         }
     }
 }
 
-/// Answers one event: a policy, or a refusal. The one place where a failure is logged.
+/// Answers an event with a policy. This is the only place where its failure is logged.
 ///
 /// # Errors
-/// If the caller is nobody, or nobody can be asked.
-pub async fn answer(authorizer: &Authorizer, event: Event) -> Result<Value, Denied> {
+/// `Unauthorized` makes the gateway answer 401, `Unavailable` 5xx.
+pub async fn answer(authorizer: &Authorizer, event: Event) -> Result<Value, AuthError> {
     let outcome = decide(authorizer, &event).await;
     match &outcome {
         Ok(_) => tracing::debug!("authorized"),
-        Err(Denied::Unauthorized) => tracing::debug!("refused"),
-        Err(Denied::Unavailable(why)) => tracing::error!(error.why = why, "failed"),
+        Err(AuthError::Unauthorized) => tracing::debug!("refused"),
+        Err(AuthError::Unavailable(why)) => tracing::error!(error.why = why, "failed"),
     }
     outcome
 }
 
-async fn decide(authorizer: &Authorizer, event: &Event) -> Result<Value, Denied> {
+async fn decide(authorizer: &Authorizer, event: &Event) -> Result<Value, AuthError> {
     let Some(token) = event.header(TOKEN)? else {
         let signed = event
             .header("authorization")?
             .is_some_and(|value| value.starts_with(SIGNED));
         if signed && authorizer.lets_signed_through() {
-            // It names nobody: the function looks for a signature, since it sees the body.
+            // Nobody is authenticated yet: the function verifies the signature, which covers the
+            // body.
             return allow(event, "signed", &[("signed", "true".to_owned())]);
         }
-        return Err(Denied::Unauthorized);
+        return Err(AuthError::Unauthorized);
     };
     let principal = authorizer.identify(token.as_bytes()).await?;
     allow(event, &principal.user, &principal.to_context())
 }
 
-/// Allows the whole stage: a gateway that remembers a policy applies it to other methods too.
-fn allow(event: &Event, principal: &str, context: &[(&str, String)]) -> Result<Value, Denied> {
+/// Allows the whole stage: a gateway that caches the policy applies it to the caller's other
+/// methods too.
+fn allow(event: &Event, principal: &str, context: &[(&str, String)]) -> Result<Value, AuthError> {
     let mut parts = event.method_arn.splitn(3, '/');
     let (Some(api), Some(stage), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(Denied::Unavailable(
+        return Err(AuthError::Unavailable(
             "the event's methodArn is not that of a method".to_owned(),
         ));
     };

@@ -1,4 +1,4 @@
-//! Asks Keystone whom a token stands for.
+//! Validates tokens with Keystone.
 
 use std::time::Duration;
 
@@ -14,76 +14,76 @@ use shared::domain::roles::RoleNames;
 use shared::domain::time::{Clock, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::Denied;
-use crate::client::{Client, Reply};
+use crate::AuthError;
+use crate::client::{Client, FullResponse};
 use crate::config::KeystoneConfig;
-use crate::service_user::{ServiceUser, Source};
+use crate::service_user::{ServiceUser, UserSource};
 
-/// How long a question may take, logging in included.
+/// Most time that validating a token may take, logging in included.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How many seconds before its end the service's own token is renewed.
+/// How many seconds before it expires this service's own token is renewed.
 const RENEWED_BEFORE: i64 = 60;
 /// The header that declares, in each request to Keystone, that this service enforces access rules.
 /// Without it Keystone answers 404 for every token that has such rules.
 const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
-/// The longest token, in bytes.
+/// Most bytes of a token.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
-/// A Keystone, and our login there.
+/// A Keystone, and this service's login there.
 #[derive(Debug)]
 pub struct Keystone {
-    /// Where tokens are given and validated; without the catalog, which nobody here reads.
+    /// The URL of tokens, without the catalog, which is not needed.
     tokens: String,
-    service_user: Source,
+    service_user: UserSource,
     roles: RoleNames,
     client: Client,
     clock: Clock,
-    /// Held while logging in: all who wait for it share one login.
-    login: Mutex<Option<Login>>,
+    /// Locked while logging in, so that all who wait for it share one login.
+    login: Mutex<Option<OwnToken>>,
 }
 
-/// The service's own token. A `HeaderValue` that is marked as sensitive does not show itself.
+/// This service's own token. Its `HeaderValue` is marked as sensitive, so that `Debug` redacts it.
 #[derive(Clone, Debug)]
-struct Login {
+struct OwnToken {
     token: HeaderValue,
     expires_at: Timestamp,
 }
 
-/// What we read of Keystone's answers.
+/// Keystone's description of a token: the fields that are needed.
 #[derive(Deserialize)]
-struct Answer {
-    token: Token,
+struct TokenDocument {
+    token: TokenBody,
 }
 
 #[derive(Deserialize)]
-struct Token {
-    user: Named,
-    /// A token of a domain, of the system or of nothing has none.
-    project: Option<Named>,
+struct TokenBody {
+    user: EntityId,
+    /// `None` if the token is unscoped, or scoped to a domain or the system.
+    project: Option<EntityId>,
     #[serde(default)]
-    roles: Vec<Role>,
+    roles: Vec<NamedRole>,
     expires_at: String,
-    /// How the user has logged in, if by an application credential.
+    /// Set if the user logged in with an application credential.
     application_credential: Option<ApplicationCredential>,
 }
 
 #[derive(Deserialize)]
 struct ApplicationCredential {
-    /// What it is restricted to, if it is.
+    /// The requests that the credential is restricted to, if it is.
     access_rules: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct EntityId {
     id: String,
 }
 
 #[derive(Deserialize)]
-struct Role {
+struct NamedRole {
     name: String,
 }
 
-/// A token as a header; `None` if it cannot be one that Keystone gave.
+/// Converts a token to a header; `None` if Keystone cannot have issued it.
 pub fn sendable(token: &[u8]) -> Option<HeaderValue> {
     if !(1..=TOKEN_MAX).contains(&token.len()) || !token.iter().all(u8::is_ascii_graphic) {
         return None;
@@ -93,15 +93,15 @@ pub fn sendable(token: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn outage(why: impl Into<String>) -> Denied {
-    Denied::Unavailable(why.into())
+fn outage(why: impl Into<String>) -> AuthError {
+    AuthError::Unavailable(why.into())
 }
 
 impl Keystone {
-    /// A Keystone that has not been asked yet.
+    /// Creates a client that has not logged in yet.
     ///
     /// # Errors
-    /// If the host has no certificates to know it by.
+    /// If the host has no certificates to verify Keystone with.
     pub fn new(config: KeystoneConfig, roles: RoleNames, clock: Clock) -> std::io::Result<Self> {
         Ok(Self {
             client: Client::new(config.url.starts_with("https:"))?,
@@ -113,11 +113,11 @@ impl Keystone {
         })
     }
 
-    /// Whom a token stands for.
+    /// Resolves a token to its principal.
     ///
     /// # Errors
-    /// If for nobody, or if Keystone does not say.
-    pub async fn validate(&self, token: &HeaderValue) -> Result<Principal, Denied> {
+    /// `Unauthorized` if the token is not valid, `Unavailable` if Keystone does not say.
+    pub async fn validate(&self, token: &HeaderValue) -> Result<Principal, AuthError> {
         match tokio::time::timeout(DEADLINE, self.ask(token)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(outage(format!(
@@ -127,40 +127,46 @@ impl Keystone {
         }
     }
 
-    async fn ask(&self, token: &HeaderValue) -> Result<Principal, Denied> {
+    async fn ask(&self, token: &HeaderValue) -> Result<Principal, AuthError> {
         let own = self.own_token(None).await?;
-        let mut reply = self.look_up(&own, token).await?;
-        if reply.status == 401 {
-            // Our own token, not the caller's: it was revoked, or Keystone has new keys.
+        let mut response = self.look_up(&own, token).await?;
+        if response.status == 401 {
+            // Keystone refuses our own token, not the caller's: it was revoked, or Keystone has new
+            // keys.
             let own = self.own_token(Some(&own)).await?;
-            reply = self.look_up(&own, token).await?;
+            response = self.look_up(&own, token).await?;
         }
-        match reply.status {
-            200 => self.principal(&reply),
-            // In Keystone's own words: anybody else's 404 says nothing about the token.
-            404 if is_keystones_404(&reply) => Err(Denied::Unauthorized),
+        match response.status {
+            200 => self.principal(&response),
+            // Only Keystone's own 404 says that the token is unknown; that of a proxy says nothing
+            // about it.
+            404 if is_keystones_404(&response) => Err(AuthError::Unauthorized),
             status => Err(outage(format!("Keystone: status {status} for a token"))),
         }
     }
 
-    async fn look_up(&self, own: &HeaderValue, token: &HeaderValue) -> Result<Reply, Denied> {
+    async fn look_up(
+        &self,
+        own: &HeaderValue,
+        token: &HeaderValue,
+    ) -> Result<FullResponse, AuthError> {
         let request = Request::get(&self.tokens)
             .header(ACCESS_RULES.0, ACCESS_RULES.1)
             .header("x-auth-token", own)
             .header("x-subject-token", token)
             .body(Full::default())
             .map_err(|error| outage(error.to_string()))?;
-        let reply = self.client.send(request).await;
-        reply.map_err(|why| outage(format!("Keystone: {why}")))
+        let response = self.client.send(request).await;
+        response.map_err(|why| outage(format!("Keystone: {why}")))
     }
 
-    fn principal(&self, reply: &Reply) -> Result<Principal, Denied> {
-        let (token, expires_at) = token_of(reply)
+    fn principal(&self, response: &FullResponse) -> Result<Principal, AuthError> {
+        let (token, expires_at) = token_of(response)
             .ok_or_else(|| outage("Keystone: an answer about a token that is not one"))?;
-        let project = token.project.ok_or(Denied::Unauthorized)?;
-        let project = ProjectId::parse(project.id).map_err(|_| Denied::Unauthorized)?;
+        let project = token.project.ok_or(AuthError::Unauthorized)?;
+        let project = ProjectId::parse(project.id).map_err(|_| AuthError::Unauthorized)?;
         if expires_at <= self.clock.now() {
-            return Err(Denied::Unauthorized);
+            return Err(AuthError::Unauthorized);
         }
         let credential = token.application_credential;
         let access_rules = credential.and_then(|credential| credential.access_rules);
@@ -174,8 +180,8 @@ impl Keystone {
         })
     }
 
-    /// Our own token: the one that we have, unless it ends soon or was refused.
-    async fn own_token(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, Denied> {
+    /// Our own token: the one from the last login, unless it expires soon or was refused.
+    async fn own_token(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, AuthError> {
         let mut login = self.login.lock().await;
         let renew_at = self.clock.now().plus_seconds(RENEWED_BEFORE);
         if let Some(login) = login.as_ref()
@@ -188,64 +194,65 @@ impl Keystone {
         Ok(login.insert(new).token.clone())
     }
 
-    async fn log_in(&self) -> Result<Login, Denied> {
+    async fn log_in(&self) -> Result<OwnToken, AuthError> {
         let mut user = self.service_user.user(&self.client).await.map_err(outage)?;
-        let mut reply = self.post(&user).await?;
-        if reply.status == 401 && self.service_user.may_change() {
-            // The secret may have been rotated between our reading it and Keystone's.
+        let mut response = self.post(&user).await?;
+        if response.status == 401 && self.service_user.may_change() {
+            // The secret may have been rotated after we read it and before Keystone did.
             let before = user;
             user = self.service_user.user(&self.client).await.map_err(outage)?;
             if user != before {
-                reply = self.post(&user).await?;
+                response = self.post(&user).await?;
             }
         }
-        if reply.status != 201 {
-            let status = reply.status;
+        if response.status != 201 {
+            let status = response.status;
             return Err(outage(format!(
                 "Keystone: status {status} for the service user's login"
             )));
         }
-        let token = reply.headers.get("x-subject-token").cloned();
-        match (token, token_of(&reply)) {
+        let token = response.headers.get("x-subject-token").cloned();
+        match (token, token_of(&response)) {
             (Some(mut token), Some((_, expires_at))) => {
                 token.set_sensitive(true);
-                Ok(Login { token, expires_at })
+                Ok(OwnToken { token, expires_at })
             }
             _ => Err(outage("Keystone: an answer to a login that is not one")),
         }
     }
 
-    async fn post(&self, user: &ServiceUser) -> Result<Reply, Denied> {
+    async fn post(&self, user: &ServiceUser) -> Result<FullResponse, AuthError> {
         let request = Request::post(&self.tokens)
             .header(ACCESS_RULES.0, ACCESS_RULES.1)
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(user.login().to_string()))
             .map_err(|error| outage(error.to_string()))?;
-        let reply = self.client.send(request).await;
-        reply.map_err(|why| outage(format!("Keystone: {why}")))
+        let response = self.client.send(request).await;
+        response.map_err(|why| outage(format!("Keystone: {why}")))
     }
 }
 
-/// The access rules of a token. A token whose rules cannot be enforced is refused.
-fn enforceable(rules: &Value) -> Result<AccessRules, Denied> {
+/// Parses a token's access rules. If they cannot be enforced, the token is refused: it must not
+/// gain rights.
+fn enforceable(rules: &Value) -> Result<AccessRules, AuthError> {
     AccessRules::of_keystone(rules).map_err(|error| match error {
         BadRules::Malformed => outage("Keystone: malformed access rules"),
         BadRules::TooLong => {
             tracing::warn!("refused a token: its access rules are too long");
-            Denied::Unauthorized
+            AuthError::Unauthorized
         }
     })
 }
 
-/// The token that an answer describes, and when it ends.
-fn token_of(reply: &Reply) -> Option<(Token, Timestamp)> {
-    let Answer { token } = serde_json::from_value(reply.json()?).ok()?;
+/// The token that a response describes, and when it expires.
+fn token_of(response: &FullResponse) -> Option<(TokenBody, Timestamp)> {
+    let TokenDocument { token } = serde_json::from_value(response.json()?).ok()?;
     let expires_at = Timestamp::parse(&token.expires_at)?;
     Some((token, expires_at))
 }
 
-fn is_keystones_404(reply: &Reply) -> bool {
-    reply
+fn is_keystones_404(response: &FullResponse) -> bool {
+    response
         .json()
         .is_some_and(|body| body.pointer("/error/code") == Some(&404.into()))
 }

@@ -1,15 +1,16 @@
-//! Who calls: a token of Keystone becomes the context that the gateway hands to the functions.
+//! The authorizer: validates Keystone tokens, and returns the context that the gateway hands to the
+//! functions.
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`config`] | the environment: which Keystone, whose roles, how long an answer is remembered |
+//! | [`config`] | the environment: which Keystone, whose roles, how long tokens are cached |
 //! | [`event`] | the gateway's event, and the policy that answers it |
-//! | [`keystone`] | asks Keystone about a token, as a service user |
-//! | [`service_user`] | who that user is: the environment, or a secret in Secrets Manager |
-//! | [`client`] | HTTP with a deadline |
+//! | [`keystone`] | validates tokens with Keystone, as a service user |
+//! | [`service_user`] | that user: from the environment, or from a secret in Secrets Manager |
+//! | [`client`] | HTTP over kept connections |
 //!
-//! An outage is not a refusal: a token is refused only when Keystone says that it does not know
-//! it. The local server asks Keystone with the same code.
+//! An outage is not a refusal: a token is refused only if Keystone says that it does not know it.
+//! The local server validates tokens with the same code.
 
 pub mod client;
 pub mod config;
@@ -30,37 +31,37 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::keystone::{Keystone, sendable};
 
-/// How many tokens an instance remembers: some 5 MB, unless many have access rules.
+/// Most valid tokens that an instance caches: some 5 MB, unless many have access rules.
 const TOKENS_MAX: usize = 10_000;
-/// How many refused tokens an instance remembers: some 1 MB. They have a cache of their own, so that
+/// Most refused tokens that an instance caches: some 1 MB. They have a cache of their own, so that
 /// a flood of them cannot evict valid tokens.
 const REFUSED_MAX: usize = 10_000;
-/// How many seconds a refusal is remembered. A token that was sent before Keystone knew it is accepted
+/// How many seconds a refusal is cached. A token that was sent before Keystone knew it is accepted
 /// at most that much later.
 const REFUSED_SECONDS: i64 = 5;
-/// How many tokens Keystone is asked about at once.
-const QUESTIONS_MAX: usize = 16;
-/// How long a token waits for its turn to be asked about.
-const TURN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Most tokens that are validated at once.
+const VALIDATIONS_MAX: usize = 16;
+/// How long a token waits to be validated.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The digest of a token. The caches hold no token itself.
+/// SHA-256 of a token. The caches hold no token in clear.
 type Fingerprint = [u8; 32];
 
-/// Why a token stands for nobody.
+/// Why a token is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// It is missing, unknown, expired, revoked or of no project.
+pub enum AuthError {
+    /// It is missing, unknown, expired, revoked, or not scoped to a project.
     Unauthorized,
-    /// Keystone could not be asked; the words are for the log.
+    /// Keystone could not be asked; the sentence is for the log.
     Unavailable(String),
 }
 
-/// A gateway answers 401 for exactly this message, and 5xx for every other one.
-impl From<Denied> for Diagnostic {
-    fn from(denied: Denied) -> Self {
-        let (kind, message) = match denied {
-            Denied::Unauthorized => ("Unauthorized", "Unauthorized"),
-            Denied::Unavailable(_) => ("Unavailable", "The identity service is not available."),
+/// API Gateway answers 401 for exactly this message, and 5xx for any other.
+impl From<AuthError> for Diagnostic {
+    fn from(error: AuthError) -> Self {
+        let (kind, message) = match error {
+            AuthError::Unauthorized => ("Unauthorized", "Unauthorized"),
+            AuthError::Unavailable(_) => ("Unavailable", "The identity service is not available."),
         };
         Self {
             error_type: kind.to_owned(),
@@ -69,7 +70,7 @@ impl From<Denied> for Diagnostic {
     }
 }
 
-/// Says whom tokens stand for; cheap to clone.
+/// Resolves tokens to principals; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
     inner: Arc<Inner>,
@@ -80,24 +81,24 @@ struct Inner {
     keystone: Keystone,
     known: Cache<Fingerprint, Principal>,
     refused: Cache<Fingerprint, ()>,
-    questions: Semaphore,
+    validations: Semaphore,
     cache_ttl: u32,
     signed_requests: bool,
     clock: Clock,
 }
 
 impl Authorizer {
-    /// An authorizer that has asked nothing yet.
+    /// Creates an authorizer with empty caches.
     ///
     /// # Errors
-    /// If the host has no certificates to know Keystone by.
+    /// If the host has no certificates to verify Keystone with.
     pub fn new(config: Config, clock: Clock) -> std::io::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
                 keystone: Keystone::new(config.keystone, config.roles, clock.clone())?,
                 known: Cache::new(TOKENS_MAX),
                 refused: Cache::new(REFUSED_MAX),
-                questions: Semaphore::new(QUESTIONS_MAX),
+                validations: Semaphore::new(VALIDATIONS_MAX),
                 cache_ttl: config.cache_ttl,
                 signed_requests: config.signed_requests,
                 clock,
@@ -105,24 +106,24 @@ impl Authorizer {
         })
     }
 
-    /// Whom a token stands for.
+    /// Resolves a token to its principal.
     ///
     /// # Errors
-    /// If for nobody, or if Keystone cannot be asked.
-    pub async fn identify(&self, token: &[u8]) -> Result<Principal, Denied> {
+    /// `Unauthorized` if the token is not valid, `Unavailable` if Keystone cannot be asked.
+    pub async fn identify(&self, token: &[u8]) -> Result<Principal, AuthError> {
         let inner = &self.inner;
-        let token = sendable(token).ok_or(Denied::Unauthorized)?;
+        let token = sendable(token).ok_or(AuthError::Unauthorized)?;
         let key: Fingerprint = Sha256::digest(token.as_bytes()).into();
         if let Some(answer) = inner.remembered(&key) {
             return answer;
         }
-        let turn = tokio::time::timeout(TURN_TIMEOUT, inner.questions.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(Denied::Unavailable(
+        let permit = tokio::time::timeout(WAIT_TIMEOUT, inner.validations.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return Err(AuthError::Unavailable(
                 "Keystone: too many tokens to ask about at once".to_owned(),
             ));
         };
-        // Somebody else may have asked about the same token meanwhile.
+        // Another request may have validated the same token meanwhile.
         if let Some(answer) = inner.remembered(&key) {
             return answer;
         }
@@ -132,7 +133,7 @@ impl Authorizer {
         answer
     }
 
-    /// Whether requests without a token may come through, for the function to check their
+    /// Whether requests without a token are let through, for the function to verify their
     /// signature.
     pub fn lets_signed_through(&self) -> bool {
         self.inner.signed_requests
@@ -140,18 +141,23 @@ impl Authorizer {
 }
 
 impl Inner {
-    fn remembered(&self, key: &Fingerprint) -> Option<Result<Principal, Denied>> {
+    fn remembered(&self, key: &Fingerprint) -> Option<Result<Principal, AuthError>> {
         let now = self.clock.now();
         if let Some(principal) = self.known.get(key, now) {
             return Some(Ok(principal));
         }
         let refused = self.refused.get(key, now);
-        refused.map(|()| Err(Denied::Unauthorized))
+        refused.map(|()| Err(AuthError::Unauthorized))
     }
 
-    /// Remembers Keystone's answer. The time counts from the question, because Keystone may have
-    /// looked the token up at once and answered late.
-    fn remember(&self, key: Fingerprint, answer: &Result<Principal, Denied>, asked_at: Timestamp) {
+    /// Caches Keystone's answer. Its time counts from the request, because Keystone may have looked
+    /// the token up at once and answered late.
+    fn remember(
+        &self,
+        key: Fingerprint,
+        answer: &Result<Principal, AuthError>,
+        asked_at: Timestamp,
+    ) {
         match answer {
             Ok(_) if self.cache_ttl == 0 => {}
             Ok(principal) => {
@@ -159,12 +165,12 @@ impl Inner {
                 let until = principal.expires_at.map_or(until, |end| end.min(until));
                 self.known.insert(key, principal.clone(), until);
             }
-            Err(Denied::Unauthorized) => {
+            Err(AuthError::Unauthorized) => {
                 let until = asked_at.plus_seconds(REFUSED_SECONDS);
                 self.refused.insert(key, (), until);
             }
-            // During an outage nobody knows whether the token is good.
-            Err(Denied::Unavailable(_)) => {}
+            // During an outage it is unknown whether the token is valid.
+            Err(AuthError::Unavailable(_)) => {}
         }
     }
 }
@@ -172,7 +178,7 @@ impl Inner {
 /// Runs the authorizer under the Lambda runtime.
 ///
 /// # Errors
-/// If the configuration is not complete, by the name of what is missing.
+/// If a variable is missing or malformed, by its name.
 pub async fn serve() -> Result<(), lambda_runtime::Error> {
     shared::runtime::log::as_json()?;
     let authorizer = Authorizer::new(Config::from_env()?, Clock::System)?;

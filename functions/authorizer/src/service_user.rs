@@ -1,5 +1,5 @@
-//! The user as whom Keystone is asked: from the environment, or from a secret in Secrets Manager
-//! with fields of the same names.
+//! The user that validates tokens with Keystone: from the environment, or from a secret in Secrets
+//! Manager with fields of the same names.
 
 use http_body_util::Full;
 use hyper::Request;
@@ -10,22 +10,22 @@ use shared::runtime::config::{ConfigError, optional, parsed, required};
 
 use crate::client::Client;
 
-/// Where the AWS Parameters and Secrets Lambda Extension listens unless told otherwise.
+/// The default port of the AWS Parameters and Secrets Lambda Extension.
 const EXTENSION_PORT: u16 = 2773;
 
-/// A user of Keystone that may validate tokens.
+/// A Keystone user that may validate tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceUser {
-    /// With a password.
+    /// A user with a password.
     Password {
         /// The user's name and domain.
         user: (String, String),
         /// Its password.
         password: Secret,
-        /// The name and domain of the project to log in to.
+        /// The name and domain of the project to scope the login to.
         project: (String, String),
     },
-    /// With an application credential.
+    /// An application credential.
     ApplicationCredential {
         /// Its id.
         id: String,
@@ -35,7 +35,7 @@ pub enum ServiceUser {
 }
 
 impl ServiceUser {
-    /// Reads the user from variables, wherever they are.
+    /// Reads the user from variables: the environment's, or the fields of a secret.
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let required = |name: &str| variable(name).ok_or_else(|| ConfigError::missing(name));
         let or = |name: &str, default: &str| variable(name).unwrap_or_else(|| default.to_owned());
@@ -56,7 +56,7 @@ impl ServiceUser {
         })
     }
 
-    /// The body of the request that logs the user in.
+    /// The body of the user's login request.
     pub fn login(&self) -> Value {
         match self {
             Self::Password {
@@ -81,19 +81,19 @@ impl ServiceUser {
 
 /// Where the service user comes from.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// It is this one.
+pub enum UserSource {
+    /// The environment, which was read at the start.
     Fixed(ServiceUser),
-    /// A secret, which is read at each login: it may have been rotated.
+    /// A secret, read at each login because it may have been rotated.
     SecretsManager {
-        /// The address of the secret at the extension, which answers on this machine.
+        /// The secret's URL at the extension, which listens on this machine.
         url: String,
-        /// What shows the extension that we are its function.
+        /// Proves to the extension that the request comes from its function.
         session_token: Secret,
     },
 }
 
-impl Source {
+impl UserSource {
     /// Reads the environment.
     ///
     /// # Errors
@@ -111,15 +111,15 @@ impl Source {
         })
     }
 
-    /// Whether another look may find another user.
+    /// Whether reading again may give another user.
     pub const fn may_change(&self) -> bool {
         matches!(self, Self::SecretsManager { .. })
     }
 
-    /// The user as it is now.
+    /// Reads the user.
     ///
     /// # Errors
-    /// In words for the log, which have nothing of the secret.
+    /// One sentence for the log, without any part of the secret.
     pub async fn user(&self, client: &Client) -> Result<ServiceUser, String> {
         let (url, session_token) = match self {
             Self::Fixed(user) => return Ok(user.clone()),
@@ -129,12 +129,15 @@ impl Source {
             .header("x-aws-parameters-secrets-token", session_token.reveal())
             .body(Full::default())
             .map_err(|_| "the secret has an impossible address".to_owned())?;
-        let reply = client.send(request).await;
-        let reply = reply.map_err(|why| format!("cannot read the secret: {why}"))?;
-        if reply.status != 200 {
-            return Err(format!("cannot read the secret: status {}", reply.status));
+        let response = client.send(request).await;
+        let response = response.map_err(|why| format!("cannot read the secret: {why}"))?;
+        if response.status != 200 {
+            return Err(format!(
+                "cannot read the secret: status {}",
+                response.status
+            ));
         }
-        let fields = reply
+        let fields = response
             .json()
             .and_then(|answer| serde_json::from_str(answer.get("SecretString")?.as_str()?).ok());
         let fields: Map<String, Value> = fields.ok_or("the secret is not a JSON object")?;

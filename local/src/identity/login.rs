@@ -1,5 +1,5 @@
-//! What a login says, and whom it proves: Keystone's password and token methods, with a project as
-//! the scope or none.
+//! Parses and authenticates logins: Keystone's password and token methods, scoped to a project or
+//! unscoped.
 
 use serde_json::Value;
 use shared::domain::secret::Secret;
@@ -7,46 +7,46 @@ use shared::domain::time::Timestamp;
 
 use super::tokens::{Fingerprint, LIFETIME, Method, Scope, Token, Tokens, audit_id};
 use super::view::{DOMAIN_ID, DOMAIN_NAME};
-use super::{Identity, User};
+use super::{IdentityFile, User};
 
-/// A login that could be read.
+/// A parsed login.
 #[derive(Debug)]
 pub struct Login {
     proofs: Vec<Proof>,
-    scope: Wanted,
+    scope: RequestedScope,
 }
 
 #[derive(Debug)]
 enum Proof {
-    Password(Named, Secret),
+    Password(Reference, Secret),
     Token(Secret),
-    /// A method that is not served: it proves nothing.
+    /// A method that is not supported, which authenticates nobody.
     Other,
 }
 
-/// A user or a project as a login names it.
+/// A user or a project, as a login names it.
 #[derive(Debug)]
-enum Named {
+enum Reference {
     Id(String),
-    /// A name in the one domain that there is.
+    /// A name in the only domain.
     Name(String),
-    /// A name in another domain: nobody's.
+    /// A name in another domain, which matches nothing.
     Elsewhere,
 }
 
 #[derive(Debug)]
-enum Wanted {
+enum RequestedScope {
     Nothing,
-    Project(Named),
-    /// A domain, the system or a trust: there are no roles in any of them.
+    Project(Reference),
+    /// A domain, the system or a trust, in which nobody has roles.
     Other,
 }
 
-/// Why a login could not be read: a sentence for its sender, without any value of the request.
+/// What is wrong with a login: a sentence for the client, without any value of the request.
 type Malformed = String;
 
 impl Login {
-    /// Reads the body of `POST /v3/auth/tokens`.
+    /// Parses the body of `POST /v3/auth/tokens`.
     ///
     /// # Errors
     /// A sentence that says what is missing or of the wrong type.
@@ -75,17 +75,17 @@ impl Login {
         });
         Ok(Self {
             proofs: proofs.collect::<Result<_, Malformed>>()?,
-            scope: wanted(auth)?,
+            scope: requested_scope(auth)?,
         })
     }
 
-    /// The token that this login deserves; `None`, whatever the cause, if it deserves none.
-    pub fn token(&self, identity: &Identity, tokens: &Tokens, now: Timestamp) -> Option<Token> {
+    /// Authenticates the login and returns its token; `None`, whatever the reason, if it fails.
+    pub fn token(&self, identity: &IdentityFile, tokens: &Tokens, now: Timestamp) -> Option<Token> {
         let mut user: Option<String> = None;
         let mut methods = Vec::new();
         let mut audit_ids = vec![audit_id()];
         let mut expires_at = now.plus_seconds(LIFETIME);
-        // A token is its own proof of what it is scoped to, whether or not the file lists its user.
+        // A token keeps its scope, whether or not the file lists its user.
         let mut proven: Option<Scope> = None;
         for proof in &self.proofs {
             let who = match proof {
@@ -98,7 +98,7 @@ impl Login {
                     methods.push(Method::Token);
                     methods.extend(&token.methods);
                     audit_ids.extend(token.audit_ids.last().cloned());
-                    // No token outlives the one that it came from.
+                    // No token outlives the one that it was issued for.
                     expires_at = token.expires_at.unwrap_or(expires_at).min(expires_at);
                     proven.clone_from(&token.scope);
                     token.user.clone()
@@ -114,9 +114,9 @@ impl Login {
         methods.dedup();
         let user = user?;
         let scope = match &self.scope {
-            Wanted::Nothing => None,
-            Wanted::Project(named) => Some(scope(identity, &user, named, proven)?),
-            Wanted::Other => return None,
+            RequestedScope::Nothing => None,
+            RequestedScope::Project(named) => Some(scope(identity, &user, named, proven)?),
+            RequestedScope::Other => return None,
         };
         Some(Token {
             user,
@@ -129,29 +129,34 @@ impl Login {
     }
 }
 
-/// The user of this name, if this is the password.
+/// The user of this name, if the password is right.
 fn known_by_password<'a>(
-    identity: &'a Identity,
-    who: &Named,
+    identity: &'a IdentityFile,
+    who: &Reference,
     password: &Secret,
 ) -> Option<&'a User> {
     let user = match who {
-        Named::Id(id) => identity.user(id),
-        Named::Name(name) => identity.user.iter().find(|user| user.name == *name),
-        Named::Elsewhere => None,
+        Reference::Id(id) => identity.user(id),
+        Reference::Name(name) => identity.user.iter().find(|user| user.name == *name),
+        Reference::Elsewhere => None,
     };
-    // An unknown user's password is compared too, so that the time does not tell who there is.
+    // Compare the password of an unknown user too: otherwise the time tells which users exist.
     let expected = user.map_or("", |user| user.password.reveal());
     let right = Fingerprint::of(expected) == Fingerprint::of(password.reveal());
     user.filter(|_| right)
 }
 
-/// What a user is in the project that it asks for; `None` if that is nothing.
-fn scope(identity: &Identity, user: &str, named: &Named, proven: Option<Scope>) -> Option<Scope> {
+/// The scope of a user in the project that it asks for; `None` without a role there.
+fn scope(
+    identity: &IdentityFile,
+    user: &str,
+    named: &Reference,
+    proven: Option<Scope>,
+) -> Option<Scope> {
     let project = match named {
-        Named::Id(id) => id,
-        Named::Name(name) => &identity.project.iter().find(|each| each.name == *name)?.id,
-        Named::Elsewhere => return None,
+        Reference::Id(id) => id,
+        Reference::Name(name) => &identity.project.iter().find(|each| each.name == *name)?.id,
+        Reference::Elsewhere => return None,
     };
     let proven = proven.filter(|scope| scope.project == *project);
     proven.or_else(|| {
@@ -160,30 +165,30 @@ fn scope(identity: &Identity, user: &str, named: &Named, proven: Option<Scope>) 
     })
 }
 
-fn wanted(auth: &Value) -> Result<Wanted, Malformed> {
+fn requested_scope(auth: &Value) -> Result<RequestedScope, Malformed> {
     let scope = match auth.get("scope") {
-        None | Some(Value::Null) => return Ok(Wanted::Nothing),
-        Some(Value::String(word)) if word == "unscoped" => return Ok(Wanted::Nothing),
+        None | Some(Value::Null) => return Ok(RequestedScope::Nothing),
+        Some(Value::String(word)) if word == "unscoped" => return Ok(RequestedScope::Nothing),
         Some(Value::Object(scope)) => scope,
         Some(_) => return Err("Expecting scope in auth to be an object.".to_owned()),
     };
     if let Some(project) = scope.get("project") {
-        return Ok(Wanted::Project(named(project, "project")?));
+        return Ok(RequestedScope::Project(named(project, "project")?));
     }
     let others = ["domain", "system", "OS-TRUST:trust"];
     if scope.contains_key("unscoped") {
-        Ok(Wanted::Nothing)
+        Ok(RequestedScope::Nothing)
     } else if others.iter().any(|other| scope.contains_key(*other)) {
-        Ok(Wanted::Other)
+        Ok(RequestedScope::Other)
     } else {
         Err("Expecting to find project, domain or system in scope.".to_owned())
     }
 }
 
-/// A user or a project: by its id, or by its name and its domain's id or name.
-fn named(value: &Value, target: &str) -> Result<Named, Malformed> {
+/// Parses a user or a project: by its id, or by its name and its domain's id or name.
+fn named(value: &Value, target: &str) -> Result<Reference, Malformed> {
     if let Some(id) = value.get("id") {
-        return Ok(Named::Id(text(id, "id", target)?));
+        return Ok(Reference::Id(text(id, "id", target)?));
     }
     let name = value
         .get("name")
@@ -196,9 +201,9 @@ fn named(value: &Value, target: &str) -> Result<Named, Malformed> {
         (None, None) => return Err("Expecting to find id or name in domain.".to_owned()),
     };
     Ok(if here {
-        Named::Name(name)
+        Reference::Name(name)
     } else {
-        Named::Elsewhere
+        Reference::Elsewhere
     })
 }
 

@@ -1,13 +1,13 @@
-//! Who there is on this machine: the identity file, and a service in Keystone's stead for it.
+//! Development identities: the identity file, and a small service with Keystone's API.
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | this one | the file: projects, users, fixed tokens, access keys |
-//! | [`tokens`] | which tokens stand for whom, and until when |
-//! | [`login`] | what a login says, and whom it proves |
+//! | this one | the identity file: projects, users, fixed tokens, access keys |
+//! | [`tokens`] | valid tokens, their users and when they expire |
+//! | [`login`] | parses and authenticates logins |
 //! | [`service`] | HTTP under `/identity` |
 //! | `warnings` | probable mistakes in the file |
-//! | `view` | the documents that it answers with |
+//! | `view` | the response documents |
 
 pub mod login;
 pub mod service;
@@ -21,13 +21,13 @@ use std::path::Path;
 use serde::Deserialize;
 use shared::domain::secret::Secret;
 
-/// The identities that the server knows when it is given no file: for trying it out.
+/// The demo identities, which are used if no file is named.
 const DEMO: &str = include_str!("../demo-identity.toml");
 
-/// The identity file.
+/// The content of an identity file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Identity {
+pub struct IdentityFile {
     /// Projects.
     #[serde(default)]
     pub project: Vec<Project>,
@@ -39,7 +39,7 @@ pub struct Identity {
     pub token: Vec<FixedToken>,
     /// Keys of signed requests.
     #[serde(default)]
-    pub access_key: Vec<AccessKey>,
+    pub access_key: Vec<AccessKeyEntry>,
 }
 
 /// A project.
@@ -48,7 +48,7 @@ pub struct Identity {
 pub struct Project {
     /// Its id.
     pub id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
 }
 
@@ -58,11 +58,11 @@ pub struct Project {
 pub struct User {
     /// Its id.
     pub id: String,
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its password.
     pub password: Secret,
-    /// What it is in which project.
+    /// Its roles by project.
     #[serde(default)]
     pub grants: Vec<Grant>,
 }
@@ -81,7 +81,7 @@ pub struct Grant {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixedToken {
-    /// What a caller sends.
+    /// The token.
     pub id: Secret,
     /// The user's id.
     pub user: String,
@@ -94,10 +94,10 @@ pub struct FixedToken {
 /// An access key.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AccessKey {
-    /// What a caller names.
+pub struct AccessKeyEntry {
+    /// The id that a signed request names.
     pub access: String,
-    /// What it signs with.
+    /// The secret that requests are signed with.
     pub secret: Secret,
     /// The user's id.
     pub user: String,
@@ -107,19 +107,19 @@ pub struct AccessKey {
     pub roles: Vec<String>,
 }
 
-impl Identity {
-    /// The identities for trying the service out.
+impl IdentityFile {
+    /// The demo identities.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn demo() -> Result<Self, String> {
         Self::parse(DEMO)
     }
 
-    /// The identities in this file.
+    /// Reads an identity file.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -127,7 +127,7 @@ impl Identity {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        // The message alone: the error's own form would show lines of the file, secrets included.
+        // Only the message: the error's own form quotes lines of the file, secrets included.
         let identity: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
                 text.get(..span.start)
@@ -135,13 +135,13 @@ impl Identity {
             });
             format!("line {line}: {}", error.message())
         })?;
-        identity.unambiguous()?;
-        identity.lets_somebody_in()?;
+        identity.unique_names()?;
+        identity.not_empty()?;
         Ok(identity)
     }
 
-    /// Checks that anybody could send a request.
-    fn lets_somebody_in(&self) -> Result<(), String> {
+    /// Checks that the file lets anybody send a request.
+    fn not_empty(&self) -> Result<(), String> {
         match self.user.is_empty() && self.token.is_empty() && self.access_key.is_empty() {
             true => Err(
                 "it has no [[user]], no [[token]] and no [[access_key]]: nobody could send a \
@@ -152,8 +152,8 @@ impl Identity {
         }
     }
 
-    /// Checks that an id or a name is one user's, one project's.
-    fn unambiguous(&self) -> Result<(), String> {
+    /// Checks that no two users, projects, keys or tokens have one id or name.
+    fn unique_names(&self) -> Result<(), String> {
         let projects = &self.project;
         let users = &self.user;
         unique("project", "id", projects.iter().map(|each| &*each.id))?;
@@ -167,23 +167,23 @@ impl Identity {
         )?;
         let mut tokens = HashSet::new();
         match self.token.iter().find(|each| !tokens.insert(&each.id)) {
-            // Not which: that would be the token.
+            // The token itself is a secret.
             Some(token) => Err(format!("two tokens have one id, of user {:?}", token.user)),
             None => Ok(()),
         }
     }
 
-    /// A user by its id.
+    /// Finds a user by its id.
     fn user(&self, id: &str) -> Option<&User> {
         self.user.iter().find(|user| user.id == id)
     }
 
-    /// What a user is called; its id, if the file does not list it.
+    /// The name of a user, or its id if the file does not list it.
     fn user_name<'a>(&'a self, id: &'a str) -> &'a str {
         self.user(id).map_or(id, |user| &user.name)
     }
 
-    /// What a project is called; its id, if the file does not list it.
+    /// The name of a project, or its id if the file does not list it.
     fn project_name<'a>(&'a self, id: &'a str) -> &'a str {
         let found = self.project.iter().find(|project| project.id == id);
         found.map_or(id, |project| &project.name)
@@ -191,7 +191,7 @@ impl Identity {
 }
 
 impl User {
-    /// The names of the roles that the user has in a project.
+    /// The user's roles in a project.
     fn roles_in(&self, project: &str) -> Vec<String> {
         let grants = self.grants.iter().filter(|grant| grant.project == project);
         grants.flat_map(|grant| grant.roles.clone()).collect()

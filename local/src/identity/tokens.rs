@@ -1,5 +1,5 @@
-//! Which tokens stand for whom, and until when: the fixed ones of the identity file, and those
-//! that a login was given, which this process alone remembers.
+//! Valid tokens: the fixed ones of the identity file, and those issued at a login, which only this
+//! process remembers.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,18 +11,18 @@ use shared::domain::secret::Secret;
 use shared::domain::time::Timestamp;
 use uuid::Uuid;
 
-use super::Identity;
+use super::IdentityFile;
 
-/// How long a token lasts that a login was given, in seconds: Keystone's default.
+/// The lifetime of an issued token in seconds: Keystone's default.
 pub const LIFETIME: i64 = 3600;
 
-/// SHA-256 of a secret. Secrets are looked up and compared by it: no map holds them in clear, and
-/// how long a comparison takes says nothing about them.
+/// SHA-256 of a secret. Secrets are found and compared by it: no map holds them in clear, and the
+/// time of a comparison reveals nothing about them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of this text.
+    /// Computes the fingerprint of a secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
@@ -34,7 +34,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// How a token came about, in Keystone's words.
+/// How a user was authenticated, in Keystone's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Method {
     /// By a password.
@@ -44,7 +44,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its name in requests and answers.
+    /// The name in requests and responses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -53,7 +53,7 @@ impl Method {
     }
 }
 
-/// A project, and what the token's user is there.
+/// A project and the user's roles in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The project's id.
@@ -63,7 +63,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// With the roles that these imply: admin implies member implies reader, as in Keystone.
+    /// Adds the roles that these imply: admin implies member implies reader, as in Keystone.
     pub fn new(project: String, mut roles: Vec<String>) -> Self {
         let strongest = RoleNames::default().strongest(roles.iter().map(String::as_str));
         for name in strongest
@@ -79,25 +79,26 @@ impl Scope {
     }
 }
 
-/// What a token says.
+/// The content of a token.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// The id of the user that it was given to.
+    /// The user's id.
     pub user: String,
-    /// The project that it is for; `None`: it is unscoped, and good for asking for another.
+    /// The project; `None` for an unscoped token, which is only good for getting a scoped one.
     pub scope: Option<Scope>,
-    /// How it came about.
+    /// How the user was authenticated.
     pub methods: Vec<Method>,
-    /// Its own audit id, and that of the first token of its chain if it came from another.
+    /// Its own audit id, and that of the first token of its chain if it was issued for another
+    /// token.
     pub audit_ids: Vec<String>,
-    /// When it was given out.
+    /// When it was issued.
     pub issued_at: Timestamp,
-    /// When it ends; `None`: never.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Token {
-    /// Whether it has ended.
+    /// Whether it has expired.
     fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|until| until <= now)
     }
@@ -108,15 +109,15 @@ pub fn audit_id() -> String {
     Uuid::new_v4().as_simple().to_string()
 }
 
-/// All tokens that are good.
+/// All valid tokens.
 #[derive(Debug)]
 pub struct Tokens {
     known: RwLock<HashMap<Fingerprint, Arc<Token>>>,
 }
 
 impl Tokens {
-    /// The fixed tokens of these identities.
-    pub fn fixed(identity: &Identity) -> Self {
+    /// Starts with the fixed tokens of the identity file.
+    pub fn fixed(identity: &IdentityFile) -> Self {
         let known = identity.token.iter().map(|fixed| {
             let token = Token {
                 user: fixed.user.clone(),
@@ -133,7 +134,7 @@ impl Tokens {
         }
     }
 
-    /// Gives out a token: its id, which nobody can guess.
+    /// Issues a token and returns its id, which cannot be guessed.
     pub fn issue(&self, token: Token, now: Timestamp) -> Secret {
         // Two random UUIDs: 244 bits from the system's generator.
         let id = format!(
@@ -142,14 +143,14 @@ impl Tokens {
             Uuid::new_v4().as_simple()
         );
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // What has expired is forgotten here, so memory is bounded by the logins of an hour.
+        // Expired tokens are dropped here, so memory is bounded by the logins of an hour.
         known.retain(|_, token| !token.has_expired(now));
         known.insert(Fingerprint::of(&id), Arc::new(token));
         Secret::new(id)
     }
 
-    /// What a token says; `None` if it is unknown, revoked or has expired. An empty token is
-    /// invalid even if the file has it.
+    /// Finds a token; `None` if it is unknown, revoked or expired. An empty token is invalid even
+    /// if the file lists it.
     pub fn find(&self, id: &str, now: Timestamp) -> Option<Arc<Token>> {
         if id.is_empty() {
             return None;
@@ -159,7 +160,7 @@ impl Tokens {
         (!token.has_expired(now)).then(|| token.clone())
     }
 
-    /// Ends a token.
+    /// Revokes a token.
     pub fn revoke(&self, id: &str) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.remove(&Fingerprint::of(id));

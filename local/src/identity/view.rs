@@ -1,26 +1,27 @@
-//! The documents that the identity service answers with, in Keystone's shapes.
+//! The response documents of the identity service, in Keystone's shapes.
 
 use serde_json::{Value, json};
 use shared::domain::time::Timestamp;
 
 use super::tokens::{Scope, Token};
-use super::{Identity, Project};
+use super::{IdentityFile, Project};
 
-/// The one domain, by Keystone's own id and name for it.
+/// The only domain, with Keystone's own id and name for it.
 pub(super) const DOMAIN_ID: &str = "default";
 pub(super) const DOMAIN_NAME: &str = "Default";
-/// The one region of the catalog, by Keystone's own name for it.
+/// The only region of the catalog, with Keystone's own name for it.
 const REGION: &str = "RegionOne";
-/// What is said of tokens that never expire, since clients want a time. They reckon with it, so it
-/// is a year short of the last that a date of theirs can hold.
+/// The expiry that is shown for tokens that never expire, because clients require one. Clients
+/// calculate with it, so it is a year short of the last date that they can represent.
 const NEVER: &str = "9998-12-31T23:59:59.000000Z";
 
 fn domain() -> Value {
     json!({"id": DOMAIN_ID, "name": DOMAIN_NAME})
 }
 
-/// What a token says. `base` is the server's address as the caller knows it.
-pub(super) fn token(identity: &Identity, token: &Token, catalog_of: Option<&str>) -> Value {
+/// Describes a token. `catalog_of` is the server's address as the caller knows it, to add the
+/// catalog.
+pub(super) fn token(identity: &IdentityFile, token: &Token, catalog_of: Option<&str>) -> Value {
     let mut said = json!({
         "methods": token.methods.iter().map(|method| method.name()).collect::<Vec<_>>(),
         "user": {
@@ -34,7 +35,7 @@ pub(super) fn token(identity: &Identity, token: &Token, catalog_of: Option<&str>
         "expires_at": token.expires_at.map_or_else(|| NEVER.to_owned(), Timestamp::stored),
     });
     if let (Some(Scope { project, roles }), Some(said)) = (&token.scope, said.as_object_mut()) {
-        // A role's id is its name: there is but one role of a name.
+        // A role's id is its name: names are unique.
         let roles: Vec<_> = roles
             .iter()
             .map(|role| json!({"id": role, "name": role}))
@@ -53,7 +54,7 @@ pub(super) fn token(identity: &Identity, token: &Token, catalog_of: Option<&str>
     json!({"token": said})
 }
 
-/// The services of this server.
+/// The catalog: the services of this server.
 pub(super) fn catalog(base: &str) -> Value {
     let service = |kind: &str, name: &str, url: String| {
         let endpoints = ["public", "internal", "admin"].map(|interface| {
@@ -73,7 +74,7 @@ pub(super) fn catalog(base: &str) -> Value {
     ])
 }
 
-/// The one version that there is.
+/// The only version of the API.
 pub(super) fn version(base: &str) -> Value {
     let media = json!({
         "base": "application/json",
@@ -88,7 +89,7 @@ pub(super) fn version(base: &str) -> Value {
     })
 }
 
-/// A project.
+/// Describes a project.
 pub(super) fn project(base: &str, project: &Project) -> Value {
     json!({
         "id": project.id,
@@ -104,7 +105,7 @@ pub(super) fn project(base: &str, project: &Project) -> Value {
     })
 }
 
-/// A list with its links: all of it is one page.
+/// A list with its links; it is never paged.
 pub(super) fn list(base: &str, path: &str, name: &str, items: &[Value]) -> Value {
     let links = json!({"self": format!("{base}/identity/{path}"), "next": null, "previous": null});
     json!({name: items, "links": links})

@@ -1,16 +1,16 @@
-//! Probable mistakes in the identity file. They are reported, not refused: a file may name projects,
+//! Probable mistakes in the identity file. They are warnings, because a file may name projects,
 //! users and roles that only the operator's own scripts know.
 
 use std::collections::BTreeSet;
 
-use super::Identity;
+use super::IdentityFile;
 
-/// The roles that mean something to imshare, or to clients of Keystone.
+/// The roles that imshare or clients of Keystone know.
 const ROLES: [&str; 5] = ["admin", "manager", "member", "reader", "service"];
 
-impl Identity {
-    /// One sentence for each project, user or role that the file refers to without defining it.
-    /// Tokens are named by their user: their ids are secrets.
+impl IdentityFile {
+    /// Returns a sentence for each project, user or role that the file refers to without defining
+    /// it. Tokens are described by their user, because their ids are secrets.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = BTreeSet::new();
         for user in &self.user {

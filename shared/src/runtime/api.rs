@@ -33,7 +33,8 @@ where
     lambda_http::run(lambda_http::service_fn(
         move |request: Request| async move {
             let limit = time_left(&request);
-            let answered = answer_within(app.clone(), request, limit, handler);
+            // Boxed: as a part of the runtime's own future its type would be too deep for the compiler.
+            let answered = Box::pin(answer_within(app.clone(), request, limit, handler));
             Ok::<_, std::convert::Infallible>(answered.await)
         },
     ))

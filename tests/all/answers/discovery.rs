@@ -1,4 +1,4 @@
-//! What the API says of itself, and of what it leaves to others.
+//! Discovery: versions, schemas, info, and the parts of Glance's API that other services have here.
 
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ async fn the_arguments_of_a_list_of_tasks_are_looked_at_as_in_glance() {
         ("sort_dir=x", "Invalid sort direction: x"),
         ("sort_key=x", "Sort key supplied was not valid."),
         ("sort_key=", "Sort key supplied was not valid."),
-        // Of several faults the one that Glance looks at first.
+        // With several faults, the one that Glance checks first is reported.
         ("limit=x&status=y", "Invalid status value: y"),
         ("limit=x&marker=y", "Invalid marker format"),
         ("status=y&sort_dir=x", "Invalid sort direction: x"),
@@ -121,14 +121,14 @@ async fn the_schemas_of_tasks_and_members_are_glances() {
     let (_, task) = get(&world, Who::Owner, "/v2/schemas/task").await;
     assert_eq!(task["name"], "task");
     let (_, tasks) = get(&world, Who::Owner, "/v2/schemas/tasks").await;
-    // In a list a task says less.
+    // A list shows fewer fields of a task.
     let mut listed = task;
     for name in ["input", "message", "result"] {
         let properties = listed["properties"].as_object_mut().unwrap();
         assert!(properties.remove(name).is_some(), "{name}");
     }
     assert_eq!(tasks["properties"]["tasks"]["items"], listed);
-    // Neither comes in pages, as far as the schema knows.
+    // Neither list is paged, according to its schema.
     let (_, members) = get(&world, Who::Owner, "/v2/schemas/members").await;
     for list in [tasks, members] {
         assert_eq!(
@@ -139,7 +139,7 @@ async fn the_schemas_of_tasks_and_members_are_glances() {
     }
 }
 
-/// A client that uploads says nothing about the form that it takes, and prints JSON and HTML alone.
+/// An uploading client does not announce its media type, and can only print JSON and HTML.
 #[tokio::test]
 async fn what_is_left_to_others_is_said_in_a_form_that_clients_print() {
     let world = World::new().await;

@@ -1,10 +1,10 @@
-//! The id of an image: as it is chosen, given back and found.
+//! Image ids: chosen by the client, returned, and looked up.
 
 use serde_json::json;
 
 use crate::world::{Who, World};
 
-/// A UUID is one id: an image has its own in lower case, whatever the case in which it was chosen.
+/// A UUID in any case is one id: the image gets it in lower case.
 #[tokio::test]
 async fn an_image_is_found_under_the_id_that_was_given_back() {
     let world = World::new().await;
@@ -33,7 +33,7 @@ async fn an_image_is_found_under_the_id_that_was_given_back() {
         let body = json!({"id": again});
         world.post(Who::Owner, "/v2/images", body).await.expect(409);
     }
-    // As in Glance, another spelling in a path is no image's.
+    // As in Glance, a path with another spelling of the id names no image.
     let path = format!("/v2/images/{upper}");
     world.get(Who::Owner, &path).await.expect(404);
 }

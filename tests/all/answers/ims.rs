@@ -1,4 +1,4 @@
-//! The lists and the quota of the IMS family.
+//! The lists and the quota of the IMS API.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ async fn a_member_has_its_type_and_its_list_a_schema() {
     assert_eq!(answer["members"][0]["member_type"], "project");
     let one = world.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
     assert_eq!(one.expect(200).text("/member/member_type"), "project");
-    // Glance's form has no types.
+    // The Image v2 form has no member_type.
     let path = format!("/v2/images/{image}/members");
     let v2 = world.get(Who::Owner, &path);
     assert!(v2.await.json()["members"][0].get("member_type").is_none());

@@ -1,11 +1,11 @@
-//! The arguments of `GET /v2/images`.
+//! The query parameters of `GET /v2/images`.
 
 use serde_json::json;
 
 use crate::world::{OWNER, Who, World};
 
-/// Three images of the owner: `alpha`, active and of 10 bytes; `beta`, queued; and one whose name has
-/// a comma and a quote.
+/// Creates three images of the owner: `alpha`, active and of 10 bytes; `beta`, queued; and one
+/// whose name has a comma and a quote.
 async fn world() -> World {
     let world = World::new().await;
     let alpha = json!({
@@ -55,8 +55,9 @@ async fn filters_find_what_they_find_in_glance() {
     let none: &[&str] = &[];
     let odd: &[&str] = &["a,b\"c"];
     for (query, expected) in [
-        // Given twice: the last one counts; of tags all do, of visibilities both, and of limit,
-        // member_status and sort the first, beside which the second is one that no image has.
+        // Repeated parameters: the last one counts; all of the tags, both of the visibilities; and
+        // of limit, member_status and sort the first, beside which the second is one that no image
+        // has.
         ("name=beta&name=alpha", alpha),
         ("status=queued&status=active", alpha),
         ("visibility=private&visibility=private", beta),
@@ -80,7 +81,7 @@ async fn filters_find_what_they_find_in_glance() {
         ("name=in:,alpha,,", alpha),
         ("name=in:", none),
         ("name=in:%22alpha%22,beta", &["alpha", "beta"]),
-        // Within quotes the backslash before a quote stays.
+        // A backslash before a quote is kept within quotes.
         ("name=in:%22a,b%5C%22c%22", none),
         ("name=in:a%5C%22b", none),
         ("name=eq:a,b%22c", odd),
@@ -116,7 +117,7 @@ async fn filters_find_what_they_find_in_glance() {
         ("limit=99999999999999999999", all),
         ("limit=%2B3", all),
         ("limit=-0", none),
-        // Ignored, and what is only a property's name.
+        // Ignored parameters, and those that are only the name of a property.
         ("deleted=true", all),
         ("deleted=", all),
         ("is_public=1", none),
@@ -127,7 +128,7 @@ async fn filters_find_what_they_find_in_glance() {
         let expected = expected.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(names(&world, query).await, Ok(expected), "{query}");
     }
-    // What the body says does not matter.
+    // A body is ignored.
     let answer = world.send(Who::Owner, "GET", "/v2/images", Some("[x"));
     answer.await.expect(200);
 }
@@ -181,7 +182,7 @@ async fn refusals_have_glances_words_and_order() {
              that could not be decoded by Glance"
                 .to_owned(),
         ),
-        // Of several faults the one that Glance looks at first.
+        // With several faults, the one that Glance checks first is reported.
         ("limit=x&member_status=y", "Invalid status: y".to_owned()),
         (
             "sort=x&visibility=y",
@@ -198,7 +199,7 @@ async fn refusals_have_glances_words_and_order() {
         let expected = format!("400 {words}");
         assert_eq!(names(&world, query).await, Err(expected), "{query}");
     }
-    // Without a role: after the faults that need no image, before those that do.
+    // A caller without a role: refused after the faults that need no image, before those that do.
     for (query, status) in [
         ("limit=x", 400),
         ("visibility=x", 400),
@@ -212,7 +213,7 @@ async fn refusals_have_glances_words_and_order() {
     }
 }
 
-/// As in Glance, a single direction is that of the ties as well; with several, ties descend.
+/// As in Glance, a single direction also breaks ties; with several directions ties descend.
 #[tokio::test]
 async fn ties_are_broken_in_the_one_direction_that_is_given() {
     let world = World::new().await;

@@ -1,5 +1,5 @@
-//! Answers that are as Glance 33 gives them, found by sending it and this service the same requests:
-//! what the observed rows of `contract` do not have.
+//! Responses that are compared with those that Glance 33 gave to the same requests, beyond the
+//! recorded rows of `contract`.
 
 mod discovery;
 mod ids;

@@ -1,10 +1,10 @@
-//! What a PATCH is told about operations, locations and visibilities that are not to be.
+//! Refusals of a PATCH: operations, locations and visibilities.
 
 use serde_json::{Value, json};
 
 use crate::world::{MEMBER, Who, World};
 
-/// The status and the message; an empty one for an image.
+/// The expected status and message; the message is empty for an image.
 async fn patch(world: &World, who: Who, image: &str, change: Value) -> (u16, String) {
     let headers = [
         ("accept", "application/json"),
@@ -47,7 +47,7 @@ const SET: &str = "You are not authorized to complete set_image_location action.
 const DELETE: &str = "You are not authorized to complete delete_image_location action.";
 const EMPTY: &str = "Access was denied to this resource. Cannot set locations to empty list.";
 
-/// An image's locations are shown to nobody and changed by nobody: each is told why as in Glance.
+/// Locations are neither shown nor changed, and the refusal is Glance's.
 #[tokio::test]
 async fn locations_are_refused_as_where_glance_does_not_show_them() {
     let world = World::new().await;
@@ -96,7 +96,7 @@ async fn locations_are_refused_as_where_glance_does_not_show_them() {
     }
 }
 
-/// Before the image is looked for, locations must match the schema.
+/// Locations are checked against the schema before the image is looked up.
 #[tokio::test]
 async fn locations_that_do_not_match_the_schema_are_named() {
     let world = World::new().await;
@@ -166,7 +166,7 @@ async fn locations_that_do_not_match_the_schema_are_named() {
     assert_eq!(patch(&world, Who::Owner, absent, good).await.0, 404);
 }
 
-/// The visibility has a policy of its own, which is asked before the one of all changes.
+/// The visibility has a policy of its own, which is checked before that of other changes.
 #[tokio::test]
 async fn who_may_not_give_a_visibility_is_told_the_policy_of_it() {
     let world = World::new().await;

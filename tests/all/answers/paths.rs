@@ -24,12 +24,12 @@ async fn every_spelling_of_a_path_is_the_same_path() {
         format!("/v2/images%2f{image}"),
         format!("/v2/images/{image}//members"),
         format!("/v2//images//{image}/%6Dembers"),
-        // The id of a member may have a slash.
+        // The id of a member may contain a slash.
         format!("/v2/images/{image}/members/a%2Fb"),
     ] {
         let answer = world.get(Who::Owner, &path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        // No spelling is a way around the token.
+        // No spelling avoids the token.
         let answer = world.get(Who::NoToken, &path).await;
         assert_eq!(answer.status, 401, "{path}: {}", answer.body);
     }
@@ -57,7 +57,7 @@ async fn what_only_looks_like_a_path_of_ours_is_not() {
         ("GET", format!("/v2/images/{image}/.."), 404),
         ("GET", format!("/v2/images/{image}/members/"), 404),
         ("POST", "/v2/images//members".to_owned(), 405),
-        // An id of an image has no slash: that is said before the body is looked at.
+        // The id of an image contains no slash, which is checked before the body.
         ("GET", "/v2/images/a%2Fb".to_owned(), 404),
         ("POST", "/v2/images/a%2Fb/members".to_owned(), 404),
         ("PUT", "/v2/images/a%2Fb/members/c".to_owned(), 404),

@@ -1,4 +1,4 @@
-//! What may be said of an image, and by whom: creation, patches, tags and actions.
+//! Image records: creation, patches, tags and actions, and who may do them.
 
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn said(status: u16, words: &str) -> (u16, String) {
     (status, words.to_owned())
 }
 
-/// An active image of the owner, shared with the member.
+/// Creates an active image of the owner that is shared with the member.
 async fn active(world: &World) -> String {
     let body = json!({"owner": OWNER, "status": "active", "disk_format": "raw", "tags": ["x"]});
     let created = world.post(Who::Admin, "/v2/images", body).await;
@@ -84,7 +84,7 @@ async fn a_tag_is_put_and_taken_off() {
     let path = tag("m");
     let with_body = world.send_with(Who::Third, "PUT", &path, &JSON, body);
     with_body.await.expect(400);
-    // A tag that is too long is told before the image is looked for.
+    // The length of a tag is checked before the image is looked up.
     let long = tag(&"x".repeat(256));
     send(&world, Who::Third, "PUT", &long).await.expect(400);
     send(&world, Who::Owner, "DELETE", &long).await.expect(404);
@@ -104,7 +104,7 @@ async fn a_tag_is_put_and_taken_off() {
     );
 }
 
-/// Tags that several clients put on one image at once are all there afterwards.
+/// Tags that several clients add at once are all kept.
 #[tokio::test]
 async fn no_tag_is_lost_to_another() {
     let world = World::new().await;
@@ -215,7 +215,7 @@ async fn names_that_are_kept_are_refused_in_the_words_of_each_call() {
         create(&world, Who::Owner, json!({"locations": []})).await,
         said(403, "Attribute 'locations' is reserved.")
     );
-    // When it was made is in the keys of the lists: it is said once.
+    // The creation time is part of index keys, so nobody may change it.
     let change = json!([{"op": "replace", "path": "/created_at", "value": "2020-01-01T00:00:00Z"}]);
     for who in [Who::Owner, Who::Admin] {
         assert_eq!(
@@ -411,7 +411,7 @@ async fn a_pointer_names_what_it_names_in_glance() {
             "{op} {path}"
         );
     }
-    // The changes are looked at in their order.
+    // Changes are checked in their order.
     let first = json!([
         {"op": "replace", "path": "/nothing", "value": "v"},
         {"op": "replace", "path": "/visibility", "value": "public"},
@@ -423,8 +423,8 @@ async fn a_pointer_names_what_it_names_in_glance() {
     assert_eq!(patch(&world, Who::Owner, &image, other).await.0, 403);
 }
 
-/// A token without any role finds nothing, in the general words; only that an image has no members is
-/// said first.
+/// A token without a role is refused before the image is looked up, in general terms; only the
+/// refusal of members of an image that cannot have any comes first.
 #[tokio::test]
 async fn without_a_role_words_are_glances() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! Whatever the queue does: messages again, late, in any order, or never.
+//! Delivery of batch messages: redelivered, late, out of order, or lost.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ async fn redelivery_in_any_order_changes_nothing() {
     assert_eq!(percents, [0.2, 0.2, 0.4, 0.4, 0.4, 0.6, 0.8, 1.0, 1.0]);
     let end = shown(&world, Who::Member, job).await;
     assert_eq!(end["status"], "SUCCESS");
-    // A decision made since is not undone by a message that comes once more.
+    // A redelivered message must not undo a decision that was made since.
     world
         .answer(Who::Member, &images[0], MEMBER, "rejected")
         .await
@@ -68,7 +68,7 @@ async fn the_request_accepted_last_wins_whatever_the_queue_does() {
         assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
     }
 
-    // A direct call with the status that is there already is a decision too.
+    // A direct call with the stored status is a decision too.
     let (_, late) = update(MemberStatus::Rejected).await;
     world
         .answer(Who::Member, &image, MEMBER, "accepted")
@@ -100,7 +100,7 @@ async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
     world.delete(Who::Owner, &row).await.expect(204);
     deliver(&world, &add[0]).await;
     assert_eq!(status(&world, &image, MEMBER).await, None);
-    // Shared anew: an answer to the first sharing is none to the second.
+    // Shared again: an answer to the first share does not count for the second.
     world.share(&image, MEMBER).await.expect(200);
     deliver(&world, &accept[0]).await;
     assert_eq!(
@@ -108,7 +108,7 @@ async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
         Some("pending")
     );
 
-    // The other way round: a removal that is late does not end a membership that is newer.
+    // The other way round: a late removal does not end a newer membership.
     let (_, remove) = held(&world, OWNER, Task::Unshare, &images, &[MEMBER]).await;
     world.delete(Who::Owner, &row).await.expect(204);
     world.share(&image, MEMBER).await.expect(200);
@@ -132,7 +132,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
     let accepted = answer(MemberStatus::Accepted);
     clock.forward(1);
     let (job, records) = held(&world, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
-    // Of the first chunk one entry was applied before its worker died for good.
+    // One entry of the first chunk was applied before its worker died for good.
     let chunk: Message = serde_json::from_str(&records[0].body).unwrap();
     let Message::Chunk(mut one) = chunk else {
         panic!()
@@ -158,7 +158,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
     assert_eq!(now["status"], "RUNNING");
     assert_eq!(codes(&now)[..2], ["success", "IMG.0113"]);
     assert_eq!(codes(&now)[149], "running");
-    // A chunk that is settled is not applied any more.
+    // A settled chunk is not applied any more.
     let again = SqsRecord {
         attributes: SqsAttributes {
             approximate_receive_count: "2".into(),
@@ -171,7 +171,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
         Some("pending")
     );
 
-    // The second chunk's message is lost: the job ends at its deadline all the same.
+    // The second chunk's message is lost: the job still ends at its deadline.
     clock.forward(DEADLINE_SECONDS);
     let end = shown(&world, Who::Member, job).await;
     assert_eq!(end["status"], "FAIL");

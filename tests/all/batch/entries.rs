@@ -1,4 +1,4 @@
-//! Every entry has a result of its own.
+//! Entries of a batch: each has its own result.
 
 use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
 use local::server::Options;
@@ -29,7 +29,7 @@ async fn one_unknown_image_fails_alone() {
     assert_eq!(order, [a.as_str(), UNKNOWN, &b, "nonsense"]);
     assert_eq!(world.listed(Who::Member, "").await.len(), 2);
 
-    // Only its own project and an admin see it.
+    // Only its own project and an admin see the job.
     let id = job["job_id"].as_str().unwrap();
     let mine = format!("/v1/{MEMBER}/jobs/{id}");
     assert_eq!(world.get(Who::Member, &mine).await.expect(200).json(), job);
@@ -90,7 +90,7 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
             .collect::<Vec<_>>(),
         expected
     );
-    // A marker behind the last row, up to the largest number, is an empty page.
+    // A marker after the last row, up to the largest number, gives an empty page.
     for behind in ["1440", "18446744073709551615"] {
         let marker = shared::http::page::encode_marker(behind);
         let path = format!("/v1/{OWNER}/jobs/{id}?marker={marker}");
@@ -98,10 +98,10 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
         assert_eq!(results(&page).len(), 0, "{behind}");
     }
 
-    // The same again: they are members already, which is as good.
+    // Repeated: existing members count as a success.
     let again = run(&world, Who::Owner, "POST", body.clone()).await;
     assert_eq!(again["status"], "SUCCESS");
-    // The quota is exact in a batch too: 128 - 120 have room.
+    // The quota is exact in a batch too: 128 - 120 members fit.
     let more: Vec<String> = (0..10).map(|i| format!("more{i}")).collect();
     let over = run(
         &world,
@@ -124,7 +124,7 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
         json!({"images": [images[1]], "projects": ["p0"]}),
     )
     .await;
-    // It is as the request wants it.
+    // The state is the one that the request wants.
     assert_eq!(codes(&absent), ["success"]);
     assert_eq!(absent["entities"]["results"][0]["changed"], false);
     assert_eq!(world.member_count(&images[0]).await, 8);
@@ -218,7 +218,7 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
         .present()
         .unwrap();
     assert_eq!(stored.vault_id.as_deref(), Some(vault));
-    // Rejecting needs none.
+    // Rejecting needs no vault.
     let reject = json!({"images": [image], "project_id": MEMBER, "status": "rejected"});
     assert_eq!(
         codes(&run(&world, Who::Member, "PUT", reject).await),
@@ -226,7 +226,7 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
     );
 }
 
-/// As by the v2 call: a member may end its own membership if the operator agrees, and no other.
+/// As in the v2 API, a member may end its own membership only if the operator permits it.
 #[tokio::test]
 async fn a_member_leaves_by_a_batch_as_by_a_call() {
     for may_leave in [false, true] {

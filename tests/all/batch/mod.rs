@@ -1,4 +1,4 @@
-//! Batches: accepted, applied once whatever the queue does, and accounted for entry by entry.
+//! Batches: accepted, applied once whatever the queue does, with a result for each entry.
 
 mod delivery;
 mod entries;
@@ -59,7 +59,7 @@ async fn run(world: &World, who: Who, method: &str, body: Value) -> Value {
     world.ended(who, &answer.text("/job_id")).await
 }
 
-/// A job whose record exists and whose messages are in our hands instead of the queue's.
+/// A job whose record exists and whose messages the test holds instead of the queue.
 async fn held(
     world: &World,
     project: &str,
@@ -86,7 +86,7 @@ async fn held(
         app.store().create_job(&batch, None).await.unwrap(),
         Created::New
     );
-    // Nobody but the test sends them.
+    // Only the test sends them.
     app.store().messages_sent(batch.job.id).await.unwrap();
     let messages = batch.messages();
     let records = messages

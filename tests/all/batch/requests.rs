@@ -1,4 +1,4 @@
-//! The requests themselves: wrong ones, repeated ones, and the reads beside them.
+//! Requests of batches: malformed ones, repeated ones, and the reads of the same API.
 
 use crate::world::{ADMIN, MEMBER, MEMBER2, OWNER, Who, World};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ async fn an_idempotency_key_stands_for_one_request() {
     send(Who::Owner, "DELETE", "k-1", body.clone())
         .await
         .expect(422);
-    // A key is its project's own.
+    // An idempotency key belongs to its project.
     let theirs = send(Who::Member, "POST", "k-1", body.clone())
         .await
         .expect(200)

@@ -1,4 +1,4 @@
-//! Who gets a token, and what the others are told.
+//! Logins: tokens for valid ones, refusals for all others.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The development identity service, over real HTTP: a module for each of its own.
+//! The development identity service over real HTTP, with one module for each of its modules.
 
 mod login;
 mod service;
@@ -18,7 +18,7 @@ fn project(id: &str) -> Value {
     json!({"project": {"id": id}})
 }
 
-/// The body of a login with a password; a scope of null asks for none.
+/// The body of a login with a password; unscoped if `scope` is null.
 fn password(mut user: Value, password: &str, scope: Value) -> Value {
     user["password"] = json!(password);
     let identity = json!({"methods": ["password"], "password": {"user": user}});
@@ -34,7 +34,7 @@ async fn log_in(world: &World, body: &Value) -> Answer {
     world.post(Who::NoToken, TOKENS, body.clone()).await
 }
 
-/// The token that a user gets for its project.
+/// Logs a user in to its project and returns the token.
 async fn token(world: &World, name: &str, scope: Value) -> String {
     let answer = log_in(world, &password(by_name(name), "secret", scope)).await;
     let answer = answer.expect(201);
@@ -56,7 +56,7 @@ fn about<'a>(caller: &'a str, subject: &'a str) -> [(&'static str, &'a str); 2] 
     [("x-auth-token", caller), ("x-subject-token", subject)]
 }
 
-/// What the service says of a token, asked with that token.
+/// The service's description of a token, requested with that token.
 async fn validate(world: &World, token: &str) -> Answer {
     send(world, "GET", TOKENS, &about(token, token)).await
 }

@@ -1,11 +1,11 @@
-//! Paths, the catalog, and what headers count for.
+//! The identity service's paths, catalog and headers.
 
 use serde_json::{Value, json};
 
 use super::{TOKENS, by_name, names, password, project, with};
 use crate::world::{MEMBER, OWNER, Who, World};
 
-/// Type, interface and address of each endpoint.
+/// Type, interface and URL of each endpoint.
 fn endpoints(catalog: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut found = Vec::new();
@@ -119,7 +119,7 @@ async fn versions_projects_and_what_is_not_there() {
         .expect(404);
     let answer = world.put(Who::Owner, TOKENS, json!({})).await.expect(405);
     assert_eq!(answer.header("allow"), Some("GET, HEAD, POST, DELETE"));
-    // No subject, or nobody's.
+    // No subject, or an unknown one.
     world.get(Who::Owner, TOKENS).await.expect(404);
     let headers = [("x-subject-token", "a-token-that-nobody-gave")];
     world
@@ -130,7 +130,7 @@ async fn versions_projects_and_what_is_not_there() {
         .send_with(Who::BadToken, "GET", TOKENS, &headers, None)
         .await
         .expect(401);
-    // A neighbour of the path is the API's.
+    // A path that only begins like the service's belongs to the API.
     let answer = world.get(Who::NoToken, "/identityx").await.expect(300);
     assert_eq!(answer.json()["versions"][0]["status"], "CURRENT");
 }

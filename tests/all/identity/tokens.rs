@@ -1,4 +1,4 @@
-//! What a token says, and when it ends.
+//! The content of a token, and its expiry.
 
 use local::identity::tokens::LIFETIME;
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn a_token_ends_when_its_time_is_over() {
     let scoped = scoped.header("x-subject-token").unwrap();
     with(&world, scoped, "/v2/images").await.expect(200);
     clock.forward(1);
-    // A token does not outlive the one that it came from.
+    // A token does not outlive the one that it was issued for.
     with(&world, scoped, "/v2/images").await.expect(401);
     validate(&world, scoped).await.expect(401);
     log_in(&world, &rescope(&first, project(OWNER)))
@@ -29,7 +29,7 @@ async fn a_token_ends_when_its_time_is_over() {
     send(&world, "GET", TOKENS, &about(&admin, scoped))
         .await
         .expect(404);
-    // The fixed ones go on.
+    // Fixed tokens never expire.
     clock.forward(100 * 365 * 24 * 3600);
     world.get(Who::Owner, "/v2/images").await.expect(200);
 }
@@ -40,7 +40,7 @@ async fn a_revoked_token_is_no_token() {
     let owner = token(&world, "owner", project(OWNER)).await;
     let member = token(&world, "member", project(MEMBER)).await;
 
-    // Who it is not about may not even look at it.
+    // Another user may not even look at it.
     for method in ["GET", "HEAD", "DELETE"] {
         send(&world, method, TOKENS, &about(&member, &owner))
             .await
@@ -57,7 +57,7 @@ async fn a_revoked_token_is_no_token() {
     with(&world, &owner, "/v2/images").await.expect(401);
     validate(&world, &owner).await.expect(401);
     with(&world, &member, "/v2/images").await.expect(200);
-    // An admin may see to anybody's.
+    // An admin may validate anybody's token.
     let admin = Who::Admin.token().unwrap();
     send(&world, "DELETE", TOKENS, &about(admin, &owner))
         .await
@@ -139,7 +139,7 @@ async fn fixed_tokens_are_tokens_too() {
         assert_eq!(said["token"]["user"]["name"], user);
         assert_eq!(said["token"]["project"]["name"], project);
         assert_eq!(names(&said["token"]["roles"]), ["member", "reader"]);
-        // A client that is given one asks for another with it, for the same project.
+        // Clients exchange a token for another one, for the same project.
         let scope = json!({"project": {"id": said["token"]["project"]["id"]}});
         let again = log_in(&world, &rescope(token, scope)).await.expect(201);
         let again = again.header("x-subject-token").unwrap();

@@ -1,10 +1,11 @@
-//! The batch protocol, checked in every state that it can reach at a small size.
+//! A model checker for the batch protocol: visits every reachable state at a small size.
 //!
-//! Two jobs of two entries each meet at the same two memberships, worked on by two workers that may
-//! die at any step; messages come again, twice at once, in any order, or become dead letters; direct
-//! calls come in between. What an entry finds and what it counts as is the product's own
-//! [`shared::domain::change::step`] and [`shared::domain::change::outcome`]; the store's conditions, which are to say the same, are
-//! not part of this model: `faults` runs them.
+//! Two jobs of two entries each meet at the same two memberships. Two workers may die at any step;
+//! messages are redelivered, twice at once, in any order, or become dead letters; direct calls
+//! interleave. What an entry finds and counts as is decided by the product's own
+//! [`shared::domain::change::step`] and [`shared::domain::change::outcome`]. The store's
+//! conditions, which must agree with these, are not part of this model: `faults` and
+//! `store_conditions` run them.
 
 mod protocol;
 
@@ -26,7 +27,7 @@ pub enum Wish {
 
 use Wish::{Answer, Share, Unshare};
 
-/// What can be seen of a membership.
+/// The visible part of a membership.
 pub type Seen = Option<MemberStatus>;
 
 impl Wish {
@@ -38,7 +39,7 @@ impl Wish {
         }
     }
 
-    /// What it does when nothing goes wrong: the whole service in four lines.
+    /// The effect without faults: the whole service in four lines.
     fn does(self, before: Seen) -> Seen {
         match (self, before) {
             (Share, None) => Some(MemberStatus::Pending),
@@ -49,25 +50,26 @@ impl Wish {
     }
 }
 
-/// What a request was told.
+/// The reported outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Told {
-    /// That it is as it wanted.
+    /// Applied.
     Succeeded,
-    /// That it is not, and why.
+    /// Refused for a reason.
     Refused,
-    /// That nobody knows.
+    /// Unknown.
     GaveUp,
 }
 
-/// What a membership may be after these requests: those that succeeded one after the other in the
-/// order in which they were accepted, none of those that were refused, and any of the others.
+/// The states that a membership may have after these requests: those that succeeded, one after the
+/// other in the order in which they were accepted, none of those that were refused, and any of the
+/// others.
 ///
-/// An answer may be refused by one delivery of its message, because there is no membership yet, and
-/// be applied by another that is under way at the same time.
+/// One delivery of an answer may be refused because there is no membership yet, while another
+/// delivery in flight at the same time is applied.
 ///
-/// An answer is also good if it was given to a membership that was ended and shared anew since, by
-/// requests that are older but were carried out later.
+/// An answer may also apply to a membership that was ended and shared again since, by older
+/// requests that were carried out later.
 pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, Told)>) -> HashSet<Seen> {
     requests.sort_by_key(|(op, _, _)| *op);
     let mut now = HashSet::from([before]);
@@ -88,8 +90,8 @@ pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, Told)>) -> H
     now
 }
 
-/// What is wrong with the refusals of a batch's entries: sharing and removing always succeed, an
-/// answer is refused only if there may have been nothing to answer for.
+/// What is wrong with the refusals of a batch's entries: shares and removals always succeed, and an
+/// answer is refused only if the membership may have been absent.
 pub fn unjust(
     before: Seen,
     entries: &[(OperationId, Wish, Told)],
@@ -107,7 +109,7 @@ pub fn unjust(
 const ACCEPT: Wish = Answer(MemberStatus::Accepted);
 const REJECT: Wish = Answer(MemberStatus::Rejected);
 
-/// Jobs that meet at memberships that are there, or not, with direct calls accepted at some place.
+/// Jobs over present or absent memberships, with direct calls accepted at various points.
 fn scenario(shared_before: bool, jobs: [Wish; 2], direct: &[Wish], place: usize) -> Scenario {
     let (direct, protocol) = (direct.to_vec(), Protocol::Product);
     Scenario {
@@ -167,7 +169,7 @@ fn two_jobs_and_direct_calls() {
     ]);
 }
 
-/// A direct call that was sent first but is carried out last: it counts as the newest of all.
+/// A direct call that is sent first but carried out last counts as the newest request.
 #[test]
 fn a_late_direct_call_comes_after_a_batch_that_shared_anew() {
     check_all(&[
@@ -195,7 +197,7 @@ fn an_older_removal_does_not_undo_a_newer_share() {
     ]);
 }
 
-/// The check finds what it is there to find.
+/// The check finds the faults that it is made for.
 #[test]
 fn every_broken_protocol_is_found() {
     for (protocol, before, jobs, found) in [

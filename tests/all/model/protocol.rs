@@ -1,4 +1,4 @@
-//! The states that the protocol can be in, its steps, and what must hold of them.
+//! The states and steps of the protocol, and its invariants.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::Wish::{self, Answer, Share, Unshare};
 use super::{Seen, Told, possible, unjust};
 use crate::world::OWNER;
 
-/// What is stored of a membership.
+/// The stored part of a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Cell {
     Nothing,
@@ -67,7 +67,7 @@ impl Cell {
         }
     }
 
-    /// A membership that this operation has made.
+    /// A membership created by this operation.
     fn new(status: MemberStatus, op: OperationId) -> Self {
         Self::Present {
             status,
@@ -187,7 +187,7 @@ fn told(wish: Wish, change: &Change, op: OperationId) -> Told {
     }
 }
 
-/// How workers go about a chunk: as the product does, or in one of the ways that lose something.
+/// How workers handle a chunk: as the product does, or in one of the ways that lose something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Product,
@@ -196,29 +196,29 @@ pub enum Protocol {
     CountsAlways,
     /// Without the condition on the operation id.
     IgnoresOrder,
-    /// A share that finds a member takes the place of the one that added it.
+    /// A share of an existing member replaces the operation that shared it.
     ForgetsTheFirstShare,
-    /// A removal that finds a newer share has failed.
+    /// A removal that finds a newer share fails.
     RefusesLateRemovals,
 }
 
-/// What is sent, in the order in which it is accepted.
+/// The requests, in the order in which they are accepted.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What each membership is at first.
+    /// The initial state of each membership.
     pub before: Seen,
-    /// Each meets both memberships.
+    /// Each concerns both memberships.
     pub jobs: [Wish; 2],
-    /// Each meets the first membership, after the one before it has been answered.
+    /// Each concerns the first membership, and is sent after the one before it was answered.
     pub direct: Vec<Wish>,
-    /// Where the direct calls were accepted: before, between or after the jobs.
+    /// When the direct calls were accepted: before, between or after the jobs.
     pub place: usize,
     /// Entries of a chunk: one or both.
     pub chunk_rows: usize,
     pub protocol: Protocol,
 }
 
-/// Receives before a message is a dead letter.
+/// Receives before a message becomes a dead letter.
 const RECEIVES: u8 = 2;
 const CHUNKS: usize = 4;
 
@@ -254,7 +254,7 @@ enum Call {
     Refused,
 }
 
-/// Takes a step: what it does to the state.
+/// Applies a step to the state.
 type Add<'a> = &'a mut dyn FnMut(&dyn Fn(&mut State));
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -262,16 +262,16 @@ struct State {
     cells: [Cell; 2],
     letters: [Letter; CHUNKS],
     results: [Option<Rows>; CHUNKS],
-    /// Succeeded and failed of each job.
+    /// Succeeded and failed entries of each job.
     counters: [(u8, u8); 2],
     workers: [Worker; 2],
     calls: [Call; 2],
 }
 
 impl State {
-    /// A worker is done with a chunk, and its message is deleted unless the worker dies first.
+    /// A worker has finished a chunk. Its message is deleted unless the worker dies first.
     fn release(&mut self, worker: usize, chunk: usize, dead: bool, acknowledged: bool) {
-        // Who received it before it became a dead letter cannot delete it there.
+        // A worker that received it before it became a dead letter cannot delete it there.
         if acknowledged && dead == (self.letters[chunk] == Letter::Dead) {
             self.letters[chunk] = Letter::Deleted;
         }
@@ -364,7 +364,7 @@ impl Scenario {
         self.job(state, job).status(Timestamp::from_micros(0))
     }
 
-    /// Results and counters, both or neither, once.
+    /// Writes results and counters, both or neither, once.
     fn finish(&self, state: &mut State, chunk: usize, rows: Rows) {
         if state.results[chunk].is_some() && self.protocol != Protocol::CountsAlways {
             return;
@@ -380,13 +380,13 @@ impl Scenario {
         }
     }
 
-    /// Every state that one step leads to.
+    /// All states that one step leads to.
     fn next(&self, state: &State) -> Vec<State> {
         let mut found = Vec::new();
         let mut add = |change: &dyn Fn(&mut State)| {
             let mut next = *state;
             change(&mut next);
-            // Which of the workers does it makes no difference.
+            // Workers are interchangeable.
             next.workers.sort();
             found.push(next);
         };
@@ -541,7 +541,7 @@ impl Scenario {
                 .all(|call| matches!(call, Call::Applied(_) | Call::Refused))
     }
 
-    /// What is wrong with a step.
+    /// Checks the invariants of a step and returns what is wrong.
     fn check_step(&self, old: &State, new: &State) -> Result<(), String> {
         for job in (0..2).filter(|job| old.counters[*job] != new.counters[*job]) {
             let (before, after) = (self.status(old, job), self.status(new, job));
@@ -591,7 +591,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// What is wrong when everything has come to rest.
+    /// Checks the final state and returns what is wrong.
     fn check_last(&self, state: &State) -> Result<(), String> {
         for cell in 0..2 {
             let mut requests = Vec::new();
@@ -625,7 +625,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Goes through every state; tells how many there are, or what is wrong and how to get there.
+    /// Visits every state. Returns their number, or what is wrong and the steps that lead there.
     pub fn check(&self) -> Result<usize, String> {
         let start = self.start();
         let mut number = HashMap::from([(start, 0_usize)]);
@@ -650,7 +650,7 @@ impl Scenario {
             }
             at += 1;
         }
-        // Whatever has happened, the end can still be reached.
+        // The final state is reachable from every state.
         let mut ends = vec![false; states.len()];
         let mut todo: Vec<usize> = (0..states.len())
             .filter(|at| self.is_last(&states[*at]))

@@ -1,8 +1,8 @@
-//! The authorizer on this machine: whom a token stands for, by the identity file or by a Keystone.
+//! The authenticator of the local server: resolves tokens by the identity file or by a Keystone.
 
 use std::sync::Arc;
 
-use authorizer::Denied;
+use authorizer::AuthError;
 use hyper::HeaderMap;
 use serde_json::Value;
 use shared::auth::principal::Principal;
@@ -11,60 +11,61 @@ use shared::domain::id::ProjectId;
 use shared::domain::roles::RoleNames;
 use shared::domain::time::{Clock, Timestamp};
 
-use crate::identity::Identity;
+use crate::identity::IdentityFile;
 use crate::identity::service::IdentityService;
 use crate::identity::tokens::Token;
 
-/// What a gateway adds to a request: names and values.
+/// The authorizer's context: names and values that a gateway adds to a request.
 pub type Context = Vec<(String, Value)>;
 
-/// Says whom tokens stand for; cheap to clone.
+/// Resolves tokens; cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Authority {
-    /// The identity file, and what its roles are called.
+pub enum Authenticator {
+    /// By the identity file, whose roles have these names.
     File(Arc<IdentityService>, RoleNames),
-    /// A Keystone, asked by the deployed authorizer's own code.
+    /// By a Keystone, with the deployed authorizer's own code.
     Keystone(authorizer::Authorizer),
 }
 
-impl Authority {
-    /// These identities.
-    pub fn file(identity: Identity, roles: RoleNames) -> Self {
+impl Authenticator {
+    /// Resolves tokens by these identities.
+    pub fn file(identity: IdentityFile, roles: RoleNames) -> Self {
         Self::File(Arc::new(IdentityService::new(identity)), roles)
     }
 
-    /// This Keystone.
+    /// Resolves tokens by a Keystone.
     ///
     /// # Errors
-    /// In words for the operator.
+    /// One sentence for the operator, if the host has no certificates to verify Keystone with.
     pub fn keystone(config: authorizer::config::Config, clock: Clock) -> Result<Self, String> {
         authorizer::Authorizer::new(config, clock)
             .map(Self::Keystone)
             .map_err(|error| format!("no certificates to know Keystone by: {error}"))
     }
 
-    /// The context of a token's request: empty if the token stands for nobody.
+    /// Returns the context of a token; `None` if the token is not valid.
     ///
     /// # Errors
     /// If Keystone cannot be asked.
-    pub async fn context(&self, token: &[u8], now: Timestamp) -> Result<Context, ApiError> {
+    pub async fn context(&self, token: &[u8], now: Timestamp) -> Result<Option<Context>, ApiError> {
         let principal = match self {
             Self::File(service, roles) => {
-                let token = std::str::from_utf8(token).unwrap_or_default();
-                let token = service.token(token, now);
+                let token = std::str::from_utf8(token).ok();
+                let token = token.and_then(|token| service.token(token, now));
                 token.and_then(|token| principal(&token, roles))
             }
             Self::Keystone(authorizer) => match authorizer.identify(token).await {
                 Ok(principal) => Some(principal),
-                Err(Denied::Unauthorized) => None,
-                Err(Denied::Unavailable(why)) => return Err(ApiError::unavailable(why)),
+                Err(AuthError::Unauthorized) => None,
+                Err(AuthError::Unavailable(why)) => return Err(ApiError::unavailable(why)),
             },
         };
-        let fields = principal.map(|principal| principal.to_context());
-        let fields = fields.unwrap_or_default().into_iter();
-        Ok(fields
-            .map(|(name, value)| (name.to_owned(), Value::from(value)))
-            .collect())
+        Ok(principal.map(|principal| {
+            let fields = principal.to_context().into_iter();
+            fields
+                .map(|(name, value)| (name.to_owned(), Value::from(value)))
+                .collect()
+        }))
     }
 }
 
@@ -80,13 +81,12 @@ fn principal(token: &Token, roles: &RoleNames) -> Option<Principal> {
     })
 }
 
-/// The token of a request. Several tokens that differ count as one empty token, which is invalid: none
-/// of them may be picked.
+/// The token of a request; `None` if there is none, or if there are several that differ: to pick one
+/// of them could authenticate another caller than the client meant.
 pub fn token(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all("x-auth-token").iter();
     let first = values.next()?;
-    match values.all(|value| value == first) {
-        true => Some(first.as_bytes()),
-        false => Some(&[]),
-    }
+    values
+        .all(|value| value == first)
+        .then_some(first.as_bytes())
 }

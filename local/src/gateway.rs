@@ -1,8 +1,8 @@
-//! The gateway on this machine: HTTP in, the function of the route, HTTP out.
+//! The gateway of the local server: reads HTTP, calls the function of the route, writes HTTP.
 //!
 //! It hands a function what a REST API would: the path as it was sent, the query, the authorizer's
-//! context. Identity headers sent by the client are ignored. Who needs a token and has none is refused
-//! before any of its body is read.
+//! context. Identity headers sent by the client are ignored. A request that needs a token and has
+//! none is refused before its body is read.
 
 use std::future::ready;
 use std::time::Duration;
@@ -21,38 +21,43 @@ use shared::http::{self, Handled, Request, Response};
 use shared::runtime::api::{answer, answer_within};
 use shared::runtime::app::App;
 
-use crate::authority::{self, Authority, Context};
+use crate::authenticator::{self, Authenticator, Context};
 use crate::body::{Bodies, Sender, Unread, ignore};
 use crate::connection::Limits;
 use crate::docs::Docs;
 use crate::engine::Engine;
 use crate::identity::service::IdentityService;
 
-/// Answers requests.
+/// Calls the function of each request's route; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Front {
+pub struct Gateway {
     app: App,
-    authority: Authority,
-    /// The embedded engine, if records are kept in it: its health is the server's.
+    authenticator: Authenticator,
+    /// The embedded engine, if records are kept in it: the health check reports its faults.
     engine: Option<Engine>,
     bodies: Bodies,
-    /// How long a function may work on a request.
+    /// Most time that a function may take for one request.
     work: Duration,
 }
 
-impl Front {
-    /// A gateway before this app.
-    pub fn new(app: App, authority: Authority, engine: Option<Engine>, limits: Limits) -> Self {
+impl Gateway {
+    /// Creates a gateway whose functions share `app`.
+    pub fn new(
+        app: App,
+        authenticator: Authenticator,
+        engine: Option<Engine>,
+        limits: Limits,
+    ) -> Self {
         Self {
             app,
-            authority,
+            authenticator,
             engine,
             bodies: Bodies::new(limits.body),
             work: limits.work,
         }
     }
 
-    /// Answers one request; never fails.
+    /// Answers one request. Every error becomes a response.
     pub async fn serve(self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let response = self.dispatch(parts, body).await;
@@ -66,10 +71,11 @@ impl Front {
     }
 
     async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
-        let (who, sender) = match self.identify(&parts).await {
+        let (context, sender) = match self.identify(&parts).await {
             Ok(known) => known,
             Err(error) => {
-                // A client that waits for "100 Continue" has sent no body that could be in the way.
+                // After `Expect: 100-continue` the client has sent no body yet, so there is none to
+                // discard.
                 if !parts.headers.contains_key("expect") {
                     ignore(body);
                 }
@@ -84,45 +90,47 @@ impl Front {
                 return answer(self.app, request, |_, _| ready(not_read(unread))).await;
             }
         };
-        // The permit is given back when the request is answered.
+        // Held until the request is answered: it bounds the memory of all bodies together.
         let (bytes, _permit) = (whole.bytes, whole.permit);
         let body = match bytes.is_empty() {
             true => Body::Empty,
             false => Body::Binary(bytes),
         };
-        self.answered(Request::from_parts(parts, body), who).await
+        self.answered(Request::from_parts(parts, body), context)
+            .await
     }
 
-    /// Who sends a request, by its token. Of a signed request it cannot be said before its body is
-    /// read.
+    /// Authenticates a request by its token. The function authenticates a signed request instead,
+    /// because its signature covers the body.
     ///
     /// # Errors
-    /// 401 for who needs a token and has none; 503 if nobody can say.
+    /// 401 if the route needs a token and the request has no valid one; 503 if Keystone cannot be
+    /// asked.
     async fn identify(&self, parts: &Parts) -> Result<(Context, Sender), ApiError> {
         let path = parts.uri.path();
         let identity =
-            matches!(self.authority, Authority::File(..)) && IdentityService::serves(path);
-        // A path that is not UTF-8 is refused before anybody looks at the token.
-        let open = target(parts).is_ok_and(|path| !path.is_open(parts.method.as_str()));
-        if identity || Docs::find(parts).is_some() || !open {
+            matches!(self.authenticator, Authenticator::File(..)) && IdentityService::serves(path);
+        // A path that is not UTF-8 gets its 400 whether or not the token is valid.
+        let needs_token = target(parts).is_ok_and(|path| !path.is_open(parts.method.as_str()));
+        if identity || Docs::find(parts).is_some() || !needs_token {
             return Ok((Context::new(), Sender::Unknown));
         }
-        let who = match authority::token(&parts.headers) {
-            Some(token) => self.authority.context(token, self.app.now()).await?,
-            None => Context::new(),
+        let context = match authenticator::token(&parts.headers) {
+            Some(token) => self.authenticator.context(token, self.app.now()).await?,
+            None => None,
         };
-        if !who.is_empty() {
-            Ok((who, Sender::Known))
-        } else if parts.headers.contains_key("authorization") {
-            Ok((who, Sender::Unknown))
-        } else {
-            Err(ApiError::Unauthorized)
+        match context {
+            Some(context) => Ok((context, Sender::Known)),
+            None if parts.headers.contains_key("authorization") => {
+                Ok((Context::new(), Sender::Unknown))
+            }
+            None => Err(ApiError::Unauthorized),
         }
     }
 
-    async fn answered(self, request: Request, who: Context) -> Response {
+    async fn answered(self, request: Request, authorized: Context) -> Response {
         let request = addressed(request);
-        if let Authority::File(service, _) = &self.authority
+        if let Authenticator::File(service, _) = &self.authenticator
             && IdentityService::serves(request.uri().path())
         {
             return service.answer(&self.app, &request);
@@ -137,16 +145,16 @@ impl Front {
         if is_health_check(request.uri().path()) && self.is_broken().await {
             return answer(self.app, request, |_, request| ready(Ok(broken(&request)))).await;
         }
-        self.run(request, who).await
+        self.run(request, authorized).await
     }
 
-    /// Runs the function of the request's route.
-    async fn run(self, request: Request, who: Context) -> Response {
+    /// Calls the function of the request's route.
+    async fn run(self, request: Request, authorized: Context) -> Response {
         let method = request.method().as_str();
         let target = http::target(&request);
         let function = target.map_or(Function::Discovery, |path| path.resolve(method).function());
         let mut context = ApiGatewayProxyRequestContext::default();
-        context.authorizer.fields.extend(who);
+        context.authorizer.fields.extend(authorized);
         let request = request.with_request_context(RequestContext::ApiGatewayV1(context));
         let (app, work) = (self.app, self.work);
         match function {
@@ -165,7 +173,7 @@ impl Front {
         }
     }
 
-    /// Whether writes failed and still would.
+    /// Whether writes have failed and still fail.
     async fn is_broken(&self) -> bool {
         let Some(engine) = self.engine.clone() else {
             return false;
@@ -175,7 +183,7 @@ impl Front {
     }
 }
 
-/// The request with its path and query as the client sent them.
+/// Adds the path and the query as the client sent them, which is what signatures cover.
 fn addressed(mut request: Request) -> Request {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
@@ -183,7 +191,7 @@ fn addressed(mut request: Request) -> Request {
     request.with_raw_http_path(path)
 }
 
-/// The answer to a request whose body was not read.
+/// The response to a request whose body was not read.
 fn not_read(unread: Unread) -> Handled {
     let told = |status: u16, text: &str| {
         let response = http::text(status, "text/plain; charset=UTF-8", text);
@@ -199,7 +207,7 @@ fn not_read(unread: Unread) -> Handled {
     }
 }
 
-/// The path of a request, before it is handed to a function.
+/// Parses the path of a request that has not been handed to a function yet.
 fn target(parts: &Parts) -> Result<Path, routes::NotUtf8> {
     let accept = parts
         .headers
@@ -213,7 +221,7 @@ fn is_health_check(path: &str) -> bool {
         .is_ok_and(|path| matches!(path.segments()[..], ["healthcheck"] | ["healthcheck", ""]))
 }
 
-/// The health check's answer while records cannot be written.
+/// The response of the health check while records cannot be written.
 fn broken(request: &Request) -> Response {
     let reason = "Records cannot be written.";
     let accept = request.headers().get("accept");

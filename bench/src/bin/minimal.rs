@@ -1,5 +1,4 @@
-//! The least that a function like ours can be: it reads one item and answers. What ours are
-//! compared with.
+//! The minimal function: reads one item and answers. The service's functions are compared with it.
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
