@@ -129,7 +129,7 @@ fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> Requ
         .into_iter()
         .filter_map(|(name, value)| Some((name, *value?)));
     event["pathParameters"] = parameters.map(|(n, v)| (n.to_owned(), json!(v))).collect();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let pairs = form_urlencoded::parse(query.as_bytes());
     event["queryStringParameters"] = pairs
         .clone()
         .map(|(n, v)| (n.to_owned(), json!(v)))

@@ -181,6 +181,9 @@ fn canonical_request(
 }
 
 /// The arguments, sorted by name and then by value before they are encoded anew.
+///
+/// Not by `form_urlencoded`: it replaces bytes that are not UTF-8, so that two queries would have one
+/// signature, and it leaves `*` and encodes `~` and spaces in another way than the algorithm.
 fn canonical_query(query: &str) -> String {
     let decoded = |text: &str| -> Vec<u8> { percent_decode_str(&text.replace('+', " ")).collect() };
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
