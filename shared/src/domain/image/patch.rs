@@ -369,3 +369,6 @@ impl Change {
         image.set(name, self.value.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;
