@@ -287,6 +287,9 @@ fn changes_are_applied_in_their_order() {
     let expected = properties.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(after.properties, expected.into_iter().collect());
     assert_eq!(after.tags, ["t"]);
+    let added = json!([{"add": "/c", "value": "3"}]);
+    let added = patched(Form::V20, &before, added).unwrap();
+    assert_eq!(added.properties.get("c").map(String::as_str), Some("3"));
     assert_eq!(patched(Form::V20, &before, json!([])), Ok(before));
 }
 
