@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::budget::requests;
-use crate::chance::Chance;
 use crate::world::{MEMBER, OWNER, Who, World};
 
 fn total(spent: &BTreeMap<String, u64>) -> u64 {
@@ -182,12 +182,12 @@ async fn a_page_ends_before_it_is_too_large_for_an_answer() {
 #[tokio::test]
 async fn pages_of_a_filtered_list_are_the_list() {
     let world = World::new().await;
-    let chance = Chance::new(11);
+    let mut rng = Rng::with_seed(11);
     for _ in 0..60 {
-        let name = format!("n{}", chance.below(4));
-        let tags: Vec<String> = (0..chance.below(3)).map(|t| format!("t{t}")).collect();
-        let body = json!({"name": name, "tags": tags, "p": chance.below(3).to_string()});
-        match chance.below(3) {
+        let name = format!("n{}", rng.usize(..4));
+        let tags: Vec<String> = (0..rng.usize(..3)).map(|t| format!("t{t}")).collect();
+        let body = json!({"name": name, "tags": tags, "p": rng.usize(..3).to_string()});
+        match rng.usize(..3) {
             0 => {
                 world
                     .post(Who::Member, "/v2/images", body)
@@ -197,7 +197,7 @@ async fn pages_of_a_filtered_list_are_the_list() {
             1 => {
                 let image = world.image(body).await;
                 world.share(&image, MEMBER).await.expect(200);
-                let status = chance.of(&["accepted", "rejected", "pending"]);
+                let status = rng.choice(["accepted", "rejected", "pending"]).unwrap();
                 world
                     .answer(Who::Member, &image, MEMBER, status)
                     .await
@@ -211,26 +211,32 @@ async fn pages_of_a_filtered_list_are_the_list() {
         }
     }
     for _ in 0..60 {
-        let filter = chance.of(&[
-            "name=n1",
-            "tag=t0&tag=t1",
-            "p=2",
-            "visibility=public",
-            "owner=x",
-            "",
-        ]);
-        let sort = chance.of(&[
-            "",
-            "&sort=name:asc",
-            "&sort=created_at:asc",
-            "&sort_key=size",
-        ]);
-        let status = chance.of(&["", "&member_status=all", "&member_status=rejected"]);
+        let filter = rng
+            .choice([
+                "name=n1",
+                "tag=t0&tag=t1",
+                "p=2",
+                "visibility=public",
+                "owner=x",
+                "",
+            ])
+            .unwrap();
+        let sort = rng
+            .choice([
+                "",
+                "&sort=name:asc",
+                "&sort=created_at:asc",
+                "&sort_key=size",
+            ])
+            .unwrap();
+        let status = rng
+            .choice(["", "&member_status=all", "&member_status=rejected"])
+            .unwrap();
         let list = format!("?{filter}{sort}{status}");
         let whole = world
             .listed(Who::Member, &format!("{list}&limit=1000"))
             .await;
-        let limit = 1 + chance.below(7);
+        let limit = 1 + rng.usize(..7);
         let mut found: Vec<String> = Vec::new();
         let mut next = Some(format!("/v2/images{list}&limit={limit}"));
         while let Some(path) = next {

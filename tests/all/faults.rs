@@ -39,7 +39,6 @@ use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Order, Stamp};
 
-use super::chance::Chance;
 use super::model::{Told, Wish, possible, unjust};
 use super::world::OWNER;
 
@@ -58,7 +57,6 @@ tokio::task_local! {
 #[derive(Clone, Debug)]
 struct Trouble {
     engine: Engine,
-    chance: Chance,
     /// Makes the store evaluate one condition as another.
     confuses: Option<Confused>,
     conflicts: Arc<AtomicUsize>,
@@ -78,8 +76,8 @@ impl Trouble {
             Ok((400, body.to_string()))
         };
         let lost = |why: &str| ConnectorError::io(why.into());
-        self.chance.pause(15).await;
-        match self.chance.below(100) {
+        pause(15).await;
+        match fastrand::usize(..100) {
             0..20 => return error("ThrottlingException", json!({"message": "slow down"})),
             20..22 => return Err(lost("the request was lost")),
             22..30 if operation == "TransactWriteItems" => {
@@ -99,8 +97,8 @@ impl Trouble {
             None => body,
         };
         let answer = self.engine.perform(&operation, &body).await;
-        self.chance.pause(15).await;
-        if self.chance.percent(5) {
+        pause(15).await;
+        if fastrand::usize(..100) < 5 {
             Err(lost("the answer was lost"))
         } else {
             Ok(answer)
@@ -140,6 +138,10 @@ fn note(body: &str) {
             sent.push(op);
         }
     });
+}
+
+async fn pause(most_ms: u64) {
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(..=most_ms))).await;
 }
 
 fn app(http: impl HttpClient + 'static) -> App {
@@ -187,7 +189,6 @@ type Requests = HashMap<Key, Vec<(OperationId, Wish, Told)>>;
 #[derive(Clone)]
 struct Run {
     app: App,
-    chance: Chance,
     images: Vec<Image>,
     members: Vec<ProjectId>,
     owner: Caller,
@@ -198,7 +199,7 @@ struct Run {
 
 impl Run {
     fn wish(&self) -> Wish {
-        match self.chance.below(4) {
+        match fastrand::usize(..4) {
             0 => Wish::Share,
             1 => Wish::Answer(MemberStatus::Accepted),
             2 => Wish::Answer(MemberStatus::Rejected),
@@ -209,13 +210,13 @@ impl Run {
     /// Accepts a batch as the service does: first its record, then its messages.
     async fn batch(&self, most: usize) -> usize {
         let wish = self.wish();
-        let images = 1 + self.chance.below(IMAGES);
+        let images = 1 + fastrand::usize(..IMAGES);
         let members = match wish {
             Wish::Answer(_) => 1,
-            Wish::Share | Wish::Unshare => 1 + self.chance.below(MEMBERS),
+            Wish::Share | Wish::Unshare => 1 + fastrand::usize(..MEMBERS),
         };
         let pick = |count: usize, of: usize| {
-            let from = self.chance.below(of);
+            let from = fastrand::usize(..of);
             (0..count).map(move |at| (from + at) % of)
         };
         let images: Vec<_> = pick(images, IMAGES)
@@ -238,7 +239,7 @@ impl Run {
         };
         let (op, now) = (self.app.operation(), self.app.now());
         let mut batch = Batch::new(&self.owner, task, entries, op, now, "req".to_owned());
-        batch.job.chunk_rows = members.len() * (1 + self.chance.below(8));
+        batch.job.chunk_rows = members.len() * (1 + fastrand::usize(..8));
         // A 503 means that no job exists.
         if !matches!(
             self.app.store().create_job(&batch, None).await,
@@ -266,8 +267,8 @@ impl Run {
     /// Makes a direct call by the functions that its handler uses.
     async fn call(&self) {
         let wish = self.wish();
-        let image = &self.images[self.chance.below(IMAGES)];
-        let member = self.members[self.chance.below(MEMBERS)].clone();
+        let image = &self.images[fastrand::usize(..IMAGES)];
+        let member = self.members[fastrand::usize(..MEMBERS)].clone();
         let work = async {
             let (store, members) = (self.app.store(), [member.clone()]);
             let stamp = Stamp {
@@ -337,9 +338,9 @@ impl Run {
                     0 if post.open == 0 => return,
                     0 => None,
                     count => {
-                        let letter = post.letters.swap_remove(self.chance.below(count));
+                        let letter = post.letters.swap_remove(fastrand::usize(..count));
                         post.deliveries += 1;
-                        if self.chance.percent(10) {
+                        if fastrand::usize(..100) < 10 {
                             post.letters.push(Letter {
                                 receives: letter.receives + 1,
                                 ..letter.clone()
@@ -352,7 +353,7 @@ impl Run {
                 }
             };
             match taken {
-                None => self.chance.pause(50).await,
+                None => pause(50).await,
                 Some(letter) => self.deliver(letter).await,
             }
         }
@@ -378,14 +379,14 @@ impl Run {
                 run_batch::handle(app, record, until).await
             }
         };
-        let life = if self.chance.percent(25) {
-            self.chance.below(600)
+        let life = if fastrand::usize(..100) < 25 {
+            fastrand::usize(..600)
         } else {
             3_600_000
         };
         let handled = tokio::time::timeout(Duration::from_millis(life as u64), handled).await;
-        let acknowledged = matches!(handled, Ok(Ok(()))) && !self.chance.percent(5);
-        self.chance.pause(30).await;
+        let acknowledged = matches!(handled, Ok(Ok(()))) && fastrand::usize(..100) >= 5;
+        pause(30).await;
         let mut post = self.post.lock().unwrap();
         post.killed += usize::from(handled.is_err());
         post.dead += usize::from(is_dead && acknowledged);
@@ -399,7 +400,7 @@ impl Run {
         let mut sent = 0;
         while sent < entries {
             sent += self.batch(entries - sent).await;
-            self.chance.pause(400).await;
+            pause(400).await;
         }
         self.post.lock().unwrap().open -= 1;
     }
@@ -407,7 +408,7 @@ impl Run {
     async fn direct_calls(self, calls: usize) {
         for _ in 0..calls {
             self.call().await;
-            self.chance.pause(200).await;
+            pause(200).await;
         }
     }
 }
@@ -505,14 +506,13 @@ struct Happened {
     conflicts: usize,
 }
 
-async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happened {
+async fn run(entries: usize, confuses: Option<Confused>) -> Happened {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::in_process().dynamodb_over(engine.clone(), None);
     table::make(&client, "imshare", Upgrade::Refuse)
         .await
         .unwrap();
     let calm = app(engine.clone());
-    let chance = Chance::new(seed);
     let owner = Caller {
         project: ProjectId::parse(OWNER).unwrap(),
         role: Role::Admin,
@@ -535,11 +535,9 @@ async fn run_seed(seed: u64, entries: usize, confuses: Option<Confused>) -> Happ
     let run = Run {
         app: app(Trouble {
             engine,
-            chance: chance.clone(),
             confuses,
             conflicts: conflicts.clone(),
         }),
-        chance,
         images,
         members: (0..MEMBERS)
             .map(|at| ProjectId::parse(format!("member-{at}")).unwrap())
@@ -587,7 +585,11 @@ fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<H
         .start_paused(true)
         .build()
         .unwrap();
-    let run = || runtime.block_on(run_seed(seed, entries, confuses));
+    let run = || {
+        // Decisions come from this thread's generator, and so do the product's random pauses.
+        fastrand::seed(seed);
+        runtime.block_on(run(entries, confuses))
+    };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
 

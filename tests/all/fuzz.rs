@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::chance::Chance;
 use crate::world::{MEMBER, OWNER, Who, World};
 
 const REQUESTS: usize = 2_000;
@@ -29,8 +29,8 @@ async fn every_request_has_an_answer_that_is_no_outage() {
     world.share(&image, MEMBER).await.expect(200);
     let mut statuses = std::collections::BTreeMap::new();
     for number in 0..setting("IMSHARE_FUZZ_REQUESTS", REQUESTS) {
-        let chance = Chance::new((seed * 1_000_003 + number) as u64);
-        let request = request(&chance, &image);
+        let mut rng = Rng::with_seed((seed * 1_000_003 + number) as u64);
+        let request = request(&mut rng, &image);
         let answer = send(&world, &request).await;
         let told = || {
             let shown: Vec<u8> = request.iter().take(2_000).copied().collect();
@@ -84,48 +84,54 @@ async fn send(world: &World, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn request(chance: &Chance, image: &str) -> Vec<u8> {
-    let (method, path) = match chance.below(10) {
-        0 => (method(chance), segment(chance, image)),
+fn request(rng: &mut Rng, image: &str) -> Vec<u8> {
+    let (method, path) = match rng.usize(..10) {
+        0 => (method(rng), segment(rng, image)),
         _ => {
-            let route = &ROUTES[chance.below(ROUTES.len())];
-            let method = match chance.below(8) {
-                0 => method(chance),
+            let route = &ROUTES[rng.usize(..ROUTES.len())];
+            let method = match rng.usize(..8) {
+                0 => method(rng),
                 _ => route.method,
             };
             let path = route
                 .path
                 .split('/')
                 .map(|part| match part {
-                    "{schema}" => chance.of(&["image", "members", "x"]).to_owned(),
-                    part if part.starts_with('{') => segment(chance, image),
+                    "{schema}" => rng.choice(["image", "members", "x"]).unwrap().to_owned(),
+                    part if part.starts_with('{') => segment(rng, image),
                     part => part.to_owned(),
                 })
                 .collect::<Vec<_>>()
-                .join(chance.of(&["/", "/", "/", "/", "//", "%2F", "/./"]));
+                .join(
+                    rng.choice(["/", "/", "/", "/", "//", "%2F", "/./"])
+                        .unwrap(),
+                );
             (method, path)
         }
     };
     let path = path.trim_start_matches('/');
-    let mut head = format!("{method} /{path}{} HTTP/1.1\r\n", query(chance));
+    let mut head = format!("{method} /{path}{} HTTP/1.1\r\n", query(rng));
     head.push_str("Host: localhost\r\nConnection: close\r\n");
-    if let Some(token) = chance.of(&[&Who::Owner, &Who::Member, &Who::Admin]).token()
-        && !chance.percent(5)
+    if let Some(token) = rng
+        .choice([Who::Owner, Who::Member, Who::Admin])
+        .unwrap()
+        .token()
+        && rng.usize(..100) >= 5
     {
         head.push_str(&format!("X-Auth-Token: {token}\r\n"));
     }
-    for _ in 0..chance.below(3) {
-        head.push_str(&header(chance));
+    for _ in 0..rng.usize(..3) {
+        head.push_str(&header(rng));
     }
-    let body = if matches!(method, "GET" | "HEAD") && !chance.percent(10) {
+    let body = if matches!(method, "GET" | "HEAD") && rng.usize(..100) >= 10 {
         Vec::new()
     } else {
-        body(chance, image)
+        body(rng, image)
     };
-    if chance.percent(10) {
+    if rng.usize(..100) < 10 {
         head.push_str("Transfer-Encoding: chunked\r\n\r\n");
         let mut bytes = head.into_bytes();
-        for part in body.chunks(1 + chance.below(50_000)) {
+        for part in body.chunks(1 + rng.usize(..50_000)) {
             bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
             bytes.extend_from_slice(part);
             bytes.extend_from_slice(b"\r\n");
@@ -139,26 +145,27 @@ fn request(chance: &Chance, image: &str) -> Vec<u8> {
     bytes
 }
 
-fn method(chance: &Chance) -> &'static str {
-    chance.of(&[
+fn method(rng: &mut Rng) -> &'static str {
+    rng.choice([
         "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "FOO",
     ])
+    .unwrap()
 }
 
 /// A segment of a path: valid, invalid, or encoded in some way.
-fn segment(chance: &Chance, image: &str) -> String {
-    match chance.below(12) {
+fn segment(rng: &mut Rng, image: &str) -> String {
+    match rng.usize(..12) {
         0..5 => image.to_owned(),
         5 => image.to_ascii_uppercase(),
         6 => image.replace('-', ""),
         7 => MEMBER.to_owned(),
         8 => OWNER.to_owned(),
-        9 => "x".repeat(chance.below(2_000)),
-        10 => (0..1 + chance.below(6))
-            .map(|_| format!("%{:02X}", chance.below(256)))
+        9 => "x".repeat(rng.usize(..2_000)),
+        10 => (0..1 + rng.usize(..6))
+            .map(|_| format!("%{:02X}", rng.u8(..)))
             .collect(),
-        _ => chance
-            .of(&[
+        _ => rng
+            .choice([
                 "%2F",
                 "%23",
                 "%00",
@@ -182,75 +189,80 @@ fn segment(chance: &Chance, image: &str) -> String {
                 "%6Dembers",
                 "tags",
             ])
+            .unwrap()
             .to_owned(),
     }
 }
 
-fn query(chance: &Chance) -> String {
+fn query(rng: &mut Rng) -> String {
     let mut query = String::new();
-    for place in 0..chance.below(4) {
-        let name = chance.of(&[
-            "limit",
-            "marker",
-            "sort_key",
-            "sort_dir",
-            "sort",
-            "name",
-            "owner",
-            "status",
-            "visibility",
-            "member_status",
-            "tag",
-            "os_hidden",
-            "created_at",
-            "image_id",
-            "type",
-            "__imagetype",
-            "%FF",
-            "",
-            "size_min",
-            "min_disk",
-            "deleted",
-        ]);
-        let value = chance.of(&[
-            "0",
-            "1",
-            "-1",
-            "1000",
-            "1001",
-            "99999999999999999999",
-            "all",
-            "shared",
-            "public",
-            "accepted",
-            "Accepted",
-            "%00",
-            "%FF",
-            "%F0%9F%98%80",
-            "in:a,b",
-            "in:",
-            "name:asc",
-            "name:asc,size:desc",
-            "asc",
-            "desc",
-            "",
-            "gt:2020-01-01T00:00:00Z",
-            "true",
-            "a%26b",
-            "AAAA",
-            "SUCCESS",
-            "in:%22a,b%22,c",
-            "in:%22",
-            "eq:a",
-            "foo:a",
-            "2020-101",
-            "lt:0001-01-01T00:00:00%2B01",
-            "+1_0",
-            "1e400",
-        ]);
+    for place in 0..rng.usize(..4) {
+        let name = rng
+            .choice([
+                "limit",
+                "marker",
+                "sort_key",
+                "sort_dir",
+                "sort",
+                "name",
+                "owner",
+                "status",
+                "visibility",
+                "member_status",
+                "tag",
+                "os_hidden",
+                "created_at",
+                "image_id",
+                "type",
+                "__imagetype",
+                "%FF",
+                "",
+                "size_min",
+                "min_disk",
+                "deleted",
+            ])
+            .unwrap();
+        let value = rng
+            .choice([
+                "0",
+                "1",
+                "-1",
+                "1000",
+                "1001",
+                "99999999999999999999",
+                "all",
+                "shared",
+                "public",
+                "accepted",
+                "Accepted",
+                "%00",
+                "%FF",
+                "%F0%9F%98%80",
+                "in:a,b",
+                "in:",
+                "name:asc",
+                "name:asc,size:desc",
+                "asc",
+                "desc",
+                "",
+                "gt:2020-01-01T00:00:00Z",
+                "true",
+                "a%26b",
+                "AAAA",
+                "SUCCESS",
+                "in:%22a,b%22,c",
+                "in:%22",
+                "eq:a",
+                "foo:a",
+                "2020-101",
+                "lt:0001-01-01T00:00:00%2B01",
+                "+1_0",
+                "1e400",
+            ])
+            .unwrap();
         query.push(if place == 0 { '?' } else { '&' });
         query.push_str(name);
-        if !chance.percent(5) {
+        if rng.usize(..100) >= 5 {
             query.push('=');
             query.push_str(value);
         }
@@ -258,25 +270,27 @@ fn query(chance: &Chance) -> String {
     query
 }
 
-fn header(chance: &Chance) -> String {
-    let name = chance.of(&[
-        "Accept",
-        "Content-Type",
-        "X-Openstack-Request-Id",
-        "Idempotency-Key",
-        "X-Forwarded-Proto",
-        "X-Forwarded-Host",
-        "X-Project-Id",
-        "X-Roles",
-        "Origin",
-        "Cookie",
-        "Authorization",
-    ]);
-    let value = match chance.below(10) {
+fn header(rng: &mut Rng) -> String {
+    let name = rng
+        .choice([
+            "Accept",
+            "Content-Type",
+            "X-Openstack-Request-Id",
+            "Idempotency-Key",
+            "X-Forwarded-Proto",
+            "X-Forwarded-Host",
+            "X-Project-Id",
+            "X-Roles",
+            "Origin",
+            "Cookie",
+            "Authorization",
+        ])
+        .unwrap();
+    let value = match rng.usize(..10) {
         0 => "v".repeat(40_000),
         1 => "é\u{1f600}".to_owned(),
-        _ => chance
-            .of(&[
+        _ => rng
+            .choice([
                 "",
                 "*/*",
                 "application/json",
@@ -292,27 +306,26 @@ fn header(chance: &Chance) -> String {
                 "key-1",
                 "admin",
             ])
+            .unwrap()
             .to_owned(),
     };
     format!("{name}: {value}\r\n")
 }
 
-fn body(chance: &Chance, image: &str) -> Vec<u8> {
-    match chance.below(12) {
+fn body(rng: &mut Rng, image: &str) -> Vec<u8> {
+    match rng.usize(..12) {
         0 => Vec::new(),
-        1 => (0..chance.below(64))
-            .map(|_| chance.below(256) as u8)
-            .collect(),
-        2 => "[".repeat(1 + chance.below(3_000)).into_bytes(),
-        3 => "{\"a\":".repeat(1 + chance.below(3_000)).into_bytes(),
+        1 => (0..rng.usize(..64)).map(|_| rng.u8(..)).collect(),
+        2 => "[".repeat(1 + rng.usize(..3_000)).into_bytes(),
+        3 => "{\"a\":".repeat(1 + rng.usize(..3_000)).into_bytes(),
         4 => br#"{"member": "a", "member": "b", "status": "pending", "status": "x"}"#.to_vec(),
         5 => br#"{"member": "\ud800"}"#.to_vec(),
-        6 if chance.percent(20) => vec![b' '; 1024 * 1024 + chance.below(3)],
+        6 if rng.usize(..100) < 20 => vec![b' '; 1024 * 1024 + rng.usize(..3)],
         _ => {
-            let value = known(chance, image);
+            let value = known(rng, image);
             let mut bytes = value.to_string().into_bytes();
-            if chance.percent(10) {
-                bytes.truncate(chance.below(bytes.len() + 1));
+            if rng.usize(..100) < 10 {
+                bytes.truncate(rng.usize(..bytes.len() + 1));
             }
             bytes
         }
@@ -320,9 +333,9 @@ fn body(chance: &Chance, image: &str) -> Vec<u8> {
 }
 
 /// A body with names that the API knows and values of every type.
-fn known(chance: &Chance, image: &str) -> Value {
-    let any = |chance: &Chance| -> Value {
-        match chance.below(16) {
+fn known(rng: &mut Rng, image: &str) -> Value {
+    let any = |rng: &mut Rng| -> Value {
+        match rng.usize(..16) {
             0 => Value::Null,
             1 => json!(true),
             2 => json!(-1),
@@ -341,62 +354,68 @@ fn known(chance: &Chance, image: &str) -> Value {
             _ => json!(u64::MAX),
         }
     };
-    if chance.percent(30) {
-        let step = |chance: &Chance| {
-            let path = chance.of(&[
-                "/name",
-                "/visibility",
-                "/tags",
-                "/tags/-",
-                "/tags/0",
-                "/min_ram",
-                "/min_disk",
-                "/protected",
-                "/os_hidden",
-                "/custom",
-                "/a~1b",
-                "/a~0b",
-                "/~2",
-                "",
-                "/id",
-                "/owner",
-                "/status",
-                "/size",
-                "/a/b",
-                "name",
-                "/locations",
-            ]);
-            let op = chance.of(&["add", "replace", "remove", "move", "test", "x"]);
-            json!({"op": op, "path": path, "value": any(chance)})
+    if rng.usize(..100) < 30 {
+        let step = |rng: &mut Rng| {
+            let path = rng
+                .choice([
+                    "/name",
+                    "/visibility",
+                    "/tags",
+                    "/tags/-",
+                    "/tags/0",
+                    "/min_ram",
+                    "/min_disk",
+                    "/protected",
+                    "/os_hidden",
+                    "/custom",
+                    "/a~1b",
+                    "/a~0b",
+                    "/~2",
+                    "",
+                    "/id",
+                    "/owner",
+                    "/status",
+                    "/size",
+                    "/a/b",
+                    "name",
+                    "/locations",
+                ])
+                .unwrap();
+            let op = rng
+                .choice(["add", "replace", "remove", "move", "test", "x"])
+                .unwrap();
+            json!({"op": op, "path": path, "value": any(rng)})
         };
-        return (0..chance.below(4)).map(|_| step(chance)).collect();
+        return (0..rng.usize(..4)).map(|_| step(rng)).collect();
     }
     let mut object = serde_json::Map::new();
-    for _ in 0..chance.below(5) {
-        let name = chance.of(&[
-            "member",
-            "status",
-            "images",
-            "projects",
-            "project_id",
-            "vault_id",
-            "name",
-            "id",
-            "visibility",
-            "tags",
-            "min_ram",
-            "min_disk",
-            "protected",
-            "owner",
-            "size",
-            "container_format",
-            "disk_format",
-            "custom",
-            "os_hidden",
-            "created_at",
-            "checksum",
-        ]);
-        object.insert(name.to_owned(), any(chance));
+    for _ in 0..rng.usize(..5) {
+        let name = rng
+            .choice([
+                "member",
+                "status",
+                "images",
+                "projects",
+                "project_id",
+                "vault_id",
+                "name",
+                "id",
+                "visibility",
+                "tags",
+                "min_ram",
+                "min_disk",
+                "protected",
+                "owner",
+                "size",
+                "container_format",
+                "disk_format",
+                "custom",
+                "os_hidden",
+                "created_at",
+                "checksum",
+            ])
+            .unwrap();
+        object.insert(name.to_owned(), any(rng));
     }
     Value::Object(object)
 }

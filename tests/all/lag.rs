@@ -129,13 +129,10 @@ fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> Requ
         .into_iter()
         .filter_map(|(name, value)| Some((name, *value?)));
     event["pathParameters"] = parameters.map(|(n, v)| (n.to_owned(), json!(v))).collect();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    event["queryStringParameters"] = pairs
-        .clone()
-        .map(|(n, v)| (n.to_owned(), json!(v)))
-        .collect();
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    event["queryStringParameters"] = pairs.map(|(n, v)| (n.into_owned(), json!(v))).collect();
     event["multiValueQueryStringParameters"] =
-        pairs.map(|(n, v)| (n.to_owned(), json!([v]))).collect();
+        pairs.map(|(n, v)| (n.into_owned(), json!([v]))).collect();
     event["httpMethod"] = json!(method);
     event["path"] = json!(path);
     event["body"] = body.map_or(Value::Null, |body| json!(body.to_string()));

@@ -17,7 +17,16 @@ const ROOMS: [(&str, &[&str]); 6] = [
 ];
 
 /// The crates that the domain may use. None of them does I/O.
-const PURE: [&str; 7] = ["std", "core", "serde", "serde_json", "sha2", "time", "uuid"];
+const PURE: [&str; 8] = [
+    "std",
+    "core",
+    "lru",
+    "serde",
+    "serde_json",
+    "sha2",
+    "time",
+    "uuid",
+];
 
 /// One file of the crate.
 struct File {
@@ -114,9 +123,11 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 }
 
 /// Crates that are named by a path without an import.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 10] = [
     "aws_sdk_dynamodb",
     "aws_sdk_sqs",
+    "fastrand",
+    "form_urlencoded",
     "futures",
     "lambda_http",
     "lambda_runtime",

@@ -1,13 +1,49 @@
 //! The template, the functions, the events, the routes and the names of the table hold together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use serde_json::{Value, json};
 use shared::domain::id::{ImageId, JobId};
 use shared::http::routes::{Function, ROUTES};
 use shared::store::keys as at;
+use yaml_serde::Value as Yaml;
 
-const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The template, with CloudFormation's short tags in their long form: `!Ref Api` is `{"Ref": "Api"}`.
+static TEMPLATE: LazyLock<Value> =
+    LazyLock::new(|| long_form(yaml_serde::from_str(include_str!("../../template.yaml")).unwrap()));
+
+fn long_form(yaml: Yaml) -> Value {
+    let key = |key: Yaml| match key {
+        Yaml::String(text) => text,
+        other => panic!("{other:?} is no name"),
+    };
+    match yaml {
+        Yaml::Sequence(items) => items.into_iter().map(long_form).collect(),
+        Yaml::Mapping(entries) => entries
+            .into_iter()
+            .map(|(name, value)| (key(name), long_form(value)))
+            .collect(),
+        Yaml::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            let name = match tag.trim_start_matches('!') {
+                plain @ ("Ref" | "Condition") => plain.to_owned(),
+                function => format!("Fn::{function}"),
+            };
+            json!({name: long_form(tagged.value)})
+        }
+        plain => serde_json::to_value(plain).unwrap(),
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({"Ref": name})
+}
+
+fn attribute(name: &str) -> Value {
+    json!({"Fn::GetAtt": name})
+}
 
 fn names(directory: &str) -> BTreeSet<String> {
     std::fs::read_dir(
@@ -20,40 +56,57 @@ fn names(directory: &str) -> BTreeSet<String> {
     .collect()
 }
 
-/// The text of each resource, by its name.
-fn resources() -> BTreeMap<&'static str, String> {
-    let mut resources: BTreeMap<&str, String> = BTreeMap::new();
-    let mut current = "";
-    for line in TEMPLATE
-        .lines()
-        .skip_while(|line| *line != "Resources:")
-        .skip(1)
-    {
-        let name = line
-            .strip_prefix("  ")
-            .and_then(|rest| rest.strip_suffix(':'));
-        if let Some(name) = name.filter(|name| !name.starts_with([' ', '#'])) {
-            current = name;
-        }
-        resources
-            .entry(current)
-            .or_default()
-            .push_str(&format!("{line}\n"));
-    }
-    resources
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The text of the function that is built from this binary.
-fn function(name: &str) -> String {
-    let binary = format!("Binary: {name}\n");
-    let mut found = resources()
-        .into_values()
-        .filter(|text| text.contains(&binary));
-    let text = found
+fn resources() -> impl Iterator<Item = &'static Value> {
+    TEMPLATE["Resources"].as_object().unwrap().values()
+}
+
+fn properties(resource: &str) -> &'static Value {
+    let found = &TEMPLATE["Resources"][resource]["Properties"];
+    assert!(found.is_object(), "the template has no {resource}");
+    found
+}
+
+/// The properties of the function that is built from this binary.
+fn function(binary: &str) -> &'static Value {
+    let mut found =
+        resources().filter(|resource| resource["Metadata"]["BuildProperties"]["Binary"] == binary);
+    let function = found
         .next()
-        .unwrap_or_else(|| panic!("the template has no {name}"));
-    assert!(found.next().is_none());
-    text
+        .unwrap_or_else(|| panic!("the template has no {binary}"));
+    assert!(found.next().is_none(), "{binary} is there twice");
+    assert_eq!(function["Type"], "AWS::Serverless::Function", "{binary}");
+    &function["Properties"]
+}
+
+/// What leads to a function through the API.
+#[derive(Debug, PartialEq)]
+struct Event {
+    method: &'static str,
+    path: &'static str,
+    /// Whether it needs no token.
+    open: bool,
+}
+
+fn events(function: &'static Value) -> Vec<Event> {
+    let events = function["Events"].as_object().into_iter().flatten();
+    events
+        .filter(|(_, event)| event["Type"] == "Api")
+        .map(|(_, event)| {
+            let of = &event["Properties"];
+            assert_eq!(of["RestApiId"], reference("Api"));
+            let auth = &of["Auth"];
+            assert!(auth.is_null() || *auth == json!({"Authorizer": "NONE"}));
+            Event {
+                method: of["Method"].as_str().unwrap(),
+                path: of["Path"].as_str().unwrap(),
+                open: !auth.is_null(),
+            }
+        })
+        .collect()
 }
 
 /// What `cargo lambda watch` serves is the table of routes, and discovery for all else.
@@ -92,53 +145,43 @@ fn each_function_is_a_directory_a_resource_and_has_events() {
 #[test]
 fn each_route_leads_to_its_function() {
     for route in ROUTES {
-        let event = format!("Method: {}, Path: \"{}\"", route.method, route.path);
         let name = route.operation.function().name();
         // Schemas come with everything else that discovery answers.
-        let text = function(name);
-        assert!(
-            text.contains(&event) || name == "discovery" && text.contains("Path: \"/v2/{proxy+}\""),
-            "{name} has no {event}"
-        );
+        let found = events(function(name)).iter().any(|event| {
+            let own = (event.method, event.path) == (route.method, route.path);
+            own || name == "discovery" && event.path == "/v2/{proxy+}"
+        });
+        assert!(found, "{name}: {} {}", route.method, route.path);
     }
-    let events = TEMPLATE.matches("Type: Api, Properties:").count();
-    let known = ROUTES
+    // And no event leads anywhere else.
+    for name in names("functions")
         .iter()
-        .filter(|route| route.operation.function() != Function::Discovery)
-        .map(|r| (r.method, r.path))
-        .collect::<BTreeSet<_>>()
-        .len();
-    assert!(events >= known, "{events} events for {known} routes");
-}
-
-/// The events of a function: method, path, and whether they need no token.
-fn events(text: &str) -> Vec<(&str, &str, bool)> {
-    text.lines()
-        .filter_map(|line| line.split_once(", Method: "))
-        .map(|(_, rest)| {
-            let (method, rest) = rest.split_once(", Path: \"").unwrap();
-            let (path, rest) = rest.split_once('"').unwrap();
-            (method, path, rest.contains("Auth: {Authorizer: NONE}"))
-        })
-        .collect()
+        .filter(|name| *name != "discovery")
+    {
+        for event in events(function(name)) {
+            let known = ROUTES.iter().any(|route| {
+                let own = (route.method, route.path) == (event.method, event.path);
+                own && route.operation.function().name() == name
+            });
+            assert!(known, "{name}: {event:?}");
+        }
+    }
 }
 
 #[test]
 fn only_discovery_answers_without_a_token_and_only_where_clients_begin() {
     for name in names("functions") {
-        let text = function(&name);
-        for (method, path, open) in events(&text) {
-            let begins = matches!(path, "/" | "/versions" | "/healthcheck" | "/{proxy+}");
-            let expected = name == "discovery" && (begins || method == "OPTIONS");
-            assert_eq!(open, expected, "{name}: {method} {path}");
+        for event in events(function(&name)) {
+            let begins = matches!(event.path, "/" | "/versions" | "/healthcheck" | "/{proxy+}");
+            let expected = name == "discovery" && (begins || event.method == "OPTIONS");
+            assert_eq!(event.open, expected, "{name}: {event:?}");
         }
     }
 }
 
 #[test]
 fn each_path_has_a_405_and_a_preflight() {
-    let discovery = function("discovery");
-    let events = events(&discovery);
+    let events = events(function("discovery"));
     for route in ROUTES {
         // What is below /v2 and discovery's own needs no event of its own.
         let path = match (route.operation.function(), route.path.starts_with("/v2/")) {
@@ -146,29 +189,19 @@ fn each_path_has_a_405_and_a_preflight() {
             _ => route.path,
         };
         for (method, open) in [("ANY", false), ("OPTIONS", true)] {
-            assert!(
-                events.contains(&(method, path, open)),
-                "{method} {}",
-                route.path
-            );
+            let expected = Event { method, path, open };
+            assert!(events.contains(&expected), "{expected:?}");
         }
     }
     // Each is a statement of some 450 bytes in the function's own policy, which has at most 20 KB.
     assert!(events.len() <= 40, "{} events", events.len());
 }
 
-/// A number in a resource's text.
-fn number(text: &str, name: &str) -> Option<i64> {
-    let (_, rest) = text.split_once(&format!("{name}: "))?;
-    rest.split_whitespace().next()?.parse().ok()
-}
-
 #[test]
 fn no_message_comes_again_while_it_is_worked_on() {
-    let resources = resources();
     for (queue, name) in [("Queue", "run-batch"), ("DeadLetters", "settle-batch")] {
-        let hidden = number(&resources[queue], "VisibilityTimeout").unwrap();
-        let worked_on = number(&function(name), "Timeout").unwrap();
+        let hidden = properties(queue)["VisibilityTimeout"].as_u64().unwrap();
+        let worked_on = function(name)["Timeout"].as_u64().unwrap();
         assert!(
             hidden >= 6 * worked_on,
             "{queue}: {hidden} s for {worked_on} s"
@@ -176,113 +209,138 @@ fn no_message_comes_again_while_it_is_worked_on() {
     }
 }
 
+/// The statements of every policy about items of the table.
+fn statements_of_the_table() -> Vec<&'static Value> {
+    let table = attribute("Table.Arn");
+    resources()
+        .flat_map(|resource| {
+            let of = &resource["Properties"];
+            let inline = items(&of["Policies"]).iter();
+            inline.chain([of]).map(|policy| &policy["PolicyDocument"])
+        })
+        .flat_map(|document| items(&document["Statement"]))
+        .filter(|statement| {
+            let on = &statement["Resource"];
+            *on == table || items(on).contains(&table)
+        })
+        .collect()
+}
+
 #[test]
 fn policies_have_the_keys_of_the_schema() {
     let id = "11111111-1111-4111-8111-111111111111";
     let image = at::image_pk(ImageId::canonical(id).unwrap());
     let job = at::job_pk(JobId::parse("0199c6a1b2c37def8123456789abcdef").unwrap());
-    let mut count = 0;
-    for line in TEMPLATE
-        .lines()
-        .filter(|line| line.contains("dynamodb:LeadingKeys"))
-    {
-        let (_, list) = line.split_once("LeadingKeys: [").unwrap();
-        for pattern in list.split('"').filter(|part| part.contains('#')) {
-            let prefix = pattern.strip_suffix('*').unwrap();
-            assert!(
-                image.starts_with(prefix) || job.starts_with(prefix),
-                "{pattern}"
-            );
-        }
-        count += 1;
-    }
+    let statements = statements_of_the_table();
+    assert!(statements.len() >= names("functions").len() - 3);
     // Every statement about items of the table has such a condition.
-    let statements = TEMPLATE.matches("Resource: !GetAtt Table.Arn\n").count();
-    assert_eq!(count, statements);
+    for statement in statements {
+        let conditions = statement["Condition"].as_object().unwrap();
+        let (operator, condition) = conditions.iter().next().unwrap();
+        assert_eq!(conditions.len(), 1, "{statement}");
+        let like = ["ForAllValues:StringLike", "ForAllValues:StringNotLike"];
+        assert!(like.contains(&operator.as_str()), "{statement}");
+        let patterns = items(&condition["dynamodb:LeadingKeys"]);
+        assert!(!patterns.is_empty(), "{statement}");
+        for pattern in patterns {
+            let prefix = pattern.as_str().unwrap().strip_suffix('*').unwrap();
+            let known = image.starts_with(prefix) || job.starts_with(prefix);
+            assert!(known && prefix.ends_with('#'), "{pattern}");
+        }
+    }
 }
 
 #[test]
 fn access_keys_have_a_table_of_their_own() {
-    let table = resources().remove("AccessKeys").unwrap();
-    assert!(table.contains("Condition: TakesSignatures\n"));
-    let keys = table.split_once("KeySchema:\n").unwrap().1;
-    assert_eq!(
-        keys.trim(),
-        format!("- {{AttributeName: {}, KeyType: HASH}}", at::PK)
-    );
+    let table = &TEMPLATE["Resources"]["AccessKeys"];
+    assert_eq!(table["Condition"], "TakesSignatures");
+    let key = json!([{"AttributeName": at::PK, "KeyType": "HASH"}]);
+    assert_eq!(table["Properties"]["KeySchema"], key);
+}
+
+/// The hash key and the range key of the table or of an index.
+fn keys(of: &Value) -> Vec<(&str, &str)> {
+    let keys = items(&of["KeySchema"]).iter();
+    keys.map(|key| {
+        let text = |name: &str| key[name].as_str().unwrap();
+        (text("AttributeName"), text("KeyType"))
+    })
+    .collect()
 }
 
 #[test]
 fn the_table_has_the_names_of_the_schema() {
-    let table = resources().remove("Table").unwrap();
-    for name in [at::PK, at::SK, at::GPK, at::GSK, at::VPK, at::DPK, at::DSK] {
-        assert!(table.contains(&format!("AttributeName: {name}")), "{name}");
-    }
-    assert!(table.contains(&format!("AttributeName: {}", at::EXPIRES_AT)));
-    for index in [at::BY_PROJECT, at::BY_VISIBILITY, at::BY_DUE] {
-        assert!(table.contains(&format!("IndexName: {index}")), "{index}");
-    }
+    let table = properties("Table");
+    let declared: BTreeSet<&str> = items(&table["AttributeDefinitions"])
+        .iter()
+        .map(|attribute| attribute["AttributeName"].as_str().unwrap())
+        .collect();
+    let known = [at::PK, at::SK, at::GPK, at::GSK, at::VPK, at::DPK, at::DSK];
+    assert_eq!(declared, BTreeSet::from(known));
+    assert_eq!(keys(table), [(at::PK, "HASH"), (at::SK, "RANGE")]);
+    let ttl = &table["TimeToLiveSpecification"];
+    assert_eq!(
+        *ttl,
+        json!({"AttributeName": at::EXPIRES_AT, "Enabled": true})
+    );
+
     assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");
-    for name in at::PROJECTED {
-        let count = table
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|w| w == name)
-            .count();
-        assert!(
-            count >= 2 || table.contains('&'),
-            "{name} is projected by both indexes"
-        );
+    let whole = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": at::PROJECTED});
+    let keys_only = json!({"ProjectionType": "KEYS_ONLY"});
+    let expected = [
+        (at::BY_PROJECT, (at::GPK, at::GSK), &whole),
+        (at::BY_VISIBILITY, (at::VPK, at::GSK), &whole),
+        (at::BY_DUE, (at::DPK, at::DSK), &keys_only),
+    ];
+    let indexes = items(&table["GlobalSecondaryIndexes"]);
+    assert_eq!(indexes.len(), expected.len());
+    for (index, (name, (hash, range), projected)) in indexes.iter().zip(expected) {
+        assert_eq!(index["IndexName"], name);
+        assert_eq!(keys(index), [(hash, "HASH"), (range, "RANGE")], "{name}");
+        assert_eq!(index["Projection"], *projected, "{name}");
     }
 }
 
 #[test]
 fn the_queue_keeps_what_jobs_rely_on() {
-    let queue = resources().remove("Queue").unwrap();
-    let kept = format!(
-        "MessageRetentionPeriod: {}",
-        shared::domain::job::DEADLINE_SECONDS
-    );
-    assert!(queue.contains(&kept), "a job is over when its messages are");
+    let kept = &properties("Queue")["MessageRetentionPeriod"];
+    let needed = shared::domain::job::DEADLINE_SECONDS;
+    assert_eq!(*kept, needed, "a job is over when its messages are");
 }
 
 /// The promise of AuthCacheSeconds: the gateway remembers a token, or the function does, never both.
 #[test]
 fn a_token_is_remembered_once() {
-    let api = resources().remove("Api").unwrap();
-    let authorizers = api.split_once("Authorizers:\n").unwrap().1;
-    let of_gateway = |signed: &str| {
-        let block = authorizers
-            .split_once(&format!("\"{signed}\":\n"))
-            .unwrap()
-            .1;
-        let (_, rest) = block.split_once("ReauthorizeEvery: ").unwrap();
-        rest.lines().next().unwrap().to_owned()
-    };
-    assert!(api.contains("DefaultAuthorizer: !Ref SignedRequests\n"));
-    let text = function("authorizer");
-    let (_, of_function) = text
-        .split_once("AUTH_CACHE_TTL: !If [TakesSignatures, ")
-        .unwrap();
-    let (of_function, _) = of_function.split_once(']').unwrap();
-    let (signed, plain) = of_function.split_once(", ").unwrap();
-    let whole = "!Ref AuthCacheSeconds";
-    assert_eq!((of_gateway("false").as_str(), plain), (whole, "\"0\""));
-    assert_eq!((of_gateway("true").as_str(), signed), ("0", whole));
+    let auth = &properties("Api")["Auth"];
+    assert_eq!(auth["DefaultAuthorizer"], reference("SignedRequests"));
+    let of_gateway = |signed: &str| &auth["Authorizers"][signed]["Identity"]["ReauthorizeEvery"];
+    let whole = reference("AuthCacheSeconds");
+    assert_eq!(
+        [of_gateway("false"), of_gateway("true")],
+        [&whole, &json!(0)]
+    );
+    let of_function = &function("authorizer")["Environment"]["Variables"]["AUTH_CACHE_TTL"];
+    assert_eq!(
+        *of_function,
+        json!({"Fn::If": ["TakesSignatures", whole, "0"]})
+    );
 }
 
 /// Whoever checks a signature or a token calls the roles by the same names.
 #[test]
 fn every_function_knows_what_roles_are_called() {
-    let globals = TEMPLATE.split_once("\nGlobals:\n").unwrap().1;
-    let globals = globals.split_once("\nResources:\n").unwrap().0;
+    let globals = &TEMPLATE["Globals"]["Function"]["Environment"]["Variables"];
     for (variable, parameter) in [
         ("ROLE_ADMIN", "RoleAdmin"),
         ("ROLE_MEMBER", "RoleMember"),
         ("ROLE_READER", "RoleReader"),
     ] {
-        let line = format!("{variable}: !Join [\",\", !Ref {parameter}]\n");
-        assert!(globals.contains(&line), "{line}");
-        assert_eq!(TEMPLATE.matches(variable).count(), 1, "{variable}");
+        let joined = json!({"Fn::Join": [",", reference(parameter)]});
+        assert_eq!(globals[variable], joined, "{variable}");
+        for name in names("functions") {
+            let own = &function(&name)["Environment"]["Variables"][variable];
+            assert!(own.is_null(), "{name} calls {variable} otherwise");
+        }
     }
 }
 
@@ -297,15 +355,17 @@ fn concurrency_is_reserved_only_on_request() {
         ),
         ("run-batch", "ReservesWorkers", "WorkerReservedConcurrency"),
     ] {
-        let reserved = format!(
-            "ReservedConcurrentExecutions: !If [{condition}, !Ref {parameter}, !Ref AWS::NoValue]\n"
-        );
-        assert!(function(name).contains(&reserved), "{name}");
-        let off = format!("  {condition}: !Not [!Equals [!Ref {parameter}, \"0\"]]\n");
-        assert!(TEMPLATE.contains(&off), "{off}");
-        let declared = TEMPLATE.split_once(&format!("  {parameter}:\n")).unwrap().1;
-        assert!(
-            declared.starts_with("    Type: String\n    Default: \"0\"\n"),
+        let reserved =
+            json!({"Fn::If": [condition, reference(parameter), reference("AWS::NoValue")]});
+        let found = &function(name)["ReservedConcurrentExecutions"];
+        assert_eq!(*found, reserved, "{name}");
+        let off = json!({"Fn::Not": [{"Fn::Equals": [reference(parameter), "0"]}]});
+        assert_eq!(TEMPLATE["Conditions"][condition], off, "{condition}");
+        let declared = &TEMPLATE["Parameters"][parameter];
+        let (kind, default) = (&declared["Type"], &declared["Default"]);
+        assert_eq!(
+            (kind, default),
+            (&json!("String"), &json!("0")),
             "{parameter}"
         );
     }

@@ -18,13 +18,14 @@ pub mod event;
 pub mod keystone;
 pub mod service_user;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use sha2::{Digest as _, Sha256};
 use shared::auth::principal::Principal;
-use shared::domain::cache::Cache;
+use shared::domain::cache::ExpiringCache;
 use shared::domain::time::{Clock, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -32,10 +33,10 @@ use crate::config::Config;
 use crate::keystone::{Keystone, sendable};
 
 /// Most valid tokens that an instance caches: some 5 MB, unless many have access rules.
-const TOKENS_MAX: usize = 10_000;
+const TOKENS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// Most refused tokens that an instance caches: some 1 MB. They have a cache of their own, so that
 /// a flood of them cannot evict valid tokens.
-const REFUSED_MAX: usize = 10_000;
+const REFUSED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 /// How many seconds a refusal is cached. A token that was sent before Keystone knew it is accepted
 /// at most that much later.
 const REFUSED_SECONDS: i64 = 5;
@@ -79,8 +80,8 @@ pub struct Authorizer {
 #[derive(Debug)]
 struct Inner {
     keystone: Keystone,
-    known: Cache<Fingerprint, Principal>,
-    refused: Cache<Fingerprint, ()>,
+    known: ExpiringCache<Fingerprint, Principal>,
+    refused: ExpiringCache<Fingerprint, ()>,
     validations: Semaphore,
     cache_ttl: u32,
     signed_requests: bool,
@@ -96,8 +97,8 @@ impl Authorizer {
         Ok(Self {
             inner: Arc::new(Inner {
                 keystone: Keystone::new(config.keystone, config.roles, clock.clone())?,
-                known: Cache::new(TOKENS_MAX),
-                refused: Cache::new(REFUSED_MAX),
+                known: ExpiringCache::new(TOKENS_MAX),
+                refused: ExpiringCache::new(REFUSED_MAX),
                 validations: Semaphore::new(VALIDATIONS_MAX),
                 cache_ttl: config.cache_ttl,
                 signed_requests: config.signed_requests,

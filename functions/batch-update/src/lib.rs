@@ -207,13 +207,8 @@ fn idempotency_of(request: &Request) -> Result<Option<Idempotency>, ApiError> {
     digest.update(request.method().as_str());
     digest.update(b"\n");
     digest.update(http::body_bytes(request)?);
-    let digest = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Ok(Some(Idempotency {
         key: key.to_owned(),
-        digest,
+        digest: hex::encode(digest.finalize()),
     }))
 }

@@ -337,3 +337,6 @@ fn time(field: TimeField, name: &str, value: &str) -> Result<Filter, ApiError> {
     };
     Ok(Filter::Time(field, test, wanted))
 }
+
+#[cfg(test)]
+mod tests;

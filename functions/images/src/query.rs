@@ -412,3 +412,6 @@ pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
     let marker = marker.map(|marker| marker.to_string());
     http::link("/v2/images", arguments, repeats, marker)
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,6 +181,9 @@ fn canonical_request(
 }
 
 /// The arguments, decoded, sorted by name and value, and encoded again.
+///
+/// `form_urlencoded` does not fit: it replaces bytes that are not UTF-8, so that two queries would have
+/// one signature, and it encodes `*`, `~` and spaces differently from the algorithm.
 fn canonical_query(query: &str) -> String {
     let decoded = |text: &str| -> Vec<u8> { percent_decode_str(&text.replace('+', " ")).collect() };
     let pairs = query.split('&').filter(|pair| !pair.is_empty());

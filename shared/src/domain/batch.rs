@@ -72,3 +72,76 @@ impl Batch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::ProjectId;
+    use crate::domain::policy::Role;
+
+    fn names(prefix: &str, count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("{prefix}{i}")).collect()
+    }
+
+    fn batch(role: Role, images: usize, projects: usize) -> Batch {
+        let caller = Caller {
+            project: ProjectId::parse("asks").unwrap(),
+            role,
+        };
+        let entries = Entries::of_request(&names("i", images), &names("p", projects));
+        let now = Timestamp::from_micros(1_000_000);
+        let op = OperationId::at(now.micros());
+        Batch::new(&caller, Task::Share, entries, op, now, "req-1".to_owned())
+    }
+
+    fn chunks(batch: &Batch) -> Vec<Chunk> {
+        let messages = batch.messages().into_iter();
+        messages
+            .map(|message| match message {
+                Message::Chunk(chunk) => chunk,
+                other @ Message::Memberships { .. } => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_messages_of_a_batch_are_its_entries_in_order() {
+        for (images, projects, sizes) in [
+            (1, 1, vec![1]),
+            (120, 1, vec![50, 50, 20]),
+            (5, 33, vec![99, 66]),
+            (1, 1_500, vec![1_000, 500]),
+        ] {
+            let batch = batch(Role::Member, images, projects);
+            let chunks = chunks(&batch);
+            let found: Vec<usize> = chunks.iter().map(|chunk| chunk.entries.rows).collect();
+            assert_eq!(found, sizes);
+            let rows = chunks.iter().flat_map(|chunk| chunk.entries.entries());
+            assert!(rows.eq(batch.entries.entries()));
+            for (place, chunk) in chunks.iter().enumerate() {
+                assert_eq!((chunk.number, chunk.only), (place, sizes.len() == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_says_all_that_its_worker_must_know() {
+        for role in [Role::Member, Role::Admin] {
+            let batch = batch(role, 120, 1);
+            let resent = batch.message(2, true);
+            let expected = Chunk {
+                job: batch.job.id,
+                number: 2,
+                project: ProjectId::parse("asks").unwrap(),
+                admin: role == Role::Admin,
+                task: Task::Share,
+                deadline: batch.job.begin.plus_seconds(24 * 3600),
+                entries: batch.entries.part(100, 50),
+                only: false,
+                resent: true,
+            };
+            assert_eq!(resent, Message::Chunk(expected));
+            assert!(chunks(&batch).iter().all(|chunk| !chunk.resent));
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! The store, the function that settles dead letters and the model in the tests all use [`step`], so
 //! they cannot disagree.
 
+use std::cmp::Ordering;
+
 use crate::domain::id::OperationId;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::JobKind;
@@ -66,19 +68,23 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
             _ => Step::Confirm,
         },
         (JobKind::Update, None | Some(Membership::Gone { .. })) => Step::Done(Absent),
-        (JobKind::Update, Some(present @ Membership::Present(member))) => match member {
-            _ if member.op == op => Step::Done(AppliedBefore),
-            _ if member.op > op => Step::Done(Superseded(present.clone())),
-            _ => Step::Write,
-        },
+        (JobKind::Update, Some(present @ Membership::Present(member))) => {
+            match member.op.cmp(&op) {
+                Ordering::Less => Step::Write,
+                Ordering::Equal => Step::Done(AppliedBefore),
+                Ordering::Greater => Step::Done(Superseded(present.clone())),
+            }
+        }
         (JobKind::Remove, None) => Step::LeaveTombstone,
-        (JobKind::Remove, Some(gone @ Membership::Gone { added, op: removed })) => match gone {
-            _ if *removed > op => Step::Done(Superseded(gone.clone())),
-            _ if *removed < op => Step::LeaveTombstone,
-            // This removal left it where there was no member.
-            _ if *added == op => Step::Done(Unneeded),
-            _ => Step::Done(AppliedBefore),
-        },
+        (JobKind::Remove, Some(gone @ Membership::Gone { added, op: removed })) => {
+            match removed.cmp(&op) {
+                Ordering::Less => Step::LeaveTombstone,
+                // This removal left it where there was no member.
+                Ordering::Equal if *added == op => Step::Done(Unneeded),
+                Ordering::Equal => Step::Done(AppliedBefore),
+                Ordering::Greater => Step::Done(Superseded(gone.clone())),
+            }
+        }
         (JobKind::Remove, Some(present @ Membership::Present(member))) => match member {
             _ if member.ended == Some(op) => Step::Done(AppliedBefore),
             _ if member.added > op => Step::Done(Superseded(present.clone())),
@@ -110,6 +116,171 @@ pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
         // A project that is not a member must not learn of the image.
         (JobKind::Update, Change::Superseded(Membership::Gone { .. }) | Change::Absent) => {
             Outcome::Failed(ImsCode::ImageNotFound)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{ImageId, ProjectId};
+    use crate::domain::member::MemberStatus;
+    use crate::domain::time::Timestamp;
+
+    /// The n-th operation.
+    fn op(n: u32) -> OperationId {
+        OperationId::parse(&format!("{n:032x}")).unwrap()
+    }
+
+    /// A membership that the first operation created, the second shared anew and the third answered.
+    fn member(added: u32, shared: u32, last: u32) -> Member {
+        let image = ImageId::canonical("5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01").unwrap();
+        let project = ProjectId::parse("p").unwrap();
+        Member {
+            shared: op(shared),
+            op: op(last),
+            status: MemberStatus::Accepted,
+            ..Member::new(image, project, op(added), Timestamp::from_micros(0))
+        }
+    }
+
+    fn present(added: u32, shared: u32, last: u32) -> Membership {
+        Membership::Present(member(added, shared, last))
+    }
+
+    fn gone(added: u32, removed: u32) -> Membership {
+        Membership::Gone {
+            added: op(added),
+            op: op(removed),
+        }
+    }
+
+    /// Every cell of the table in the documentation of [`step`], for the operation 5.
+    #[test]
+    fn the_step_of_each_kind_at_each_state() {
+        let superseded = |by: &Membership| Step::Done(Change::Superseded(by.clone()));
+        let done = Step::Done;
+        let (older, newer) = (gone(1, 4), gone(1, 6));
+        let (added_later, shared_later) = (present(6, 6, 6), present(1, 6, 4));
+        let (plain, answered_later) = (present(1, 1, 4), present(1, 1, 6));
+        for (stored, share, answer, remove) in [
+            (
+                None,
+                Step::Write,
+                done(Change::Absent),
+                Step::LeaveTombstone,
+            ),
+            (
+                Some(&older),
+                Step::Write,
+                done(Change::Absent),
+                Step::LeaveTombstone,
+            ),
+            (
+                Some(&newer),
+                superseded(&newer),
+                done(Change::Absent),
+                superseded(&newer),
+            ),
+            (
+                Some(&added_later),
+                done(Change::Unneeded),
+                superseded(&added_later),
+                superseded(&added_later),
+            ),
+            (
+                Some(&shared_later),
+                done(Change::Unneeded),
+                Step::Write,
+                Step::Renew(member(1, 6, 4)),
+            ),
+            (Some(&plain), Step::Confirm, Step::Write, Step::Write),
+            (
+                Some(&answered_later),
+                Step::Confirm,
+                superseded(&answered_later),
+                Step::Write,
+            ),
+        ] {
+            let steps = JobKind::ALL.map(|kind| step(stored, kind, op(5)));
+            assert_eq!(steps, [share, answer, remove], "{stored:?}");
+        }
+    }
+
+    /// A redelivery finds what the first delivery left.
+    #[test]
+    fn a_redelivery_does_nothing() {
+        let before = Step::Done(Change::AppliedBefore);
+        let unneeded = Step::Done(Change::Unneeded);
+        let ended = Membership::Present(Member {
+            ended: Some(op(5)),
+            ..member(6, 6, 6)
+        });
+        let own_share_removed = gone(5, 7);
+        for (kind, stored, expected) in [
+            // Its own share, also after an answer or a later share.
+            (JobKind::Add, present(5, 5, 5), &before),
+            (JobKind::Add, present(5, 6, 7), &before),
+            // Its own confirmation of an older share.
+            (JobKind::Add, present(1, 5, 1), &unneeded),
+            (
+                JobKind::Add,
+                own_share_removed.clone(),
+                &Step::Done(Change::Superseded(own_share_removed)),
+            ),
+            // No two operations have one id, so no share finds a tombstone of its own.
+            (
+                JobKind::Add,
+                gone(1, 5),
+                &Step::Done(Change::Superseded(gone(1, 5))),
+            ),
+            (JobKind::Update, present(1, 1, 5), &before),
+            (JobKind::Remove, gone(1, 5), &before),
+            // Its own tombstone, left where there was no member.
+            (JobKind::Remove, gone(5, 5), &unneeded),
+            // Its own removal, after which the image was shared anew in the same write.
+            (JobKind::Remove, ended, &before),
+        ] {
+            assert_eq!(step(Some(&stored), kind, op(5)), *expected, "{stored:?}");
+        }
+    }
+
+    /// Shares of one operation at the very instant of another are neither before nor after it.
+    #[test]
+    fn a_removal_ends_what_was_shared_until_then() {
+        for (stored, expected) in [
+            (present(5, 5, 5), Step::Write),
+            (present(1, 5, 5), Step::Write),
+            (present(1, 1, 5), Step::Write),
+        ] {
+            assert_eq!(step(Some(&stored), JobKind::Remove, op(5)), expected);
+        }
+    }
+
+    #[test]
+    fn what_each_change_tells_of_its_entry() {
+        use Outcome::{Changed, Failed, Unchanged};
+        let by = |stored: Membership| Change::Superseded(stored);
+        let no_image = Failed(ImsCode::ImageNotFound);
+        let full = Failed(ImsCode::QuotaFull);
+        for (change, outcomes) in [
+            (Change::Applied, [Changed; 3]),
+            (Change::AppliedBefore, [Changed; 3]),
+            (Change::Unneeded, [Unchanged; 3]),
+            (Change::QuotaFull, [full; 3]),
+            (Change::Absent, [Unchanged, no_image, Unchanged]),
+            (by(gone(1, 6)), [Unchanged, no_image, Unchanged]),
+            // A newer answer for the membership that it is about.
+            (by(present(1, 1, 6)), [Unchanged; 3]),
+            (by(present(5, 5, 6)), [Unchanged; 3]),
+            // Another membership: the one that it is about was ended.
+            (
+                by(present(6, 6, 6)),
+                [Unchanged, Failed(ImsCode::NoSuchMember), Unchanged],
+            ),
+        ] {
+            let found = JobKind::ALL.map(|kind| outcome(kind, &change, op(5)));
+            assert_eq!(found, outcomes, "{change:?}");
         }
     }
 }

@@ -78,11 +78,9 @@ impl Entries {
 
     /// The number of rows of each chunk: as many whole images as fit, or a part of one image's rows.
     pub fn chunk_rows(&self) -> usize {
-        match self.projects.len() {
-            0 => 1,
-            wide if wide > CHUNK_ROWS => wide.min(CHUNK_ROWS_MAX),
-            projects => CHUNK_IMAGES.min(CHUNK_ROWS / projects) * projects,
-        }
+        let projects = self.projects.len().max(1);
+        let images = (CHUNK_ROWS / projects).clamp(1, CHUNK_IMAGES);
+        (images * projects).min(CHUNK_ROWS_MAX)
     }
 
     /// The rows `from..from + rows`, or fewer at the end.
@@ -150,6 +148,7 @@ mod tests {
         ] {
             let whole = Entries::of_request(&names("i", images), &names("p", projects));
             let rows = whole.chunk_rows();
+            assert!(rows > 0);
             let mut found = Vec::new();
             let mut from = 0;
             while from < whole.rows {
@@ -188,5 +187,52 @@ mod tests {
         );
         assert_eq!(slice.images, [id.to_owned(), "x".repeat(64)]);
         assert_eq!(slice.rows, 2);
+    }
+
+    #[test]
+    fn a_chunk_has_as_many_whole_images_as_fit() {
+        for (projects, rows) in [
+            (0, 50),
+            (1, 50),
+            (2, 100),
+            (3, 99),
+            (33, 99),
+            (34, 68),
+            (50, 100),
+            (51, 51),
+            (100, 100),
+            (101, 101),
+            (1_000, 1_000),
+            (1_001, 1_000),
+        ] {
+            let entries = Entries::of_request(&names("i", 3), &names("p", projects));
+            assert_eq!(entries.chunk_rows(), rows, "{projects} projects");
+        }
+    }
+
+    #[test]
+    fn a_part_has_only_what_it_needs() {
+        let whole = Entries::of_request(&names("i", 3), &names("p", 4));
+        let part = |images: std::ops::Range<usize>, projects: &[&str], skip, rows| Entries {
+            images: images.map(|image| format!("i{image}")).collect(),
+            projects: projects
+                .iter()
+                .map(|project| (*project).to_owned())
+                .collect(),
+            skip,
+            rows,
+        };
+        let all = ["p0", "p1", "p2", "p3"];
+        assert_eq!(whole.part(0, 12), whole);
+        assert_eq!(whole.part(4, 8), part(1..3, &all, 0, 8));
+        assert_eq!(whole.part(6, 100), part(1..3, &all, 2, 6));
+        assert_eq!(whole.part(3, 2), part(0..2, &all, 3, 2));
+        // One image alone: its own projects.
+        assert_eq!(whole.part(5, 2), part(1..2, &["p1", "p2"], 0, 2));
+        assert_eq!(whole.part(8, 4), part(2..3, &all, 0, 4));
+        assert_eq!(whole.part(12, 4).rows, 0);
+        assert_eq!(whole.part(13, 4).entries().count(), 0);
+        let none = Entries::of_request(&names("i", 3), &[]);
+        assert_eq!((none.rows, none.part(0, 5).rows), (0, 0));
     }
 }

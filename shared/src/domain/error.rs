@@ -251,3 +251,113 @@ impl ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every error, what the log says of it, and what the caller is told of it.
+    fn errors() -> [(ApiError, &'static str, &'static str); 10] {
+        let said = |error: ApiError, words: &'static str| (error, words, words);
+        let method = ApiError::MethodNotAllowed {
+            method: "PUT".to_owned(),
+            allow: "GET".to_owned(),
+        };
+        let date = "X-Sdk-Date is more than 15 minutes away from the time of this service.";
+        let signature = "The request is not signed by a valid access key.";
+        [
+            said(ApiError::bad_request("bad"), "bad"),
+            said(ApiError::no_such_resource(), ""),
+            said(
+                ApiError::ims(ImsCode::JobNotFound),
+                "The job does not exist.",
+            ),
+            said(ApiError::ims_because(ImsCode::TooMany, "why"), "why"),
+            said(method, ""),
+            said(ApiError::Unauthorized, ""),
+            said(ApiError::BadSignature(BadSignature::Date), date),
+            said(ApiError::BadSignature(BadSignature::Signature), signature),
+            (ApiError::unavailable("secret"), "secret", ""),
+            (ApiError::internal("secret"), "secret", ""),
+        ]
+    }
+
+    #[test]
+    fn what_is_for_the_log_is_not_for_the_caller() {
+        for (error, for_log, public) in errors() {
+            assert_eq!(error.for_log(), for_log, "{error:?}");
+            assert_eq!(error.public_words(), public, "{error:?}");
+            assert!(!format!("{error:?}").contains("secret"));
+        }
+        let shown = format!("{:?}", ApiError::internal("secret"));
+        assert_eq!(shown, "Internal(Internal(…))");
+    }
+
+    #[test]
+    fn only_what_is_not_available_may_succeed_later() {
+        for (error, ..) in errors() {
+            let expected = matches!(error, ApiError::Unavailable(_));
+            assert_eq!(error.retryable(), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_its_kind_and_its_words() {
+        let glance = |kind, explanation: Option<&str>, detail: Option<&str>| {
+            ApiError::Glance(GlanceError {
+                kind,
+                explanation: explanation.map(str::to_owned),
+                detail: detail.map(str::to_owned),
+            })
+        };
+        let (x, no_words) = (Some("x"), None);
+        for (error, kind, explanation, detail) in [
+            (ApiError::bad_request("x"), ErrorKind::BadRequest, x, None),
+            (ApiError::forbidden("x"), ErrorKind::Forbidden, x, None),
+            (
+                ApiError::forbidden_detail("x"),
+                ErrorKind::Forbidden,
+                None,
+                x,
+            ),
+            (
+                ApiError::not_authorized("x"),
+                ErrorKind::Forbidden,
+                Some("You are not authorized to complete x action."),
+                None,
+            ),
+            (ApiError::not_found("x"), ErrorKind::NotFound, x, None),
+            (
+                ApiError::no_such_resource(),
+                ErrorKind::NotFound,
+                no_words,
+                None,
+            ),
+            (ApiError::not_served("x"), ErrorKind::NotServed, x, None),
+            (ApiError::conflict("x"), ErrorKind::Conflict, x, None),
+            (ApiError::conflict_detail("x"), ErrorKind::Conflict, None, x),
+            (ApiError::too_large("x"), ErrorKind::TooLarge, x, None),
+            (
+                ApiError::unsupported_media_type("x"),
+                ErrorKind::UnsupportedMediaType,
+                x,
+                None,
+            ),
+            (
+                ApiError::unprocessable("x"),
+                ErrorKind::Unprocessable,
+                x,
+                None,
+            ),
+        ] {
+            assert_eq!(error, glance(kind, explanation, detail));
+        }
+        let in_path = |in_path| ApiError::Ims {
+            code: ImsCode::NotOwner,
+            in_path,
+            message: ImsCode::NotOwner.reason().to_owned(),
+        };
+        assert_eq!(ApiError::ims(ImsCode::NotOwner), in_path(false));
+        assert_eq!(ApiError::ims_in_path(ImsCode::NotOwner), in_path(true));
+    }
+}

@@ -53,3 +53,54 @@ impl Facts {
         Target { id, subject }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::id::OperationId;
+    use crate::domain::policy::{Caller, Policy, Role};
+    use crate::domain::time::Timestamp;
+
+    fn project(name: &str) -> ProjectId {
+        ProjectId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_tombstone_is_no_member() {
+        let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
+        let caller = Caller {
+            project: project("owner"),
+            role: Role::Member,
+        };
+        let body = json!({"visibility": "private"});
+        let image = Image::from_request(body, Policy::default(), &caller, op, now).unwrap();
+        let member = Member::new(image.id, project("member"), op, now);
+        let mut facts = Facts::of(image.clone());
+        assert!(facts.memberships.is_empty());
+        let stored = Membership::Present(member.clone());
+        facts.memberships.insert(project("member"), stored.clone());
+        let gone = Membership::Gone { added: op, op };
+        facts.memberships.insert(project("gone"), gone.clone());
+
+        let [here, was, never] = ["member", "gone", "never"].map(project);
+        assert_eq!(facts.membership(&here), Some(&stored));
+        assert_eq!(facts.membership(&was), Some(&gone));
+        assert_eq!(facts.membership(&never), None);
+        let members = [&here, &was, &never].map(|project| facts.is_member(project));
+        assert_eq!(members, [true, false, false]);
+        assert_eq!(facts.member(Some(&here)), Some((&image, &member)));
+        for other in [Some(&was), Some(&never), None] {
+            assert_eq!(facts.member(other), None);
+        }
+        let target = facts.target("as sent");
+        let subject = target.subject.unwrap();
+        assert_eq!((target.id, subject.owner), ("as sent", &image.owner));
+        assert_eq!(subject.visibility, image.visibility);
+
+        facts.image = None;
+        assert_eq!(facts.member(Some(&here)), None);
+        assert!(facts.target("x").subject.is_none());
+    }
+}

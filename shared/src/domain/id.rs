@@ -93,8 +93,7 @@ impl ProjectId {
         if text.is_empty() {
             return Err(BadProjectId::Empty);
         }
-        // A character is at most four bytes, so short texts need no counting.
-        if text.len() > PROJECT_ID_MAX_CHARS && text.chars().count() > PROJECT_ID_MAX_CHARS {
+        if text.chars().nth(PROJECT_ID_MAX_CHARS).is_some() {
             return Err(BadProjectId::TooLong);
         }
         Ok(Self(text))
@@ -279,6 +278,7 @@ mod tests {
         let stored = OperationId::now();
         let later = OperationId::now();
         assert_eq!(later.not_before(stored), later);
+        assert!(later.not_before(later) > later);
         let stepped: Vec<_> = earlier.iter().map(|op| op.not_before(stored)).collect();
         for id in &stepped {
             assert!(*id > stored && id.to_string() > stored.to_string());
@@ -291,5 +291,44 @@ mod tests {
         let next = earlier[0].not_before(end);
         assert!(next > end && next.to_string().starts_with("0f90000000017000"));
         assert!(earlier[0].not_before(next) > next);
+    }
+
+    #[test]
+    fn ids_are_written_as_they_are_read() {
+        let text = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+        let image = ImageId::canonical(text).unwrap();
+        assert_eq!(format!("{image} {image:?}"), format!("{text} {text}"));
+        let simple = text.replace('-', "");
+        let op = OperationId::parse(&simple).unwrap();
+        assert_eq!(format!("{op} {op:?}"), format!("{simple} {simple}"));
+        let project = ProjectId::parse("p\n").unwrap();
+        assert_eq!(format!("{project} {project:?}"), "p\n \"p\\n\"");
+        assert_eq!(project.as_str(), "p\n");
+
+        let written = serde_json::to_string(&(image, op, &project)).unwrap();
+        assert_eq!(written, format!(r#"["{text}","{simple}","p\n"]"#));
+        let read: (ImageId, OperationId, ProjectId) = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, (image, op, project));
+        let upper = format!("\"{}\"", text.to_uppercase());
+        assert!(serde_json::from_str::<ImageId>(&upper).is_err());
+        assert!(serde_json::from_str::<OperationId>(&upper).is_err());
+        assert!(serde_json::from_str::<ProjectId>("\"\"").is_err());
+        assert_ne!(ImageId::random(), ImageId::random());
+    }
+
+    #[test]
+    fn a_hyphenated_id_is_of_36_characters() {
+        let text = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+        let image = ImageId::canonical(text);
+        let upper = text.to_uppercase();
+        assert_eq!(ImageId::hyphenated(&upper), image);
+        assert_eq!(ImageId::any_spelling(&upper), image);
+        let simple = text.replace('-', "");
+        assert_eq!(ImageId::any_spelling(&simple), image);
+        for (other, braced) in [(&simple, false), (&format!("{{{text}}}"), true)] {
+            assert_eq!(ImageId::hyphenated(other), None, "{other}");
+            assert_eq!(ImageId::any_spelling(other).is_none(), braced, "{other}");
+        }
+        assert_eq!(ImageId::any_spelling(&"x".repeat(36)), None);
     }
 }

@@ -126,3 +126,28 @@ impl ImsCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_is_its_own_and_read_back() {
+        let codes: HashSet<_> = ImsCode::ALL.iter().map(|code| code.as_str()).collect();
+        let reasons: HashSet<_> = ImsCode::ALL.iter().map(|code| code.reason()).collect();
+        assert_eq!((codes.len(), reasons.len()), (19, 19));
+        for code in ImsCode::ALL {
+            let (image, number) = code.as_str().split_once('.').unwrap();
+            assert!(image == "IMG" && number.len() == 4 && number.parse::<u16>().is_ok());
+            assert!(code.reason().ends_with('.'), "{code:?}");
+            assert_eq!(ImsCode::parse(code.as_str()), Some(code));
+        }
+        for other in ["", "IMG.", "IMG.9999", "img.0001"] {
+            assert_eq!(ImsCode::parse(other), None, "{other}");
+        }
+        assert_eq!(ImsCode::JobNotFound.as_str(), "IMG.0023");
+        assert_eq!(ImsCode::JobNotFound.reason(), "The job does not exist.");
+    }
+}

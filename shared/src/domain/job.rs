@@ -295,3 +295,6 @@ impl Job {
         row
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,3 +167,115 @@ impl Membership {
 
 /// The items under the keys of some members of one image.
 pub type Memberships = HashMap<ProjectId, Membership>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(0).plus_seconds(second)
+    }
+
+    /// A membership that was shared at the seconds 10 and 30, and when its member answered.
+    fn member(answered: i64) -> Member {
+        let [added, shared, op] =
+            [10, 30, answered].map(|second| OperationId::at(at(second).micros()));
+        Member {
+            status: MemberStatus::Accepted,
+            vault_id: Some("vault".to_owned()),
+            updated_at: at(answered),
+            shared,
+            op,
+            ..Member::new(
+                ImageId::canonical("5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01").unwrap(),
+                ProjectId::parse("p").unwrap(),
+                added,
+                at(10),
+            )
+        }
+    }
+
+    #[test]
+    fn a_status_has_one_spelling() {
+        for (status, word) in MemberStatus::ALL
+            .into_iter()
+            .zip(["pending", "accepted", "rejected"])
+        {
+            assert_eq!(status.as_str(), word);
+            assert_eq!(MemberStatus::parse(word), Some(status));
+            assert_eq!(serde_json::to_value(status).unwrap(), word);
+            assert_eq!(MemberStatus::parse(&word.to_uppercase()), None);
+        }
+        assert_eq!(MemberStatus::parse(""), None);
+        assert_eq!(MemberStatus::parse("all"), None);
+    }
+
+    #[test]
+    fn a_new_membership_is_pending_and_has_no_history() {
+        let (op, image) = (OperationId::at(0), ImageId::random());
+        let project = ProjectId::parse("p").unwrap();
+        let new = Member::new(image, project, op, at(1));
+        assert_eq!(
+            (new.status, new.vault_id.as_deref()),
+            (MemberStatus::Pending, None)
+        );
+        assert_eq!((new.created_at, new.updated_at), (at(1), at(1)));
+        assert_eq!(
+            (new.added, new.shared, new.op, new.ended),
+            (op, op, op, None)
+        );
+    }
+
+    #[test]
+    fn a_renewed_membership_begins_with_its_newest_share() {
+        let removal = OperationId::at(at(20).micros());
+        // Answered before the newest share: what was answered is forgotten.
+        let before = member(15);
+        let renewed = before.clone().renewed(removal);
+        let expected = Member {
+            status: MemberStatus::Pending,
+            vault_id: None,
+            created_at: at(30),
+            updated_at: at(30),
+            added: before.shared,
+            ended: Some(removal),
+            op: before.shared,
+            ..before
+        };
+        assert_eq!(renewed, expected);
+        // Answered after it: the answer stays.
+        let after = member(40);
+        let renewed = after.clone().renewed(removal);
+        let expected = Member {
+            created_at: at(30),
+            added: after.shared,
+            ended: Some(removal),
+            ..after
+        };
+        assert_eq!(renewed, expected);
+        assert_eq!(expected.updated_at, at(40));
+        // The share itself is no answer.
+        let unanswered = Member {
+            op: expected.shared,
+            ..expected
+        };
+        assert_eq!(unanswered.renewed(removal).status, MemberStatus::Pending);
+    }
+
+    #[test]
+    fn the_newest_operation_is_an_answer_or_a_share() {
+        let (earlier, later) = (member(15), member(40));
+        assert_eq!(earlier.newest(), earlier.shared);
+        assert_eq!(later.newest(), later.op);
+        for member in [earlier, later] {
+            let stored = Membership::Present(member.clone());
+            assert_eq!(stored.newest(), member.newest());
+            assert_eq!(stored.op(), member.op);
+            assert_eq!(stored.present(), Some(member));
+        }
+        let [added, op] = [1, 2].map(OperationId::at);
+        let gone = Membership::Gone { added, op };
+        assert_eq!((gone.op(), gone.newest()), (op, op));
+        assert_eq!(gone.present(), None);
+    }
+}

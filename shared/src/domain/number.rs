@@ -34,3 +34,74 @@ pub fn whole(text: &str) -> Option<u64> {
     let exact = number.fract() == 0.0 && (0.0..9e15).contains(&number);
     exact.then_some(number as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_written_as_in_python() {
+        for (text, number) in [
+            ("0", 0),
+            ("10", 10),
+            ("007", 7),
+            ("+10", 10),
+            ("-10", -10),
+            (" 10\n", 10),
+            ("1_000", 1_000),
+            ("-1_0", -10),
+            (&"9".repeat(50), i128::MAX),
+            (&format!("-{}", "9".repeat(50)), -i128::MAX),
+        ] {
+            assert_eq!(integer(text), Some(number), "{text:?}");
+        }
+        for text in [
+            "", " ", "-", "+", "--1", "+-1", "- 1", "1.0", "1e1", "0x1", "_1", "1_", "1__0", "1 0",
+            "\u{661}", "one",
+        ] {
+            assert_eq!(integer(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_what_a_numeric_column_is_equal_to() {
+        for (text, number) in [
+            ("0", 0),
+            ("10", 10),
+            ("+10", 10),
+            (" \t10\r\n", 10),
+            ("10.0", 10),
+            ("10.", 10),
+            ("1e1", 10),
+            ("1E+1", 10),
+            ("100e-1", 10),
+            ("-0", 0),
+            ("18446744073709551615", u64::MAX),
+            ("8999999999999999.0", 8_999_999_999_999_999),
+        ] {
+            assert_eq!(whole(text), Some(number), "{text:?}");
+        }
+        for text in [
+            "",
+            "x",
+            "1_0",
+            "-1",
+            "-1.0",
+            "1.5",
+            "0.5",
+            "1e-1",
+            "9e15",
+            "9000000000000000.0",
+            "18446744073709551616",
+            "1e400",
+            "inf",
+            "NaN",
+            "infinity",
+            "0x10",
+            "1 0",
+            "\u{a0}10",
+        ] {
+            assert_eq!(whole(text), None, "{text:?}");
+        }
+    }
+}

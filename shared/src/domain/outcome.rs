@@ -22,3 +22,14 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_succeeds_if_it_is_as_the_request_wanted() {
+        assert!(Outcome::Changed.succeeded() && Outcome::Unchanged.succeeded());
+        assert!(!Outcome::Failed(ImsCode::NotOwner).succeeded());
+    }
+}

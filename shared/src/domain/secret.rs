@@ -39,4 +39,11 @@ mod tests {
             "redacted Some(\n    redacted,\n)"
         );
     }
+
+    #[test]
+    fn a_secret_is_revealed_to_who_asks_for_it() {
+        let secret: Secret = serde_json::from_str("\"open sesame\"").unwrap();
+        assert_eq!(secret.reveal(), "open sesame");
+        assert_eq!(secret, Secret::new("open sesame".to_owned()));
+    }
 }

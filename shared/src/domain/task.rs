@@ -113,7 +113,84 @@ impl From<Task> for Fields {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::id::{ImageId, OperationId, ProjectId};
+    use crate::domain::policy::{Caller, Policy, Role};
+    use crate::domain::time::Timestamp;
+
+    fn answer(status: MemberStatus, vault: Option<&str>) -> Answer {
+        Answer {
+            status,
+            vault_id: vault.map(str::to_owned),
+        }
+    }
+
+    fn image(properties: serde_json::Value) -> Image {
+        let caller = Caller {
+            project: ProjectId::parse("p").unwrap(),
+            role: Role::Member,
+        };
+        let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
+        Image::from_request(properties, Policy::default(), &caller, op, now).unwrap()
+    }
+
+    #[test]
+    fn only_accepting_a_backup_needs_a_vault() {
+        use MemberStatus::{Accepted, Pending, Rejected};
+        let plain = image(json!({}));
+        let backup = image(json!({"__backup_id": "b"}));
+        let vault = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+        for (status, named, expected) in [
+            (Accepted, None, Err(ImsCode::VaultMissing)),
+            (Accepted, Some(""), Err(ImsCode::VaultUnusable)),
+            (Accepted, Some("vault"), Err(ImsCode::VaultUnusable)),
+            (Accepted, Some(vault), Ok(())),
+            (Rejected, None, Ok(())),
+            (Rejected, Some("vault"), Ok(())),
+            (Pending, None, Ok(())),
+        ] {
+            let answer = answer(status, named);
+            assert_eq!(answer.check_vault(&backup), expected, "{answer:?}");
+            assert_eq!(answer.check_vault(&plain), Ok(()), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_changes_a_status_or_names_another_vault() {
+        use MemberStatus::{Accepted, Rejected};
+        let (id, project) = (ImageId::random(), ProjectId::parse("p").unwrap());
+        let new = Member::new(id, project, OperationId::at(0), Timestamp::from_micros(0));
+        let member = Member {
+            status: Accepted,
+            vault_id: Some("v".to_owned()),
+            ..new
+        };
+        for (status, vault, changes) in [
+            (Accepted, None, false),
+            (Accepted, Some("v"), false),
+            (Accepted, Some("w"), true),
+            (Rejected, None, true),
+            (Rejected, Some("v"), true),
+        ] {
+            let answer = answer(status, vault);
+            assert_eq!(answer.changes(&member), changes, "{answer:?}");
+        }
+        let without = Member {
+            vault_id: None,
+            ..member
+        };
+        assert!(answer(Accepted, Some("v")).changes(&without));
+        assert!(!answer(Accepted, None).changes(&without));
+    }
+
+    #[test]
+    fn each_task_is_a_kind_of_job() {
+        let task = Task::Answer(answer(MemberStatus::Pending, None));
+        let kinds = [Task::Share, task, Task::Unshare].map(|task| task.kind());
+        assert_eq!(kinds, JobKind::ALL);
+    }
 
     #[test]
     fn a_task_is_written_as_fields_and_what_cannot_be_is_not_read() {

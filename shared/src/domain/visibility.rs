@@ -34,3 +34,20 @@ impl Visibility {
             .find(|visibility| visibility.as_str() == word)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visibility_has_one_spelling() {
+        let words = ["public", "private", "shared", "community"];
+        for (visibility, word) in Visibility::ALL.into_iter().zip(words) {
+            assert_eq!(visibility.as_str(), word);
+            assert_eq!(Visibility::parse(word), Some(visibility));
+            assert_eq!(Visibility::parse(&word.to_uppercase()), None);
+        }
+        assert_eq!(Visibility::parse(""), None);
+        assert_eq!(Visibility::parse("all"), None);
+    }
+}

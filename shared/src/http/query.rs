@@ -1,14 +1,16 @@
 //! The arguments of a query: read, and written into a link.
 
+use std::borrow::Cow;
+
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::request::Request;
-use super::routes;
 use crate::domain::error::ApiError;
 
-/// What a link leaves as it is. A space becomes a plus.
+/// What a link leaves as it is; a space becomes a plus. This is Python's `urlencode`, which writes
+/// Glance's links. Form encoding, as in `form_urlencoded`, leaves `*` and encodes `~`.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -48,15 +50,18 @@ fn sent(request: &Request) -> Option<&str> {
     }
 }
 
+/// Decodes a query. A name or a value that is not UTF-8 stays as it was sent: the library would replace
+/// what it cannot decode, so that different values become the same.
 fn parse(sent: &str) -> Vec<(String, String)> {
-    let decoded = |text: &str| {
-        let text = text.replace('+', " ");
-        routes::decoded(&text).unwrap_or(text)
-    };
-    sent.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
+    let kept: String = sent
+        .split_inclusive(['&', '='])
+        .map(|part| match percent_decode_str(part).decode_utf8() {
+            Ok(_) => Cow::Borrowed(part),
+            Err(_) => Cow::Owned(part.replace('%', "%25")),
+        })
+        .collect();
+    form_urlencoded::parse(kept.as_bytes())
+        .into_owned()
         .collect()
 }
 

@@ -1,11 +1,12 @@
 //! Access keys, in a table of their own, which only functions that verify signatures may read.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::cache::Cache;
+use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::policy::Caller;
@@ -18,7 +19,7 @@ use crate::store::sdk_error::failed;
 /// How long an instance caches a key, in seconds. A disabled key works for at most that much longer.
 const REMEMBERED_SECONDS: i64 = 60;
 /// How many keys an instance caches.
-const KEYS_MAX: usize = 10_000;
+const KEYS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// An access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct AccessKeys {
     client: Client,
     table: String,
     roles: RoleNames,
-    known: Arc<Cache<String, AccessKey>>,
+    known: Arc<ExpiringCache<String, AccessKey>>,
 }
 
 impl AccessKeys {
@@ -45,7 +46,7 @@ impl AccessKeys {
             client,
             table,
             roles,
-            known: Arc::new(Cache::new(KEYS_MAX)),
+            known: Arc::new(ExpiringCache::new(KEYS_MAX)),
         }
     }
 

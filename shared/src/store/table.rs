@@ -1,5 +1,6 @@
 //! The table: its client, and what an instance caches of its images.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -8,7 +9,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 use super::keys::Item;
 use super::sdk_error::failed;
 use super::write::{Transacted, Tries, transact};
-use crate::domain::cache::Cache;
+use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
@@ -17,7 +18,7 @@ use crate::domain::time::Timestamp;
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
 /// How many images an instance caches.
-const KNOWN_MAX: usize = 10_000;
+const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// The table.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Store {
     pub(super) client: Client,
     pub(super) table: String,
     pub(super) indexes: Indexes,
-    known: Arc<Cache<ImageId, Known>>,
+    known: Arc<ExpiringCache<ImageId, Known>>,
 }
 
 /// Whether an index shows a write at once.
@@ -53,7 +54,7 @@ impl Store {
             client,
             table,
             indexes,
-            known: Arc::new(Cache::new(KNOWN_MAX)),
+            known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
         }
     }
 

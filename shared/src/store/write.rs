@@ -189,10 +189,8 @@ impl Tries {
     /// left for another.
     pub(super) async fn again(&mut self) -> bool {
         let ceiling = PAUSE_MAX_MS.min(4_u64 << self.made.min(8));
-        let random = uuid::Uuid::new_v4().as_u128() % u128::from(ceiling);
-        let millis = u64::try_from(random).unwrap_or(ceiling) + 1;
         self.made += 1;
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
         Instant::now() < self.until
     }
 }

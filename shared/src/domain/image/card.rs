@@ -256,4 +256,30 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_weight_counts_every_text_as_it_is_escaped() {
+        assert_eq!(image(json!({})).weight(), FRAME + 1);
+        let texts = json!({
+            "name": "1", "container_format": "bare", "disk_format": "raw", "checksum": "4444",
+            "os_hash_algo": "55555", "os_hash_value": "666666",
+        });
+        assert_eq!(image(texts).weight(), FRAME + 1 + 1 + 4 + 3 + 4 + 5 + 6);
+        // Quotes and a comma around each tag; of a property, around its name and its value.
+        let tags = image(json!({"tags": ["ab", "c"]}));
+        assert_eq!(tags.weight(), FRAME + 1 + (2 + 3) + (1 + 3));
+        let properties = image(json!({"name1": "value", "n": "v"}));
+        assert_eq!(properties.weight(), FRAME + 1 + (5 + 5 + 6) + (1 + 1 + 6));
+        for (text, bytes) in [
+            ("a", 1),
+            ("\"", 2),
+            ("\\", 2),
+            ("\n", 6),
+            ("\u{1f}", 6),
+            (" ", 1),
+            ("é", 2),
+        ] {
+            assert_eq!(escaped(text), bytes, "{text:?}");
+        }
+    }
 }

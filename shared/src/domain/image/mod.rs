@@ -349,3 +349,6 @@ fn whole(name: &str, value: &Value) -> Result<Option<u64>, ApiError> {
         ))),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -363,3 +363,6 @@ impl Operation {
         image.set(name, self.value.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,4 +263,93 @@ mod tests {
         assert!(check_image_property("name", &Value::Null).is_ok());
         assert!(check_image_property("min_ram", &json!(1.5)).is_err());
     }
+
+    /// The first line of what is said of one property.
+    fn problem_of(name: &str, value: Value) -> String {
+        let sentence = check_image_property(name, &value).unwrap_err();
+        let (_, rest) = sentence.split_once(": ").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn each_keyword_has_its_sentence() {
+        let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+        assert_eq!(
+            check_image_property("id", &json!(id.to_uppercase())),
+            Ok(())
+        );
+        let pattern = problem_of("id", json!("zz"));
+        assert!(
+            pattern.starts_with("'zz' does not match '^([0-9a-fA-F]){8}-"),
+            "{pattern}"
+        );
+        assert_eq!(
+            check_image_property("name", &json!("é".repeat(255))),
+            Ok(())
+        );
+        assert!(problem_of("name", json!("é".repeat(256))).ends_with("' is too long"));
+        for (name, value, words) in [
+            ("name", json!(1), "1 is not of type 'null', 'string'"),
+            ("min_ram", json!("1"), "'1' is not of type 'integer'"),
+            ("min_ram", json!(0.5), "0.5 is not of type 'integer'"),
+            ("tags", json!({}), "{} is not of type 'array'"),
+            ("protected", json!(null), "None is not of type 'boolean'"),
+        ] {
+            assert_eq!(problem_of(name, value), words);
+        }
+        for number in [json!(-1), json!(u64::MAX), json!(2.0)] {
+            assert_eq!(check_image_property("min_ram", &number), Ok(()), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_location_has_all_that_it_must_have_and_nothing_else() {
+        let location = |validation: Value| json!([{"url": "x", "metadata": {"any": 1}, "validation_data": validation}]);
+        let hashes = |checksum: &str| {
+            let (algorithm, value) = ("sha512", "h");
+            json!({"checksum": checksum, "os_hash_algo": algorithm, "os_hash_value": value})
+        };
+        let good = location(hashes(&"c".repeat(32)));
+        assert_eq!(check_image_property("locations", &good), Ok(()));
+        let mut more = hashes(&"c".repeat(32));
+        more["b"] = json!(1);
+        let one = location(more.clone());
+        more["a"] = json!(1);
+        let short = format!("'{}' is too short", "c".repeat(31));
+        for (value, words) in [
+            (json!([{"url": "x"}]), "'metadata' is a required property"),
+            (json!([{}]), "'url' is a required property"),
+            (
+                location(json!({"os_hash_algo": "x"})),
+                "'os_hash_value' is a required property",
+            ),
+            (location(hashes(&"c".repeat(31))), &short),
+            (
+                one,
+                "Additional properties are not allowed ('b' was unexpected)",
+            ),
+            (
+                location(more),
+                "Additional properties are not allowed ('a', 'b' were unexpected)",
+            ),
+        ] {
+            assert_eq!(problem_of("locations", value), words);
+        }
+        // An open schema has no word for what it does not name.
+        let schema = json!({"properties": {}});
+        let open = problem(
+            "additionalProperties",
+            &json!(true),
+            &schema,
+            &json!({"a": 1}),
+        );
+        assert_eq!(open, None);
+        let closed = problem(
+            "additionalProperties",
+            &json!(false),
+            &schema,
+            &json!({"a": 1}),
+        );
+        assert!(closed.is_some());
+    }
 }

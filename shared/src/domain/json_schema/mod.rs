@@ -72,3 +72,39 @@ fn paged(name: &str, item: &Value) -> Value {
         ],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_document_describes_one_thing_or_a_list_of_it() {
+        for (name, of) in [("image", "id"), ("member", "member_id"), ("task", "input")] {
+            let one = document(name).unwrap();
+            assert_eq!(one["name"], name);
+            assert!(one["properties"][of].is_object(), "{name}");
+            let plural = format!("{name}s");
+            let list = document(&plural).unwrap();
+            assert_eq!(list["name"], plural);
+            let items = &list["properties"][&plural]["items"];
+            assert_eq!(items["name"], name);
+            // Only images come in pages.
+            let paged = name == "image";
+            assert_eq!(list["properties"]["next"].is_object(), paged, "{name}");
+            assert_eq!(
+                list["links"].as_array().map(Vec::len),
+                Some(if paged { 3 } else { 1 })
+            );
+            // A task says less in a list.
+            assert_eq!(*items == one, name != "task", "{name}");
+        }
+        for name in ["", "Image", "metadefs", "imagess"] {
+            assert_eq!(document(name), None, "{name}");
+        }
+        let listed = document("tasks").unwrap();
+        let listed = &listed["properties"]["tasks"]["items"]["properties"];
+        let names = ["input", "message", "result", "status", "id"];
+        let shown = names.map(|name| listed[name].is_object());
+        assert_eq!(shown, [false, false, false, true, true]);
+    }
+}

@@ -128,3 +128,6 @@ fn wrapped(text: &str, indent: usize, room: usize) -> String {
     chunks.push(repr_str(&current));
     chunks.join(&format!("\n{}", " ".repeat(indent)))
 }
+
+#[cfg(test)]
+mod tests;

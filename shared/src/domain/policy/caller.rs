@@ -81,3 +81,40 @@ impl Caller {
         (!self.is_admin()).then_some(&self.project)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(role: Role) -> Caller {
+        Caller {
+            project: ProjectId::parse("p").unwrap(),
+            role,
+        }
+    }
+
+    #[test]
+    fn a_role_is_written_with_those_that_it_implies() {
+        let written = ["", "reader", "member,reader", "admin,member,reader"];
+        for (role, names) in Role::ALL.into_iter().zip(written) {
+            assert_eq!(role.with_implied(), names);
+            assert_eq!(Role::of_implied(names), role);
+        }
+        assert_eq!(Role::of_implied("reader,admin"), Role::Admin);
+        assert_eq!(Role::of_implied("Admin, member"), Role::None);
+    }
+
+    #[test]
+    fn only_an_admin_acts_for_every_project() {
+        for role in Role::ALL {
+            let (caller, admin) = (caller(role), role == Role::Admin);
+            assert_eq!(caller.is_admin(), admin);
+            assert!(caller.acts_for("p"));
+            assert_eq!(caller.acts_for("q"), admin);
+            assert_eq!(caller.may_write(), admin || role == Role::Member);
+            let owner = caller.required_owner();
+            assert_eq!(owner, (!admin).then_some(&caller.project));
+        }
+        assert_eq!(format!("{:?}", caller(Role::Member)), "Member as \"p\"");
+    }
+}

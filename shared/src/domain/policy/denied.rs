@@ -208,3 +208,23 @@ fn setting_words(setting: Setting<'_>) -> ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_hides_an_image_or_tells_of_it() {
+        for (reason, hides) in [
+            (Reason::Hidden, true),
+            (Reason::HiddenFromRole, true),
+            (Reason::NotShared(Visibility::Public), false),
+            (Reason::NoSuchMember, false),
+            (Reason::OwnImage, false),
+            (Reason::Forbidden, false),
+        ] {
+            let action = Action::Api(ApiAction::ListImages);
+            assert_eq!(Denied { action, reason }.hides(), hides, "{reason:?}");
+        }
+    }
+}

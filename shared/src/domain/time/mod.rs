@@ -159,4 +159,39 @@ mod tests {
         assert_eq!(second.seconds(), "2024-11-06T06:24:22Z");
         assert_eq!(Timestamp::parse_basic("2024-11-06T06:24:22Z"), None);
     }
+
+    #[test]
+    fn seconds_are_whole_and_rounded_down() {
+        for (micros, seconds, text) in [
+            (0, 0, "1970-01-01T00:00:00Z"),
+            (1_999_999, 1, "1970-01-01T00:00:01Z"),
+            (-1, -1, "1969-12-31T23:59:59Z"),
+        ] {
+            let instant = Timestamp::from_micros(micros);
+            assert_eq!(
+                (instant.micros(), instant.unix_seconds()),
+                (micros, seconds)
+            );
+            assert_eq!(instant.to_string(), text);
+        }
+        let later = Timestamp::from_micros(5).plus_seconds(2);
+        assert_eq!(later.micros(), 2_000_005);
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(end.plus_seconds(1), end);
+        assert_eq!(Timestamp::from_micros(0).plus_seconds(i64::MAX), end);
+    }
+
+    #[test]
+    fn a_clock_is_the_hosts_or_a_tests() {
+        let host = std::time::SystemTime::now();
+        let host = host.duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = Clock::default().now().micros();
+        let away = now.abs_diff(i64::try_from(host.as_micros()).unwrap());
+        assert!(away < 60_000_000, "{away}");
+        let micros = Arc::new(AtomicI64::new(7));
+        let clock = Clock::Manual(micros.clone());
+        assert_eq!(clock.now(), Timestamp::from_micros(7));
+        micros.store(8, Ordering::SeqCst);
+        assert_eq!(clock.now(), Timestamp::from_micros(8));
+    }
 }
