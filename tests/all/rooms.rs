@@ -16,8 +16,18 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("runtime", &["domain", "http", "store", "auth", "queue"]),
 ];
 
-/// The crates that the domain may use. None of them does I/O.
-const PURE: [&str; 7] = ["std", "core", "serde", "serde_json", "sha2", "time", "uuid"];
+/// The crates that the domain may use. None of them does I/O. utoipa, which describes types in a
+/// schema, is used with the feature `openapi` only.
+const PURE: [&str; 8] = [
+    "std",
+    "core",
+    "serde",
+    "serde_json",
+    "sha2",
+    "time",
+    "utoipa",
+    "uuid",
+];
 
 /// One file of the crate.
 struct File {
