@@ -16,8 +16,9 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("runtime", &["domain", "http", "store", "auth", "queue"]),
 ];
 
-/// The crates that the domain may use. None of them does I/O.
-const PURE: [&str; 8] = [
+/// The crates that the domain may use. None of them does I/O. utoipa, which describes types in a
+/// schema, is used with the feature `openapi` only.
+const PURE: [&str; 9] = [
     "std",
     "core",
     "lru",
@@ -25,6 +26,7 @@ const PURE: [&str; 8] = [
     "serde_json",
     "sha2",
     "time",
+    "utoipa",
     "uuid",
 ];
 

@@ -1,9 +1,9 @@
 //! `POST /v2/images/{image_id}/members`: shares an image with a project. One transaction.
 
-use serde_json::Value;
+use shared::domain::bodies::NewMember;
 use shared::domain::change::Change;
 use shared::domain::error::ApiError;
-use shared::domain::id::{BadProjectId, ImageId, PROJECT_ID_MAX_CHARS, ProjectId};
+use shared::domain::id::ImageId;
 use shared::domain::member::Member;
 use shared::domain::policy::{Action, ImageAction};
 use shared::http::{self, Handled, Request};
@@ -13,7 +13,7 @@ use shared::store::members::Changed;
 /// Adds the member named in the body: 200 with the new membership.
 pub async fn handle(app: App, request: Request) -> Handled {
     let caller = app.caller(&request).await?;
-    let member = member_of(&http::body(&request)?)?;
+    let NewMember { member } = NewMember::parse(&http::body(&request)?)?;
     let id = http::image_id(&request)?;
     let (stamp, quota) = (app.stamp(), app.config().member_quota);
 
@@ -53,32 +53,6 @@ pub async fn handle(app: App, request: Request) -> Handled {
     Err(ApiError::unavailable(
         "add member: the image changed meanwhile",
     ))
-}
-
-/// The member that a body names.
-fn member_of(body: &Value) -> Result<ProjectId, ApiError> {
-    let Value::Object(body) = body else {
-        return Err(ApiError::bad_request(
-            "Expected a member in the form: {\"member\": \"image_id\"}",
-        ));
-    };
-    let empty = || ApiError::bad_request("Member can't be empty");
-    match body.get("member") {
-        None => Err(ApiError::bad_request("Member to be added not specified")),
-        Some(Value::String(text)) => ProjectId::parse(text.as_str()).map_err(|bad| match bad {
-            BadProjectId::Empty => empty(),
-            BadProjectId::TooLong => ApiError::bad_request(format!(
-                "Member can't be longer than {PROJECT_ID_MAX_CHARS} characters"
-            )),
-        }),
-        Some(Value::Null | Value::Bool(false)) => Err(empty()),
-        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Err(empty()),
-        Some(Value::Array(items)) if items.is_empty() => Err(empty()),
-        Some(Value::Object(entries)) if entries.is_empty() => Err(empty()),
-        Some(Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(ApiError::bad_request("Member must be a string"))
-        }
-    }
 }
 
 fn quota_full(id: ImageId, quota: i64) -> ApiError {

@@ -3,11 +3,11 @@
 
 mod tasks;
 
-use serde_json::{Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::json_schema;
 use shared::domain::policy::{Action, ApiAction, Caller};
-use shared::http::routes::{Discover, NotServed, Operation, Path, Unrouted, V2_MINORS};
+use shared::http::discovery::{Health, ImportMethods, Stores, Usage, Versions};
+use shared::http::routes::{Discover, NotServed, Operation, Path, Unrouted};
 use shared::http::{self, Handled, Request, Response};
 use shared::runtime::app::App;
 
@@ -31,33 +31,29 @@ fn known(app: &App, caller: &Caller, operation: Discover, request: &Request) -> 
         let decided = app.policy().decide(caller, Action::Api(action));
         decided.map_err(|denied| denied.glance())
     };
-    let answer = match operation {
+    Ok(match operation {
         Discover::ShowSchema => {
             let name = http::path(request, "schema")?;
-            json_schema::document(&name).ok_or_else(ApiError::no_such_resource)?
+            let schema = json_schema::document(&name).ok_or_else(ApiError::no_such_resource)?;
+            http::json(200, &schema)
         }
-        // There is no way to bring an image's data in, and nowhere to keep it.
-        Discover::ShowImportMethods => json!({"import-methods": {
-            "description": "Import methods available.", "type": "array", "value": [],
-        }}),
-        Discover::ListStores => json!({"stores": []}),
+        Discover::ShowImportMethods => http::json(200, &ImportMethods::NONE),
+        Discover::ListStores => http::json(200, &Stores::default()),
         Discover::ListStoresInDetail => {
             may(ApiAction::ReadStoreDetails)?;
-            json!({"stores": []})
+            http::json(200, &Stores::default())
         }
-        // No limits are kept in Keystone, so Glance's list of them is empty.
-        Discover::ShowUsage => json!({"usage": {}}),
+        Discover::ShowUsage => http::json(200, &Usage::default()),
         Discover::ListTasks => {
             may(ApiAction::ReadTasks)?;
-            tasks::list(&http::utf8_query(request)?)?
+            http::json(200, &tasks::list(&http::utf8_query(request)?)?)
         }
         Discover::ShowTask => {
             may(ApiAction::ReadTasks)?;
             let id = http::path(request, "task_id")?;
             return Err(ApiError::not_found(format!("Could not find task {id}")));
         }
-    };
-    Ok(http::json(200, &answer))
+    })
 }
 
 /// The answer to a path or method that no route has.
@@ -109,7 +105,7 @@ fn health(request: &Request) -> Response {
         return http::empty(204);
     }
     match http::accept(request).best(&["text/plain", "text/html", "application/json"]) {
-        Some("application/json") => http::json(200, &json!({"detailed": false, "reasons": ["OK"]})),
+        Some("application/json") => http::json(200, &Health::OK),
         Some("text/html") => http::text(
             200,
             "text/html; charset=UTF-8",
@@ -121,17 +117,5 @@ fn health(request: &Request) -> Response {
 
 /// The list of the API's versions.
 fn versions(app: &App, request: &Request, status: u16) -> Response {
-    let href = format!("{}/v2/", app.base_url(request));
-    let newest = *V2_MINORS.end();
-    let versions: Vec<Value> = V2_MINORS
-        .rev()
-        .map(|minor| {
-            json!({
-                "id": format!("v2.{minor}"),
-                "status": if minor == newest { "CURRENT" } else { "SUPPORTED" },
-                "links": [{"rel": "self", "href": href}],
-            })
-        })
-        .collect();
-    http::json(status, &json!({"versions": versions}))
+    http::json(status, &Versions::at(&app.base_url(request)))
 }

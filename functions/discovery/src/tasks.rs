@@ -1,10 +1,10 @@
 //! The list of tasks. It is always empty; its parameters are checked as Glance checks them.
 
-use serde_json::{Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::number;
 use shared::http;
+use shared::http::discovery::Tasks;
 
 const STATUSES: [&str; 4] = ["pending", "processing", "success", "failure"];
 const SORT_KEYS: [&str; 12] = [
@@ -26,7 +26,7 @@ const SORT_KEYS: [&str; 12] = [
 ///
 /// # Errors
 /// 400 with Glance's sentence for an argument that is not as it must be, or that is about a task.
-pub fn list(arguments: &[(String, String)]) -> Result<Value, ApiError> {
+pub fn list(arguments: &[(String, String)]) -> Result<Tasks, ApiError> {
     let of = |name: &'static str| arguments.iter().filter(move |(have, _)| have == name);
     let first = |name| of(name).next().map(|(_, value)| value.as_str());
     let last = |name| of(name).next_back().map(|(_, value)| value.as_str());
@@ -58,6 +58,9 @@ pub fn list(arguments: &[(String, String)]) -> Result<Value, ApiError> {
     if first("sort_key").is_some_and(|key| !SORT_KEYS.contains(&key)) {
         return bad("Sort key supplied was not valid.".to_owned());
     }
-    let link = http::link("/v2/tasks", arguments, |_| false, None);
-    Ok(json!({"tasks": [], "first": link, "schema": "/v2/schemas/tasks"}))
+    Ok(Tasks {
+        tasks: [],
+        first: http::link("/v2/tasks", arguments, |_| false, None),
+        schema: "/v2/schemas/tasks",
+    })
 }

@@ -1,20 +1,21 @@
 //! `GET /v1/{project_id}/jobs[/{job_id}]` and `GET /v1/cloudimages/job/{job_id}`: jobs, to their
 //! own project (and an admin) alone. Two reads for one job.
 
-use serde_json::{Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::id::{JobId, ProjectId};
 use shared::domain::ims_code::ImsCode;
+use shared::domain::job::view::{JobView, ResultRow};
 use shared::domain::job::{JobKind, JobStatus, RESULTS_PAGE};
 use shared::domain::policy::{Action, ApiAction, Caller};
-use shared::http::page;
+use shared::http::answers::{JobWithResults, Jobs, Results};
+use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadJobs};
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 use shared::store::job_list::JobFilter;
 
 /// Jobs on a page of the list, unless asked otherwise.
-const PAGE_DEFAULT: usize = 25;
+pub const PAGE_DEFAULT: usize = 25;
 
 /// Shows one job with a page of its results, or lists the project's jobs.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -57,13 +58,10 @@ async fn show(
 ) -> Handled {
     let not_found = || ApiError::ims(ImsCode::JobNotFound);
     let id = JobId::parse(&http::path(request, "job_id")?).ok_or_else(not_found)?;
-    let page = page::of_query(&http::query(request), RESULTS_PAGE)?;
-    let from = match &page.marker {
-        None => 0,
-        Some(marker) => page::decode_marker(marker)
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(page::bad_marker)?,
-    };
+    let page = PageRequest::of_query(&http::query(request), RESULTS_PAGE, |marker| {
+        page::decode_marker(marker)?.parse().ok()
+    })?;
+    let from: usize = page.after.unwrap_or(0);
     let now = app.now();
     let job = app.store().job(id, now).await?.ok_or_else(not_found)?;
     may(app, caller, ApiAction::ReadJobsOf(job.project.as_str()))?;
@@ -72,27 +70,28 @@ async fn show(
     }
     let rows = app.store().results(&job, from, page.limit).await?;
     let next = from.saturating_add(rows.len());
-    let rows: Vec<Value> = rows
+    let more = next < job.total && !rows.is_empty();
+    let results: Vec<ResultRow<'_>> = rows
         .iter()
         .map(|(image, project, outcome)| job.row(image, project, *outcome, now))
         .collect();
-    let mut view = job.view(now);
-    if let Some(entities) = view.get_mut("entities").and_then(Value::as_object_mut) {
-        let mut info = json!({"current_count": rows.len(), "total_count": job.total});
-        if next < job.total && !rows.is_empty() {
-            let next = page::encode_marker(&next.to_string());
-            info.as_object_mut()
-                .map(|info| info.insert("next_marker".to_owned(), json!(next)));
-        }
-        entities.insert("results".to_owned(), Value::Array(rows));
-        entities.insert("page_info".to_owned(), info);
-    }
-    Ok(http::json(200, &view))
+    let page_info = PageInfo {
+        current_count: results.len(),
+        total_count: Some(job.total),
+        next_marker: more.then(|| page::encode_marker(&next.to_string())),
+    };
+    let JobView { summary, entities } = job.view(now);
+    let entities = Results {
+        counts: entities,
+        results,
+        page_info,
+    };
+    Ok(http::json(200, &JobWithResults { summary, entities }))
 }
 
 async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
     let query = http::query(request);
-    let page = page::of_query(&query, PAGE_DEFAULT)?;
+    let page = PageRequest::of_query(&query, PAGE_DEFAULT, JobId::parse)?;
     let bad = |message: &str| ApiError::ims_because(ImsCode::BadRequest, message);
     let asked = |wanted: &str| query.iter().rev().find(|(name, _)| name == wanted);
     let filter = JobFilter {
@@ -110,19 +109,17 @@ async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
             ),
         },
     };
-    let marker = match &page.marker {
-        None => None,
-        Some(text) => Some(JobId::parse(text).ok_or_else(page::bad_marker)?),
-    };
     let now = app.now();
     let (jobs, more) = app
         .store()
-        .list_jobs(project, filter, marker, page.limit, now)
+        .list_jobs(project, filter, page.after, page.limit, now)
         .await?;
-    let mut info = json!({"current_count": jobs.len()});
-    if let (true, Some(last), Some(info)) = (more, jobs.last(), info.as_object_mut()) {
-        info.insert("next_marker".to_owned(), json!(last.id.to_string()));
-    }
-    let jobs: Vec<Value> = jobs.iter().map(|job| job.view(now)).collect();
-    Ok(http::json(200, &json!({"jobs": jobs, "page_info": info})))
+    let last = jobs.last().filter(|_| more);
+    let page_info = PageInfo {
+        current_count: jobs.len(),
+        total_count: None,
+        next_marker: last.map(|last| last.id.to_string()),
+    };
+    let jobs: Vec<JobView> = jobs.iter().map(|job| job.view(now)).collect();
+    Ok(http::json(200, &Jobs { jobs, page_info }))
 }

@@ -1,11 +1,14 @@
 //! The list of images and the quota in the form of IMS.
 
-use serde_json::{Map, Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::image::Image;
 use shared::domain::ims_code::ImsCode;
 use shared::domain::policy::{Action, ApiAction, Caller};
 use shared::domain::visibility::Visibility;
+use shared::http::answers::{
+    CloudImage, CloudImages, ImageType, Quota, Quotas, Resource, Resources,
+};
+use shared::http::page::PageInfo;
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 
@@ -20,19 +23,16 @@ pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
         .and_then(|arguments| Query::parse_ims(&arguments))
         .map_err(|error| ApiError::ims_because(ImsCode::BadRequest, error.public_words()))?;
     let page = list::page(app, caller, &query).await?;
-    let images: Vec<Value> = page
-        .images
-        .iter()
-        .map(|image| view(image, caller))
-        .collect();
-    let mut info = Map::from_iter([("current_count".to_owned(), json!(images.len()))]);
-    if let Some(next) = page.next {
-        info.insert("next_marker".to_owned(), json!(next.to_string()));
-    }
-    Ok(http::json(
-        200,
-        &json!({"images": images, "page_info": info}),
-    ))
+    let shown = |image| CloudImage::new(Image::view(image), image_type(image, caller));
+    let images = CloudImages {
+        images: page.images.iter().map(shown).collect(),
+        page_info: PageInfo {
+            current_count: page.images.len(),
+            total_count: None,
+            next_marker: page.next.map(|next| next.to_string()),
+        },
+    };
+    Ok(http::json(200, &images))
 }
 
 fn may(app: &App, caller: &Caller, action: ApiAction<'_>) -> Result<(), ApiError> {
@@ -40,18 +40,13 @@ fn may(app: &App, caller: &Caller, action: ApiAction<'_>) -> Result<(), ApiError
     decided.map_err(|denied| denied.ims())
 }
 
-/// The image with its `__imagetype`, by which clients filter on their side.
-fn view(image: &Image, caller: &Caller) -> Value {
-    let image_type = match image.visibility {
-        Visibility::Public => "gold",
-        _ if image.owner == caller.project => "private",
-        Visibility::Private | Visibility::Shared | Visibility::Community => "shared",
-    };
-    let mut view = image.view();
-    if let Some(view) = view.as_object_mut() {
-        view.insert("__imagetype".to_owned(), json!(image_type));
+/// The type of an image, as the caller sees it.
+fn image_type(image: &Image, caller: &Caller) -> ImageType {
+    match image.visibility {
+        Visibility::Public => ImageType::Gold,
+        _ if image.owner == caller.project => ImageType::Private,
+        Visibility::Private | Visibility::Shared | Visibility::Community => ImageType::Shared,
     }
-    view
 }
 
 /// `GET /v1/cloudimages/quota`: what the caller's project has, and how much it may have.
@@ -59,18 +54,15 @@ pub async fn quota(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
     may(app, caller, ApiAction::ShowQuota)?;
     let usage = app.store().usage(&caller.project).await?;
-    let resource = |kind: &str, used: u64, quota: i64| json!({"type": kind, "used": used, "quota": quota, "min": 0, "max": quota});
-    let resources = [
-        resource("image", usage.images, NO_LIMIT),
-        resource("image_shared", usage.accepted, NO_LIMIT),
-        // The quota is one image's, of the projects that it is shared with.
-        resource("image_member", usage.memberships, app.config().member_quota),
+    let resources = vec![
+        Quota::new(Resource::Image, usage.images, Quota::UNLIMITED),
+        Quota::new(Resource::ImageShared, usage.accepted, Quota::UNLIMITED),
+        Quota::new(
+            Resource::ImageMember,
+            usage.memberships,
+            app.config().member_quota,
+        ),
     ];
-    Ok(http::json(
-        200,
-        &json!({"quotas": {"resources": resources}}),
-    ))
+    let quotas = Resources { resources };
+    Ok(http::json(200, &Quotas { quotas }))
 }
-
-/// What a quota says that there is none.
-const NO_LIMIT: i64 = -1;

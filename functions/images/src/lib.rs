@@ -8,13 +8,14 @@ mod list;
 mod query;
 
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::image::Image;
 use shared::domain::message::Message;
 use shared::domain::policy::{Action, ApiAction, Caller, ImageAction};
+use shared::http::answers::Images;
+use shared::http::discovery::ImageTasks;
 use shared::http::routes::{OnImages, Operation};
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
@@ -91,7 +92,7 @@ async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
 async fn list_tasks(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
     find(app, caller, request, ImageAction::ListTasks).await?;
-    Ok(http::json(200, &json!({"tasks": []})))
+    Ok(http::json(200, &ImageTasks::default()))
 }
 
 /// The image that the path names, if the caller may see it. Whether it may do what it wants is
@@ -193,16 +194,13 @@ async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
     let query = Query::parse(&arguments, may_list)?;
     let page = list::page(app, caller, &query).await?;
     let link = |marker: Option<ImageId>| query::link(&arguments, marker);
-    let images: Vec<Value> = page.images.iter().map(Image::view).collect();
-    let mut answer = json!({
-        "images": images,
-        "first": link(None),
-        "schema": "/v2/schemas/images",
-    });
-    if let (Some(next), Some(answer)) = (page.next, answer.as_object_mut()) {
-        answer.insert("next".to_owned(), json!(link(Some(next))));
-    }
-    Ok(http::json(200, &answer))
+    let images = Images {
+        images: page.images.iter().map(Image::view).collect(),
+        first: link(None),
+        schema: "/v2/schemas/images",
+        next: page.next.map(|next| link(Some(next))),
+    };
+    Ok(http::json(200, &images))
 }
 
 /// A project id as a filter: what is none matches nothing.

@@ -1,21 +1,22 @@
 //! `GET …/members` and `GET …/members/{member_id}`: one request each, in Glance's form and in the
 //! paged form of IMS.
 
-use serde_json::{Value, json};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::member::{Member, Membership};
 use shared::domain::policy::{Action, ApiAction, Caller, Denied, ImageAction, no_such_member};
+use shared::http::answers::{CloudMembers, FramedMember, Members};
+use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadMembers};
-use shared::http::{self, Handled, MemberInPath, Request, page};
+use shared::http::{self, Handled, MemberInPath, Request};
 use shared::runtime::app::App;
 
 /// Members on a page of the paged form, unless asked otherwise.
-const PAGE_DEFAULT: usize = 500;
-/// What a member is: IMS knows domains and organizations beside projects.
-const MEMBER_TYPE: &str = "project";
+pub const PAGE_DEFAULT: usize = 500;
+/// The path of the schema of a list of members.
+const SCHEMA: &str = "/v2/schemas/members";
 
 /// Shows one membership or lists all that the caller may see.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -39,11 +40,11 @@ async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     let action = Action::Image(ImageAction::ListMembers, facts.target(&text));
     let decided = app.policy().decide(caller, action);
     decided.map_err(|denied| denied.glance())?;
-    let members: Vec<Value> = members.iter().map(Member::view).collect();
-    Ok(http::json(
-        200,
-        &json!({"members": members, "schema": "/v2/schemas/members"}),
-    ))
+    let members = Members {
+        members: members.iter().map(Member::view).collect(),
+        schema: SCHEMA,
+    };
+    Ok(http::json(200, &members))
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -91,38 +92,35 @@ fn cloud_image(
 async fn show_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
     let (id, _) = cloud_image(app, caller, request)?;
     let member = find(app, caller, id, request, |denied| denied.ims()).await?;
-    Ok(http::json(200, &json!({"member": cloud_view(&member)})))
+    let member = member.cloud_view();
+    Ok(http::json(200, &FramedMember { member }))
 }
 
 /// `GET /v1/{project_id}/cloudimages/{image_id}/members`
 async fn list_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
     let (id, text) = cloud_image(app, caller, request)?;
-    let page = page::of_query(&http::query(request), PAGE_DEFAULT)?;
-    let marker = match page.marker.as_deref().map(page::decode_marker) {
-        None => None,
-        Some(Some(text)) => Some(ProjectId::parse(text).map_err(|_| page::bad_marker())?),
-        Some(None) => return Err(page::bad_marker()),
-    };
+    let page = PageRequest::of_query(&http::query(request), PAGE_DEFAULT, |marker| {
+        ProjectId::parse(page::decode_marker(marker)?).ok()
+    })?;
     let facts = app.store().facts(id, &[&caller.project]).await?;
     let action = Action::Image(ImageAction::ListMembers, facts.target(&text));
     let decided = app.policy().decide(caller, action);
     decided.map_err(|denied| denied.ims())?;
-    let mut members = visible_page(app, caller, &facts, marker.as_ref(), page.limit).await?;
+    let mut members = visible_page(app, caller, &facts, page.after.as_ref(), page.limit).await?;
     let more = members.len() > page.limit;
     members.truncate(page.limit);
-    let next = members
-        .last()
-        .filter(|_| more)
-        .map(|m| page::encode_marker(m.member_id.as_str()));
-    let mut info = json!({"current_count": members.len()});
-    if let (Some(next), Some(info)) = (next, info.as_object_mut()) {
-        info.insert("next_marker".to_owned(), json!(next));
-    }
-    let members: Vec<Value> = members.iter().map(cloud_view).collect();
-    Ok(http::json(
-        200,
-        &json!({"members": members, "schema": "/v2/schemas/members", "page_info": info}),
-    ))
+    let last = members.last().filter(|_| more);
+    let page_info = PageInfo {
+        current_count: members.len(),
+        total_count: None,
+        next_marker: last.map(|last| page::encode_marker(last.member_id.as_str())),
+    };
+    let members = CloudMembers {
+        members: members.iter().map(Member::cloud_view).collect(),
+        schema: SCHEMA,
+        page_info,
+    };
+    Ok(http::json(200, &members))
 }
 
 /// The members after `marker` that the caller may see: one more than `limit`, if there are more.
@@ -145,13 +143,4 @@ async fn visible_page(
                 .collect())
         }
     }
-}
-
-/// The membership as IMS shows it.
-fn cloud_view(member: &Member) -> Value {
-    let mut view = member.view();
-    if let Some(view) = view.as_object_mut() {
-        view.insert("member_type".to_owned(), json!(MEMBER_TYPE));
-    }
-    view
 }

@@ -13,6 +13,14 @@ pub const PROJECT_ID_MAX_CHARS: usize = 255;
 /// An image's id: a UUID, always written lower-case with hyphens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(
+        value_type = String,
+        pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+    )
+)]
 pub struct ImageId(Uuid);
 
 impl TryFrom<String> for ImageId {
@@ -84,6 +92,16 @@ pub enum BadProjectId {
 /// Keystone's own are 32 hex digits, but Glance takes any text for a member, and so do we.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(
+        value_type = String,
+        description = "A project's id: any text.",
+        min_length = 1,
+        max_length = 255,
+    )
+)]
 pub struct ProjectId(String);
 
 impl ProjectId {
@@ -138,6 +156,16 @@ impl fmt::Debug for ProjectId {
 /// which the store's conditions compare, is the order in time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(
+    feature = "openapi",
+    derive(utoipa::ToSchema),
+    schema(
+        as = JobId,
+        value_type = String,
+        description = "A job's id.",
+        pattern = "^[0-9a-f]{32}$",
+    )
+)]
 pub struct OperationId(Uuid);
 
 impl TryFrom<String> for OperationId {

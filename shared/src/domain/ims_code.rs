@@ -1,5 +1,7 @@
 //! The codes of the batch API's errors, and their sentences.
 
+use serde::{Serialize, Serializer};
+
 /// The codes of the batch API's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ImsCode {
@@ -126,6 +128,23 @@ impl ImsCode {
         }
     }
 }
+
+impl Serialize for ImsCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for ImsCode {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let meanings = Self::ALL.map(|code| format!("- {}: {}", code.as_str(), code.reason()));
+        super::schemas::words(Self::ALL.map(Self::as_str), meanings.join("\n"))
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for ImsCode {}
 
 #[cfg(test)]
 mod tests {

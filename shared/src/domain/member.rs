@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::domain::id::{ImageId, OperationId, ProjectId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Seconds, Timestamp};
 
-/// The status of a membership.
+/// The status of a membership. Only an accepted image is in the member's list; an image can be used by
+/// its id in any status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum MemberStatus {
     /// Not answered: the image can be used by its id but is not in the member's list.
     Pending,
@@ -111,16 +112,55 @@ impl Member {
     }
 
     /// The membership as Glance shows it.
-    pub fn view(&self) -> Value {
-        json!({
-            "member_id": self.member_id.as_str(),
-            "image_id": self.image_id.to_string(),
-            "status": self.status.as_str(),
-            "created_at": self.created_at.seconds(),
-            "updated_at": self.updated_at.seconds(),
-            "schema": "/v2/schemas/member",
-        })
+    pub fn view(&self) -> MemberView<'_> {
+        MemberView {
+            member_id: &self.member_id,
+            image_id: self.image_id,
+            status: self.status,
+            created_at: Seconds(self.created_at),
+            updated_at: Seconds(self.updated_at),
+            schema: "/v2/schemas/member",
+        }
     }
+
+    /// The membership as IMS shows it.
+    pub fn cloud_view(&self) -> CloudMemberView<'_> {
+        CloudMemberView {
+            member: self.view(),
+            member_type: "project",
+        }
+    }
+}
+
+/// A membership: one project's access to one image.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Member))]
+pub struct MemberView<'a> {
+    /// The project that the image is shared with.
+    pub member_id: &'a ProjectId,
+    /// The image.
+    pub image_id: ImageId,
+    /// What the project answered.
+    pub status: MemberStatus,
+    /// When the image was shared with the project.
+    pub created_at: Seconds,
+    /// When the status last changed.
+    pub updated_at: Seconds,
+    /// The path of the schema of this answer.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^/v2/schemas/member$"))]
+    pub schema: &'static str,
+}
+
+/// A membership as IMS shows it.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CloudMember))]
+pub struct CloudMemberView<'a> {
+    /// The membership.
+    #[serde(flatten)]
+    pub member: MemberView<'a>,
+    /// What the member is: IMS knows domains and organizations beside projects.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^project$"))]
+    pub member_type: &'static str,
 }
 
 /// The item under a membership's key.

@@ -11,10 +11,12 @@
 //! | [`policy`], [`roles`] | who may do what: one function, one golden file |
 //! | [`json_schema`] | the schemas that clients validate against, and Glance's sentences for what does not match |
 //! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |
+//! | [`bodies`] | what requests about members and batches say, and the sentences for what they must not say |
 //! | [`change`], [`outcome`], [`job`] | what an entry meets at a membership, what became of it, how a job stands |
 //! | [`cache`] | a bounded cache whose entries expire |
 
 pub mod batch;
+pub mod bodies;
 pub mod cache;
 pub mod change;
 pub mod entries;
@@ -31,6 +33,8 @@ pub mod number;
 pub mod outcome;
 pub mod policy;
 pub mod roles;
+#[cfg(feature = "openapi")]
+mod schemas;
 pub mod secret;
 pub mod task;
 pub mod time;

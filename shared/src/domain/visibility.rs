@@ -1,7 +1,12 @@
 //! Who can see an image.
 
-/// Who can see an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+use serde::Serialize;
+
+/// Who can see an image: everybody (`public`), its owner (`private`), its owner and its members
+/// (`shared`), or everybody who asks for it (`community`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Visibility {
     /// Everybody, in every list.
     Public,

@@ -1,7 +1,7 @@
 //! Writes errors: in the form of the path's family of clients, in the media type that `Accept` prefers.
 
 use lambda_http::Body;
-use serde_json::json;
+use serde::Serialize;
 
 use super::request::{Request, accept};
 use super::response::{Response, json, response, with_header};
@@ -57,23 +57,84 @@ pub const fn status_of(error: &ApiError) -> u16 {
     }
 }
 
-/// The code in an error body of the batch API's family.
-pub const fn ims_code_of(error: &ApiError) -> &'static str {
-    match error {
-        ApiError::Ims { code, .. } => code.as_str(),
-        ApiError::Glance(refused) => match refused.kind {
-            ErrorKind::BadRequest
-            | ErrorKind::Conflict
-            | ErrorKind::TooLarge
-            | ErrorKind::UnsupportedMediaType
-            | ErrorKind::Unprocessable => ImsCode::BadRequest.as_str(),
-            ErrorKind::Forbidden => ImsCode::RoleTooWeak.as_str(),
-            ErrorKind::NotFound | ErrorKind::NotServed => ImsCode::ImageNotFound.as_str(),
-        },
-        ApiError::MethodNotAllowed { .. } => "MethodNotAllowed",
-        ApiError::Unauthorized | ApiError::BadSignature(_) => "Unauthorized",
-        ApiError::Unavailable(_) => "ServiceUnavailable",
-        ApiError::Internal(_) => "InternalError",
+/// An error for clients of Glance: in JSON if `Accept` asks for exactly that, in HTML for `*/*` or
+/// `text/html`, in plain text otherwise.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+pub struct GlanceError {
+    /// What went wrong, and why.
+    pub message: String,
+    /// The status in full.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[45][0-9]{2} "))]
+    pub code: String,
+    /// The name of the status.
+    pub title: &'static str,
+}
+
+/// An error for clients of IMS.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImsError {
+    /// The error.
+    pub error: ImsErrorDetail,
+}
+
+/// The code and the sentence of an error.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImsErrorDetail {
+    /// What kind of error it is.
+    pub code: ErrorCode,
+    /// What went wrong, and why.
+    pub message: String,
+}
+
+/// The code of an error for clients of IMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ErrorCode {
+    /// One of the codes of IMS.
+    Ims(ImsCode),
+    /// One that any API has.
+    General(GeneralCode),
+}
+
+/// The codes of errors that any API has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum GeneralCode {
+    /// 401
+    Unauthorized,
+    /// 405
+    MethodNotAllowed,
+    /// 503
+    ServiceUnavailable,
+    /// 500
+    InternalError,
+}
+
+impl ErrorCode {
+    /// The code that clients of IMS find in the body of an error.
+    pub const fn of(error: &ApiError) -> Self {
+        match error {
+            ApiError::Ims { code, .. } => Self::Ims(*code),
+            ApiError::Glance(refused) => Self::Ims(match refused.kind {
+                ErrorKind::BadRequest
+                | ErrorKind::Conflict
+                | ErrorKind::TooLarge
+                | ErrorKind::UnsupportedMediaType
+                | ErrorKind::Unprocessable => ImsCode::BadRequest,
+                ErrorKind::Forbidden => ImsCode::RoleTooWeak,
+                ErrorKind::NotFound | ErrorKind::NotServed => ImsCode::ImageNotFound,
+            }),
+            ApiError::MethodNotAllowed { .. } => Self::General(GeneralCode::MethodNotAllowed),
+            ApiError::Unauthorized | ApiError::BadSignature(_) => {
+                Self::General(GeneralCode::Unauthorized)
+            }
+            ApiError::Unavailable(_) => Self::General(GeneralCode::ServiceUnavailable),
+            ApiError::Internal(_) => Self::General(GeneralCode::InternalError),
+        }
     }
 }
 
@@ -119,10 +180,11 @@ impl ErrorForm {
         let mut response = match self.family {
             Family::Ims => {
                 let (explanation, detail, _) = words(error);
-                let message = sentence(&explanation, &detail);
-                let code = ims_code_of(error);
-                let body = json!({"error": {"code": code, "message": message}});
-                json(status_of(error), &body)
+                let body = ImsErrorDetail {
+                    code: ErrorCode::of(error),
+                    message: sentence(&explanation, &detail),
+                };
+                json(status_of(error), &ImsError { error: body })
             }
             Family::Glance => self.glance(error),
         };
@@ -148,11 +210,11 @@ impl ErrorForm {
         };
         match media {
             Media::Json => {
-                let body = json!({
-                    "message": sentence(&explanation, &detail),
-                    "code": format!("{status} {title}"),
-                    "title": title,
-                });
+                let body = GlanceError {
+                    message: sentence(&explanation, &detail),
+                    code: format!("{status} {title}"),
+                    title,
+                };
                 json(status, &body)
             }
             Media::Html => response(status, Some(HTML), html(status, &explanation, &detail)),

@@ -7,14 +7,17 @@
 //! |---|---|
 //! | [`routes`] | every path and method of the API, and its operation |
 //! | [`mod@request`], [`mod@query`] | a request's path, parameters, body, id |
-//! | [`response`], [`page`] | bodies and pages of an answer |
+//! | [`response`], [`page`] | how an answer and a page of a list are written |
+//! | [`answers`], [`discovery`] | the bodies of answers that are not one record of the domain |
 //! | [`error_form`] | an error's status, and its body for each family of clients |
 //! | [`mod@accept`], [`address`], [`cross_origin`] | the `Accept` header, hosts and URLs, CORS |
 //! | [`site`] | the service's own address |
 
 pub mod accept;
 pub mod address;
+pub mod answers;
 pub mod cross_origin;
+pub mod discovery;
 pub mod error_form;
 pub mod page;
 pub mod query;
@@ -23,7 +26,7 @@ pub mod response;
 pub mod routes;
 pub mod site;
 
-pub use error_form::{ims_code_of, status_of};
+pub use error_form::{ErrorCode, status_of};
 pub use query::{SentQuery, link, query, utf8_query};
 pub use request::{
     BODY_MAX, MemberInPath, Request, accept, body, body_bytes, destination, image_id, no_body,

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 
 use crate::domain::error::ApiError;
 use crate::domain::ims_code::ImsCode;
@@ -9,46 +10,68 @@ use crate::domain::ims_code::ImsCode;
 /// Most rows of a page.
 pub const LIMIT_MAX: usize = 1000;
 
-/// What a query asks for.
+/// The page that a query asks for, after a row that `M` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRequest<M> {
     /// Rows, at most.
     pub limit: usize,
-    /// Where to go on, as it was handed out.
-    pub marker: Option<String>,
+    /// The last row of the page before; none for the first page.
+    pub after: Option<M>,
 }
 
-/// The page that a query asks for.
-///
-/// # Errors
-/// IMG.0001 for a limit that is not a number from 1 to 1000.
-pub fn of_query(query: &[(String, String)], default: usize) -> Result<Page, ApiError> {
-    let last = |wanted: &str| {
-        query
-            .iter()
-            .rev()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value.as_str())
-    };
-    let limit = match last("limit") {
-        None => default,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-            .ok_or_else(|| {
-                ApiError::ims_because(
-                    ImsCode::BadRequest,
-                    format!("limit must be a whole number from 1 to {LIMIT_MAX}."),
-                )
-            })?,
-    };
-    Ok(Page {
-        limit,
-        marker: last("marker")
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned),
-    })
+impl<M> PageRequest<M> {
+    /// Reads the page from a query. `parse` gives what a marker stands for, or `None` if it was not
+    /// handed out by us.
+    ///
+    /// # Errors
+    /// IMG.0001 for a limit that is not a number from 1 to 1000, or for a marker that is none.
+    pub fn of_query(
+        query: &[(String, String)],
+        default: usize,
+        parse: impl FnOnce(&str) -> Option<M>,
+    ) -> Result<Self, ApiError> {
+        let last = |wanted: &str| {
+            let found = query.iter().rev().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.as_str())
+        };
+        let bad = |message: String| ApiError::ims_because(ImsCode::BadRequest, message);
+        let limit = match last("limit") {
+            None => default,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+                .ok_or_else(|| {
+                    bad(format!(
+                        "limit must be a whole number from 1 to {LIMIT_MAX}."
+                    ))
+                })?,
+        };
+        let after = match last("marker").filter(|marker| !marker.is_empty()) {
+            None => None,
+            Some(marker) => Some(
+                parse(marker)
+                    .ok_or_else(|| bad("marker is not one that a page has given.".to_owned()))?,
+            ),
+        };
+        Ok(Self { limit, after })
+    }
+}
+
+/// What an answer says of its page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PageInfo {
+    /// Rows on this page.
+    pub current_count: usize,
+    /// Rows on all pages, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
+    pub total_count: Option<usize>,
+    /// The marker of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub next_marker: Option<String>,
 }
 
 /// A marker to hand out.
@@ -60,12 +83,4 @@ pub fn encode_marker(text: &str) -> String {
 pub fn decode_marker(marker: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(marker.trim_end_matches('=')).ok()?;
     String::from_utf8(bytes).ok()
-}
-
-/// The refusal of a marker that was not handed out by us.
-pub fn bad_marker() -> ApiError {
-    ApiError::ims_because(
-        ImsCode::BadRequest,
-        "marker is not one that a page has given.",
-    )
 }

@@ -1,12 +1,15 @@
 //! Images: their records, without their data.
 
+#[cfg(feature = "openapi")]
+pub mod bodies;
 pub mod card;
 mod create;
 pub mod patch;
+pub mod view;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
@@ -95,44 +98,6 @@ pub struct Image {
 }
 
 impl Image {
-    /// The image as Glance shows it.
-    pub fn view(&self) -> Value {
-        let path = format!("/v2/images/{}", self.id);
-        let mut view: Map<String, Value> = self
-            .properties
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect();
-        let Value::Object(base) = json!({
-            "name": self.name,
-            "disk_format": self.disk_format,
-            "container_format": self.container_format,
-            "visibility": self.visibility.as_str(),
-            "size": self.size,
-            "virtual_size": self.virtual_size,
-            "status": self.status,
-            "checksum": self.checksum,
-            "protected": self.protected,
-            "min_ram": self.min_ram,
-            "min_disk": self.min_disk,
-            "owner": self.owner.as_str(),
-            "os_hidden": self.os_hidden,
-            "os_hash_algo": self.os_hash_algo,
-            "os_hash_value": self.os_hash_value,
-            "id": self.id.to_string(),
-            "created_at": self.created_at.seconds(),
-            "updated_at": self.updated_at.seconds(),
-            "tags": self.tags,
-            "self": path,
-            "file": format!("{path}/file"),
-            "schema": "/v2/schemas/image",
-        }) else {
-            return Value::Null;
-        };
-        view.extend(base);
-        Value::Object(view)
-    }
-
     /// Whether it was made from a backup of a whole server. Accepting it then needs a vault.
     pub fn is_from_backup(&self) -> bool {
         self.properties.contains_key(BACKUP_PROPERTY)

@@ -1,4 +1,7 @@
+use serde_json::{Value, json};
+
 use super::*;
+use crate::domain::outcome::Outcome;
 
 const SECOND: i64 = 1_000_000;
 

@@ -1,14 +1,14 @@
 //! Jobs: the progress of a batch. A job's status is derived from its counters and the time.
 
+pub mod view;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::entries::Entries;
-use super::ims_code::ImsCode;
-use super::outcome::Outcome;
+use crate::domain::entries::Entries;
 use crate::domain::id::{JobId, ProjectId};
+use crate::domain::ims_code::ImsCode;
 use crate::domain::time::Timestamp;
 
 /// Seconds after which a job ends, whatever happens: the retention of messages in the queue.
@@ -67,8 +67,11 @@ impl JobKind {
     }
 }
 
-/// The status of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The status of a job: `SUCCESS` if every entry succeeded, `FAIL` if at least one did not. What
+/// succeeded stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum JobStatus {
     /// Accepted; no chunk is finished yet.
     Init,
@@ -233,66 +236,6 @@ impl Job {
                     .unwrap_or(self.kind.gave_up()),
             ),
         }
-    }
-
-    /// What the job's reader sees, without the rows of its results.
-    pub fn view(&self, now: Timestamp) -> Value {
-        let status = self.status(now);
-        let failed = match status {
-            JobStatus::Fail => Some(self.total - self.succeeded),
-            JobStatus::Init | JobStatus::Running | JobStatus::Success => None,
-        };
-        // Rounded down to a hundredth, so that 1.0 means all.
-        let percent = match status {
-            JobStatus::Success | JobStatus::Fail => 100,
-            JobStatus::Init | JobStatus::Running => self.done() * 100 / self.total.max(1),
-        };
-        json!({
-            "status": status.as_str(),
-            "job_id": self.id.to_string(),
-            "job_type": self.kind.job_type(),
-            "begin_time": self.begin.millis(),
-            "end_time": self.end(now).map(Timestamp::millis),
-            "error_code": self.error_code(now).map(ImsCode::as_str),
-            "fail_reason": failed.map(|failed| format!("{failed} of {} entries failed", self.total)),
-            "entities": {
-                "total": self.total,
-                "succeeded": self.succeeded,
-                "failed": failed.unwrap_or(self.failed),
-                "process_percent": f64::from(u32::try_from(percent).unwrap_or(100)) / 100.0,
-                "current_task": self.kind.task(),
-                "subJobId": "",
-            },
-        })
-    }
-
-    /// One row of the results: an entry and what became of it, `None` while it is under way.
-    pub fn row(
-        &self,
-        image: &str,
-        project: &str,
-        outcome: Option<Outcome>,
-        now: Timestamp,
-    ) -> Value {
-        let ended = matches!(self.status(now), JobStatus::Success | JobStatus::Fail);
-        let outcome = outcome.or(ended.then_some(Outcome::Failed(self.kind.gave_up())));
-        let (status, changed) = match outcome {
-            None => ("running", false),
-            Some(Outcome::Changed) => ("success", true),
-            Some(Outcome::Unchanged) => ("success", false),
-            Some(Outcome::Failed(_)) => ("failed", false),
-        };
-        let mut row = json!({
-            "image_id": image,
-            "project_id": project,
-            "status": status,
-            "changed": changed,
-        });
-        if let (Some(Outcome::Failed(code)), Some(row)) = (outcome, row.as_object_mut()) {
-            row.insert("error_code".to_owned(), json!(code.as_str()));
-            row.insert("fail_reason".to_owned(), json!(code.reason()));
-        }
-        row
     }
 }
 

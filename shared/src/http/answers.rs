@@ -1,0 +1,217 @@
+//! The bodies of answers that show more than one record, or a record as IMS frames it.
+
+use serde::Serialize;
+
+use super::page::PageInfo;
+use crate::domain::id::JobId;
+use crate::domain::image::view::ImageView;
+use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
+use crate::domain::member::{CloudMemberView, MemberView};
+
+/// A page of images.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Images<'a> {
+    /// The images.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub images: Vec<ImageView<'a>>,
+    /// The path of the first page.
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^/v2/images(\?.*)?$"))]
+    pub first: String,
+    /// The path of the schema of this answer.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^/v2/schemas/images$"))]
+    pub schema: &'static str,
+    /// The path of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, pattern = r"^/v2/images\?.*$")
+    )]
+    pub next: Option<String>,
+}
+
+/// A page of images as IMS shows them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CloudImages<'a> {
+    /// The images.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub images: Vec<CloudImage<'a>>,
+    /// The page.
+    pub page_info: PageInfo,
+}
+
+/// An image as IMS shows it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CloudImage<'a> {
+    /// The image's record.
+    #[serde(flatten)]
+    pub image: ImageView<'a>,
+    /// Its type, by which clients filter on their side.
+    #[serde(rename = "__imagetype")]
+    pub image_type: ImageType,
+}
+
+impl<'a> CloudImage<'a> {
+    /// The image with its type, which a custom property of that name does not hide.
+    pub fn new(mut image: ImageView<'a>, image_type: ImageType) -> Self {
+        image.properties.remove("__imagetype");
+        Self { image, image_type }
+    }
+}
+
+/// The types of images that IMS knows: `gold` is public, `private` is the caller's own, `shared` is
+/// another project's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ImageType {
+    /// A public image.
+    Gold,
+    /// An image of the caller's project.
+    Private,
+    /// An image of another project.
+    Shared,
+}
+
+/// The members of an image.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Members<'a> {
+    /// The memberships.
+    pub members: Vec<MemberView<'a>>,
+    /// The path of the schema of this answer.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^/v2/schemas/members$"))]
+    pub schema: &'static str,
+}
+
+/// A page of the members of an image.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CloudMembers<'a> {
+    /// The memberships.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub members: Vec<CloudMemberView<'a>>,
+    /// The path of the schema of the memberships.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^/v2/schemas/members$"))]
+    pub schema: &'static str,
+    /// The page.
+    pub page_info: PageInfo,
+}
+
+/// A membership in the frame of IMS.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FramedMember<'a> {
+    /// The membership.
+    pub member: CloudMemberView<'a>,
+}
+
+/// A job that was accepted.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobAccepted {
+    /// The job's id.
+    pub job_id: JobId,
+}
+
+/// A page of jobs, without the rows of their results.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Jobs {
+    /// The jobs, newest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub jobs: Vec<JobView>,
+    /// The page.
+    pub page_info: PageInfo,
+}
+
+/// A job and a page of the rows of its results.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobWithResults<'a> {
+    /// What became of the job as a whole.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// What became of its entries.
+    pub entities: Results<'a>,
+}
+
+/// What became of the entries of a job, counted and one by one.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Results<'a> {
+    /// The counts.
+    #[serde(flatten)]
+    pub counts: JobCounts,
+    /// One row for each entry, in the order of the request.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub results: Vec<ResultRow<'a>>,
+    /// The page.
+    pub page_info: PageInfo,
+}
+
+/// The quotas of a project.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quotas {
+    /// The quotas.
+    pub quotas: Resources,
+}
+
+/// The resources that have a quota.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Resources {
+    /// The resources.
+    pub resources: Vec<Quota>,
+}
+
+/// How much of a resource a project has, and how much it may have.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quota {
+    /// The resource.
+    #[serde(rename = "type")]
+    pub resource: Resource,
+    /// How much the project has.
+    pub used: u64,
+    /// How much it may have; a negative number for no limit.
+    pub quota: i64,
+    /// The least that `quota` can be.
+    pub min: i64,
+    /// The most that `quota` can be.
+    pub max: i64,
+}
+
+impl Quota {
+    /// What stands for no limit.
+    pub const UNLIMITED: i64 = -1;
+
+    /// How much of a resource is used, and its quota.
+    pub const fn new(resource: Resource, used: u64, quota: i64) -> Self {
+        Self {
+            resource,
+            used,
+            quota,
+            min: 0,
+            max: quota,
+        }
+    }
+}
+
+/// What has a quota: images that the project owns (`image`), images of others that it has accepted
+/// (`image_shared`), images of others that are shared with it (`image_member`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Resource {
+    /// Images that the project owns.
+    Image,
+    /// Images of others that it has accepted.
+    ImageShared,
+    /// Images of others that are shared with it, whatever it answered. The quota is that of one
+    /// image: the projects that it may be shared with.
+    ImageMember,
+}

@@ -1,0 +1,80 @@
+//! The operations on members.
+
+use serde_json::json;
+use shared::domain::bodies::{MemberAnswer, NewMember};
+use shared::domain::member::MemberView;
+use shared::http::answers::{CloudMembers, FramedMember, Members};
+use shared::http::routes::{Operation, ReadMembers};
+
+use super::describe::{Described, empty, json, json_such, link};
+
+fn new(summary: &'static str) -> Described {
+    Described::new("Members", summary)
+}
+
+pub fn read(operation: ReadMembers) -> Described {
+    match operation {
+        ReadMembers::List => new("List the members of an image")
+            .description("The owner sees all of them, a member only itself.")
+            .done(200, json::<Members>("The memberships that the caller may see."))
+            .refuses(&[403, 404]),
+        ReadMembers::Show => new("Show a membership")
+            .description("A member finds only its own.")
+            .done(200, json_such::<MemberView>("The membership.", "Member"))
+            .refuses(&[404]),
+        ReadMembers::ListCloud => new("List the members of an image by pages")
+            .description(format!(
+                "A page has {} of them unless the request asks otherwise. Another project than that \
+                 of the token is 400 with the code IMG.0030; an image without members 400 with the \
+                 code IMG.0046.",
+                read_members::PAGE_DEFAULT
+            ))
+            .parameters(&["PageLimit", "PageMarker"])
+            .done(200, json::<CloudMembers>("A page of memberships."))
+            .refuses(&[404]),
+        ReadMembers::ShowCloud => new("Show a membership, in the form of IMS")
+            .done(200, json::<FramedMember>("The membership."))
+            .refuses(&[404]),
+    }
+}
+
+pub fn add() -> Described {
+    let of = |operation| {
+        let parameters = [("image_id", "image_id"), ("member_id", "member_id")];
+        link(operation, &parameters)
+    };
+    let added = json_such::<MemberView>("The new membership. Its status is `pending`.", "Member")
+        .link("show", of(Operation::Members(ReadMembers::Show)))
+        .link("answer", of(Operation::UpdateMember))
+        .link("remove", of(Operation::RemoveMember));
+    new("Share an image with a project")
+        .description(
+            "Only the owner may share an image, and only one whose visibility is `shared`. Of \
+             concurrent requests for the same member one succeeds and the others are 409. An image \
+             that has as many members as it may have is 413.",
+        )
+        .body::<NewMember>(json!({"member": "edc89b490d7d4392898e19b2deb34797"}))
+        .done(200, added)
+        .refuses(&[403, 404, 409])
+}
+
+pub fn update() -> Described {
+    new("Accept or reject an image")
+        .description(
+            "Only the member itself may answer; the owner is 403. Any status may follow any other, \
+             and the same one again changes nothing.",
+        )
+        .body::<MemberAnswer>(json!({"status": "accepted"}))
+        .done(200, json::<MemberView>("The membership after the answer."))
+        .refuses(&[403, 404])
+}
+
+pub fn remove() -> Described {
+    new("End a membership")
+        .description(
+            "Only the owner may end a membership. The access ends at once; sharing the image again \
+             makes a new membership.",
+        )
+        .done(204, empty("The membership has ended."))
+        .refuses(&[403, 404])
+}
