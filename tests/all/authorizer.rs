@@ -16,7 +16,7 @@ use tests::{reply, runtime, serve};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use crate::keystone::{self, Counts, EXPIRED, Keystone, Mood, UNSCOPED, token};
+use crate::keystone::{self, Behaviour, Counts, EXPIRED, FakeKeystone, UNSCOPED, token};
 use crate::lambda::binary;
 use crate::world::{ManualClock, OWNER, Who, World, options};
 
@@ -27,15 +27,15 @@ pub fn owner() -> &'static [u8] {
 }
 
 /// An authorizer with its Keystone and its clock.
-pub async fn authorizer() -> (Authorizer, Keystone, ManualClock) {
-    let keystone = Keystone::start().await;
+pub async fn authorizer() -> (Authorizer, FakeKeystone, ManualClock) {
+    let keystone = FakeKeystone::start().await;
     let clock = ManualClock::default();
     let authorizer = Authorizer::new(keystone.config(), clock.clock()).unwrap();
     (authorizer, keystone, clock)
 }
 
 /// A local server that uses this Keystone.
-pub async fn world(keystone: &Keystone, clock: &ManualClock) -> World {
+pub async fn world(keystone: &FakeKeystone, clock: &ManualClock) -> World {
     World::with(Options {
         keystone: Some(keystone.config()),
         clock: clock.clock(),
@@ -146,13 +146,13 @@ async fn a_refusal_is_remembered_for_some_seconds() {
 async fn a_revoked_token_works_no_longer_than_promised() {
     let (authorizer, keystone, clock) = authorizer().await;
     // Keystone looks the token up when it is asked, and answers later.
-    keystone.is(Mood::Slow(Duration::from_millis(200)));
+    keystone.is(Behaviour::Slow(Duration::from_millis(200)));
     let (identified, ()) = futures::join!(authorizer.identify(owner()), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         clock.forward(1);
     });
     identified.unwrap();
-    keystone.is(Mood::Well);
+    keystone.is(Behaviour::Well);
     keystone.revokes(Who::Owner.token().unwrap());
     clock.forward(298);
     authorizer.identify(owner()).await.unwrap();
@@ -164,7 +164,7 @@ async fn a_revoked_token_works_no_longer_than_promised() {
 /// Where the gateway caches, the function must not: both together would take twice as long.
 #[tokio::test]
 async fn a_memory_of_no_seconds_is_none() {
-    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
     let config = Config {
         cache_ttl: 0,
         ..keystone.config()
@@ -199,12 +199,12 @@ async fn an_outage_is_not_a_refusal_and_not_remembered() {
     let (authorizer, keystone, clock) = authorizer().await;
     for logged_in in [false, true] {
         for (status, body) in TROUBLES {
-            keystone.is(Mood::Says(status, body));
+            keystone.is(Behaviour::Says(status, body));
             let why = unavailable(authorizer.identify(b"new").await);
             assert!(why.starts_with("Keystone: "), "{why}");
             assert!(!why.contains("new"));
         }
-        keystone.is(Mood::Well);
+        keystone.is(Behaviour::Well);
         authorizer.identify(owner()).await.unwrap();
         clock.forward(300);
         assert_eq!(logged_in, keystone.counts().logins == 0);
@@ -220,7 +220,7 @@ async fn an_outage_is_not_a_refusal_and_not_remembered() {
 #[tokio::test]
 async fn a_slow_keystone_is_not_waited_for() {
     let (authorizer, keystone, _) = authorizer().await;
-    keystone.is(Mood::Slow(Duration::from_secs(60)));
+    keystone.is(Behaviour::Slow(Duration::from_secs(60)));
     let started = Instant::now();
     unavailable(authorizer.identify(owner()).await);
     let waited = started.elapsed();
@@ -228,7 +228,7 @@ async fn a_slow_keystone_is_not_waited_for() {
         waited >= Duration::from_millis(1900) && waited < Duration::from_secs(30),
         "{waited:?}"
     );
-    keystone.is(Mood::Slow(Duration::from_millis(100)));
+    keystone.is(Behaviour::Slow(Duration::from_millis(100)));
     authorizer.identify(owner()).await.unwrap();
 }
 
@@ -263,7 +263,7 @@ async fn the_services_own_token_is_renewed() {
 #[tokio::test]
 async fn callers_who_wait_share_one_login() {
     let (authorizer, keystone, _) = authorizer().await;
-    keystone.is(Mood::Slow(Duration::from_millis(50)));
+    keystone.is(Behaviour::Slow(Duration::from_millis(50)));
     let tokens: Vec<String> = (0..20).map(|n| format!("token-{n}")).collect();
     for id in &tokens {
         keystone.gives(id, token(Some(OWNER), &["member"], LATER));
@@ -329,7 +329,7 @@ async fn a_rotated_secret_is_read_again() {
 
 #[tokio::test]
 async fn the_local_server_asks_keystone() {
-    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
     let world = world(&keystone, &clock).await;
     let image = world.image(json!({"name": "debian"})).await;
     let path = format!("/v2/images/{image}");
@@ -359,10 +359,10 @@ async fn the_local_server_asks_keystone() {
 
 #[tokio::test]
 async fn the_local_server_answers_503_while_keystone_is_out() {
-    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
     let world = world(&keystone, &clock).await;
     world.get(Who::Owner, "/v2/images").await.expect(200);
-    keystone.is(Mood::Says(500, ""));
+    keystone.is(Behaviour::Says(500, ""));
 
     let json = [("accept", "application/json")];
     let out = world
@@ -388,7 +388,7 @@ async fn the_local_server_answers_503_while_keystone_is_out() {
 
     clock.forward(300);
     world.get(Who::Owner, "/v2/images").await.expect(503);
-    keystone.is(Mood::Well);
+    keystone.is(Behaviour::Well);
     world.get(Who::Owner, "/v2/images").await.expect(200);
     world.get(Who::Member, "/v2/images").await.expect(200);
 }
@@ -409,7 +409,7 @@ fn a_configuration_is_read_or_complains_by_name() {
 /// caller's or its own, or the service user's password.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_and_the_answers_have_no_token() {
-    let keystone = Keystone::start().await;
+    let keystone = FakeKeystone::start().await;
     let (event, events) = mpsc::channel(1);
     let (answer, mut answers) = mpsc::channel(1);
     let runtime = runtime(events, answer).await;

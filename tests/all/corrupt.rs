@@ -6,7 +6,7 @@ use shared::store::keys as at;
 use crate::world::{MEMBER, MEMBER2, Who, World};
 
 /// Corrupts one attribute of an item directly in the store.
-async fn spoil(world: &World, pk: String, sk: String, attribute: &str) {
+async fn corrupt(world: &World, pk: String, sk: String, attribute: &str) {
     let body = json!({
         "TableName": "imshare",
         "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
@@ -37,7 +37,7 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
             .expect(200);
     }
     let pk = format!("IMAGE#{bad}");
-    spoil(&world, pk.clone(), "MEM#".to_owned() + MEMBER2, at::STATUS).await;
+    corrupt(&world, pk.clone(), "MEM#".to_owned() + MEMBER2, at::STATUS).await;
     let broken = world
         .get(Who::Member2, &format!("/v2/images/{bad}/members/{MEMBER2}"))
         .await
@@ -52,7 +52,7 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
         .await
         .expect(200);
 
-    spoil(&world, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
+    corrupt(&world, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
     world
         .get(Who::Owner, &format!("/v2/images/{bad}"))
         .await

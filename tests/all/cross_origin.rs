@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::world::{Answer, Who, World, options};
+use crate::world::{HttpResponse, Who, World, options};
 use local::server::Options;
 
 const CONSOLE: &str = "https://console.example.com";
@@ -19,7 +19,7 @@ async fn world() -> World {
     .await
 }
 
-async fn from(world: &World, origin: &str, method: &str, path: &str, body: &str) -> Answer {
+async fn from(world: &World, origin: &str, method: &str, path: &str, body: &str) -> HttpResponse {
     let headers = [("origin", origin)];
     let who = Who::Owner;
     let body = Some(body.as_bytes().to_vec());

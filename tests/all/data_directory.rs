@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::restart::{binary, refused};
-use crate::world::{Answer, Http, Who, World, options};
+use crate::world::{Http, HttpResponse, Who, World, options};
 
 fn kept(path: &Path) -> Options {
     Options {
@@ -89,7 +89,7 @@ async fn confined(data: &Path, kib: u32) -> (Child, String, std::path::PathBuf) 
     (child, url, log)
 }
 
-async fn create(http: &Http, url: &str, bytes: usize) -> Answer {
+async fn create(http: &Http, url: &str, bytes: usize) -> HttpResponse {
     let body = json!({"name": "n", "p": "x".repeat(bytes)});
     let token = [("x-auth-token", Who::Owner.token().unwrap())];
     http.send(

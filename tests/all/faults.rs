@@ -39,7 +39,7 @@ use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Order, Stamp};
 
-use super::model::{Told, Wish, possible, unjust};
+use super::model::{Intent, Reported, possible, wrong_refusal};
 use super::world::OWNER;
 
 const IMAGES: usize = 12;
@@ -55,14 +55,14 @@ tokio::task_local! {
 
 /// The store's transport: the engine with injected faults.
 #[derive(Clone, Debug)]
-struct Trouble {
+struct FaultyStore {
     engine: Engine,
     /// Makes the store evaluate one condition as another.
-    confuses: Option<Confused>,
+    breaks: Option<BrokenCondition>,
     conflicts: Arc<AtomicUsize>,
 }
 
-impl Trouble {
+impl FaultyStore {
     async fn perform(
         self,
         operation: String,
@@ -92,7 +92,7 @@ impl Trouble {
             }
             _ => {}
         }
-        let body = match self.confuses {
+        let body = match self.breaks {
             Some((condition, another)) => body.replace(condition, another),
             None => body,
         };
@@ -106,7 +106,7 @@ impl Trouble {
     }
 }
 
-impl HttpConnector for Trouble {
+impl HttpConnector for FaultyStore {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let Some((operation, body)) = transport::parts(&request) else {
             return HttpConnectorFuture::ready(transport::response(transport::unreadable()));
@@ -117,7 +117,7 @@ impl HttpConnector for Trouble {
     }
 }
 
-impl HttpClient for Trouble {
+impl HttpClient for FaultyStore {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
@@ -165,15 +165,15 @@ fn app(http: impl HttpClient + 'static) -> App {
 
 /// A message of the test's queue.
 #[derive(Clone, Debug)]
-struct Letter {
+struct QueuedMessage {
     number: usize,
     body: String,
     receives: u32,
 }
 
 #[derive(Debug, Default)]
-struct Post {
-    letters: Vec<Letter>,
+struct FakeQueue {
+    messages: Vec<QueuedMessage>,
     /// In flight, or not yet sent.
     open: usize,
     deliveries: usize,
@@ -183,7 +183,7 @@ struct Post {
 }
 
 type Key = (ImageId, ProjectId);
-type Requests = HashMap<Key, Vec<(OperationId, Wish, Told)>>;
+type Requests = HashMap<Key, Vec<(OperationId, Intent, Reported)>>;
 
 /// One run.
 #[derive(Clone)]
@@ -192,28 +192,28 @@ struct Run {
     images: Vec<Image>,
     members: Vec<ProjectId>,
     owner: Caller,
-    post: Arc<Mutex<Post>>,
-    jobs: Arc<Mutex<Vec<(Job, Wish)>>>,
+    post: Arc<Mutex<FakeQueue>>,
+    jobs: Arc<Mutex<Vec<(Job, Intent)>>>,
     direct: Arc<Mutex<Requests>>,
 }
 
 impl Run {
-    fn wish(&self) -> Wish {
+    fn intent(&self) -> Intent {
         match fastrand::usize(..4) {
-            0 => Wish::Share,
-            1 => Wish::Answer(MemberStatus::Accepted),
-            2 => Wish::Answer(MemberStatus::Rejected),
-            _ => Wish::Unshare,
+            0 => Intent::Share,
+            1 => Intent::Answer(MemberStatus::Accepted),
+            2 => Intent::Answer(MemberStatus::Rejected),
+            _ => Intent::Unshare,
         }
     }
 
     /// Accepts a batch as the service does: first its record, then its messages.
     async fn batch(&self, most: usize) -> usize {
-        let wish = self.wish();
+        let intent = self.intent();
         let images = 1 + fastrand::usize(..IMAGES);
-        let members = match wish {
-            Wish::Answer(_) => 1,
-            Wish::Share | Wish::Unshare => 1 + fastrand::usize(..MEMBERS),
+        let members = match intent {
+            Intent::Answer(_) => 1,
+            Intent::Share | Intent::Unshare => 1 + fastrand::usize(..MEMBERS),
         };
         let pick = |count: usize, of: usize| {
             let from = fastrand::usize(..of);
@@ -229,10 +229,10 @@ impl Run {
         if entries.rows > most {
             entries = entries.part(0, most);
         }
-        let task = match wish {
-            Wish::Share => Task::Share,
-            Wish::Unshare => Task::Unshare,
-            Wish::Answer(status) => Task::Answer(Answer {
+        let task = match intent {
+            Intent::Share => Task::Share,
+            Intent::Unshare => Task::Unshare,
+            Intent::Answer(status) => Task::Answer(Answer {
                 status,
                 vault_id: None,
             }),
@@ -250,8 +250,8 @@ impl Run {
         let mut post = self.post.lock().unwrap();
         for message in batch.messages() {
             let body = serde_json::to_string(&message).unwrap();
-            let number = post.letters.len() + post.deliveries;
-            post.letters.push(Letter {
+            let number = post.messages.len() + post.deliveries;
+            post.messages.push(QueuedMessage {
                 number,
                 body,
                 receives: 0,
@@ -260,13 +260,13 @@ impl Run {
         }
         drop(post);
         let rows = batch.entries.rows;
-        self.jobs.lock().unwrap().push((batch.job, wish));
+        self.jobs.lock().unwrap().push((batch.job, intent));
         rows
     }
 
     /// Makes a direct call by the functions that its handler uses.
     async fn call(&self) {
-        let wish = self.wish();
+        let intent = self.intent();
         let image = &self.images[fastrand::usize(..IMAGES)];
         let member = self.members[fastrand::usize(..MEMBERS)].clone();
         let work = async {
@@ -276,24 +276,24 @@ impl Run {
                 now: self.app.now(),
                 order: Order::Direct,
             };
-            let done = match wish {
-                Wish::Share => {
+            let done = match intent {
+                Intent::Share => {
                     store
                         .add_members(&self.owner, image.id, &members, -1, stamp)
                         .await
                 }
-                Wish::Unshare => {
+                Intent::Unshare => {
                     store
                         .remove_members(&self.owner, image.id, &members, false, stamp)
                         .await
                 }
-                Wish::Answer(status) => {
+                Intent::Answer(status) => {
                     let Ok(facts) = store.facts(image.id, &[&member]).await else {
-                        return Told::Refused;
+                        return Reported::Refused;
                     };
                     let seen = facts.membership(&member).cloned();
                     let Some(seen) = seen.and_then(|found| found.present()) else {
-                        return Told::Refused;
+                        return Reported::Refused;
                     };
                     let answer = Answer {
                         status,
@@ -303,30 +303,30 @@ impl Run {
                         .update_member(seen, image.created_at, &answer, stamp)
                         .await;
                     return match done {
-                        Ok(Some(_)) => Told::Succeeded,
-                        Ok(None) => Told::Refused,
-                        Err(_) => Told::GaveUp,
+                        Ok(Some(_)) => Reported::Succeeded,
+                        Ok(None) => Reported::Refused,
+                        Err(_) => Reported::GaveUp,
                     };
                 }
             };
             match done {
-                Ok(Changed::Members(done)) if done == [Change::Applied] => Told::Succeeded,
-                Ok(_) => Told::Refused,
-                Err(_) => Told::GaveUp,
+                Ok(Changed::Members(done)) if done == [Change::Applied] => Reported::Succeeded,
+                Ok(_) => Reported::Refused,
+                Err(_) => Reported::GaveUp,
             }
         };
-        let (told, mut sent) = SENT
+        let (reported, mut sent) = SENT
             .scope(RefCell::default(), async {
-                let told = work.await;
-                (told, SENT.with(|sent| sent.take()))
+                let reported = work.await;
+                (reported, SENT.with(|sent| sent.take()))
             })
             .await;
         // Only the last try has reported success, but an earlier one may have been applied.
         let last = sent.pop();
         let mut direct = self.direct.lock().unwrap();
         let requests = direct.entry((image.id, member)).or_default();
-        requests.extend(sent.into_iter().map(|op| (op, wish, Told::GaveUp)));
-        requests.extend(last.map(|op| (op, wish, told)));
+        requests.extend(sent.into_iter().map(|op| (op, intent, Reported::GaveUp)));
+        requests.extend(last.map(|op| (op, intent, reported)));
     }
 
     /// Delivers a random message, sometimes twice, to a worker that may be killed.
@@ -334,39 +334,39 @@ impl Run {
         loop {
             let taken = {
                 let mut post = self.post.lock().unwrap();
-                match post.letters.len() {
+                match post.messages.len() {
                     0 if post.open == 0 => return,
                     0 => None,
                     count => {
-                        let letter = post.letters.swap_remove(fastrand::usize(..count));
+                        let message = post.messages.swap_remove(fastrand::usize(..count));
                         post.deliveries += 1;
                         if fastrand::usize(..100) < 10 {
-                            post.letters.push(Letter {
-                                receives: letter.receives + 1,
-                                ..letter.clone()
+                            post.messages.push(QueuedMessage {
+                                receives: message.receives + 1,
+                                ..message.clone()
                             });
                             post.open += 1;
                             post.repeated += 1;
                         }
-                        Some(letter)
+                        Some(message)
                     }
                 }
             };
             match taken {
                 None => pause(50).await,
-                Some(letter) => self.deliver(letter).await,
+                Some(message) => self.deliver(message).await,
             }
         }
     }
 
-    async fn deliver(&self, mut letter: Letter) {
-        let is_dead = letter.receives >= RECEIVES;
-        letter.receives += 1;
+    async fn deliver(&self, mut message: QueuedMessage) {
+        let is_dead = message.receives >= RECEIVES;
+        message.receives += 1;
         let record = SqsRecord {
-            message_id: letter.number.to_string(),
-            body: letter.body.clone(),
+            message_id: message.number.to_string(),
+            body: message.body.clone(),
             attributes: SqsAttributes {
-                approximate_receive_count: letter.receives.to_string(),
+                approximate_receive_count: message.receives.to_string(),
             },
             message_attributes: std::collections::BTreeMap::new(),
         };
@@ -392,7 +392,7 @@ impl Run {
         post.dead += usize::from(is_dead && acknowledged);
         match acknowledged {
             true => post.open -= 1,
-            false => post.letters.push(letter),
+            false => post.messages.push(message),
         }
     }
 
@@ -419,7 +419,7 @@ async fn check(run: &Run, app: &App) {
     let mut requests = run.direct.lock().unwrap().clone();
     let mut entries = Requests::default();
     let jobs = run.jobs.lock().unwrap().clone();
-    for (sent, wish) in jobs {
+    for (sent, intent) in jobs {
         let job = store.job(sent.id, app.now()).await.unwrap().unwrap();
         let ended = matches!(job.status(app.now()), JobStatus::Success | JobStatus::Fail);
         assert!(
@@ -440,14 +440,17 @@ async fn check(run: &Run, app: &App) {
                 of_key.iter().all(|(op, _, _)| *op != job.id),
                 "two results of one entry"
             );
-            let told = match outcome {
-                Outcome::Changed | Outcome::Unchanged => Told::Succeeded,
-                Outcome::Failed(code) if code == job.kind.gave_up() => Told::GaveUp,
-                Outcome::Failed(_) => Told::Refused,
+            let reported = match outcome {
+                Outcome::Changed | Outcome::Unchanged => Reported::Succeeded,
+                Outcome::Failed(code) if code == job.kind.gave_up() => Reported::GaveUp,
+                Outcome::Failed(_) => Reported::Refused,
             };
-            of_key.push((job.id, wish, told));
-            entries.entry(key).or_default().push((job.id, wish, told));
-            good += usize::from(told == Told::Succeeded);
+            of_key.push((job.id, intent, reported));
+            entries
+                .entry(key)
+                .or_default()
+                .push((job.id, intent, reported));
+            good += usize::from(reported == Reported::Succeeded);
         }
         assert_eq!(
             (job.succeeded, job.failed),
@@ -475,7 +478,7 @@ async fn check(run: &Run, app: &App) {
                 .remove(&(image.id, member.clone()))
                 .unwrap_or_default();
             assert_eq!(
-                unjust(None, &of_batches, &requests),
+                wrong_refusal(None, &of_batches, &requests),
                 None,
                 "a refusal without a cause: {requests:#?}"
             );
@@ -495,18 +498,18 @@ async fn check(run: &Run, app: &App) {
 }
 
 /// A condition, and what a broken store evaluates instead.
-type Confused = (&'static str, &'static str);
+type BrokenCondition = (&'static str, &'static str);
 
 /// How often each fault occurred, so that a test can check that it did.
 #[derive(Clone, Copy, Debug, Default)]
-struct Happened {
+struct FaultCounts {
     repeated: usize,
     killed: usize,
     dead: usize,
     conflicts: usize,
 }
 
-async fn run(entries: usize, confuses: Option<Confused>) -> Happened {
+async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::in_process().dynamodb_over(engine.clone(), None);
     table::make(&client, "imshare", Upgrade::Refuse)
@@ -533,9 +536,9 @@ async fn run(entries: usize, confuses: Option<Confused>) -> Happened {
     }
     let conflicts = Arc::new(AtomicUsize::new(0));
     let run = Run {
-        app: app(Trouble {
+        app: app(FaultyStore {
             engine,
-            confuses,
+            breaks,
             conflicts: conflicts.clone(),
         }),
         images,
@@ -544,9 +547,9 @@ async fn run(entries: usize, confuses: Option<Confused>) -> Happened {
             .collect(),
         owner,
         // Open until everything has been sent.
-        post: Arc::new(Mutex::new(Post {
+        post: Arc::new(Mutex::new(FakeQueue {
             open: 1,
-            ..Post::default()
+            ..FakeQueue::default()
         })),
         jobs: Arc::default(),
         direct: Arc::default(),
@@ -562,7 +565,7 @@ async fn run(entries: usize, confuses: Option<Confused>) -> Happened {
     }
     let happened = {
         let post = run.post.lock().unwrap();
-        Happened {
+        FaultCounts {
             repeated: post.repeated,
             killed: post.killed,
             dead: post.dead,
@@ -578,7 +581,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Runs one seed; `None` if the stored records contradict the responses.
-fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<Happened> {
+fn outcome_of(seed: u64, entries: usize, breaks: Option<BrokenCondition>) -> Option<FaultCounts> {
     // On one thread, with a clock that skips every wait, so that backing off takes no time.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -588,7 +591,7 @@ fn outcome_of(seed: u64, entries: usize, confuses: Option<Confused>) -> Option<H
     let run = || {
         // Decisions come from this thread's generator, and so do the product's random pauses.
         fastrand::seed(seed);
-        runtime.block_on(run(entries, confuses))
+        runtime.block_on(run(entries, breaks))
     };
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).ok()
 }
@@ -598,7 +601,7 @@ fn nothing_is_lost_or_done_twice() {
     let started = std::time::Instant::now();
     let seeds = number("IMSHARE_FAULT_SEEDS", 20);
     let entries = usize::try_from(number("IMSHARE_FAULT_ENTRIES", 300)).unwrap();
-    let mut all = Happened::default();
+    let mut all = FaultCounts::default();
     let mut failed = Vec::new();
     for seed in 0..seeds {
         match outcome_of(seed, entries, None) {
@@ -625,7 +628,7 @@ fn nothing_is_lost_or_done_twice() {
 /// removal depends on.
 #[test]
 fn a_broken_store_is_found() {
-    let broken: [Confused; 2] = [
+    let broken: [BrokenCondition; 2] = [
         // An older answer overwrites a newer one.
         (
             "AND attribute_not_exists(#gone) AND #op < :op",

@@ -20,7 +20,7 @@ use shared::http::{Request, Response};
 use shared::runtime::api::answer;
 use shared::runtime::messages::{SqsEvent, each};
 
-use crate::keystone::Keystone;
+use crate::keystone::FakeKeystone;
 use crate::world::World;
 
 /// Creates the records that every event is written for.
@@ -65,7 +65,7 @@ pub fn cases(function: &str) -> Vec<(String, Value)> {
 pub fn check(function: &str, case: &str, found: &Value) {
     let path = directory().join(function).join(format!("{case}.out.json"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let text = serde_json::to_string_pretty(&blurred(found.clone())).unwrap();
+        let text = serde_json::to_string_pretty(&normalized(found.clone())).unwrap();
         std::fs::write(&path, text + "\n").unwrap();
     }
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -77,7 +77,7 @@ pub fn check(function: &str, case: &str, found: &Value) {
 }
 
 /// Replaces what differs from run to run: times and new ids.
-fn blurred(value: Value) -> Value {
+fn normalized(value: Value) -> Value {
     match value {
         Value::Object(entries) => Value::Object(
             entries
@@ -86,11 +86,18 @@ fn blurred(value: Value) -> Value {
                     let changes = name.ends_with("_at") || name.ends_with("_time");
                     let new = name == "job_id" && value != JOB;
                     let any = (changes || new) && value.is_string();
-                    (name, if any { json!("{any}") } else { blurred(value) })
+                    (
+                        name,
+                        if any {
+                            json!("{any}")
+                        } else {
+                            normalized(value)
+                        },
+                    )
                 })
                 .collect(),
         ),
-        Value::Array(values) => Value::Array(values.into_iter().map(blurred).collect()),
+        Value::Array(values) => Value::Array(values.into_iter().map(normalized).collect()),
         other => other,
     }
 }
@@ -159,7 +166,7 @@ async fn answered(world: &World, function: Function, event: &Value) -> Value {
 async fn authorized(event: &Value) -> Value {
     let config = Config {
         signed_requests: true,
-        ..Keystone::start().await.config()
+        ..FakeKeystone::start().await.config()
     };
     let authorizer = Authorizer::new(config, Clock::System).unwrap();
     let event = serde_json::from_value(event.clone()).unwrap();

@@ -26,7 +26,7 @@ pub const RESTRICTED: &str = "restricted-token-0123456789";
 
 /// How it responds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Mood {
+pub enum Behaviour {
     Well,
     /// Responds after this time.
     Slow(Duration),
@@ -41,7 +41,7 @@ pub struct Counts {
 }
 
 struct State {
-    mood: Mood,
+    behaviour: Behaviour,
     password: String,
     tokens: HashMap<String, Value>,
     logins: HashSet<String>,
@@ -53,7 +53,7 @@ struct State {
 
 /// A Keystone in this process.
 #[derive(Clone)]
-pub struct Keystone {
+pub struct FakeKeystone {
     pub url: String,
     state: Arc<Mutex<State>>,
 }
@@ -84,7 +84,7 @@ pub fn restricted_token(rules: &[(&str, &str, &str)]) -> Value {
     token
 }
 
-impl Keystone {
+impl FakeKeystone {
     pub async fn start() -> Self {
         let later = "2099-01-01T00:00:00.000000Z";
         let mut tokens = HashMap::new();
@@ -127,7 +127,7 @@ impl Keystone {
         let rules = [("image", "GET", "/v2/images/**"), ("compute", "GET", "/**")];
         tokens.insert(RESTRICTED.to_owned(), restricted_token(&rules));
         let state = Arc::new(Mutex::new(State {
-            mood: Mood::Well,
+            behaviour: Behaviour::Well,
             password: PASSWORD.to_owned(),
             tokens,
             logins: HashSet::new(),
@@ -140,11 +140,11 @@ impl Keystone {
         let address = serve(move |request: hyper::Request<Bytes>| {
             let state = answering.clone();
             async move {
-                let mood = state.lock().unwrap().begin();
-                match mood {
-                    Mood::Well => {}
-                    Mood::Slow(time) => tokio::time::sleep(time).await,
-                    Mood::Says(status, body) => return reply(status, body),
+                let behaviour = state.lock().unwrap().begin();
+                match behaviour {
+                    Behaviour::Well => {}
+                    Behaviour::Slow(time) => tokio::time::sleep(time).await,
+                    Behaviour::Says(status, body) => return reply(status, body),
                 }
                 let mut state = state.lock().unwrap();
                 state.answering = state.answering.saturating_sub(1);
@@ -158,8 +158,8 @@ impl Keystone {
         }
     }
 
-    pub fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+    pub fn is(&self, behaviour: Behaviour) {
+        self.state.lock().unwrap().behaviour = behaviour;
     }
 
     pub fn gives(&self, id: &str, body: Value) {
@@ -216,10 +216,10 @@ impl Keystone {
 }
 
 impl State {
-    fn begin(&mut self) -> Mood {
+    fn begin(&mut self) -> Behaviour {
         self.answering += 1;
         self.most_at_once = self.most_at_once.max(self.answering);
-        self.mood.clone()
+        self.behaviour.clone()
     }
 
     fn answer(&mut self, request: &hyper::Request<Bytes>) -> Reply {

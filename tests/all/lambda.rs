@@ -13,7 +13,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::fixtures::{answer_of, cases, check, functions, set_up};
-use crate::keystone::{self, Keystone};
+use crate::keystone::{self, FakeKeystone};
 use crate::world::World;
 
 /// The most memory that a function may use, in KiB.
@@ -106,7 +106,7 @@ async fn replay(function: String) -> usize {
     let (event, events) = mpsc::channel(1);
     let (answer, mut answers) = mpsc::channel(1);
     let runtime = runtime(events, answer).await;
-    let keystone = Keystone::start().await;
+    let keystone = FakeKeystone::start().await;
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut command = tests::function(&binary(&function), runtime, &format!("http://{aws}"));
     command

@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// An image in the model: visibility and members' statuses. `None` when deleted.
 #[derive(Clone, Debug)]
-struct Image {
+struct ModelImage {
     visibility: &'static str,
     members: BTreeMap<&'static str, &'static str>,
 }
@@ -67,7 +67,7 @@ fn project(who: Who) -> &'static str {
     }
 }
 
-impl Image {
+impl ModelImage {
     fn is_owner(who: Who) -> bool {
         matches!(who, Who::Owner | Who::Admin)
     }
@@ -94,11 +94,11 @@ impl Image {
 }
 
 /// Applies a step to the model and returns the expected status.
-fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
+fn expected(images: &mut [Option<ModelImage>], step: &Step) -> u16 {
     let result = (|| match *step {
         Step::Add(who, i, m) => {
-            let image = Image::gate(images[i].as_mut(), who)?;
-            if !Image::is_owner(who) {
+            let image = ModelImage::gate(images[i].as_mut(), who)?;
+            if !ModelImage::is_owner(who) {
                 return Err(403);
             }
             if image.members.len() >= QUOTA {
@@ -113,18 +113,18 @@ fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
             }
         }
         Step::Remove(who, i, m) => {
-            let image = Image::gate(images[i].as_mut(), who)?;
+            let image = ModelImage::gate(images[i].as_mut(), who)?;
             if !image.row_seen(who, MEMBERS[m]) {
                 return Err(404);
             }
-            if !Image::is_owner(who) {
+            if !ModelImage::is_owner(who) {
                 return Err(403);
             }
             image.members.remove(MEMBERS[m]);
             Ok(204)
         }
         Step::Answer(who, i, m, status) => {
-            let image = Image::gate(images[i].as_mut(), who)?;
+            let image = ModelImage::gate(images[i].as_mut(), who)?;
             if !image.row_seen(who, MEMBERS[m]) {
                 return Err(404);
             }
@@ -151,14 +151,14 @@ fn expected(images: &mut [Option<Image>], step: &Step) -> u16 {
                 .as_ref()
                 .filter(|image| image.seen_by(who))
                 .ok_or(404_u16)?;
-            if !Image::is_owner(who) {
+            if !ModelImage::is_owner(who) {
                 return Err(403);
             }
             images[i] = None;
             Ok(204)
         }
         Step::List(..) => Ok(200),
-        Step::Members(who, i) => Image::gate(images[i].as_mut(), who).map(|_| 200),
+        Step::Members(who, i) => ModelImage::gate(images[i].as_mut(), who).map(|_| 200),
     })();
     result.unwrap_or_else(|status| status)
 }
@@ -174,12 +174,12 @@ async fn run(steps: Vec<Step>) {
         ids.push(world.image(json!({})).await);
     }
     let new = || {
-        Some(Image {
+        Some(ModelImage {
             visibility: "shared",
             members: BTreeMap::new(),
         })
     };
-    let mut images: Vec<Option<Image>> = (0..IMAGES).map(|_| new()).collect();
+    let mut images: Vec<Option<ModelImage>> = (0..IMAGES).map(|_| new()).collect();
     for step in &steps {
         let path = |i: &usize| format!("/v2/images/{}", ids[*i]);
         let row = |i: &usize, m: &usize| format!("{}/members/{}", path(i), MEMBERS[*m]);
@@ -209,7 +209,7 @@ async fn run(steps: Vec<Step>) {
                     .await
                     .into_iter()
                     .collect();
-                let listed = |image: &Image| {
+                let listed = |image: &ModelImage| {
                     let own =
                         *who == Who::Owner || *who == Who::Admin && image.visibility != "community";
                     let shared =
@@ -241,7 +241,7 @@ async fn run(steps: Vec<Step>) {
                         })
                         .collect();
                     let mut all = before[*i].clone().unwrap().members;
-                    all.retain(|member, _| Image::is_owner(*who) || project(*who) == *member);
+                    all.retain(|member, _| ModelImage::is_owner(*who) || project(*who) == *member);
                     assert_eq!(found, all, "{step:?} of {steps:?}");
                 }
                 answer

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::domain::visibility::Visibility;
 use shared::http::routes::{ROUTES, Route};
 
-use crate::world::{ADMIN, Answer, MEMBER, OWNER, THIRD, Who, World};
+use crate::world::{ADMIN, HttpResponse, MEMBER, OWNER, THIRD, Who, World};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/routes.txt");
 
@@ -96,7 +96,7 @@ fn path(route: &Route, named: Named, own: &str, subject: &Subject) -> String {
 }
 
 /// The outcome in a word or two: the status, and what a list or a job contains.
-async fn outcome(world: &World, route: &Route, answer: &Answer, subject: &Subject) -> String {
+async fn outcome(world: &World, route: &Route, answer: &HttpResponse, subject: &Subject) -> String {
     let status = answer.status;
     if status != 200 {
         return status.to_string();

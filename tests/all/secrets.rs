@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::restart::binary;
-use crate::world::{Answer, Http, MEMBER, OWNER, Who};
+use crate::world::{Http, HttpResponse, MEMBER, OWNER, Who};
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 const WRONG_PASSWORD: &str = "wrong-horse-battery-staple";
@@ -30,7 +30,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> Answer {
+    async fn send(&self, token: &str, method: &str, path: &str, body: Value) -> HttpResponse {
         let body = match body {
             Value::Null => Vec::new(),
             body => body.to_string().into_bytes(),
@@ -44,7 +44,7 @@ impl Driver {
         self.http.send(method, &url, &headers, body).await
     }
 
-    async fn log_in(&self, name: &str, password: &str) -> Answer {
+    async fn log_in(&self, name: &str, password: &str) -> HttpResponse {
         let user = json!({"name": name, "domain": {"id": "default"}, "password": password});
         let identity = json!({"methods": ["password"], "password": {"user": user}});
         let login = json!({"auth": {"identity": identity, "scope": {"project": {"id": OWNER}}}});

@@ -39,14 +39,14 @@ async fn a_bad_option_is_one_clear_sentence() {
 }
 
 /// A running server of the real binary, with all of its output.
-struct Said {
+struct RunningServer {
     child: Child,
     url: String,
     /// The output after the address.
     out: String,
 }
 
-impl Said {
+impl RunningServer {
     async fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -132,7 +132,7 @@ async fn it_says_where_the_data_is_and_how_much_there_is() {
         "data {}",
         data.canonicalize().unwrap_or(data.clone()).display()
     );
-    let server = Said::start(&arguments).await;
+    let server = RunningServer::start(&arguments).await;
     assert!(
         server.out.contains(&format!("{place} (new)")),
         "{}",
@@ -158,11 +158,11 @@ async fn it_says_where_the_data_is_and_how_much_there_is() {
     let quiet = server.stop().await;
     assert_eq!(quiet.lines().count(), 1, "{quiet}");
 
-    let server = Said::start(&arguments).await;
+    let server = RunningServer::start(&arguments).await;
     let counts = format!("{place} (2 images, 1 membership, 0 jobs)");
     assert!(server.out.contains(&counts), "{}", server.out);
     server.stop().await;
-    let server = Said::start(&["--in-memory"]).await;
+    let server = RunningServer::start(&["--in-memory"]).await;
     assert!(server.out.contains("data in memory"), "{}", server.out);
     server.stop().await;
 }
@@ -210,7 +210,7 @@ async fn a_slip_in_the_identity_file_is_told() {
         "#,
     );
     let path = file.path().to_str().unwrap();
-    let server = Said::start(&["--in-memory", "--identity", path, "--log", "error"]).await;
+    let server = RunningServer::start(&["--in-memory", "--identity", path, "--log", "error"]).await;
     let said = server.stop().await;
     let told: Vec<&str> = said.lines().collect();
     assert_eq!(told.len(), 4, "{said}");
@@ -292,7 +292,7 @@ async fn an_outage_of_the_queue_is_logged_once() {
     let before = queue(0).await;
     let address = before.server.sqs_address.unwrap();
     let url = format!("http://{address}/000000000000/batches");
-    let server = Said::start(&["--in-memory", "--queue-url", &url]).await;
+    let server = RunningServer::start(&["--in-memory", "--queue-url", &url]).await;
     before.server.stop().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = queue(address.port()).await;

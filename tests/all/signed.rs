@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use shared::domain::policy::Role;
 use shared::domain::roles::RoleNames;
 
-use crate::world::{Answer, ManualClock, OWNER, Who, World, options};
+use crate::world::{HttpResponse, ManualClock, OWNER, Who, World, options};
 
 const OWNER_KEY: (&str, &str) = (
     "OWNERAKOWNERAKOWNERA",
@@ -116,7 +116,7 @@ impl Request {
         self
     }
 
-    async fn send(&self, world: &World) -> Answer {
+    async fn send(&self, world: &World) -> HttpResponse {
         let path = match self.query.is_empty() {
             true => self.path.clone(),
             false => format!("{}?{}", self.path, self.query),

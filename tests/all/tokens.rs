@@ -10,7 +10,7 @@ use shared::domain::secret::Secret;
 use shared::domain::time::Clock;
 
 use crate::authorizer::{LATER, asked, authorizer, owner, unavailable, world};
-use crate::keystone::{Keystone, Mood, restricted_token, token};
+use crate::keystone::{Behaviour, FakeKeystone, restricted_token, token};
 use crate::world::{ManualClock, OWNER, Who, World, options};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
     let (authorizer, keystone, _) = authorizer().await;
     authorizer.identify(owner()).await.unwrap();
     keystone.counts();
-    keystone.is(Mood::Slow(Duration::from_millis(10)));
+    keystone.is(Behaviour::Slow(Duration::from_millis(10)));
     let tokens: Vec<String> = (0..64).map(|n| format!("random-{n}")).collect();
     let flood = tokens.iter().map(|id| authorizer.identify(id.as_bytes()));
     for outcome in futures::future::join_all(flood).await {
@@ -39,7 +39,7 @@ async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
 #[tokio::test]
 async fn a_token_that_many_send_at_once_is_asked_about_a_few_times() {
     let (authorizer, keystone, _) = authorizer().await;
-    keystone.is(Mood::Slow(Duration::from_millis(20)));
+    keystone.is(Behaviour::Slow(Duration::from_millis(20)));
     let all = (0..100).map(|_| authorizer.identify(owner()));
     for outcome in futures::future::join_all(all).await {
         outcome.unwrap();
@@ -53,7 +53,7 @@ async fn a_token_that_many_send_at_once_is_asked_about_a_few_times() {
 async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
     let (authorizer, keystone, _) = authorizer().await;
     authorizer.identify(owner()).await.unwrap();
-    keystone.is(Mood::Slow(Duration::from_secs(60)));
+    keystone.is(Behaviour::Slow(Duration::from_secs(60)));
     let tokens: Vec<String> = (0..17).map(|n| format!("random-{n}")).collect();
     let flood = tokens.iter().map(|id| authorizer.identify(id.as_bytes()));
     let mut outages: Vec<String> = futures::future::join_all(flood)
@@ -70,7 +70,7 @@ async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
         1
     );
     // It was not cached as refused.
-    keystone.is(Mood::Well);
+    keystone.is(Behaviour::Well);
     for id in &tokens {
         keystone.gives(id, token(Some(OWNER), &["member"], LATER));
         authorizer.identify(id.as_bytes()).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
 
 #[tokio::test]
 async fn a_restricted_token_makes_only_the_requests_that_its_rules_name() {
-    let (keystone, clock) = (Keystone::start().await, ManualClock::default());
+    let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
     let world = world(&keystone, &clock).await;
     let image = world.image(json!({})).await;
     let id = Who::Third.token().unwrap();
@@ -153,7 +153,7 @@ async fn rules_that_cannot_be_enforced_are_not_left_out() {
 /// A token is scoped to one project and has the roles that the deployment knows.
 #[tokio::test]
 async fn a_token_has_one_project_and_roles_by_the_names_of_the_deployment() {
-    let keystone = Keystone::start().await;
+    let keystone = FakeKeystone::start().await;
     let strange = "a#b/c d\n\"é☃\",admin";
     let cases: [(&str, &[&str], Option<Role>); 8] = [
         (strange, &["member"], Some(Role::Member)),

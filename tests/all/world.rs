@@ -56,13 +56,13 @@ impl Who {
 
 /// A response, read to its end.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     pub headers: hyper::HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body)
             .unwrap_or_else(|_| panic!("{} is not JSON: {}", self.status, self.body))
@@ -106,7 +106,7 @@ impl Http {
         url: &str,
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) -> Answer {
+    ) -> HttpResponse {
         let sent = self.try_send(method, url, headers, body);
         sent.await.expect("a server that answers")
     }
@@ -118,7 +118,7 @@ impl Http {
         url: &str,
         headers: &[(&str, &str)],
         body: Vec<u8>,
-    ) -> Option<Answer> {
+    ) -> Option<HttpResponse> {
         let mut request = hyper::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -127,7 +127,7 @@ impl Http {
         let response = self.0.request(request).await.ok()?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.ok()?.to_bytes();
-        Some(Answer {
+        Some(HttpResponse {
             status: parts.status.as_u16(),
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
@@ -190,7 +190,13 @@ impl World {
         self.server.address
     }
 
-    pub async fn send(&self, who: Who, method: &str, path: &str, body: Option<&str>) -> Answer {
+    pub async fn send(
+        &self,
+        who: Who,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> HttpResponse {
         self.send_with(who, method, path, &[], body.map(|b| b.as_bytes().to_vec()))
             .await
     }
@@ -202,7 +208,7 @@ impl World {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
-    ) -> Answer {
+    ) -> HttpResponse {
         let token = who.token().map(|token| ("x-auth-token", token));
         let headers: Vec<_> = token.into_iter().chain(headers.iter().copied()).collect();
         let url = format!("{}{path}", self.server.url());
@@ -211,23 +217,23 @@ impl World {
             .await
     }
 
-    pub async fn get(&self, who: Who, path: &str) -> Answer {
+    pub async fn get(&self, who: Who, path: &str) -> HttpResponse {
         self.send(who, "GET", path, None).await
     }
 
-    pub async fn delete(&self, who: Who, path: &str) -> Answer {
+    pub async fn delete(&self, who: Who, path: &str) -> HttpResponse {
         self.send(who, "DELETE", path, None).await
     }
 
-    pub async fn post(&self, who: Who, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, who: Who, path: &str, body: Value) -> HttpResponse {
         self.send(who, "POST", path, Some(&body.to_string())).await
     }
 
-    pub async fn put(&self, who: Who, path: &str, body: Value) -> Answer {
+    pub async fn put(&self, who: Who, path: &str, body: Value) -> HttpResponse {
         self.send(who, "PUT", path, Some(&body.to_string())).await
     }
 
-    pub async fn patch(&self, who: Who, path: &str, body: Value) -> Answer {
+    pub async fn patch(&self, who: Who, path: &str, body: Value) -> HttpResponse {
         let media = [(
             "content-type",
             "application/openstack-images-v2.1-json-patch",
@@ -264,7 +270,7 @@ impl World {
             .expect(200);
     }
 
-    pub async fn share(&self, image: &str, member: &str) -> Answer {
+    pub async fn share(&self, image: &str, member: &str) -> HttpResponse {
         self.post(
             Who::Owner,
             &format!("/v2/images/{image}/members"),
@@ -273,7 +279,7 @@ impl World {
         .await
     }
 
-    pub async fn answer(&self, who: Who, image: &str, member: &str, status: &str) -> Answer {
+    pub async fn answer(&self, who: Who, image: &str, member: &str, status: &str) -> HttpResponse {
         self.put(
             who,
             &format!("/v2/images/{image}/members/{member}"),

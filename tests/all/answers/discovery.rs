@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, MEMBER, Who, World};
+use crate::world::{HttpResponse, MEMBER, Who, World};
 
 async fn get(world: &World, who: Who, path: &str) -> (u16, Value) {
     let sent = [("accept", "application/json")];
@@ -175,7 +175,7 @@ async fn what_is_left_to_others_is_said_in_a_form_that_clients_print() {
 #[tokio::test]
 async fn health_is_told_in_the_form_that_is_asked_for() {
     let world = World::new().await;
-    let ask = async |method: &str, path: &str, accept: &str| -> Answer {
+    let ask = async |method: &str, path: &str, accept: &str| -> HttpResponse {
         let sent = [("accept", accept)];
         world
             .send_with(Who::NoToken, method, path, &sent, None)

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, MEMBER, OWNER, THIRD, Who, World};
+use crate::world::{HttpResponse, MEMBER, OWNER, THIRD, Who, World};
 
 const JSON: [(&str, &str); 1] = [("accept", "application/json")];
 
-async fn send(world: &World, who: Who, method: &str, path: &str) -> Answer {
+async fn send(world: &World, who: Who, method: &str, path: &str) -> HttpResponse {
     world.send_with(who, method, path, &JSON, None).await
 }
 
@@ -31,7 +31,7 @@ async fn create(world: &World, who: Who, body: Value) -> (u16, String) {
 }
 
 /// The status, and the message of an error.
-fn outcome(answer: &Answer) -> (u16, String) {
+fn outcome(answer: &HttpResponse) -> (u16, String) {
     match answer.status {
         200..300 => (answer.status, String::new()),
         status => (status, answer.text("/message")),

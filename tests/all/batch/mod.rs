@@ -22,7 +22,7 @@ use crate::world::{self, Who, World};
 const BATCH: &str = "/v1/cloudimages/members";
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-fn error_of(answer: &world::Answer) -> String {
+fn error_of(answer: &world::HttpResponse) -> String {
     answer.text("/error/code")
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::stage::Names;
-use crate::world::{Answer, Who};
+use crate::world::{HttpResponse, Who};
 
 /// How a text ends that was too long to be kept.
 const CUT: &str = "…(cut)";
@@ -123,7 +123,7 @@ impl Row {
     }
 
     /// What is different in an answer; nothing if it is the observed one.
-    pub fn differences(&self, answer: &Answer, mut names: Names) -> Vec<String> {
+    pub fn differences(&self, answer: &HttpResponse, mut names: Names) -> Vec<String> {
         // The id that an answer gives a new image.
         if self.status == 201
             && !self
@@ -187,7 +187,7 @@ impl Row {
     }
 }
 
-fn same_body(expected: &str, answer: &Answer) -> bool {
+fn same_body(expected: &str, answer: &HttpResponse) -> bool {
     let got = answer.body.as_str();
     if let Some(message) = expected.strip_prefix("html: ") {
         return got.starts_with("<html>") && got.contains(message);

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::row::Row;
-use crate::world::{ADMIN, Answer, MEMBER, MEMBER2, OWNER, THIRD, Who, World};
+use crate::world::{ADMIN, HttpResponse, MEMBER, MEMBER2, OWNER, THIRD, Who, World};
 
 type Memberships = &'static [(&'static str, &'static str)];
 
@@ -272,7 +272,7 @@ impl Stage {
         image
     }
 
-    pub async fn send(&self, row: &Row, names: &Names) -> Answer {
+    pub async fn send(&self, row: &Row, names: &Names) -> HttpResponse {
         let path = names.fill(&row.path);
         match row.id.as_str() {
             "http.chunked" => {
@@ -304,7 +304,7 @@ impl Stage {
     }
 
     /// A request of the owner as no client library would write it.
-    async fn send_raw(&self, path: &str, headers: &str, body: &str) -> Answer {
+    async fn send_raw(&self, path: &str, headers: &str, body: &str) -> HttpResponse {
         let token = Who::Owner.token().unwrap();
         let mut stream = TcpStream::connect(self.world.address()).await.unwrap();
         let head = format!(
@@ -334,7 +334,7 @@ impl Stage {
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        Answer {
+        HttpResponse {
             status,
             headers,
             body: body.to_owned(),

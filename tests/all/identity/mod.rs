@@ -6,7 +6,7 @@ mod tokens;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Who, World};
+use crate::world::{HttpResponse, Who, World};
 
 const TOKENS: &str = "/identity/v3/auth/tokens";
 
@@ -30,7 +30,7 @@ fn rescope(token: &str, scope: Value) -> Value {
     json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": scope}})
 }
 
-async fn log_in(world: &World, body: &Value) -> Answer {
+async fn log_in(world: &World, body: &Value) -> HttpResponse {
     world.post(Who::NoToken, TOKENS, body.clone()).await
 }
 
@@ -41,13 +41,13 @@ async fn token(world: &World, name: &str, scope: Value) -> String {
     answer.header("x-subject-token").unwrap().to_owned()
 }
 
-async fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> HttpResponse {
     world
         .send_with(Who::NoToken, method, path, headers, None)
         .await
 }
 
-async fn with(world: &World, token: &str, path: &str) -> Answer {
+async fn with(world: &World, token: &str, path: &str) -> HttpResponse {
     send(world, "GET", path, &[("x-auth-token", token)]).await
 }
 
@@ -57,7 +57,7 @@ fn about<'a>(caller: &'a str, subject: &'a str) -> [(&'static str, &'a str); 2] 
 }
 
 /// The service's description of a token, requested with that token.
-async fn validate(world: &World, token: &str) -> Answer {
+async fn validate(world: &World, token: &str) -> HttpResponse {
     send(world, "GET", TOKENS, &about(token, token)).await
 }
 

@@ -19,18 +19,18 @@ use protocol::{Protocol, Scenario};
 
 /// What a request wants of one membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Wish {
+pub enum Intent {
     Share,
     Answer(MemberStatus),
     Unshare,
 }
 
-use Wish::{Answer, Share, Unshare};
+use Intent::{Answer, Share, Unshare};
 
 /// The visible part of a membership.
 pub type Seen = Option<MemberStatus>;
 
-impl Wish {
+impl Intent {
     pub fn kind(self) -> JobKind {
         match self {
             Share => JobKind::Add,
@@ -52,7 +52,7 @@ impl Wish {
 
 /// The reported outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Told {
+pub enum Reported {
     /// Applied.
     Succeeded,
     /// Refused for a reason.
@@ -70,19 +70,19 @@ pub enum Told {
 ///
 /// An answer may also apply to a membership that was ended and shared again since, by older
 /// requests that were carried out later.
-pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, Told)>) -> HashSet<Seen> {
+pub fn possible(before: Seen, mut requests: Vec<(OperationId, Intent, Reported)>) -> HashSet<Seen> {
     requests.sort_by_key(|(op, _, _)| *op);
     let mut now = HashSet::from([before]);
     let mut ended = false;
     let mut anew = false;
-    for (_, wish, told) in requests {
-        ended |= wish == Unshare;
-        anew |= ended && wish == Share;
-        let done = now.iter().map(|seen| wish.does(*seen));
-        now = match told {
-            Told::Refused if !matches!(wish, Answer(_)) => continue,
-            Told::Succeeded if !(anew && matches!(wish, Answer(_))) => done.collect(),
-            Told::Refused | Told::Succeeded | Told::GaveUp => {
+    for (_, intent, reported) in requests {
+        ended |= intent == Unshare;
+        anew |= ended && intent == Share;
+        let done = now.iter().map(|seen| intent.does(*seen));
+        now = match reported {
+            Reported::Refused if !matches!(intent, Answer(_)) => continue,
+            Reported::Succeeded if !(anew && matches!(intent, Answer(_))) => done.collect(),
+            Reported::Refused | Reported::Succeeded | Reported::GaveUp => {
                 done.chain(now.iter().copied()).collect()
             }
         };
@@ -92,25 +92,27 @@ pub fn possible(before: Seen, mut requests: Vec<(OperationId, Wish, Told)>) -> H
 
 /// What is wrong with the refusals of a batch's entries: shares and removals always succeed, and an
 /// answer is refused only if the membership may have been absent.
-pub fn unjust(
+pub fn wrong_refusal(
     before: Seen,
-    entries: &[(OperationId, Wish, Told)],
-    all: &[(OperationId, Wish, Told)],
-) -> Option<Wish> {
-    let may_be_absent = before.is_none() || all.iter().any(|(_, wish, _)| *wish == Unshare);
-    let refused = entries.iter().filter(|(_, _, told)| *told == Told::Refused);
-    let mut unjust = refused.filter(|(_, wish, _)| match wish {
+    entries: &[(OperationId, Intent, Reported)],
+    all: &[(OperationId, Intent, Reported)],
+) -> Option<Intent> {
+    let may_be_absent = before.is_none() || all.iter().any(|(_, intent, _)| *intent == Unshare);
+    let refused = entries
+        .iter()
+        .filter(|(_, _, reported)| *reported == Reported::Refused);
+    let mut wrong_refusal = refused.filter(|(_, intent, _)| match intent {
         Share | Unshare => true,
         Answer(_) => !may_be_absent,
     });
-    unjust.next().map(|(_, wish, _)| *wish)
+    wrong_refusal.next().map(|(_, intent, _)| *intent)
 }
 
-const ACCEPT: Wish = Answer(MemberStatus::Accepted);
-const REJECT: Wish = Answer(MemberStatus::Rejected);
+const ACCEPT: Intent = Answer(MemberStatus::Accepted);
+const REJECT: Intent = Answer(MemberStatus::Rejected);
 
 /// Jobs over present or absent memberships, with direct calls accepted at various points.
-fn scenario(shared_before: bool, jobs: [Wish; 2], direct: &[Wish], place: usize) -> Scenario {
+fn scenario(shared_before: bool, jobs: [Intent; 2], direct: &[Intent], place: usize) -> Scenario {
     let (direct, protocol) = (direct.to_vec(), Protocol::Product);
     Scenario {
         before: shared_before.then_some(MemberStatus::Accepted),

@@ -8,8 +8,8 @@ use shared::domain::job::{Job, JobStatus};
 use shared::domain::member::{Member, MemberStatus, Membership};
 use shared::domain::time::Timestamp;
 
-use super::Wish::{self, Answer, Share, Unshare};
-use super::{Seen, Told, possible, unjust};
+use super::Intent::{self, Answer, Share, Unshare};
+use super::{Reported, Seen, possible, wrong_refusal};
 use crate::world::OWNER;
 
 /// The stored part of a membership.
@@ -86,8 +86,8 @@ impl Cell {
     }
 
     /// The write of a request that may be applied.
-    fn written(self, wish: Wish, op: OperationId) -> Self {
-        match (wish, self) {
+    fn written(self, intent: Intent, op: OperationId) -> Self {
+        match (intent, self) {
             (
                 Answer(status),
                 Self::Present {
@@ -107,15 +107,15 @@ impl Cell {
             (Share, Self::Nothing | Self::Gone { .. }) => Self::new(MemberStatus::Pending, op),
             (Share, Self::Present { .. })
             | (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => {
-                panic!("{wish:?} was to be applied to {self:?}")
+                panic!("{intent:?} was to be applied to {self:?}")
             }
         }
     }
 
     /// An entry that is applied whatever was decided since.
-    fn forced(self, wish: Wish, op: OperationId) -> (Self, Told) {
-        match (wish, self) {
-            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, Told::Refused),
+    fn forced(self, intent: Intent, op: OperationId) -> (Self, Reported) {
+        match (intent, self) {
+            (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, Reported::Refused),
             (
                 Share,
                 Self::Present {
@@ -134,18 +134,18 @@ impl Cell {
                     ended,
                     op: last,
                 };
-                (confirmed, Told::Succeeded)
+                (confirmed, Reported::Succeeded)
             }
-            _ => (self.written(wish, op), Told::Succeeded),
+            _ => (self.written(intent, op), Reported::Succeeded),
         }
     }
 
     /// An entry of a batch, applied as the product does.
-    fn entry(self, wish: Wish, op: OperationId, protocol: Protocol) -> (Self, Told) {
+    fn entry(self, intent: Intent, op: OperationId, protocol: Protocol) -> (Self, Reported) {
         let stored = self.membership();
-        let (next, change) = match (step(stored.as_ref(), wish.kind(), op), self) {
+        let (next, change) = match (step(stored.as_ref(), intent.kind(), op), self) {
             (Step::Done(change), _) => (self, change),
-            (Step::Write, _) => (self.written(wish, op), Change::Applied),
+            (Step::Write, _) => (self.written(intent, op), Change::Applied),
             (Step::LeaveTombstone, _) => (Self::Gone { added: op, op }, Change::Unneeded),
             (
                 Step::Confirm,
@@ -171,19 +171,19 @@ impl Cell {
                 (confirmed, Change::Unneeded)
             }
             (Step::Renew(_), _) if protocol == Protocol::RefusesLateRemovals => {
-                return (self, Told::Refused);
+                return (self, Reported::Refused);
             }
             (Step::Renew(member), _) => (Self::of(&member.renewed(op)), Change::Applied),
             (Step::Confirm, Self::Nothing | Self::Gone { .. }) => panic!("nothing to confirm"),
         };
-        (next, told(wish, &change, op))
+        (next, reported(intent, &change, op))
     }
 }
 
-fn told(wish: Wish, change: &Change, op: OperationId) -> Told {
-    match change::outcome(wish.kind(), change, op).succeeded() {
-        true => Told::Succeeded,
-        false => Told::Refused,
+fn reported(intent: Intent, change: &Change, op: OperationId) -> Reported {
+    match change::outcome(intent.kind(), change, op).succeeded() {
+        true => Reported::Succeeded,
+        false => Reported::Refused,
     }
 }
 
@@ -208,9 +208,9 @@ pub struct Scenario {
     /// The initial state of each membership.
     pub before: Seen,
     /// Each concerns both memberships.
-    pub jobs: [Wish; 2],
+    pub jobs: [Intent; 2],
     /// Each concerns the first membership, and is sent after the one before it was answered.
-    pub direct: Vec<Wish>,
+    pub direct: Vec<Intent>,
     /// When the direct calls were accepted: before, between or after the jobs.
     pub place: usize,
     /// Entries of a chunk: one or both.
@@ -223,13 +223,13 @@ const RECEIVES: u8 = 2;
 const CHUNKS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Letter {
+enum MessageState {
     Queued(u8),
     Dead,
     Deleted,
 }
 
-type Rows = [Option<Told>; 2];
+type Rows = [Option<Reported>; 2];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Worker {
@@ -260,7 +260,7 @@ type Add<'a> = &'a mut dyn FnMut(&dyn Fn(&mut State));
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct State {
     cells: [Cell; 2],
-    letters: [Letter; CHUNKS],
+    messages: [MessageState; CHUNKS],
     results: [Option<Rows>; CHUNKS],
     /// Succeeded and failed entries of each job.
     counters: [(u8, u8); 2],
@@ -272,8 +272,8 @@ impl State {
     /// A worker has finished a chunk. Its message is deleted unless the worker dies first.
     fn release(&mut self, worker: usize, chunk: usize, dead: bool, acknowledged: bool) {
         // A worker that received it before it became a dead letter cannot delete it there.
-        if acknowledged && dead == (self.letters[chunk] == Letter::Dead) {
-            self.letters[chunk] = Letter::Deleted;
+        if acknowledged && dead == (self.messages[chunk] == MessageState::Dead) {
+            self.messages[chunk] = MessageState::Deleted;
         }
         self.workers[worker] = Worker::Idle;
     }
@@ -322,11 +322,11 @@ impl Scenario {
         let chunks = 2 * self.chunks_of_a_job();
         State {
             cells: [cell; 2],
-            letters: std::array::from_fn(|at| {
+            messages: std::array::from_fn(|at| {
                 if at < chunks {
-                    Letter::Queued(0)
+                    MessageState::Queued(0)
                 } else {
-                    Letter::Deleted
+                    MessageState::Deleted
                 }
             }),
             results: [None; CHUNKS],
@@ -372,7 +372,7 @@ impl Scenario {
         state.results[chunk] = Some(rows);
         let (succeeded, failed) = &mut state.counters[self.job_of(chunk)];
         for row in rows.into_iter().flatten() {
-            *(if row == Told::Succeeded {
+            *(if row == Reported::Succeeded {
                 &mut *succeeded
             } else {
                 &mut *failed
@@ -391,8 +391,8 @@ impl Scenario {
             found.push(next);
         };
         for chunk in 0..CHUNKS {
-            if state.letters[chunk] == Letter::Queued(RECEIVES) {
-                add(&|next| next.letters[chunk] = Letter::Dead);
+            if state.messages[chunk] == MessageState::Queued(RECEIVES) {
+                add(&|next| next.messages[chunk] = MessageState::Dead);
             }
         }
         for at in 0..2 {
@@ -414,7 +414,7 @@ impl Scenario {
                     if self.protocol == Protocol::CountsFirst && !counted {
                         let rows = rows.map(|_| None);
                         let all = std::array::from_fn(|row| {
-                            (row < cells.len()).then_some(Told::Succeeded)
+                            (row < cells.len()).then_some(Reported::Succeeded)
                         });
                         add(&|next| {
                             self.finish(next, chunk, all);
@@ -431,13 +431,13 @@ impl Scenario {
                         open = true;
                         add(&|next| {
                             let mut rows = rows;
-                            let (wish, op) = (self.jobs[job], self.job_op(job));
-                            let (written, told) = match self.protocol {
-                                Protocol::IgnoresOrder => state.cells[cell].forced(wish, op),
-                                protocol => state.cells[cell].entry(wish, op, protocol),
+                            let (intent, op) = (self.jobs[job], self.job_op(job));
+                            let (written, reported) = match self.protocol {
+                                Protocol::IgnoresOrder => state.cells[cell].forced(intent, op),
+                                protocol => state.cells[cell].entry(intent, op, protocol),
                             };
                             next.cells[cell] = written;
-                            rows[row] = Some(told);
+                            rows[row] = Some(reported);
                             next.workers[at] = Worker::Applying {
                                 chunk,
                                 rows,
@@ -469,11 +469,11 @@ impl Scenario {
     }
 
     fn receive(&self, state: &State, chunk: usize, at: usize, add: Add<'_>) {
-        match state.letters[chunk] {
-            Letter::Queued(receives) if receives < RECEIVES => add(&|next| {
-                next.letters[chunk] = match self.protocol {
-                    Protocol::AcknowledgesFirst => Letter::Deleted,
-                    _ => Letter::Queued(receives + 1),
+        match state.messages[chunk] {
+            MessageState::Queued(receives) if receives < RECEIVES => add(&|next| {
+                next.messages[chunk] = match self.protocol {
+                    Protocol::AcknowledgesFirst => MessageState::Deleted,
+                    _ => MessageState::Queued(receives + 1),
                 };
                 if receives > 0 && state.results[chunk].is_some() {
                     next.release(at, chunk, false, true);
@@ -485,19 +485,19 @@ impl Scenario {
                     };
                 }
             }),
-            Letter::Dead => add(&|next| {
+            MessageState::Dead => add(&|next| {
                 let (job, mut rows) = (self.job_of(chunk), [None; 2]);
-                let (wish, op) = (self.jobs[job], self.job_op(job));
+                let (intent, op) = (self.jobs[job], self.job_op(job));
                 for (row, cell) in self.cells_of(chunk).enumerate() {
                     let stored = state.cells[cell].membership();
-                    rows[row] = Some(match step(stored.as_ref(), wish.kind(), op) {
-                        Step::Done(change) => told(wish, &change, op),
-                        _ => Told::GaveUp,
+                    rows[row] = Some(match step(stored.as_ref(), intent.kind(), op) {
+                        Step::Done(change) => reported(intent, &change, op),
+                        _ => Reported::GaveUp,
                     });
                 }
                 next.workers[at] = Worker::Settling { chunk, rows };
             }),
-            Letter::Queued(_) | Letter::Deleted => {}
+            MessageState::Queued(_) | MessageState::Deleted => {}
         }
     }
 
@@ -507,14 +507,14 @@ impl Scenario {
         let Some(at) = state.calls.iter().position(|call| !done(call)) else {
             return;
         };
-        let (wish, op) = (self.direct[at], self.call_op(at));
+        let (intent, op) = (self.direct[at], self.call_op(at));
         let cell = state.cells[0];
         let newest = match cell.membership() {
             None => op,
             Some(stored) => op.not_before(stored.newest()),
         };
-        let allowed = matches!(cell, Cell::Present { .. }) != (wish == Share);
-        add(&|next| match (state.calls[at], wish, cell) {
+        let allowed = matches!(cell, Cell::Present { .. }) != (intent == Share);
+        add(&|next| match (state.calls[at], intent, cell) {
             _ if !allowed => next.calls[at] = Call::Refused,
             (Call::Read(seen), Answer(_), Cell::Present { op: stored, .. }) if seen != stored => {
                 next.calls[at] = Call::Read(stored);
@@ -523,7 +523,7 @@ impl Scenario {
                 next.calls[at] = Call::Read(stored);
             }
             _ => {
-                next.cells[0] = cell.written(wish, newest);
+                next.cells[0] = cell.written(intent, newest);
                 next.calls[at] = Call::Applied(newest);
             }
         });
@@ -531,9 +531,9 @@ impl Scenario {
 
     fn is_last(&self, state: &State) -> bool {
         state
-            .letters
+            .messages
             .iter()
-            .all(|letter| *letter == Letter::Deleted)
+            .all(|message| *message == MessageState::Deleted)
             && state.workers == [Worker::Idle; 2]
             && state
                 .calls
@@ -550,12 +550,15 @@ impl Scenario {
                 return Err(format!("job {job} went from {before:?} to {after:?}"));
             }
             let rows = (0..CHUNKS).filter(|chunk| self.job_of(*chunk) == job);
-            let rows: Vec<Told> = rows
+            let rows: Vec<Reported> = rows
                 .filter_map(|chunk| new.results[chunk])
                 .flatten()
                 .flatten()
                 .collect();
-            let good = rows.iter().filter(|row| **row == Told::Succeeded).count();
+            let good = rows
+                .iter()
+                .filter(|row| **row == Reported::Succeeded)
+                .count();
             let (succeeded, failed) = new.counters[job];
             if (usize::from(succeeded), usize::from(failed)) != (good, rows.len() - good) {
                 return Err(format!(
@@ -604,18 +607,18 @@ impl Scenario {
                 }
                 let chunk = job * self.chunks_of_a_job() + cell / self.chunk_rows;
                 let result = state.results[chunk].and_then(|rows| rows[cell % self.chunk_rows]);
-                let told = result.unwrap_or(Told::GaveUp);
-                requests.push((self.job_op(job), self.jobs[job], told));
+                let reported = result.unwrap_or(Reported::GaveUp);
+                requests.push((self.job_op(job), self.jobs[job], reported));
             }
             let entries = requests.clone();
-            for (wish, call) in self.direct.iter().zip(&state.calls) {
+            for (intent, call) in self.direct.iter().zip(&state.calls) {
                 if let (0, Call::Applied(op)) = (cell, call) {
-                    requests.push((*op, *wish, Told::Succeeded));
+                    requests.push((*op, *intent, Reported::Succeeded));
                 }
             }
             let before = self.before;
-            if let Some(wish) = unjust(before, &entries, &requests) {
-                return Err(format!("{wish:?} was refused in {requests:?}"));
+            if let Some(intent) = wrong_refusal(before, &entries, &requests) {
+                return Err(format!("{intent:?} was refused in {requests:?}"));
             }
             let seen = state.cells[cell].seen();
             if !possible(before, requests.clone()).contains(&seen) {

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{Answer, MEMBER, OWNER, Who, World};
+use crate::world::{HttpResponse, MEMBER, OWNER, Who, World};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
@@ -193,7 +193,7 @@ fn each_example_matches_its_schema() {
 }
 
 /// Checks an answer against what the document says of that operation.
-fn check(document: &Value, operation: &Operation<'_>, answer: &Answer) {
+fn check(document: &Value, operation: &Operation<'_>, answer: &HttpResponse) {
     let label = format!("{} {}: {}", operation.method, operation.path, answer.status);
     let responses = &operation.operation["responses"];
     let response = responses

@@ -129,9 +129,9 @@ async fn a_repeated_request_sends_nothing_again() {
 
 /// A queue that never answers.
 #[derive(Clone, Debug)]
-struct Silent;
+struct SilentQueue;
 
-impl HttpConnector for Silent {
+impl HttpConnector for SilentQueue {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         HttpConnectorFuture::new(async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -140,7 +140,7 @@ impl HttpConnector for Silent {
     }
 }
 
-impl HttpClient for Silent {
+impl HttpClient for SilentQueue {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
@@ -161,7 +161,7 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     let bad = App::new(
         good.config().clone(),
         clients.dynamodb_over(engine, None),
-        clients.sqs_over(Silent, None),
+        clients.sqs_over(SilentQueue, None),
         shared::auth::Authentication::default(),
         clock.clock(),
     );

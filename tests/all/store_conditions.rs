@@ -19,14 +19,14 @@ use local::table::{self, Upgrade};
 
 use super::world::OWNER;
 
-struct Bench {
+struct StoreFixture {
     store: Store,
     owner: Caller,
     image: Image,
     ops: Vec<OperationId>,
 }
 
-impl Bench {
+impl StoreFixture {
     async fn new() -> Self {
         let client = Clients::in_process().dynamodb_over(Engine::in_memory().unwrap(), None);
         table::make(&client, "imshare", Upgrade::Refuse)
@@ -135,7 +135,7 @@ fn histories() -> Vec<Vec<(JobKind, usize)>> {
 
 #[tokio::test]
 async fn the_stores_conditions_are_the_models() {
-    let bench = Bench::new().await;
+    let fixture = StoreFixture::new().await;
     let mut seen = std::collections::BTreeMap::new();
     for (number, history) in histories().into_iter().enumerate() {
         let (kind, at) = match history.last() {
@@ -144,10 +144,10 @@ async fn the_stores_conditions_are_the_models() {
         };
         let member = ProjectId::parse(format!("m{number}")).unwrap();
         for (kind, at) in history.iter().take(history.len() - 1) {
-            bench.apply(*kind, &member, bench.ops[*at]).await;
+            fixture.apply(*kind, &member, fixture.ops[*at]).await;
         }
-        let op = bench.ops[at];
-        let before = bench.stored(&member).await;
+        let op = fixture.ops[at];
+        let before = fixture.stored(&member).await;
         let step = step(before.as_ref(), kind, op);
         let expected = match &step {
             Step::Write | Step::Renew(_) => Change::Applied,
@@ -156,7 +156,7 @@ async fn the_stores_conditions_are_the_models() {
         };
         let told = || format!("{history:?} on {before:?}");
         for again in [false, true] {
-            let change = bench.apply(kind, &member, op).await;
+            let change = fixture.apply(kind, &member, op).await;
             // Compare the outcomes only: a redelivery reports another change, such as
             // `AppliedBefore`.
             assert_eq!(
@@ -202,31 +202,31 @@ async fn the_stores_conditions_are_the_models() {
 /// has confirmed the share before the removal is carried out.
 #[tokio::test]
 async fn a_direct_removal_is_newer_than_all_that_is_stored() {
-    let bench = Bench::new().await;
+    let fixture = StoreFixture::new().await;
     let member = ProjectId::parse("m").unwrap();
     for at in [1, 4] {
-        let change = bench.apply(JobKind::Add, &member, bench.ops[at]).await;
+        let change = fixture.apply(JobKind::Add, &member, fixture.ops[at]).await;
         assert!(!matches!(change, Change::Superseded(_)), "{change:?}");
     }
     let stamp = Stamp {
-        op: bench.ops[0],
+        op: fixture.ops[0],
         now: Timestamp::from_micros(1),
         order: Order::Direct,
     };
-    let removed = bench
+    let removed = fixture
         .store
         .remove_members(
-            &bench.owner,
-            bench.image.id,
+            &fixture.owner,
+            fixture.image.id,
             &[member.clone()],
             false,
             stamp,
         )
         .await;
     assert!(matches!(removed.unwrap(), Changed::Members(changes) if changes == [Change::Applied]));
-    let (added, op) = (bench.ops[1], stamp.op.not_before(bench.ops[4]));
+    let (added, op) = (fixture.ops[1], stamp.op.not_before(fixture.ops[4]));
     assert_eq!(
-        bench.stored(&member).await,
+        fixture.stored(&member).await,
         Some(Membership::Gone { added, op })
     );
 }
