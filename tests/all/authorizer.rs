@@ -16,9 +16,9 @@ use tests::{reply, runtime, serve};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+use crate::harness::{Harness, ManualClock, OWNER, Who, options};
 use crate::keystone::{self, Behaviour, Counts, EXPIRED, FakeKeystone, UNSCOPED, token};
 use crate::lambda::binary;
-use crate::world::{ManualClock, OWNER, Who, World, options};
 
 pub const LATER: &str = "2099-01-01T00:00:00.000000Z";
 
@@ -35,8 +35,8 @@ pub async fn authorizer() -> (Authorizer, FakeKeystone, ManualClock) {
 }
 
 /// A local server that uses this Keystone.
-pub async fn world(keystone: &FakeKeystone, clock: &ManualClock) -> World {
-    World::with(Options {
+pub async fn harness(keystone: &FakeKeystone, clock: &ManualClock) -> Harness {
+    Harness::with(Options {
         keystone: Some(keystone.config()),
         clock: clock.clock(),
         ..options()
@@ -330,18 +330,18 @@ async fn a_rotated_secret_is_read_again() {
 #[tokio::test]
 async fn the_local_server_asks_keystone() {
     let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
-    let world = world(&keystone, &clock).await;
-    let image = world.image(json!({"name": "debian"})).await;
+    let harness = harness(&keystone, &clock).await;
+    let image = harness.image(json!({"name": "debian"})).await;
     let path = format!("/v2/images/{image}");
-    world.get(Who::OwnerReader, &path).await.expect(200);
-    world.delete(Who::OwnerReader, &path).await.expect(403);
-    world.get(Who::Member, &path).await.expect(404);
-    world.get(Who::Admin, &path).await.expect(200);
+    harness.get(Who::OwnerReader, &path).await.expect(200);
+    harness.delete(Who::OwnerReader, &path).await.expect(403);
+    harness.get(Who::Member, &path).await.expect(404);
+    harness.get(Who::Admin, &path).await.expect(200);
     // A role that this service does not know permits nothing.
-    world.get(Who::OwnerNoRole, &path).await.expect(404);
+    harness.get(Who::OwnerNoRole, &path).await.expect(404);
     // Keystone does not know the tokens of the identity file.
     for nobody in [Who::Third, Who::NoToken, Who::BadToken] {
-        let refused = world.get(nobody, &path).await.expect(401);
+        let refused = harness.get(nobody, &path).await.expect(401);
         let named = format!("Keystone uri=\"{}/v3\"", keystone.url);
         assert_eq!(refused.header("www-authenticate"), Some(named.as_str()));
     }
@@ -351,7 +351,7 @@ async fn the_local_server_asks_keystone() {
         ("x-roles", "admin"),
         ("x-identity-status", "Confirmed"),
     ];
-    let refused = world
+    let refused = harness
         .send_with(Who::NoToken, "GET", &path, &forged, None)
         .await;
     refused.expect(401);
@@ -360,37 +360,37 @@ async fn the_local_server_asks_keystone() {
 #[tokio::test]
 async fn the_local_server_answers_503_while_keystone_is_out() {
     let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
-    let world = world(&keystone, &clock).await;
-    world.get(Who::Owner, "/v2/images").await.expect(200);
+    let harness = harness(&keystone, &clock).await;
+    harness.get(Who::Owner, "/v2/images").await.expect(200);
     keystone.is(Behaviour::Says(500, ""));
 
     let json = [("accept", "application/json")];
-    let out = world
+    let out = harness
         .send_with(Who::Member, "GET", "/v2/images", &json, None)
         .await
         .expect(503);
     assert_eq!(out.text("/title"), "Service Unavailable");
     assert!(out.header("retry-after").is_some());
-    let out = world
+    let out = harness
         .get(Who::Member, "/v1/cloudimages/job/x")
         .await
         .expect(503);
     assert_eq!(out.text("/error/code"), "ServiceUnavailable");
     assert!(!out.body.contains("Keystone"), "{}", out.body);
     // Cached tokens stay valid, requests without a token are refused as ever, discovery needs none.
-    world.get(Who::Owner, "/v2/images").await.expect(200);
-    world.get(Who::NoToken, "/v2/images").await.expect(401);
-    world.get(Who::Member, "/versions").await.expect(200);
-    world
+    harness.get(Who::Owner, "/v2/images").await.expect(200);
+    harness.get(Who::NoToken, "/v2/images").await.expect(401);
+    harness.get(Who::Member, "/versions").await.expect(200);
+    harness
         .send(Who::Member, "OPTIONS", "/v2/images", None)
         .await
         .expect(200);
 
     clock.forward(300);
-    world.get(Who::Owner, "/v2/images").await.expect(503);
+    harness.get(Who::Owner, "/v2/images").await.expect(503);
     keystone.is(Behaviour::Well);
-    world.get(Who::Owner, "/v2/images").await.expect(200);
-    world.get(Who::Member, "/v2/images").await.expect(200);
+    harness.get(Who::Owner, "/v2/images").await.expect(200);
+    harness.get(Who::Member, "/v2/images").await.expect(200);
 }
 
 #[test]

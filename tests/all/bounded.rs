@@ -6,23 +6,23 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::budget::requests;
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 
 fn total(spent: &BTreeMap<String, u64>) -> u64 {
     spent.values().sum()
 }
 
-async fn cost(world: &World, who: Who, path: &str) -> u64 {
-    let answer = async { world.get(who, path).await.expect(200) };
-    total(&requests(world, answer).await)
+async fn cost(harness: &Harness, who: Who, path: &str) -> u64 {
+    let answer = async { harness.get(who, path).await.expect(200) };
+    total(&requests(harness, answer).await)
 }
 
 /// At most 4 requests, and one more for each 1,000 skipped rows.
 #[tokio::test]
 async fn rows_that_a_filter_leaves_out_cost_no_request_each() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for i in 0..300 {
-        world
+        harness
             .image(json!({"name": format!("n{i}"), "tags": ["t"], "p": "1", "min_ram": 1}))
             .await;
     }
@@ -41,27 +41,27 @@ async fn rows_that_a_filter_leaves_out_cost_no_request_each() {
         "name=zzz&limit=1&sort_key=size",
         "size_min=5&limit=1",
     ] {
-        let spent = cost(&world, Who::Owner, &format!("/v2/images?{query}")).await;
+        let spent = cost(&harness, Who::Owner, &format!("/v2/images?{query}")).await;
         assert!(spent <= 5, "{query}: {spent} requests");
     }
     for status in ["INIT", "RUNNING", "SUCCESS", "FAIL"] {
         let path = format!("/v1/{OWNER}/jobs?limit=1&status={status}");
-        assert!(cost(&world, Who::Owner, &path).await <= 4);
+        assert!(cost(&harness, Who::Owner, &path).await <= 4);
     }
 }
 
 #[tokio::test]
 async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for i in 0..150 {
         let body = json!({"images": [image], "projects": [format!("p{i}")]});
-        let answer = world
+        let answer = harness
             .post(Who::Owner, "/v1/cloudimages/members", body)
             .await
             .expect(200);
         let job = answer.text("/job_id");
-        world.ended(Who::Owner, &job).await;
+        harness.ended(Who::Owner, &job).await;
     }
     for query in [
         "status=INIT",
@@ -70,10 +70,10 @@ async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
         "status=FAIL",
     ] {
         let path = format!("/v1/{OWNER}/jobs?limit=1&{query}");
-        let spent = cost(&world, Who::Owner, &path).await;
+        let spent = cost(&harness, Who::Owner, &path).await;
         assert!(spent <= 4, "{query}: {spent} requests");
     }
-    let found = world
+    let found = harness
         .get(Who::Owner, &format!("/v1/{OWNER}/jobs?limit=3&status=FAIL"))
         .await;
     let found = found.expect(200).json();
@@ -84,62 +84,64 @@ async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
 /// Images that their owner no longer shares do not slow down their members' lists.
 #[tokio::test]
 async fn images_that_were_made_private_make_nobodys_list_slow() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let path = "/v2/images?member_status=pending&limit=5";
-    let before = cost(&world, Who::Member, path).await;
+    let before = cost(&harness, Who::Member, path).await;
     let mut images = Vec::new();
     for _ in 0..60 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     for image in &images {
-        world.set_visibility(Who::Owner, image, "private").await;
+        harness.set_visibility(Who::Owner, image, "private").await;
     }
     assert!(
-        world
+        harness
             .listed(Who::Member, "?member_status=pending")
             .await
             .is_empty()
     );
-    assert_eq!(cost(&world, Who::Member, path).await, before);
+    assert_eq!(cost(&harness, Who::Member, path).await, before);
     // Shared again, the image is at once in the list as before.
-    world.set_visibility(Who::Owner, &images[3], "shared").await;
+    harness
+        .set_visibility(Who::Owner, &images[3], "shared")
+        .await;
     assert_eq!(
-        world.listed(Who::Member, "?member_status=pending").await,
+        harness.listed(Who::Member, "?member_status=pending").await,
         [images[3].clone()]
     );
-    assert_eq!(world.member_count(&images[3]).await, 1);
+    assert_eq!(harness.member_count(&images[3]).await, 1);
 }
 
 /// Removed members do not cost a request each either.
 #[tokio::test]
 async fn members_that_were_removed_are_not_in_the_way() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let projects: Vec<String> = (0..60).map(|i| format!("p{i:02}")).collect();
     let body = json!({"images": [image], "projects": projects});
     let sent = body.to_string();
     for method in ["POST", "DELETE"] {
-        let answer = world.send(Who::Owner, method, "/v1/cloudimages/members", Some(&sent));
+        let answer = harness.send(Who::Owner, method, "/v1/cloudimages/members", Some(&sent));
         let job = answer.await.expect(200).text("/job_id");
-        assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+        assert_eq!(harness.ended(Who::Owner, &job).await["status"], "SUCCESS");
     }
-    world.share(&image, "z").await.expect(200);
+    harness.share(&image, "z").await.expect(200);
     let path = format!("/v1/{OWNER}/cloudimages/{image}/members?limit=1");
-    assert!(cost(&world, Who::Owner, &path).await <= 4);
+    assert!(cost(&harness, Who::Owner, &path).await <= 4);
 }
 
 /// A page ends before 4 MB, and all pages together are the list.
 #[tokio::test]
 async fn a_page_ends_before_it_is_too_large_for_an_answer() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut images = Vec::new();
     for i in 0..30 {
-        let image = world
+        let image = harness
             .image(json!({"text": "\"".repeat(120_000), "name": format!("n{i}")}))
             .await;
-        world.share(&image, MEMBER).await.expect(200);
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     images.reverse();
@@ -153,7 +155,7 @@ async fn a_page_ends_before_it_is_too_large_for_an_answer() {
         let mut next = Some(format!("/v2/images{query}"));
         let mut pages = 0;
         while let Some(path) = next {
-            let answer = world.get(who, &path).await.expect(200);
+            let answer = harness.get(who, &path).await.expect(200);
             assert!(
                 answer.body.len() < 4_000_000,
                 "{query}: {}",
@@ -168,7 +170,7 @@ async fn a_page_ends_before_it_is_too_large_for_an_answer() {
         assert!(pages > 1, "{query}");
         assert_eq!(found, images, "{query}");
     }
-    let ims = world
+    let ims = harness
         .get(
             Who::Member,
             "/v2/cloudimages?member_status=pending&limit=1000",
@@ -181,7 +183,7 @@ async fn a_page_ends_before_it_is_too_large_for_an_answer() {
 /// but the last is empty.
 #[tokio::test]
 async fn pages_of_a_filtered_list_are_the_list() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut rng = Rng::with_seed(11);
     for _ in 0..60 {
         let name = format!("n{}", rng.usize(..4));
@@ -189,16 +191,16 @@ async fn pages_of_a_filtered_list_are_the_list() {
         let body = json!({"name": name, "tags": tags, "p": rng.usize(..3).to_string()});
         match rng.usize(..3) {
             0 => {
-                world
+                harness
                     .post(Who::Member, "/v2/images", body)
                     .await
                     .expect(201);
             }
             1 => {
-                let image = world.image(body).await;
-                world.share(&image, MEMBER).await.expect(200);
+                let image = harness.image(body).await;
+                harness.share(&image, MEMBER).await.expect(200);
                 let status = rng.choice(["accepted", "rejected", "pending"]).unwrap();
-                world
+                harness
                     .answer(Who::Member, &image, MEMBER, status)
                     .await
                     .expect(200);
@@ -206,7 +208,10 @@ async fn pages_of_a_filtered_list_are_the_list() {
             _ => {
                 let mut body = body;
                 body["visibility"] = json!("public");
-                world.post(Who::Admin, "/v2/images", body).await.expect(201);
+                harness
+                    .post(Who::Admin, "/v2/images", body)
+                    .await
+                    .expect(201);
             }
         }
     }
@@ -233,14 +238,14 @@ async fn pages_of_a_filtered_list_are_the_list() {
             .choice(["", "&member_status=all", "&member_status=rejected"])
             .unwrap();
         let list = format!("?{filter}{sort}{status}");
-        let whole = world
+        let whole = harness
             .listed(Who::Member, &format!("{list}&limit=1000"))
             .await;
         let limit = 1 + rng.usize(..7);
         let mut found: Vec<String> = Vec::new();
         let mut next = Some(format!("/v2/images{list}&limit={limit}"));
         while let Some(path) = next {
-            let page: Value = world.get(Who::Member, &path).await.expect(200).json();
+            let page: Value = harness.get(Who::Member, &path).await.expect(200).json();
             let ids = page["images"].as_array().unwrap();
             found.extend(
                 ids.iter()

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use shared::http::{Handled, Request};
 use shared::runtime::metrics;
 
-use crate::world::{MEMBER, OWNER, Who, World, options};
+use crate::harness::{Harness, MEMBER, OWNER, Who, options};
 
 /// The requests that some work makes, by operation.
-pub async fn requests<F: Future>(world: &World, work: F) -> BTreeMap<String, u64> {
-    let before = world.store_requests();
+pub async fn requests<F: Future>(harness: &Harness, work: F) -> BTreeMap<String, u64> {
+    let before = harness.store_requests();
     work.await;
-    world
+    harness
         .store_requests()
         .into_iter()
         .filter_map(|(operation, count)| {
@@ -33,8 +33,8 @@ fn spent(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 #[tokio::test]
 async fn the_happy_paths_keep_their_budget() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let path = format!("/v2/images/{image}");
     let members = format!("{path}/members");
     let row = format!("{members}/{MEMBER}");
@@ -44,59 +44,59 @@ async fn the_happy_paths_keep_their_budget() {
         table.push(format!("{what:<16} {found:?}"));
     };
 
-    let create = world.post(Who::Owner, "/v2/images", json!({}));
+    let create = harness.post(Who::Owner, "/v2/images", json!({}));
     check(
         "create image",
-        requests(&world, create).await,
+        requests(&harness, create).await,
         &[("PutItem", 1)],
     );
-    let add = async { world.share(&image, MEMBER).await.expect(200) };
+    let add = async { harness.share(&image, MEMBER).await.expect(200) };
     check(
         "add",
-        requests(&world, add).await,
+        requests(&harness, add).await,
         &[("TransactWriteItems", 1)],
     );
-    let show = async { world.get(Who::Member, &row).await.expect(200) };
+    let show = async { harness.get(Who::Member, &row).await.expect(200) };
     check(
         "show member",
-        requests(&world, show).await,
+        requests(&harness, show).await,
         &[("BatchGetItem", 1)],
     );
-    let list = async { world.get(Who::Owner, &members).await.expect(200) };
+    let list = async { harness.get(Who::Owner, &members).await.expect(200) };
     check(
         "list members",
-        requests(&world, list).await,
+        requests(&harness, list).await,
         &[("Query", 1)],
     );
     let update = async {
-        world
+        harness
             .answer(Who::Member, &image, MEMBER, "accepted")
             .await
             .expect(200)
     };
     check(
         "update",
-        requests(&world, update).await,
+        requests(&harness, update).await,
         &[("BatchGetItem", 1), ("UpdateItem", 1)],
     );
-    let show = async { world.get(Who::Member, &path).await.expect(200) };
+    let show = async { harness.get(Who::Member, &path).await.expect(200) };
     check(
         "show image",
-        requests(&world, show).await,
+        requests(&harness, show).await,
         &[("BatchGetItem", 1)],
     );
     // Own, public and accepted images are three sorted streams; shared images are then read with
     // their current state.
-    let list = async { world.get(Who::Member, "/v2/images").await.expect(200) };
+    let list = async { harness.get(Who::Member, "/v2/images").await.expect(200) };
     check(
         "list images",
-        requests(&world, list).await,
+        requests(&harness, list).await,
         &[("BatchGetItem", 1), ("Query", 3)],
     );
-    let remove = async { world.delete(Who::Owner, &row).await.expect(204) };
+    let remove = async { harness.delete(Who::Owner, &row).await.expect(204) };
     check(
         "remove",
-        requests(&world, remove).await,
+        requests(&harness, remove).await,
         &[("TransactWriteItems", 1)],
     );
 
@@ -105,23 +105,23 @@ async fn the_happy_paths_keep_their_budget() {
 
 #[tokio::test]
 async fn a_batch_keeps_its_budget() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut images = Vec::new();
     for _ in 0..200 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     let body = json!({"images": images, "project_id": MEMBER, "status": "accepted"});
     let mut job = String::new();
-    let whole = requests(&world, async {
-        job = world
+    let whole = requests(&harness, async {
+        job = harness
             .put(Who::Member, "/v1/cloudimages/members", body)
             .await
             .expect(200)
             .text("/job_id");
         // Waits without a request to the store.
-        while world
+        while harness
             .server
             .queue
             .as_ref()
@@ -143,12 +143,12 @@ async fn a_batch_keeps_its_budget() {
     ]);
     assert_eq!(whole, expected);
     let show = async {
-        world
+        harness
             .get(Who::Member, &format!("/v1/cloudimages/job/{job}"))
             .await
             .expect(200)
     };
-    let shown = requests(&world, show).await;
+    let shown = requests(&harness, show).await;
     assert_eq!(shown, spent(&[("GetItem", 1), ("BatchGetItem", 1)]));
 }
 
@@ -169,9 +169,12 @@ fn event(fixture: &str, project: &str, path: &str, query: &[(&str, &str)]) -> Re
 }
 
 /// The requests and read units of a list.
-async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<String, u64>, f64) {
+async fn cost(
+    harness: &Harness,
+    list: impl Future<Output = Handled>,
+) -> (BTreeMap<String, u64>, f64) {
     let mut units = 0.0;
-    let counted = requests(world, async {
+    let counted = requests(harness, async {
         let (answer, usage) = metrics::measured(list).await;
         assert_eq!(answer.unwrap().status(), 200);
         units = usage.units;
@@ -184,13 +187,13 @@ async fn cost(world: &World, list: impl Future<Output = Handled>) -> (BTreeMap<S
 #[tokio::test]
 async fn lists_cost_the_same_however_much_there_is() {
     let sizes = std::env::var("IMSHARE_LIST_SIZES").unwrap_or_else(|_| "30,60,120".to_owned());
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         member_quota: -1,
         ..options()
     })
     .await;
-    let app = || world.server.app.clone();
-    let crowded = world.image(json!({})).await;
+    let app = || harness.server.app.clone();
+    let crowded = harness.image(json!({})).await;
     let images = include_str!("../../events/images/list.json");
     let members = include_str!("../../events/read-members/ims-page.json");
     let mut costs: Vec<Vec<_>> = Vec::new();
@@ -199,19 +202,19 @@ async fn lists_cost_the_same_however_much_there_is() {
         // So many images are shared with the member (all but three of them accepted), so many are
         // public, and one image has so many members.
         while made < size {
-            let image = world.image(json!({})).await;
-            world.share(&image, MEMBER).await.expect(200);
+            let image = harness.image(json!({})).await;
+            harness.share(&image, MEMBER).await.expect(200);
             if made >= 3 {
-                world
+                harness
                     .answer(Who::Member, &image, MEMBER, "accepted")
                     .await
                     .expect(200);
             }
-            world
+            harness
                 .post(Who::Admin, "/v2/images", json!({"visibility": "public"}))
                 .await
                 .expect(201);
-            world
+            harness
                 .share(&crowded, &format!("member-{made:05}"))
                 .await
                 .expect(200);
@@ -224,12 +227,12 @@ async fn lists_cost_the_same_however_much_there_is() {
             ("public", &[("limit", "25"), ("visibility", "public")]),
         ] {
             let list = images::handle(app(), event(images, MEMBER, "/v2/images", query));
-            let (requests, units) = cost(&world, list).await;
+            let (requests, units) = cost(&harness, list).await;
             found.push((what, requests, units));
         }
         let path = format!("/v1/{OWNER}/cloudimages/{crowded}/members");
         let list = event(members, OWNER, &path, &[("limit", "25")]);
-        let (requests, units) = cost(&world, read_members::handle(app(), list)).await;
+        let (requests, units) = cost(&harness, read_members::handle(app(), list)).await;
         found.push(("members", requests, units));
         println!("{size}: {found:?}");
         costs.push(found);
@@ -249,24 +252,24 @@ async fn lists_cost_the_same_however_much_there_is() {
 /// All pages together are the list, each image once, newest first.
 #[tokio::test]
 async fn pages_put_together_are_the_list() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut expected = Vec::new();
     for i in 0..23 {
         let id = match i % 3 {
-            0 => world
+            0 => harness
                 .post(Who::Member, "/v2/images", json!({}))
                 .await
                 .text("/id"),
             1 => {
-                let id = world.image(json!({"name": format!("n{i:02}")})).await;
-                world.share(&id, MEMBER).await.expect(200);
-                world
+                let id = harness.image(json!({"name": format!("n{i:02}")})).await;
+                harness.share(&id, MEMBER).await.expect(200);
+                harness
                     .answer(Who::Member, &id, MEMBER, "accepted")
                     .await
                     .expect(200);
                 id
             }
-            _ => world
+            _ => harness
                 .post(Who::Admin, "/v2/images", json!({"visibility": "public"}))
                 .await
                 .text("/id"),
@@ -281,7 +284,7 @@ async fn pages_put_together_are_the_list() {
         let mut found = Vec::new();
         let mut next = Some(format!("/v2/images{query}"));
         while let Some(path) = next {
-            let page = world.get(Who::Member, &path).await.expect(200).json();
+            let page = harness.get(Who::Member, &path).await.expect(200).json();
             found.extend(
                 page["images"]
                     .as_array()

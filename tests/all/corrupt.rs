@@ -3,10 +3,10 @@
 use serde_json::json;
 use shared::store::keys as at;
 
-use crate::world::{MEMBER, MEMBER2, Who, World};
+use crate::harness::{Harness, MEMBER, MEMBER2, Who};
 
 /// Corrupts one attribute of an item directly in the store.
-async fn corrupt(world: &World, pk: String, sk: String, attribute: &str) {
+async fn corrupt(harness: &Harness, pk: String, sk: String, attribute: &str) {
     let body = json!({
         "TableName": "imshare",
         "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
@@ -14,7 +14,7 @@ async fn corrupt(world: &World, pk: String, sk: String, attribute: &str) {
         "ExpressionAttributeNames": {"#a": attribute},
         "ExpressionAttributeValues": {":v": {"S": "spoilt-secret"}},
     });
-    let (status, answer) = world
+    let (status, answer) = harness
         .server
         .engine
         .as_ref()
@@ -26,19 +26,28 @@ async fn corrupt(world: &World, pk: String, sk: String, attribute: &str) {
 
 #[tokio::test]
 async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
-    let world = World::new().await;
-    let (good, bad) = (world.image(json!({})).await, world.image(json!({})).await);
+    let harness = Harness::new().await;
+    let (good, bad) = (
+        harness.image(json!({})).await,
+        harness.image(json!({})).await,
+    );
     for image in [&good, &bad] {
-        world.share(image, MEMBER).await.expect(200);
-        world.share(image, MEMBER2).await.expect(200);
-        world
+        harness.share(image, MEMBER).await.expect(200);
+        harness.share(image, MEMBER2).await.expect(200);
+        harness
             .answer(Who::Member, image, MEMBER, "accepted")
             .await
             .expect(200);
     }
     let pk = format!("IMAGE#{bad}");
-    corrupt(&world, pk.clone(), "MEM#".to_owned() + MEMBER2, at::STATUS).await;
-    let broken = world
+    corrupt(
+        &harness,
+        pk.clone(),
+        "MEM#".to_owned() + MEMBER2,
+        at::STATUS,
+    )
+    .await;
+    let broken = harness
         .get(Who::Member2, &format!("/v2/images/{bad}/members/{MEMBER2}"))
         .await
         .expect(500);
@@ -47,26 +56,26 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
         "{}",
         broken.body
     );
-    world
+    harness
         .get(Who::Member, &format!("/v2/images/{bad}/members/{MEMBER}"))
         .await
         .expect(200);
 
-    corrupt(&world, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
-    world
+    corrupt(&harness, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
+    harness
         .get(Who::Owner, &format!("/v2/images/{bad}"))
         .await
         .expect(500);
-    assert_eq!(world.listed(Who::Owner, "").await, [good.clone()]);
-    assert_eq!(world.listed(Who::Member, "").await, [good.clone()]);
+    assert_eq!(harness.listed(Who::Owner, "").await, [good.clone()]);
+    assert_eq!(harness.listed(Who::Member, "").await, [good.clone()]);
     // Its entry of a batch fails alone.
     let body = json!({"images": [bad, good], "project_id": MEMBER, "status": "rejected"});
-    let job = world
+    let job = harness
         .put(Who::Member, "/v1/cloudimages/members", body)
         .await
         .expect(200)
         .text("/job_id");
-    let job = world.ended(Who::Member, &job).await;
+    let job = harness.ended(Who::Member, &job).await;
     assert_eq!(job["entities"]["results"][0]["error_code"], "IMG.0113");
     assert_eq!(job["entities"]["results"][1]["status"], "success");
 }

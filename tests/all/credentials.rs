@@ -121,7 +121,7 @@ async fn an_embedded_engine_needs_none_either() {
 /// An empty list of roles gives the role to nobody.
 #[tokio::test]
 async fn roles_are_what_the_environment_calls_them() {
-    use crate::world::{Http, Who};
+    use crate::harness::{Http, Who};
 
     for (variable, value, who, status) in [
         ("ROLE_ADMIN", "admin", Who::Admin, 200),

@@ -4,26 +4,32 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::world::{HttpResponse, Who, World, options};
+use crate::harness::{Harness, HttpResponse, Who, options};
 use local::server::Options;
 
 const CONSOLE: &str = "https://console.example.com";
 const OTHER: &str = "https://evil.example.com";
 
-async fn world() -> World {
+async fn harness() -> Harness {
     let origins = format!("{CONSOLE},http://localhost:8080");
-    World::with(Options {
+    Harness::with(Options {
         cors_origins: origins.parse().unwrap(),
         ..options()
     })
     .await
 }
 
-async fn from(world: &World, origin: &str, method: &str, path: &str, body: &str) -> HttpResponse {
+async fn from(
+    harness: &Harness,
+    origin: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> HttpResponse {
     let headers = [("origin", origin)];
     let who = Who::Owner;
     let body = Some(body.as_bytes().to_vec());
-    world.send_with(who, method, path, &headers, body).await
+    harness.send_with(who, method, path, &headers, body).await
 }
 
 /// A path of every kind: both APIs, errors, discovery, docs, the identity service.
@@ -48,9 +54,11 @@ const PATHS: [(&str, &str, u16); 12] = [
 
 #[tokio::test]
 async fn a_configured_origin_reads_every_answer_and_no_other_does() {
-    let world = world().await;
+    let harness = harness().await;
     for (method, path, status) in PATHS {
-        let answer = from(&world, CONSOLE, method, path, "").await.expect(status);
+        let answer = from(&harness, CONSOLE, method, path, "")
+            .await
+            .expect(status);
         let header = |name| answer.header(name);
         assert_eq!(
             header("access-control-allow-origin"),
@@ -67,7 +75,9 @@ async fn a_configured_origin_reads_every_answer_and_no_other_does() {
         assert_eq!(header("vary"), Some("Origin"), "{path}");
 
         for origin in [OTHER, "null", "https://console.example.com.evil.example"] {
-            let answer = from(&world, origin, method, path, "").await.expect(status);
+            let answer = from(&harness, origin, method, path, "")
+                .await
+                .expect(status);
             assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
             assert_eq!(
                 answer.header("access-control-expose-headers"),
@@ -79,7 +89,7 @@ async fn a_configured_origin_reads_every_answer_and_no_other_does() {
     }
     // Also on a response that is sent before the body is read.
     let headers = [("origin", CONSOLE)];
-    let refused = world
+    let refused = harness
         .send_with(Who::NoToken, "POST", "/v2/images", &headers, None)
         .await;
     assert_eq!(
@@ -90,9 +100,9 @@ async fn a_configured_origin_reads_every_answer_and_no_other_does() {
 
 #[tokio::test]
 async fn a_preflight_says_what_the_answer_will_say() {
-    let world = world().await;
+    let harness = harness().await;
     for (_, path, _) in PATHS {
-        let answer = from(&world, CONSOLE, "OPTIONS", path, "").await;
+        let answer = from(&harness, CONSOLE, "OPTIONS", path, "").await;
         if path == "/healthcheck" {
             continue;
         }
@@ -104,7 +114,7 @@ async fn a_preflight_says_what_the_answer_will_say() {
             "{path}"
         );
         assert!(!header("access-control-allow-methods").is_empty(), "{path}");
-        let answer = from(&world, OTHER, "OPTIONS", path, "").await.expect(200);
+        let answer = from(&harness, OTHER, "OPTIONS", path, "").await.expect(200);
         let cors = answer
             .headers
             .keys()
@@ -115,10 +125,10 @@ async fn a_preflight_says_what_the_answer_will_say() {
 
 #[tokio::test]
 async fn without_an_origin_configured_nothing_is_said_of_origins() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for (method, path, _) in PATHS {
         for method in [method, "OPTIONS"] {
-            let answer = from(&world, CONSOLE, method, path, "").await;
+            let answer = from(&harness, CONSOLE, method, path, "").await;
             let cors = |name: &&hyper::header::HeaderName| {
                 name.as_str().starts_with("access-control") || name.as_str() == "vary"
             };
@@ -132,8 +142,8 @@ async fn without_an_origin_configured_nothing_is_said_of_origins() {
 }
 
 /// Sends a raw request and returns the raw response.
-async fn raw(world: &World, request: &str) -> String {
-    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+async fn raw(harness: &Harness, request: &str) -> String {
+    let mut stream = TcpStream::connect(harness.address()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -142,8 +152,8 @@ async fn raw(world: &World, request: &str) -> String {
 
 #[tokio::test]
 async fn a_host_that_is_none_is_not_repeated() {
-    let world = World::new().await;
-    let own = world.address().to_string();
+    let harness = Harness::new().await;
+    let own = harness.address().to_string();
     for host in [
         "a\"b",
         "a, b",
@@ -163,7 +173,7 @@ async fn a_host_that_is_none_is_not_repeated() {
         ] {
             let request =
                 format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-            let answer = raw(&world, &request).await;
+            let answer = raw(&harness, &request).await;
             // Or the server rejects such a request.
             if answer.starts_with("HTTP/1.1 400") {
                 continue;
@@ -173,7 +183,7 @@ async fn a_host_that_is_none_is_not_repeated() {
         }
     }
     let request = "GET /v2/images HTTP/1.1\r\nHost: images.example:81\r\nConnection: close\r\n\r\n";
-    let answer = raw(&world, request).await;
+    let answer = raw(&harness, request).await;
     assert!(
         answer.contains("Keystone uri=\"http://images.example:81/identity/v3\""),
         "{answer}"
@@ -182,22 +192,22 @@ async fn a_host_that_is_none_is_not_repeated() {
 
 #[tokio::test]
 async fn links_follow_neither_a_forwarded_scheme_nor_a_host_where_an_endpoint_is_set() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let forwarded = [("x-forwarded-proto", "https")];
-    let answer = world
+    let answer = harness
         .send_with(Who::Owner, "GET", "/", &forwarded, None)
         .await;
     let href = answer.expect(300).text("/versions/0/links/0/href");
-    assert_eq!(href, format!("http://{}/v2/", world.address()));
+    assert_eq!(href, format!("http://{}/v2/", harness.address()));
 
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         public_endpoint: Some("https://images.example.com/".parse().unwrap()),
         ..options()
     })
     .await;
     let headers = [("host", "evil.example"), ("x-forwarded-proto", "http")];
     let get = async |path| {
-        world
+        harness
             .send_with(Who::Owner, "GET", path, &headers, None)
             .await
     };

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::harness::{Harness, Http, HttpResponse, Who, options};
 use crate::restart::{binary, refused};
-use crate::world::{Http, HttpResponse, Who, World, options};
 
 fn kept(path: &Path) -> Options {
     Options {
@@ -29,16 +29,16 @@ fn mode(path: &Path) -> u32 {
 async fn a_second_server_is_told_that_the_directory_is_in_use() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    let world = World::with(kept(&data)).await;
+    let harness = Harness::with(kept(&data)).await;
     let path = data.to_str().unwrap();
     let said = refused(&["--listen", "127.0.0.1:0", "--data-dir", path]).await;
     assert!(said.contains("is in use by another imshare"), "{said}");
     assert!(said.contains(&std::process::id().to_string()), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "{said}");
     assert!(Server::start(kept(&data)).await.is_err());
-    world.image(json!({})).await;
-    world.server.stop().await;
-    World::with(kept(&data)).await.server.stop().await;
+    harness.image(json!({})).await;
+    harness.server.stop().await;
+    Harness::with(kept(&data)).await.server.stop().await;
 }
 
 #[tokio::test]
@@ -46,15 +46,15 @@ async fn its_files_are_for_its_user_alone() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let check = async || {
-        let world = World::with(kept(&data)).await;
-        world.image(json!({})).await;
+        let harness = Harness::with(kept(&data)).await;
+        harness.image(json!({})).await;
         let files: Vec<_> = std::fs::read_dir(&data).unwrap().collect();
         assert!(files.len() >= 7, "{files:?}");
         for file in files {
             let path = file.unwrap().path();
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
-        world.server.stop().await;
+        harness.server.stop().await;
     };
     check().await;
     assert_eq!(mode(&data), 0o700);
@@ -168,9 +168,9 @@ fn damage(path: &Path) {
 async fn a_damaged_file_is_told_at_once_in_our_own_words() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
-    let world = World::with(kept(&data)).await;
-    world.image(json!({})).await;
-    world.server.stop().await;
+    let harness = Harness::with(kept(&data)).await;
+    harness.image(json!({})).await;
+    harness.server.stop().await;
 
     // A file that is not a database.
     std::fs::write(
@@ -213,12 +213,12 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
 
     // The file is damaged while the server runs.
     std::fs::write(&table, whole).unwrap();
-    let world = World::with(kept(&data)).await;
+    let harness = Harness::with(kept(&data)).await;
     damage(&table);
     let began = Instant::now();
-    let answer = world.get(Who::Owner, "/v2/images").await;
+    let answer = harness.get(Who::Owner, "/v2/images").await;
     assert!([500, 503].contains(&answer.status), "{}", answer.body);
-    let answer = world
+    let answer = harness
         .post(Who::Owner, "/v2/images", json!({"p": "x".repeat(9000)}))
         .await;
     assert!([500, 503].contains(&answer.status), "{}", answer.body);
@@ -227,9 +227,9 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
         "{:?}",
         began.elapsed()
     );
-    world.get(Who::NoToken, "/healthcheck").await.expect(503);
+    harness.get(Who::NoToken, "/healthcheck").await.expect(503);
     let accept = [("accept", "application/json")];
-    let json = world
+    let json = harness
         .send_with(Who::NoToken, "GET", "/healthcheck/", &accept, None)
         .await;
     assert_eq!(

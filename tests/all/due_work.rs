@@ -27,7 +27,7 @@ use shared::store::keys as at;
 use shared::store::members::{Order, Stamp};
 use shared::store::results::Finished;
 
-use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
 
 fn owner() -> Caller {
     Caller {
@@ -37,12 +37,12 @@ fn owner() -> Caller {
 }
 
 /// Accepts a batch of 250 shares as its request does, before any message is sent.
-async fn accepted(world: &World) -> Batch {
+async fn accepted(harness: &Harness) -> Batch {
     let mut images = Vec::new();
     for _ in 0..250 {
-        images.push(world.image(json!({})).await);
+        images.push(harness.image(json!({})).await);
     }
-    let app = &world.server.app;
+    let app = &harness.server.app;
     let entries = Entries::of_request(&images, &[MEMBER.to_owned()]);
     let batch = Batch::new(
         &owner(),
@@ -63,13 +63,13 @@ async fn sweep(app: &App) -> usize {
 
 #[tokio::test]
 async fn a_job_whose_request_died_before_it_sent_anything_is_done() {
-    let (world, clock) = World::with_clock().await;
-    let batch = accepted(&world).await;
-    let app = &world.server.app;
+    let (harness, clock) = Harness::with_clock().await;
+    let batch = accepted(&harness).await;
+    let app = &harness.server.app;
     assert_eq!(sweep(app).await, 0, "its request has time");
     clock.forward(GRACE_SECONDS);
     assert_eq!(sweep(app).await, 1);
-    let job = world.ended(Who::Owner, &batch.job.id.to_string()).await;
+    let job = harness.ended(Who::Owner, &batch.job.id.to_string()).await;
     assert_eq!(job["status"], "SUCCESS");
     clock.forward(GRACE_SECONDS);
     assert_eq!(sweep(app).await, 0, "nothing is owed any more");
@@ -77,9 +77,9 @@ async fn a_job_whose_request_died_before_it_sent_anything_is_done() {
 
 #[tokio::test]
 async fn a_job_whose_request_died_in_the_middle_gets_the_rest() {
-    let (world, clock) = World::with_clock().await;
-    let batch = accepted(&world).await;
-    let app = &world.server.app;
+    let (harness, clock) = Harness::with_clock().await;
+    let batch = accepted(&harness).await;
+    let app = &harness.server.app;
     let unsent = app
         .queue()
         .send(&[batch.message(1, false)], "r")
@@ -88,41 +88,43 @@ async fn a_job_whose_request_died_in_the_middle_gets_the_rest() {
     assert!(unsent.is_empty());
     let id = batch.job.id.to_string();
     let path = format!("/v1/cloudimages/job/{id}");
-    while world.get(Who::Owner, &path).await.json()["status"] != "RUNNING" {
+    while harness.get(Who::Owner, &path).await.json()["status"] != "RUNNING" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     clock.forward(GRACE_SECONDS);
     // Two sweeps at once send it once.
     let (one, other) = tokio::join!(sweep(app), sweep(app));
     assert!(one.max(other) == 1);
-    let job = world.ended(Who::Owner, &id).await;
+    let job = harness.ended(Who::Owner, &id).await;
     assert_eq!(job["status"], "SUCCESS");
     assert_eq!(job["entities"]["succeeded"], 250);
 }
 
 #[tokio::test]
 async fn a_repeated_request_sends_nothing_again() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
     let body = json!({"images": [image], "projects": ["p"]}).to_string();
     let send = async || {
         let key = [("idempotency-key", "k")];
         let body = Some(body.clone().into_bytes());
         let path = "/v1/cloudimages/members";
-        let answer = world.send_with(Who::Owner, "POST", path, &key, body).await;
+        let answer = harness
+            .send_with(Who::Owner, "POST", path, &key, body)
+            .await;
         answer.expect(200).text("/job_id")
     };
     let job = send().await;
-    world.ended(Who::Owner, &job).await;
+    harness.ended(Who::Owner, &job).await;
     clock.forward(3600);
-    let sent = world.store_requests();
+    let sent = harness.store_requests();
     assert_eq!(send().await, job);
     assert_eq!(
-        world.server.queue.as_ref().unwrap().len(BATCHES).unwrap(),
+        harness.server.queue.as_ref().unwrap().len(BATCHES).unwrap(),
         0
     );
     // One transaction, which finds the key, and no work by a worker.
-    let now = world.store_requests();
+    let now = harness.store_requests();
     assert_eq!(now["TransactWriteItems"], sent["TransactWriteItems"] + 1);
     assert_eq!(now.get("BatchGetItem"), sent.get("BatchGetItem"));
 }
@@ -153,10 +155,10 @@ impl HttpClient for SilentQueue {
 /// The request is answered in time, the job exists, and it is done when the queue is back.
 #[tokio::test]
 async fn a_queue_that_hangs_does_not_lose_a_job() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
-    let good = &world.server.app;
-    let engine = world.server.engine.clone().unwrap();
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
+    let good = &harness.server.app;
+    let engine = harness.server.engine.clone().unwrap();
     let clients = Clients::in_process();
     let bad = App::new(
         good.config().clone(),
@@ -185,17 +187,17 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     let job = body["job_id"].as_str().unwrap().to_owned();
     clock.forward(GRACE_SECONDS);
     assert_eq!(sweep(good).await, 1);
-    assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+    assert_eq!(harness.ended(Who::Owner, &job).await["status"], "SUCCESS");
 }
 
 /// The stored record of an image.
-async fn record(world: &World, image: &str) -> at::Item {
-    stored(world, at::image_key(ImageId::canonical(image).unwrap())).await
+async fn record(harness: &Harness, image: &str) -> at::Item {
+    stored(harness, at::image_key(ImageId::canonical(image).unwrap())).await
 }
 
 /// The item of a key; empty if there is none.
-async fn stored(world: &World, key: at::Item) -> at::Item {
-    let engine = world.server.engine.clone().unwrap();
+async fn stored(harness: &Harness, key: at::Item) -> at::Item {
+    let engine = harness.server.engine.clone().unwrap();
     let client = Clients::in_process().dynamodb_over(engine, None);
     let found = client
         .get_item()
@@ -211,16 +213,16 @@ async fn stored(world: &World, key: at::Item) -> at::Item {
 /// deletion is, and even if a process died before it had removed the memberships.
 #[tokio::test]
 async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
     for member in [MEMBER, MEMBER2] {
-        world.share(&image, member).await.expect(200);
+        harness.share(&image, member).await.expect(200);
     }
-    world
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
-    let app = &world.server.app;
+    let app = &harness.server.app;
     let stamp = Stamp {
         op: app.operation(),
         now: app.now(),
@@ -229,17 +231,17 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
     // The process dies after its first write.
     let id = ImageId::canonical(&image).unwrap();
     app.store().delete_image(&owner(), id, stamp).await.unwrap();
-    world
+    harness
         .get(Who::Member, &format!("/v2/images/{image}"))
         .await
         .expect(404);
     clock.forward(30 * 24 * 3600);
-    let tombstone = record(&world, &image).await;
+    let tombstone = record(&harness, &image).await;
     assert!(
         !tombstone.contains_key(at::EXPIRES_AT),
         "it is owed, so it stays"
     );
-    world
+    harness
         .post(Who::Owner, "/v2/images", json!({"id": image}))
         .await
         .expect(409);
@@ -253,7 +255,7 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
             .values()
             .all(|membership| membership.clone().present().is_none())
     );
-    let tombstone = record(&world, &image).await;
+    let tombstone = record(&harness, &image).await;
     let expires = tombstone[at::EXPIRES_AT]
         .as_n()
         .unwrap()
@@ -271,14 +273,14 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
 
 #[tokio::test]
 async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
-    let app = &world.server.app;
+    let app = &harness.server.app;
     let id = ImageId::canonical(&image).unwrap();
     for (visibility, listed) in [("private", 0), ("shared", 1)] {
         let seen = app.store().image(id).await.unwrap().unwrap();
@@ -295,7 +297,7 @@ async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
         assert_eq!(sweep(app).await, 1, "{visibility}");
         assert_eq!(sweep(app).await, 0, "{visibility}");
         assert_eq!(
-            world.listed(Who::Member, "").await.len(),
+            harness.listed(Who::Member, "").await.len(),
             listed,
             "{visibility}"
         );
@@ -319,12 +321,12 @@ async fn a_message_of_the_release_before_is_understood() {
 /// A member count that is too low is corrected by the next removal.
 #[tokio::test]
 async fn a_count_of_members_does_not_go_below_zero() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for member in [MEMBER, MEMBER2] {
-        world.share(&image, member).await.expect(200);
+        harness.share(&image, member).await.expect(200);
     }
-    let engine = world.server.engine.clone().unwrap();
+    let engine = harness.server.engine.clone().unwrap();
     let client = Clients::in_process().dynamodb_over(engine, None);
     for (stored, member) in [("0", MEMBER), ("-1", MEMBER2)] {
         client
@@ -336,24 +338,24 @@ async fn a_count_of_members_does_not_go_below_zero() {
             .send()
             .await
             .unwrap();
-        world
+        harness
             .get(Who::Owner, &format!("/v2/images/{image}"))
             .await
             .expect(200);
         let row = format!("/v2/images/{image}/members/{member}");
-        world.delete(Who::Owner, &row).await.expect(204);
-        assert_eq!(world.member_count(&image).await, 0);
+        harness.delete(Who::Owner, &row).await.expect(204);
+        assert_eq!(harness.member_count(&image).await, 0);
     }
-    world.share(&image, MEMBER).await.expect(200);
-    assert_eq!(world.member_count(&image).await, 1);
+    harness.share(&image, MEMBER).await.expect(200);
+    assert_eq!(harness.member_count(&image).await, 1);
 }
 
 /// A chunk does not count after the end of its job, and a tombstone expires.
 #[tokio::test]
 async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
-    let (world, clock) = World::with_clock().await;
-    let batch = accepted(&world).await;
-    let app = &world.server.app;
+    let (harness, clock) = Harness::with_clock().await;
+    let batch = accepted(&harness).await;
+    let app = &harness.server.app;
     let Message::Chunk(chunk) = batch.message(0, false) else {
         panic!()
     };
@@ -379,16 +381,16 @@ async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
         .unwrap();
     assert_eq!(counted, Finished::Counted);
 
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     clock.forward(1);
-    world
+    harness
         .delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}"))
         .await
         .expect(204);
     let member = ProjectId::parse(MEMBER).unwrap();
     let key = at::member_key(ImageId::canonical(&image).unwrap(), &member);
-    let expires: i64 = stored(&world, key).await[at::EXPIRES_AT]
+    let expires: i64 = stored(&harness, key).await[at::EXPIRES_AT]
         .as_n()
         .unwrap()
         .parse()
@@ -399,15 +401,15 @@ async fn a_chunk_counts_before_the_end_only_and_tombstones_end() {
 /// The local server runs the sweep at the start and then every few seconds.
 #[tokio::test]
 async fn the_local_server_sweeps() {
-    let clock = crate::world::ManualClock::default();
+    let clock = crate::harness::ManualClock::default();
     let options = Options {
         clock: clock.clock(),
         sweep_every: Some(Duration::from_millis(50)),
         ..options()
     };
-    let world = World::with(options).await;
-    let batch = accepted(&world).await;
+    let harness = Harness::with(options).await;
+    let batch = accepted(&harness).await;
     clock.forward(GRACE_SECONDS);
-    let job = world.ended(Who::Owner, &batch.job.id.to_string()).await;
+    let job = harness.ended(Who::Owner, &batch.job.id.to_string()).await;
     assert_eq!(job["status"], "SUCCESS");
 }

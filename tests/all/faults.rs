@@ -39,8 +39,8 @@ use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Order, Stamp};
 
+use super::harness::OWNER;
 use super::model::{Intent, Reported, possible, wrong_refusal};
-use super::world::OWNER;
 
 const IMAGES: usize = 12;
 const MEMBERS: usize = 6;

@@ -20,12 +20,12 @@ use shared::http::{Request, Response};
 use shared::runtime::api::answer;
 use shared::runtime::messages::{SqsEvent, each};
 
+use crate::harness::Harness;
 use crate::keystone::FakeKeystone;
-use crate::world::World;
 
 /// Creates the records that every event is written for.
-pub async fn set_up(world: &World) {
-    local::seed::fixtures(&world.server.app).await.unwrap();
+pub async fn set_up(harness: &Harness) {
+    local::seed::fixtures(&harness.server.app).await.unwrap();
 }
 
 fn directory() -> PathBuf {
@@ -147,9 +147,9 @@ pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> 
     json!({"statusCode": status, "headers": headers, "body": body})
 }
 
-async fn answered(world: &World, function: Function, event: &Value) -> Value {
+async fn answered(harness: &Harness, function: Function, event: &Value) -> Value {
     let request: Request = lambda_http::request::from_str(&event.to_string()).unwrap();
-    let app = world.server.app.clone();
+    let app = harness.server.app.clone();
     shown(match function {
         Function::AddMember => answer(app, request, add_member::handle).await,
         Function::UpdateMember => answer(app, request, update_member::handle).await,
@@ -176,8 +176,8 @@ async fn authorized(event: &Value) -> Value {
     }
 }
 
-async fn handled(world: &World, function: &str, event: &Value) -> Value {
-    let app = world.server.app.clone();
+async fn handled(harness: &Harness, function: &str, event: &Value) -> Value {
+    let app = harness.server.app.clone();
     let event: SqsEvent = serde_json::from_value(event.clone()).unwrap();
     let until = Timestamp::from_micros(i64::MAX);
     let response = match function {
@@ -203,17 +203,17 @@ async fn the_handlers_answer_every_event_as_expected() {
     let mut count = 0;
     for name in functions() {
         for (case, event) in cases(&name) {
-            let world = World::new().await;
-            set_up(&world).await;
+            let harness = Harness::new().await;
+            set_up(&harness).await;
             let found = match api.iter().find(|function| function.name() == name) {
-                Some(function) => answered(&world, *function, &event).await,
+                Some(function) => answered(&harness, *function, &event).await,
                 None if name == "authorizer" => authorized(&event).await,
                 None if name == "sweep" => {
                     let until = Timestamp::from_micros(i64::MAX);
-                    let swept = sweep::handle(world.server.app.clone(), until).await;
+                    let swept = sweep::handle(harness.server.app.clone(), until).await;
                     serde_json::to_value(swept.unwrap()).unwrap()
                 }
-                None => handled(&world, &name, &event).await,
+                None => handled(&harness, &name, &event).await,
             };
             check(&name, &case, &found);
             count += 1;

@@ -10,7 +10,7 @@ use shared::http::routes::ROUTES;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 
 const REQUESTS: usize = 2_000;
 
@@ -24,14 +24,14 @@ fn setting(name: &str, default: usize) -> usize {
 #[tokio::test]
 async fn every_request_has_an_answer_that_is_no_outage() {
     let seed = setting("IMSHARE_FUZZ_SEED", 1);
-    let world = World::new().await;
-    let image = world.image(json!({"name": "n", "tags": ["t"]})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({"name": "n", "tags": ["t"]})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let mut statuses = std::collections::BTreeMap::new();
     for number in 0..setting("IMSHARE_FUZZ_REQUESTS", REQUESTS) {
         let mut rng = Rng::with_seed((seed * 1_000_003 + number) as u64);
         let request = request(&mut rng, &image);
-        let answer = send(&world, &request).await;
+        let answer = send(&harness, &request).await;
         let told = || {
             let shown: Vec<u8> = request.iter().take(2_000).copied().collect();
             let shown = String::from_utf8_lossy(&shown).into_owned();
@@ -53,27 +53,27 @@ async fn every_request_has_an_answer_that_is_no_outage() {
     // The generator produces more than refused requests.
     assert!(statuses.keys().any(|status| *status < 300), "{statuses:?}");
     // Other clients' requests are not affected.
-    world.get(Who::Owner, "/v2/images").await.expect(200);
+    harness.get(Who::Owner, "/v2/images").await.expect(200);
 }
 
 /// Bytes that are not HTTP get a response too, instead of a closed connection.
 #[tokio::test]
 async fn bytes_that_are_not_http_are_a_400() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for request in [
         "GET /v2/images HTTP/1.1\r\nHost: localhost\r\nAccept: \u{7f}\r\n\r\n",
         "GET /v2/images HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
         "GET /v2/ima ges HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "nonsense\r\n\r\n",
     ] {
-        let answer = send(&world, request.as_bytes()).await;
+        let answer = send(&harness, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{request}{answer}");
     }
 }
 
 /// Sends bytes on a new connection and reads the whole response.
-async fn send(world: &World, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+async fn send(harness: &Harness, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(harness.address()).await.unwrap();
     // A server that has answered early may have closed its end; only the response matters.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();

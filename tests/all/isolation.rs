@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 
 use crate::budget::requests;
-use crate::world::{MEMBER, OWNER, THIRD, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, THIRD, Who};
 
 const ABSENT: &str = "77777777-7777-4777-8777-777777777777";
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 
 /// Creates a large shared image of the owner with a member, which a stranger may not see.
-async fn hidden(world: &World) -> String {
-    let image = world
+async fn hidden(harness: &Harness) -> String {
+    let image = harness
         .image(json!({"__backup_id": "b", "text": "x".repeat(200_000), "name": "hidden"}))
         .await;
-    world.share(&image, MEMBER).await.expect(200);
+    harness.share(&image, MEMBER).await.expect(200);
     image
 }
 
@@ -33,8 +33,8 @@ fn body(method: &str, path: &str) -> Option<&'static str> {
 /// store. New routes in the table are tested automatically.
 #[tokio::test]
 async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
-    let world = World::new().await;
-    let image = hidden(&world).await;
+    let harness = Harness::new().await;
+    let image = hidden(&harness).await;
     let of_routes = ROUTES
         .iter()
         .filter(|route| route.path.contains("{image_id}"))
@@ -51,9 +51,9 @@ async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
                 let headers = [("content-type", PATCH), ("accept", "application/json")];
                 let sent = body(method, path_of(&path)).map(|text| text.as_bytes().to_vec());
                 let mut found = None;
-                let spent = requests(&world, async {
+                let spent = requests(&harness, async {
                     found = Some(
-                        world
+                        harness
                             .send_with(Who::Third, method, &path, &headers, sent)
                             .await,
                     );
@@ -76,7 +76,7 @@ async fn a_hidden_image_costs_and_says_what_an_absent_one_does() {
         }
     }
     assert!(tried >= 30, "{tried}");
-    let members = world
+    let members = harness
         .get(Who::Owner, &format!("/v2/images/{image}/members"))
         .await;
     assert_eq!(members.json()["members"].as_array().unwrap().len(), 1);
@@ -93,8 +93,8 @@ fn path_of(path: &str) -> &str {
 /// Every kind of batch, with and without the vault that an image made from a backup needs.
 #[tokio::test]
 async fn a_batch_tells_a_stranger_nothing() {
-    let world = World::new().await;
-    let image = hidden(&world).await;
+    let harness = Harness::new().await;
+    let image = hidden(&harness).await;
     let run = async |method: &str, id: &str, more: Value| {
         let mut body = json!({"images": [id]});
         body.as_object_mut()
@@ -102,15 +102,15 @@ async fn a_batch_tells_a_stranger_nothing() {
             .extend(more.as_object().unwrap().clone());
         let sent = body.to_string();
         let mut end = Value::Null;
-        let spent = requests(&world, async {
-            let answer = world.send(Who::Third, method, "/v1/cloudimages/members", Some(&sent));
+        let spent = requests(&harness, async {
+            let answer = harness.send(Who::Third, method, "/v1/cloudimages/members", Some(&sent));
             let job = answer.await.expect(200).text("/job_id");
             // Polling the job would cost requests, so the test waits without.
-            let queue = world.server.queue.as_ref().unwrap();
+            let queue = harness.server.queue.as_ref().unwrap();
             while queue.len(local::queue::BATCHES).unwrap() > 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
-            end = world
+            end = harness
                 .get(Who::Third, &format!("/v1/cloudimages/job/{job}"))
                 .await
                 .json();
@@ -143,22 +143,22 @@ async fn a_batch_tells_a_stranger_nothing() {
     }
     // Members learn more.
     let body = json!({"images": [image], "project_id": MEMBER, "status": "accepted"});
-    let answer = world
+    let answer = harness
         .put(Who::Member, "/v1/cloudimages/members", body)
         .await;
-    let job = world.ended(Who::Member, &answer.text("/job_id")).await;
+    let job = harness.ended(Who::Member, &answer.text("/job_id")).await;
     assert_eq!(job["error_code"], "IMG.0184");
 }
 
 /// The cost of listing another project's images does not depend on their number.
 #[tokio::test]
 async fn a_list_of_anothers_images_does_not_walk_them() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let path = format!("/v2/images?owner={OWNER}");
     let list = async || {
         let mut ids = Vec::new();
-        let spent = requests(&world, async {
-            ids = world
+        let spent = requests(&harness, async {
+            ids = harness
                 .listed(Who::Third, path.strip_prefix("/v2/images").unwrap())
                 .await;
         })
@@ -167,21 +167,21 @@ async fn a_list_of_anothers_images_does_not_walk_them() {
     };
     let before = list().await;
     for _ in 0..120 {
-        world.image(json!({"visibility": "private"})).await;
+        harness.image(json!({"visibility": "private"})).await;
     }
     assert_eq!(list().await, before);
     // Visible images are found: public ones, and those that are shared with the caller.
-    let shared = world.image(json!({})).await;
-    world.share(&shared, THIRD).await.expect(200);
-    world
+    let shared = harness.image(json!({})).await;
+    harness.share(&shared, THIRD).await.expect(200);
+    harness
         .answer(Who::Third, &shared, THIRD, "accepted")
         .await
         .expect(200);
-    let open = world.image(json!({})).await;
-    world.set_visibility(Who::Admin, &open, "public").await;
-    let community = world.image(json!({"visibility": "community"})).await;
+    let open = harness.image(json!({})).await;
+    harness.set_visibility(Who::Admin, &open, "public").await;
+    let community = harness.image(json!({"visibility": "community"})).await;
     assert_eq!(list().await.0, [open.clone(), shared.clone()]);
-    let all = world
+    let all = harness
         .listed(Who::Third, &format!("?owner={OWNER}&visibility=all"))
         .await;
     assert_eq!(all, [community, open, shared]);

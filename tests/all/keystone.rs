@@ -13,7 +13,7 @@ use shared::domain::roles::RoleNames;
 use shared::domain::secret::Secret;
 use tests::{Reply, reply, serve};
 
-use crate::world::{ADMIN, MEMBER, OWNER, Who};
+use crate::harness::{ADMIN, MEMBER, OWNER, Who};
 
 pub const PASSWORD: &str = "the-service-users-password";
 /// A token without a project, an expired one, and one at which Keystone fails.

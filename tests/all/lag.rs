@@ -24,7 +24,7 @@ use shared::store::Indexes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::world::{ADMIN, MEMBER, OWNER, THIRD};
+use crate::harness::{ADMIN, MEMBER, OWNER, THIRD};
 
 /// How far the indexes lag.
 const LAG: Duration = Duration::from_millis(300);

@@ -13,16 +13,16 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 
 use crate::fixtures::{answer_of, cases, check, functions, set_up};
+use crate::harness::Harness;
 use crate::keystone::{self, FakeKeystone};
-use crate::world::World;
 
 /// The most memory that a function may use, in KiB.
 const MEMORY_MAX_KIB: u64 = 40 * 1024;
 
 /// The store and the queue of the harness that is set.
-async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
+async fn aws(harness: Arc<Mutex<Option<Arc<Harness>>>>) -> SocketAddr {
     serve(move |request: hyper::Request<Bytes>| {
-        let world = world.lock().unwrap().clone().unwrap();
+        let harness = harness.lock().unwrap().clone().unwrap();
         async move {
             assert_eq!(request.headers()["x-amzn-trace-id"], TRACE);
             let target = request.headers()["x-amz-target"]
@@ -32,7 +32,7 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
             let (service, operation) = target.split_once('.').unwrap();
             let body = String::from_utf8(request.into_body().to_vec()).unwrap();
             let (status, body) = if service.starts_with("DynamoDB") {
-                world
+                harness
                     .server
                     .engine
                     .as_ref()
@@ -40,7 +40,7 @@ async fn aws(world: Arc<Mutex<Option<Arc<World>>>>) -> SocketAddr {
                     .perform(operation, &body)
                     .await
             } else {
-                world
+                harness
                     .server
                     .queue
                     .as_ref()
@@ -101,8 +101,8 @@ fn of_other_sources() -> [(&'static str, Value); 3] {
 }
 
 async fn replay(function: String) -> usize {
-    let world = Arc::new(Mutex::new(None));
-    let aws = aws(world.clone()).await;
+    let harness = Arc::new(Mutex::new(None));
+    let aws = aws(harness.clone()).await;
     let (event, events) = mpsc::channel(1);
     let (answer, mut answers) = mpsc::channel(1);
     let runtime = runtime(events, answer).await;
@@ -131,9 +131,9 @@ async fn replay(function: String) -> usize {
         assert!(refused, "{function}: {case}: {found}");
     }
     for (case, input) in cases(&function) {
-        let fresh = World::new().await;
+        let fresh = Harness::new().await;
         set_up(&fresh).await;
-        *world.lock().unwrap() = Some(Arc::new(fresh));
+        *harness.lock().unwrap() = Some(Arc::new(fresh));
         event.send(input).await.unwrap();
         let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
         let found = found

@@ -8,22 +8,22 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::world::{Who, World, options};
+use crate::harness::{Harness, Who, options};
 
 /// How long to wait for a response or the end of a connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 
-async fn world(limits: Limits) -> World {
-    World::with(Options {
+async fn harness(limits: Limits) -> Harness {
+    Harness::with(Options {
         limits,
         ..options()
     })
     .await
 }
 
-async fn connect(world: &World) -> TcpStream {
-    TcpStream::connect(world.address()).await.unwrap()
+async fn connect(harness: &Harness) -> TcpStream {
+    TcpStream::connect(harness.address()).await.unwrap()
 }
 
 /// A request whose body is never sent completely.
@@ -51,7 +51,7 @@ async fn first(stream: &mut TcpStream) -> String {
 #[tokio::test]
 async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
     // The response does not wait for the body, which may take its time.
-    let world = world(Limits {
+    let harness = harness(Limits {
         body: Duration::from_secs(600),
         ..Limits::default()
     })
@@ -64,7 +64,7 @@ async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
             ("GET", "/v2/nothing"),
             ("PATCH", "/v2/images/x"),
         ] {
-            let mut stream = connect(&world).await;
+            let mut stream = connect(&harness).await;
             let request = unfinished(method, path, headers);
             stream.write_all(request.as_bytes()).await.unwrap();
             let answer = first(&mut stream).await;
@@ -84,18 +84,18 @@ async fn who_needs_a_token_and_has_none_is_refused_before_the_body_comes() {
 /// The sender of a complete body can read the refusal, on a connection that is kept.
 #[tokio::test]
 async fn a_refusal_is_not_lost_behind_a_large_body() {
-    let world = world(Limits::default()).await;
+    let harness = harness(Limits::default()).await;
     for size in [1000, 1024 * 1024, 3 * 1024 * 1024] {
         for _ in 0..3 {
             let body = Some(vec![b'x'; size]);
-            let answer = world
+            let answer = harness
                 .send_with(Who::NoToken, "POST", "/v2/images", &[], body)
                 .await;
             answer.expect(401);
         }
     }
     let body = Some(vec![b'x'; 3 * 1024 * 1024]);
-    let answer = world
+    let answer = harness
         .send_with(Who::Owner, "POST", "/v2/images", &[], body)
         .await;
     answer.expect(413);
@@ -103,7 +103,7 @@ async fn a_refusal_is_not_lost_behind_a_large_body() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let world = world(Limits {
+    let harness = harness(Limits {
         body: SHORT,
         ..Limits::default()
     })
@@ -117,7 +117,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         ),
         ("/identity/v3/auth/tokens", ""),
     ] {
-        let mut stream = connect(&world).await;
+        let mut stream = connect(&harness).await;
         let request = unfinished("POST", path, headers);
         stream.write_all(request.as_bytes()).await.unwrap();
         let answer = until_the_end(&mut stream).await;
@@ -128,39 +128,39 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 /// Bodies of callers without a token share 16 MiB and take nothing from the others.
 #[tokio::test]
 async fn unknown_callers_bodies_leave_room_for_known_ones() {
-    let world = world(Limits {
+    let harness = harness(Limits {
         body: Duration::from_secs(600),
         ..Limits::default()
     })
     .await;
     let mut held = Vec::new();
     for _ in 0..40 {
-        let mut stream = connect(&world).await;
+        let mut stream = connect(&harness).await;
         let request = unfinished("POST", "/identity/v3/auth/tokens", "");
         stream.write_all(request.as_bytes()).await.unwrap();
         held.push(stream);
     }
-    world
+    harness
         .image(serde_json::json!({"name": "still works"}))
         .await;
-    world.get(Who::NoToken, "/versions").await.expect(200);
+    harness.get(Who::NoToken, "/versions").await.expect(200);
 }
 
 #[tokio::test]
 async fn a_slow_head_and_an_idle_connection_are_ended() {
-    let world = world(Limits {
+    let harness = harness(Limits {
         head: SHORT,
         ..Limits::default()
     })
     .await;
     for sent in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\nX-A: "] {
-        let mut stream = connect(&world).await;
+        let mut stream = connect(&harness).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
         let answer = until_the_end(&mut stream).await;
         assert!(!answer.contains("versions"), "{sent:?}: {answer}");
     }
     // After a response too.
-    let mut stream = connect(&world).await;
+    let mut stream = connect(&harness).await;
     stream
         .write_all(b"GET /versions HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
@@ -171,19 +171,19 @@ async fn a_slow_head_and_an_idle_connection_are_ended() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_reads_is_given_up() {
-    let world = world(Limits {
+    let harness = harness(Limits {
         answer: SHORT,
         connections: 1,
         ..Limits::default()
     })
     .await;
     {
-        let mut stream = connect(&world).await;
+        let mut stream = connect(&harness).await;
         // More responses than the buffers in between can hold.
         let request = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
         let _ = timeout(PATIENCE, stream.write_all(request.as_bytes())).await;
         // The only connection is free again, though this client keeps its own open.
-        let next = timeout(PATIENCE, world.get(Who::NoToken, "/versions")).await;
+        let next = timeout(PATIENCE, harness.get(Who::NoToken, "/versions")).await;
         next.expect("the place of who does not read").expect(200);
         drop(stream);
     }
@@ -191,7 +191,7 @@ async fn an_answer_that_nobody_reads_is_given_up() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait_for_a_place() {
-    let world = world(Limits {
+    let harness = harness(Limits {
         connections: 3,
         head: Duration::from_secs(600),
         ..Limits::default()
@@ -199,9 +199,9 @@ async fn more_connections_than_allowed_wait_for_a_place() {
     .await;
     let mut held = Vec::new();
     for _ in 0..3 {
-        held.push(connect(&world).await);
+        held.push(connect(&harness).await);
     }
-    let waiting = world.get(Who::NoToken, "/versions");
+    let waiting = harness.get(Who::NoToken, "/versions");
     tokio::pin!(waiting);
     assert!(timeout(SHORT, waiting.as_mut()).await.is_err());
     held.pop();

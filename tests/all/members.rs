@@ -2,84 +2,84 @@
 
 use serde_json::json;
 
-use crate::world::{ADMIN, MEMBER, MEMBER2, ManualClock, OWNER, Who, World, options};
+use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, ManualClock, OWNER, Who, options};
 use local::server::Options;
 
 #[tokio::test]
 async fn shared_accepted_listed_and_taken_away() {
-    let world = World::new().await;
-    let image = world.image(json!({"name": "debian"})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({"name": "debian"})).await;
     let members = format!("/v2/images/{image}/members");
 
-    let added = world.share(&image, MEMBER).await.expect(200).json();
+    let added = harness.share(&image, MEMBER).await.expect(200).json();
     assert_eq!(added["status"], "pending");
     assert_eq!(added["member_id"], MEMBER);
     assert_eq!(added["image_id"], image);
     assert_eq!(added["schema"], "/v2/schemas/member");
     assert_eq!(added["created_at"], added["updated_at"]);
 
-    assert!(world.listed(Who::Member, "").await.is_empty());
+    assert!(harness.listed(Who::Member, "").await.is_empty());
     assert_eq!(
-        world.listed(Who::Member, "?member_status=pending").await,
+        harness.listed(Who::Member, "?member_status=pending").await,
         [image.clone()]
     );
 
-    let accepted = world
+    let accepted = harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
     assert_eq!(accepted.json()["status"], "accepted");
-    assert_eq!(world.listed(Who::Member, "").await, [image.clone()]);
-    assert!(world.listed(Who::Member2, "").await.is_empty());
+    assert_eq!(harness.listed(Who::Member, "").await, [image.clone()]);
+    assert!(harness.listed(Who::Member2, "").await.is_empty());
 
-    let rejected = world
+    let rejected = harness
         .answer(Who::Member, &image, MEMBER, "rejected")
         .await
         .expect(200);
     assert_eq!(rejected.json()["status"], "rejected");
-    assert!(world.listed(Who::Member, "").await.is_empty());
+    assert!(harness.listed(Who::Member, "").await.is_empty());
     // A rejected image is hidden in lists but can still be used.
-    world
+    harness
         .get(Who::Member, &format!("/v2/images/{image}"))
         .await
         .expect(200);
 
-    world
+    harness
         .delete(Who::Owner, &format!("{members}/{MEMBER}"))
         .await
         .expect(204);
-    world
+    harness
         .delete(Who::Owner, &format!("{members}/{MEMBER}"))
         .await
         .expect(404);
-    world
+    harness
         .get(Who::Member, &format!("/v2/images/{image}"))
         .await
         .expect(404);
-    world
+    harness
         .get(Who::Member, &format!("{members}/{MEMBER}"))
         .await
         .expect(404);
     assert_eq!(
-        world.get(Who::Owner, &members).await.expect(200).json()["members"],
+        harness.get(Who::Owner, &members).await.expect(200).json()["members"],
         json!([])
     );
 }
 
 #[tokio::test]
 async fn the_same_status_again_leaves_the_time_as_it_is() {
-    let (world, clock): (World, ManualClock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let (harness, clock): (Harness, ManualClock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     clock.forward(10);
-    let first = world
+    let first = harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200)
         .json();
     assert_ne!(first["created_at"], first["updated_at"]);
     clock.forward(10);
-    let again = world
+    let again = harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200)
@@ -87,65 +87,65 @@ async fn the_same_status_again_leaves_the_time_as_it_is() {
     assert_eq!(first, again);
     let path = format!("/v2/images/{image}/members/{MEMBER}");
     assert_eq!(
-        world.get(Who::Member, &path).await.expect(200).json(),
+        harness.get(Who::Member, &path).await.expect(200).json(),
         first
     );
 }
 
 #[tokio::test]
 async fn a_member_added_again_is_a_new_membership() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
-    let first = world.share(&image, MEMBER).await.expect(200).json();
-    world
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
+    let first = harness.share(&image, MEMBER).await.expect(200).json();
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
-    world.share(&image, MEMBER).await.expect(409);
+    harness.share(&image, MEMBER).await.expect(409);
     clock.forward(5);
-    world
+    harness
         .delete(Who::Owner, &format!("/v2/images/{image}/members/{MEMBER}"))
         .await
         .expect(204);
     clock.forward(5);
-    let second = world.share(&image, MEMBER).await.expect(200).json();
+    let second = harness.share(&image, MEMBER).await.expect(200).json();
     assert_eq!(second["status"], "pending");
     assert_ne!(first["created_at"], second["created_at"]);
-    assert!(world.listed(Who::Member, "").await.is_empty());
+    assert!(harness.listed(Who::Member, "").await.is_empty());
 }
 
 #[tokio::test]
 async fn the_quota_is_exact_and_comes_before_the_duplicate() {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         member_quota: 2,
         ..options()
     })
     .await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world.share(&image, "x").await.expect(200);
-    let full = world.share(&image, "y").await.expect(413);
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness.share(&image, "x").await.expect(200);
+    let full = harness.share(&image, "y").await.expect(413);
     assert!(
         full.body.contains("Attempted: 3, Maximum: 2"),
         "{}",
         full.body
     );
-    world.share(&image, "x").await.expect(413);
-    world
+    harness.share(&image, "x").await.expect(413);
+    harness
         .delete(Who::Owner, &format!("/v2/images/{image}/members/x"))
         .await
         .expect(204);
-    world.share(&image, MEMBER).await.expect(409);
-    world.share(&image, "y").await.expect(200);
+    harness.share(&image, MEMBER).await.expect(409);
+    harness.share(&image, "y").await.expect(200);
 
-    let none = World::with(Options {
+    let none = Harness::with(Options {
         member_quota: 0,
         ..options()
     })
     .await;
     let image = none.image(json!({})).await;
     none.share(&image, MEMBER).await.expect(413);
-    let endless = World::with(Options {
+    let endless = Harness::with(Options {
         member_quota: -1,
         ..options()
     })
@@ -169,16 +169,16 @@ async fn the_quota_is_exact_and_comes_before_the_duplicate() {
 
 #[tokio::test]
 async fn memberships_outlive_private_and_public_times() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
     for visibility in ["private", "community", "public"] {
-        world.set_visibility(Who::Admin, &image, visibility).await;
-        let seen = world
+        harness.set_visibility(Who::Admin, &image, visibility).await;
+        let seen = harness
             .get(Who::Member, &format!("/v2/images/{image}"))
             .await
             .status;
@@ -187,63 +187,63 @@ async fn memberships_outlive_private_and_public_times() {
             if visibility == "private" { 404 } else { 200 },
             "{visibility}"
         );
-        world.share(&image, MEMBER2).await.expect(403);
-        world.set_visibility(Who::Admin, &image, "shared").await;
-        let members = world
+        harness.share(&image, MEMBER2).await.expect(403);
+        harness.set_visibility(Who::Admin, &image, "shared").await;
+        let members = harness
             .get(Who::Owner, &format!("/v2/images/{image}/members"))
             .await
             .json();
         assert_eq!(members["members"][0]["status"], "accepted");
-        assert_eq!(world.listed(Who::Member, "").await, [image.clone()]);
+        assert_eq!(harness.listed(Who::Member, "").await, [image.clone()]);
     }
 }
 
 #[tokio::test]
 async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    let kept = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    let kept = harness.image(json!({})).await;
     for id in [&image, &kept] {
-        world.share(id, MEMBER).await.expect(200);
-        world
+        harness.share(id, MEMBER).await.expect(200);
+        harness
             .answer(Who::Member, id, MEMBER, "accepted")
             .await
             .expect(200);
     }
-    world
+    harness
         .delete(Who::Member, &format!("/v2/images/{image}"))
         .await
         .expect(403);
-    world
+    harness
         .delete(Who::Third, &format!("/v2/images/{image}"))
         .await
         .expect(404);
-    world
+    harness
         .delete(Who::Owner, &format!("/v2/images/{image}"))
         .await
         .expect(204);
-    assert_eq!(world.listed(Who::Member, "").await, [kept.clone()]);
+    assert_eq!(harness.listed(Who::Member, "").await, [kept.clone()]);
     for who in [Who::Owner, Who::Member, Who::Admin] {
-        world
+        harness
             .get(who, &format!("/v2/images/{image}"))
             .await
             .expect(404);
-        world
+        harness
             .get(who, &format!("/v2/images/{image}/members"))
             .await
             .expect(404);
-        world
+        harness
             .answer(who, &image, MEMBER, "accepted")
             .await
             .expect(404);
     }
-    world.share(&image, MEMBER2).await.expect(404);
-    world
+    harness.share(&image, MEMBER2).await.expect(404);
+    harness
         .delete(Who::Owner, &format!("/v2/images/{image}"))
         .await
         .expect(404);
     // Its id stays reserved for as long as an old message about it can be in flight.
-    world
+    harness
         .post(Who::Owner, "/v2/images", json!({"id": image}))
         .await
         .expect(409);
@@ -252,7 +252,7 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
     let id = shared::domain::id::ImageId::canonical(&image).unwrap();
     let member = shared::domain::id::ProjectId::parse(MEMBER).unwrap();
     for _ in 0..400 {
-        let facts = world
+        let facts = harness
             .server
             .app
             .store()
@@ -272,45 +272,45 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
 
 #[tokio::test]
 async fn a_member_may_leave_where_that_is_configured() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let row = format!("/v2/images/{image}/members/{MEMBER}");
-    world.delete(Who::Member, &row).await.expect(403);
+    harness.delete(Who::Member, &row).await.expect(403);
 
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         member_may_leave: true,
         ..options()
     })
     .await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world.share(&image, MEMBER2).await.expect(200);
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness.share(&image, MEMBER2).await.expect(200);
     let row = |member: &str| format!("/v2/images/{image}/members/{member}");
-    world.delete(Who::Member, &row(MEMBER2)).await.expect(404);
-    world
+    harness.delete(Who::Member, &row(MEMBER2)).await.expect(404);
+    harness
         .delete(Who::MemberReader, &row(MEMBER))
         .await
         .expect(403);
-    world
-        .delete(Who::Third, &row(crate::world::THIRD))
+    harness
+        .delete(Who::Third, &row(crate::harness::THIRD))
         .await
         .expect(404);
-    world.delete(Who::Member, &row(MEMBER)).await.expect(204);
-    world.delete(Who::Member, &row(MEMBER)).await.expect(404);
-    let rest = world
+    harness.delete(Who::Member, &row(MEMBER)).await.expect(204);
+    harness.delete(Who::Member, &row(MEMBER)).await.expect(404);
+    let rest = harness
         .get(Who::Owner, &format!("/v2/images/{image}/members"))
         .await
         .json();
     assert_eq!(rest["members"].as_array().unwrap().len(), 1);
     // The count was decremented too.
-    assert_eq!(world.member_count(&image).await, 1);
+    assert_eq!(harness.member_count(&image).await, 1);
 }
 
 #[tokio::test]
 async fn names_of_all_kinds_are_stored_and_found() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let long = "😀".repeat(255);
     let odd: Vec<(&str, String)> = vec![
         ("a/b", "a%2Fb".into()),
@@ -325,24 +325,24 @@ async fn names_of_all_kinds_are_stored_and_found() {
         ("+", "+".into()),
     ];
     for (name, encoded) in &odd {
-        world.share(&image, name).await.expect(200);
-        world.share(&image, name).await.expect(409);
+        harness.share(&image, name).await.expect(200);
+        harness.share(&image, name).await.expect(409);
         let path = format!("/v2/images/{image}/members/{encoded}");
         assert_eq!(
-            world.get(Who::Owner, &path).await.expect(200).json()["member_id"],
+            harness.get(Who::Owner, &path).await.expect(200).json()["member_id"],
             *name
         );
-        world
+        harness
             .put(Who::Admin, &path, json!({"status": "accepted"}))
             .await
             .expect(200);
-        world.delete(Who::Owner, &path).await.expect(204);
+        harness.delete(Who::Owner, &path).await.expect(204);
     }
-    world
+    harness
         .get(Who::Owner, &format!("/v2/images/{image}/members/%FF"))
         .await
         .expect(400);
-    world
+    harness
         .get(Who::Owner, "/v2/images/%FF/members")
         .await
         .expect(400);
@@ -350,8 +350,8 @@ async fn names_of_all_kinds_are_stored_and_found() {
 
 #[tokio::test]
 async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let members = format!("/v2/images/{image}/members");
     let deep = format!(
         "{{\"member\": \"x\", \"y\": {}{}}}",
@@ -381,16 +381,16 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
     for (body, words) in cases {
         // Even for a caller that may not see the image: a malformed body is reported first.
         for who in [Who::Owner, Who::Third] {
-            let answer = world
+            let answer = harness
                 .send_with(who, "POST", &members, &[], Some(body.clone()))
                 .await;
             let answer = answer.expect(400);
             assert!(answer.body.contains(words), "{words}: {}", answer.body);
         }
     }
-    world.share(&image, &"x".repeat(255)).await.expect(200);
+    harness.share(&image, &"x".repeat(255)).await.expect(200);
     let big = vec![b' '; 1024 * 1024 + 1];
-    world
+    harness
         .send_with(Who::Owner, "POST", &members, &[], Some(big))
         .await
         .expect(413);
@@ -399,11 +399,11 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
         "[".repeat(100),
         "]".repeat(100)
     );
-    world
+    harness
         .send(Who::Owner, "POST", &members, Some(&hundred))
         .await
         .expect(200);
-    world
+    harness
         .send(
             Who::Owner,
             "POST",
@@ -412,7 +412,7 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
         )
         .await
         .expect(200);
-    let names = world.get(Who::Owner, &members).await.json();
+    let names = harness.get(Who::Owner, &members).await.json();
     let names: Vec<_> = names["members"]
         .as_array()
         .unwrap()
@@ -427,43 +427,49 @@ async fn a_bad_body_changes_nothing_and_says_what_is_wrong() {
 
 #[tokio::test]
 async fn the_owner_may_share_with_itself_but_never_answers() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, OWNER).await.expect(200);
-    world
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, OWNER).await.expect(200);
+    harness
         .answer(Who::Owner, &image, OWNER, "accepted")
         .await
         .expect(403);
-    world
+    harness
         .answer(Who::Admin, &image, OWNER, "accepted")
         .await
         .expect(200);
-    assert_eq!(world.listed(Who::Owner, "").await, [image.clone()]);
-    world.share(&image, ADMIN).await.expect(200);
+    assert_eq!(harness.listed(Who::Owner, "").await, [image.clone()]);
+    harness.share(&image, ADMIN).await.expect(200);
 }
 
 #[tokio::test]
 async fn a_new_image_has_no_locations() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let body = json!({"name": "n", "locations": [{"url": "http://example", "metadata": {}}]});
-    let answer = world.post(Who::Owner, "/v2/images", body).await.expect(403);
+    let answer = harness
+        .post(Who::Owner, "/v2/images", body)
+        .await
+        .expect(403);
     assert!(answer.body.contains("Attribute 'locations' is reserved."));
-    assert!(world.listed(Who::Owner, "").await.is_empty());
+    assert!(harness.listed(Who::Owner, "").await.is_empty());
 }
 
 #[tokio::test]
 async fn the_name_of_a_custom_property_has_255_characters_at_most_or_none() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let long = "n".repeat(256);
     let body = json!({ long: "value" });
-    let answer = world.post(Who::Owner, "/v2/images", body).await.expect(400);
+    let answer = harness
+        .post(Who::Owner, "/v2/images", body)
+        .await
+        .expect(400);
     assert!(answer.body.contains("255"), "{}", answer.body);
-    assert!(world.listed(Who::Owner, "").await.is_empty());
+    assert!(harness.listed(Who::Owner, "").await.is_empty());
     // The store allows no empty keys; the names that stand for an empty one are escaped.
     for (name, value) in [("", "a"), ("\0", "b"), ("\0\0", "c"), (" ", "d")] {
-        let image = world.image(json!({ name: value })).await;
+        let image = harness.image(json!({ name: value })).await;
         let path = format!("/v2/images/{image}");
-        let shown = world.get(Who::Owner, &path).await.expect(200).json();
+        let shown = harness.get(Who::Owner, &path).await.expect(200).json();
         assert_eq!(shown[name], value, "{name:?}");
     }
 }

@@ -7,15 +7,15 @@ use shared::queue::Queue;
 use shared::runtime::clients::Clients;
 use shared::runtime::metrics::measured;
 
-use crate::world::{MEMBER, World};
+use crate::harness::{Harness, MEMBER};
 
 #[tokio::test]
 async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let id = ImageId::canonical(&image).unwrap();
-    let store = world.server.app.store();
+    let store = harness.server.app.store();
     let read = async { store.image(id).await.unwrap() };
     let (image, usage) = measured(read).await;
     assert!(image.is_some());

@@ -11,7 +11,7 @@ use shared::domain::time::Timestamp;
 use shared::domain::visibility::Visibility;
 use shared::http::status_of;
 
-use crate::world::{MEMBER, MEMBER2, OWNER, THIRD, Who, World};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, THIRD, Who};
 
 fn project(text: &str) -> ProjectId {
     ProjectId::parse(text).unwrap()
@@ -47,7 +47,7 @@ fn expected(caller: &Caller, action: ImageAction<'_>, visibility: Visibility) ->
 
 #[tokio::test]
 async fn every_decision_holds_over_http() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let callers = [
         (Who::Owner, OWNER, Role::Member),
         (Who::OwnerReader, OWNER, Role::Reader),
@@ -84,39 +84,39 @@ async fn every_decision_holds_over_http() {
             };
             for action in &actions {
                 // Each on its own image with two members.
-                let image = world.image(json!({"name": "n"})).await;
-                world.share(&image, MEMBER).await.expect(200);
-                world.share(&image, MEMBER2).await.expect(200);
+                let image = harness.image(json!({"name": "n"})).await;
+                harness.share(&image, MEMBER).await.expect(200);
+                harness.share(&image, MEMBER2).await.expect(200);
                 if visibility != Visibility::Shared {
                     let to = visibility.as_str();
-                    world.set_visibility(Who::Admin, &image, to).await;
+                    harness.set_visibility(Who::Admin, &image, to).await;
                 }
                 let path = format!("/v2/images/{image}");
                 let members = format!("{path}/members");
                 let row = |row: &Row<'_>| format!("{members}/{}", row.text);
                 let answer = match action {
-                    ImageAction::Show => world.get(who, &path).await,
-                    ImageAction::ListTasks => world.get(who, &format!("{path}/tasks")).await,
+                    ImageAction::Show => harness.get(who, &path).await,
+                    ImageAction::ListTasks => harness.get(who, &format!("{path}/tasks")).await,
                     ImageAction::Modify => {
                         let change = json!([{"op": "replace", "path": "/name", "value": "m"}]);
-                        world.patch(who, &path, change).await
+                        harness.patch(who, &path, change).await
                     }
                     ImageAction::Tag => {
                         let path = format!("{path}/tags/t");
-                        world.send(who, "PUT", &path, None).await
+                        harness.send(who, "PUT", &path, None).await
                     }
-                    ImageAction::Delete => world.delete(who, &path).await,
-                    ImageAction::ListMembers => world.get(who, &members).await,
+                    ImageAction::Delete => harness.delete(who, &path).await,
+                    ImageAction::ListMembers => harness.get(who, &members).await,
                     ImageAction::AddMember => {
                         let body = json!({"member": "new"});
-                        world.post(who, &members, body).await
+                        harness.post(who, &members, body).await
                     }
-                    ImageAction::ShowMember(member) => world.get(who, &row(member)).await,
+                    ImageAction::ShowMember(member) => harness.get(who, &row(member)).await,
                     ImageAction::UpdateMember(member) => {
                         let body = json!({"status": "accepted"});
-                        world.put(who, &row(member), body).await
+                        harness.put(who, &row(member), body).await
                     }
-                    ImageAction::RemoveMember(member) => world.delete(who, &row(member)).await,
+                    ImageAction::RemoveMember(member) => harness.delete(who, &row(member)).await,
                     other => panic!("{other:?} has no path here"),
                 };
                 assert_eq!(
@@ -134,11 +134,11 @@ async fn every_decision_holds_over_http() {
 
 #[tokio::test]
 async fn a_member_sees_only_its_own_row() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world.share(&image, MEMBER2).await.expect(200);
-    let list = world
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness.share(&image, MEMBER2).await.expect(200);
+    let list = harness
         .get(Who::Member, &format!("/v2/images/{image}/members"))
         .await
         .json();
@@ -147,7 +147,7 @@ async fn a_member_sees_only_its_own_row() {
     let other = format!("/v2/images/{image}/members/{MEMBER2}");
     for method in ["GET", "PUT", "DELETE"] {
         let body = (method == "PUT").then_some(r#"{"status": "accepted"}"#);
-        world
+        harness
             .send(Who::Member, method, &other, body)
             .await
             .expect(404);
@@ -156,16 +156,16 @@ async fn a_member_sees_only_its_own_row() {
 
 #[tokio::test]
 async fn nobody_comes_in_without_a_token_and_headers_say_nothing() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let forged = [
-        ("x-project-id", crate::world::OWNER),
+        ("x-project-id", crate::harness::OWNER),
         ("x-roles", "admin"),
         ("x-user-id", "u"),
     ];
     for route in shared::http::routes::ROUTES {
         let path = route.path.replace(['{', '}'], "");
         for who in [Who::NoToken, Who::BadToken] {
-            let answer = world
+            let answer = harness
                 .send_with(who, route.method, &path, &forged, None)
                 .await;
             assert_eq!(answer.status, 401, "{} {}", route.method, route.path);

@@ -7,13 +7,13 @@ use serde_json::json;
 use shared::runtime::clients::Clients;
 
 use crate::fixtures::{LONELY, SHARED};
-use crate::world::{MEMBER, Who, World, options};
+use crate::harness::{Harness, MEMBER, Who, options};
 
 const ANY: [u8; 4] = [127, 0, 0, 1];
 
 #[tokio::test]
 async fn other_processes_reach_the_engine_and_the_queue() {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         dynamodb_listen: Some((ANY, 0).into()),
         sqs_listen: Some((ANY, 0).into()),
         seed_fixtures: true,
@@ -21,9 +21,9 @@ async fn other_processes_reach_the_engine_and_the_queue() {
     })
     .await;
     // Another server plays another process: it uses sockets, as a function would.
-    let dynamodb = world.server.dynamodb_address.unwrap();
-    let sqs = world.server.sqs_address.unwrap();
-    let other = World::with(Options {
+    let dynamodb = harness.server.dynamodb_address.unwrap();
+    let sqs = harness.server.sqs_address.unwrap();
+    let other = Harness::with(Options {
         dynamodb_endpoint: Some(format!("http://{dynamodb}")),
         queue_url: Some(format!("http://{sqs}/000000000000/batches")),
         ..options()
@@ -47,19 +47,19 @@ async fn other_processes_reach_the_engine_and_the_queue() {
         .ended(Who::Member, &job.expect(200).text("/job_id"))
         .await;
     assert_eq!(job["status"], "SUCCESS");
-    assert_eq!(world.listed(Who::Member, "").await, [LONELY]);
+    assert_eq!(harness.listed(Who::Member, "").await, [LONELY]);
     other.server.stop().await;
-    world.server.stop().await;
+    harness.server.stop().await;
 }
 
 #[tokio::test]
 async fn the_queue_on_a_port_has_two_queues_and_no_others() {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         sqs_listen: Some((ANY, 0).into()),
         ..options()
     })
     .await;
-    let base = format!("http://{}", world.server.sqs_address.unwrap());
+    let base = format!("http://{}", harness.server.sqs_address.unwrap());
     let client = Clients::local().sqs(Some(base.clone()));
     for (name, known) in [("batches", true), ("dead-letters", true), ("other", false)] {
         let url = format!("{base}/000000000000/{name}");
@@ -77,28 +77,31 @@ async fn the_queue_on_a_port_has_two_queues_and_no_others() {
 /// Seeding existing data again changes nothing.
 #[tokio::test]
 async fn the_fixtures_can_be_seeded_twice() {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         seed_fixtures: true,
         ..options()
     })
     .await;
     let image = format!("/v2/images/{SHARED}");
-    let before = world.get(Who::Owner, &image).await.expect(200).body;
-    local::seed::fixtures(&world.server.app).await.unwrap();
-    assert_eq!(world.get(Who::Owner, &image).await.expect(200).body, before);
+    let before = harness.get(Who::Owner, &image).await.expect(200).body;
+    local::seed::fixtures(&harness.server.app).await.unwrap();
+    assert_eq!(
+        harness.get(Who::Owner, &image).await.expect(200).body,
+        before
+    );
 }
 
 /// Servers that share a table may start at the same time: one creates it, all use it.
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_start_together_share_a_new_table() {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         dynamodb_listen: Some((ANY, 0).into()),
         ..options()
     })
     .await;
-    let endpoint = format!("http://{}", world.server.dynamodb_address.unwrap());
+    let endpoint = format!("http://{}", harness.server.dynamodb_address.unwrap());
     let starting = (0..6).map(|_| {
-        World::with(Options {
+        Harness::with(Options {
             dynamodb_endpoint: Some(endpoint.clone()),
             table: "another".to_owned(),
             ..options()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
 use local::server::Options;
 
 const QUOTA: usize = 2;
@@ -62,8 +62,8 @@ fn project(who: Who) -> &'static str {
         Who::Owner => OWNER,
         Who::Member => MEMBER,
         Who::Member2 => MEMBER2,
-        Who::Admin => crate::world::ADMIN,
-        _ => crate::world::THIRD,
+        Who::Admin => crate::harness::ADMIN,
+        _ => crate::harness::THIRD,
     }
 }
 
@@ -164,14 +164,14 @@ fn expected(images: &mut [Option<ModelImage>], step: &Step) -> u16 {
 }
 
 async fn run(steps: Vec<Step>) {
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         member_quota: QUOTA as i64,
         ..options()
     })
     .await;
     let mut ids = Vec::new();
     for _ in 0..IMAGES {
-        ids.push(world.image(json!({})).await);
+        ids.push(harness.image(json!({})).await);
     }
     let new = || {
         Some(ModelImage {
@@ -187,7 +187,7 @@ async fn run(steps: Vec<Step>) {
         let status = expected(&mut images, step);
         let answer = match step {
             Step::Add(who, i, m) => {
-                world
+                harness
                     .post(
                         *who,
                         &format!("{}/members", path(i)),
@@ -195,16 +195,16 @@ async fn run(steps: Vec<Step>) {
                     )
                     .await
             }
-            Step::Remove(who, i, m) => world.delete(*who, &row(i, m)).await,
-            Step::Answer(who, i, m, s) => world.put(*who, &row(i, m), json!({"status": s})).await,
-            Step::Show(who, i) => world.get(*who, &path(i)).await,
+            Step::Remove(who, i, m) => harness.delete(*who, &row(i, m)).await,
+            Step::Answer(who, i, m, s) => harness.put(*who, &row(i, m), json!({"status": s})).await,
+            Step::Show(who, i) => harness.get(*who, &path(i)).await,
             Step::Visibility(i, v) => {
                 let change = json!([{"op": "replace", "path": "/visibility", "value": v}]);
-                world.patch(Who::Owner, &path(i), change).await
+                harness.patch(Who::Owner, &path(i), change).await
             }
-            Step::Delete(who, i) => world.delete(*who, &path(i)).await,
+            Step::Delete(who, i) => harness.delete(*who, &path(i)).await,
             Step::List(who, s) => {
-                let found: BTreeSet<_> = world
+                let found: BTreeSet<_> = harness
                     .listed(*who, &format!("?member_status={s}"))
                     .await
                     .into_iter()
@@ -226,7 +226,7 @@ async fn run(steps: Vec<Step>) {
                 continue;
             }
             Step::Members(who, i) => {
-                let answer = world.get(*who, &format!("{}/members", path(i))).await;
+                let answer = harness.get(*who, &format!("{}/members", path(i))).await;
                 if answer.status == 200 {
                     let rows = answer.json();
                     let found: BTreeMap<_, _> = rows["members"]
@@ -253,7 +253,7 @@ async fn run(steps: Vec<Step>) {
             answer.body
         );
     }
-    world.server.stop().await;
+    harness.server.stop().await;
 }
 
 proptest! {

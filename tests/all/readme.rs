@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::harness::Harness;
 use crate::restart::binary;
-use crate::world::World;
 
 const README: &str = include_str!("../../README.md");
 const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
@@ -116,7 +116,7 @@ fn an_ellipsis_stands_for_any_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tour_can_be_pasted_and_prints_what_it_says() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let tours = blocks("console");
     assert_eq!(tours.len(), 1);
     let steps = steps(&tours[0]);
@@ -128,7 +128,7 @@ async fn the_tour_can_be_pasted_and_prints_what_it_says() {
         .map(|step| format!("{}echo; echo '{mark}'\n", step.command))
         .collect();
     let output = Command::new("bash")
-        .args(["-c", &script.replace(LOCAL, &world.server.url())])
+        .args(["-c", &script.replace(LOCAL, &harness.server.url())])
         .stdin(Stdio::null())
         .output()
         .await

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::world::{Http, MEMBER, Who, World, options};
+use crate::harness::{Harness, Http, MEMBER, Who, options};
 
 fn kept(directory: &tempfile::TempDir) -> Options {
     Options {
@@ -21,26 +21,26 @@ fn kept(directory: &tempfile::TempDir) -> Options {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_running_when_it_stopped_goes_on() {
     let directory = tempfile::tempdir().unwrap();
-    let world = World::with(kept(&directory)).await;
+    let harness = Harness::with(kept(&directory)).await;
     let mut images = Vec::new();
     for _ in 0..300 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     let body = json!({"images": images, "project_id": MEMBER, "status": "accepted"});
-    let job = world
+    let job = harness
         .put(Who::Member, "/v1/cloudimages/members", body)
         .await
         .expect(200)
         .text("/job_id");
-    world.server.stop().await;
+    harness.server.stop().await;
 
-    let world = World::with(kept(&directory)).await;
-    let job = world.ended(Who::Member, &job).await;
+    let harness = Harness::with(kept(&directory)).await;
+    let job = harness.ended(Who::Member, &job).await;
     assert_eq!(job["status"], "SUCCESS");
-    assert_eq!(world.listed(Who::Member, "?limit=1000").await.len(), 300);
-    world.server.stop().await;
+    assert_eq!(harness.listed(Who::Member, "?limit=1000").await.len(), 300);
+    harness.server.stop().await;
 }
 
 /// The real binary, if Cargo has built it beside this test.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::domain::visibility::Visibility;
 use shared::http::routes::{ROUTES, Route};
 
-use crate::world::{ADMIN, HttpResponse, MEMBER, OWNER, THIRD, Who, World};
+use crate::harness::{ADMIN, Harness, HttpResponse, MEMBER, OWNER, THIRD, Who};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/routes.txt");
 
@@ -38,15 +38,15 @@ struct Subject {
     job: String,
 }
 
-async fn shared_image(world: &World, visibility: Visibility) -> String {
-    let image = world.image(json!({"name": "n"})).await;
-    world.share(&image, MEMBER).await.expect(200);
-    world
+async fn shared_image(harness: &Harness, visibility: Visibility) -> String {
+    let image = harness.image(json!({"name": "n"})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
     if visibility != Visibility::Shared {
-        world
+        harness
             .set_visibility(Who::Admin, &image, visibility.as_str())
             .await;
     }
@@ -96,7 +96,12 @@ fn path(route: &Route, named: Named, own: &str, subject: &Subject) -> String {
 }
 
 /// The outcome in a word or two: the status, and what a list or a job contains.
-async fn outcome(world: &World, route: &Route, answer: &HttpResponse, subject: &Subject) -> String {
+async fn outcome(
+    harness: &Harness,
+    route: &Route,
+    answer: &HttpResponse,
+    subject: &Subject,
+) -> String {
     let status = answer.status;
     if status != 200 {
         return status.to_string();
@@ -114,7 +119,7 @@ async fn outcome(world: &World, route: &Route, answer: &HttpResponse, subject: &
         }
         ("GET", path) if path.ends_with("/jobs") => format!("200 rows:{}", rows("jobs").len()),
         (_, "/v1/cloudimages/members") => {
-            let job = world.ended(Who::Admin, &answer.text("/job_id")).await;
+            let job = harness.ended(Who::Admin, &answer.text("/job_id")).await;
             let row = &job["entities"]["results"][0];
             let code = row["error_code"].as_str().filter(|code| !code.is_empty());
             format!("200 {}", code.or(row["status"].as_str()).unwrap())
@@ -126,14 +131,14 @@ async fn outcome(world: &World, route: &Route, answer: &HttpResponse, subject: &
 /// `UPDATE_GOLDEN=1` writes the file anew: review the difference.
 #[tokio::test]
 async fn every_route_answers_every_caller_as_the_golden_file_says() {
-    let world = World::new().await;
-    let batch = json!({"images": [world.image(json!({})).await], "projects": ["p"]});
-    let job = world
+    let harness = Harness::new().await;
+    let batch = json!({"images": [harness.image(json!({})).await], "projects": ["p"]});
+    let job = harness
         .post(Who::Owner, "/v1/cloudimages/members", batch)
         .await
         .expect(200)
         .text("/job_id");
-    world.ended(Who::Owner, &job).await;
+    harness.ended(Who::Owner, &job).await;
     // Reads, and the counted jobs, come before all writes.
     let mut routes: Vec<&Route> = ROUTES.iter().collect();
     routes.sort_by_key(|route| route.method != "GET");
@@ -144,7 +149,7 @@ async fn every_route_answers_every_caller_as_the_golden_file_says() {
     table = table.trim_end().to_owned() + "\n";
     let mut images = Vec::new();
     for visibility in Visibility::ALL {
-        images.push((visibility, shared_image(&world, visibility).await));
+        images.push((visibility, shared_image(&harness, visibility).await));
     }
     for route in routes {
         let of_an_image = route.path.contains("{image_id}")
@@ -176,7 +181,7 @@ async fn every_route_answers_every_caller_as_the_golden_file_says() {
                 for (_, who, own) in CALLERS {
                     let image = match (route.method, of_an_image) {
                         ("GET", _) | (_, false) => read.clone(),
-                        _ => shared_image(&world, *visibility).await,
+                        _ => shared_image(&harness, *visibility).await,
                     };
                     let subject = Subject {
                         image,
@@ -185,14 +190,16 @@ async fn every_route_answers_every_caller_as_the_golden_file_says() {
                     let path = path(route, *named, own, &subject);
                     let answer = match body(route, &subject.image) {
                         Some(body) if route.method == "PATCH" => {
-                            world.patch(who, &path, body).await
+                            harness.patch(who, &path, body).await
                         }
                         body => {
                             let body = body.map(|body| body.to_string());
-                            world.send(who, route.method, &path, body.as_deref()).await
+                            harness
+                                .send(who, route.method, &path, body.as_deref())
+                                .await
                         }
                     };
-                    let outcome = outcome(&world, route, &answer, &subject).await;
+                    let outcome = outcome(&harness, route, &answer, &subject).await;
                     write!(table, " {outcome:<13}").unwrap();
                 }
                 table = table.trim_end().to_owned() + "\n";

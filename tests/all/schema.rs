@@ -3,7 +3,7 @@
 use jsonschema::Draft;
 use serde_json::{Value, json};
 
-use crate::world::{MEMBER, MEMBER2, Who, World};
+use crate::harness::{Harness, MEMBER, MEMBER2, Who};
 
 /// What a schema says against an instance; nothing if the instance is valid. A schema that names no
 /// draft is one of 2020-12, as in OpenAPI 3.1.
@@ -60,25 +60,25 @@ fn violations_are_told_with_their_place() {
     }
 }
 
-async fn schema(world: &World, name: &str) -> Value {
+async fn schema(harness: &Harness, name: &str) -> Value {
     let path = format!("/v2/schemas/{name}");
-    world.get(Who::Owner, &path).await.expect(200).json()
+    harness.get(Who::Owner, &path).await.expect(200).json()
 }
 
 #[tokio::test]
 async fn answers_are_valid_by_the_schemas_that_are_served() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let full = json!({
         "name": "full", "disk_format": "qcow2", "container_format": "bare", "min_disk": 1,
         "min_ram": 2, "protected": false, "tags": ["a", "ü"], "os_hidden": false,
         "visibility": "shared", "os_distro": "debian", "custom": "text",
     });
-    let image = world.image(full).await;
-    let bare = world.image(json!({})).await;
+    let image = harness.image(full).await;
+    let bare = harness.image(json!({})).await;
     for member in [MEMBER, MEMBER2] {
-        world.share(&image, member).await.expect(200);
+        harness.share(&image, member).await.expect(200);
     }
-    world
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
@@ -92,20 +92,24 @@ async fn answers_are_valid_by_the_schemas_that_are_served() {
         ("members", members.clone()),
         ("members", format!("/v2/images/{bare}/members")),
     ] {
-        let schema = schema(&world, name).await;
-        let answer = world.get(Who::Owner, &path).await.expect(200).json();
+        let schema = schema(&harness, name).await;
+        let answer = harness.get(Who::Owner, &path).await.expect(200).json();
         assert_eq!(validate_as_client(&schema, &answer), [""; 0], "{path}");
         // By a newer draft it says the same.
         assert_eq!(validate(&schema, &answer), [""; 0], "{path}");
     }
-    let tasks = world.get(Who::Admin, "/v2/tasks").await.expect(200).json();
-    let by = schema(&world, "tasks").await;
+    let tasks = harness
+        .get(Who::Admin, "/v2/tasks")
+        .await
+        .expect(200)
+        .json();
+    let by = schema(&harness, "tasks").await;
     assert_eq!(validate_as_client(&by, &tasks), [""; 0]);
 }
 
 #[tokio::test]
 async fn the_schemas_that_are_served_refuse_what_is_no_answer() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let id = "00000000-0000-4000-8000-000000000000";
     for (name, good, bad) in [
         ("image", json!({"id": id}), json!({"id": "x"})),
@@ -131,7 +135,7 @@ async fn the_schemas_that_are_served_refuse_what_is_no_answer() {
             json!({"members": [{"image_id": "x"}]}),
         ),
     ] {
-        let schema = schema(&world, name).await;
+        let schema = schema(&harness, name).await;
         assert_eq!(
             validate_as_client(&schema, &good),
             [""; 0],

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
+use crate::harness::{Http, HttpResponse, MEMBER, OWNER, Who};
 use crate::restart::binary;
-use crate::world::{Http, HttpResponse, MEMBER, OWNER, Who};
 
 const PASSWORD: &str = "correct-horse-battery-staple";
 const WRONG_PASSWORD: &str = "wrong-horse-battery-staple";

@@ -7,13 +7,13 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::harness::{Harness, Http, MEMBER, Who};
 use crate::restart::{binary, refused};
-use crate::world::{Http, MEMBER, Who, World};
 
 #[tokio::test]
 async fn a_bad_option_is_one_clear_sentence() {
-    let world = World::new().await;
-    let taken = world.address().to_string();
+    let harness = Harness::new().await;
+    let taken = harness.address().to_string();
     let said = refused(&["--in-memory", "--listen", &taken]).await;
     assert!(
         said.starts_with(&format!("imshare: {taken} is taken")),
@@ -260,9 +260,9 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
         assert!(began.elapsed() < Duration::from_secs(60));
     }
     // Another queue of a service that does answer.
-    let server = World::with(local::server::Options {
+    let server = Harness::with(local::server::Options {
         sqs_listen: Some(([127, 0, 0, 1], 0).into()),
-        ..crate::world::options()
+        ..crate::harness::options()
     })
     .await;
     let sqs = server.server.sqs_address.unwrap();
@@ -283,9 +283,9 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
 #[tokio::test]
 async fn an_outage_of_the_queue_is_logged_once() {
     let queue = async |port| {
-        World::with(local::server::Options {
+        Harness::with(local::server::Options {
             sqs_listen: Some(([127, 0, 0, 1], port).into()),
-            ..crate::world::options()
+            ..crate::harness::options()
         })
         .await
     };
@@ -307,11 +307,11 @@ async fn an_outage_of_the_queue_is_logged_once() {
 /// Browsers get links to the documentation, programs the usual response.
 #[tokio::test]
 async fn a_browser_finds_the_documentation() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     let root = async |accept| {
         let headers = [("accept", accept)];
-        let answer = world
+        let answer = harness
             .send_with(Who::NoToken, "GET", "/", &headers, None)
             .await;
         answer.expect(300)
@@ -327,7 +327,7 @@ async fn a_browser_finds_the_documentation() {
             "{}",
             page.body
         );
-        world.get(Who::NoToken, path).await.expect(200);
+        harness.get(Who::NoToken, path).await.expect(200);
     }
     for accept in ["*/*", "application/json", "application/json, */*"] {
         assert!(root(accept).await.json()["versions"].is_array(), "{accept}");

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use shared::domain::policy::Role;
 use shared::domain::roles::RoleNames;
 
-use crate::world::{HttpResponse, ManualClock, OWNER, Who, World, options};
+use crate::harness::{Harness, HttpResponse, ManualClock, OWNER, Who, options};
 
 const OWNER_KEY: (&str, &str) = (
     "OWNERAKOWNERAKOWNERA",
@@ -32,14 +32,14 @@ struct Request {
 }
 
 impl Request {
-    fn new(world: &World, method: &'static str, path: &str, body: &str) -> Self {
+    fn new(harness: &Harness, method: &'static str, path: &str, body: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         Self {
             method,
             path: path.to_owned(),
             query: query.to_owned(),
             headers: vec![
-                ("host", world.address().to_string()),
+                ("host", harness.address().to_string()),
                 ("x-sdk-date", NOW.to_owned()),
             ],
             body: body.to_owned(),
@@ -116,7 +116,7 @@ impl Request {
         self
     }
 
-    async fn send(&self, world: &World) -> HttpResponse {
+    async fn send(&self, harness: &Harness) -> HttpResponse {
         let path = match self.query.is_empty() {
             true => self.path.clone(),
             false => format!("{}?{}", self.path, self.query),
@@ -127,7 +127,7 @@ impl Request {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let body = self.body.clone().into_bytes();
-        world
+        harness
             .send_with(Who::NoToken, self.method, &path, &headers, Some(body))
             .await
     }
@@ -143,40 +143,40 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
     percent_encode(bytes.as_ref(), KEPT).to_string()
 }
 
-async fn world() -> (World, ManualClock) {
-    World::with_clock().await
+async fn harness() -> (Harness, ManualClock) {
+    Harness::with_clock().await
 }
 
 #[tokio::test]
 async fn who_signs_is_the_keys_project() {
-    let (world, _) = world().await;
-    let create = Request::new(&world, "POST", "/v2/images", r#"{"name": "debian"}"#);
-    let image = create.clone().signed_by(OWNER_KEY).send(&world).await;
+    let (harness, _) = harness().await;
+    let create = Request::new(&harness, "POST", "/v2/images", r#"{"name": "debian"}"#);
+    let image = create.clone().signed_by(OWNER_KEY).send(&harness).await;
     let image = image.expect(201);
     assert_eq!(image.text("/owner"), OWNER);
     let path = format!("/v2/images/{}", image.text("/id"));
-    let show = Request::new(&world, "GET", &path, "");
+    let show = Request::new(&harness, "GET", &path, "");
     show.clone()
         .signed_by(OWNER_KEY)
-        .send(&world)
+        .send(&harness)
         .await
         .expect(200);
     show.clone()
         .signed_by(MEMBER_KEY)
-        .send(&world)
+        .send(&harness)
         .await
         .expect(404);
     // A polling client sends the same request again.
     let again = show.signed_by(OWNER_KEY);
     for _ in 0..3 {
-        again.send(&world).await.expect(200);
+        again.send(&harness).await.expect(200);
     }
 }
 
 #[tokio::test]
 async fn every_function_takes_signed_requests() {
-    let (world, _) = world().await;
-    let image = world.image(json!({})).await;
+    let (harness, _) = harness().await;
+    let image = harness.image(json!({})).await;
     let members = format!("/v2/images/{image}/members");
     let row = format!("{members}/p");
     for (method, path, body, status) in [
@@ -196,18 +196,18 @@ async fn every_function_takes_signed_requests() {
             404,
         ),
     ] {
-        let request = Request::new(&world, method, path, body).signed_by(OWNER_KEY);
-        request.send(&world).await.expect(status);
+        let request = Request::new(&harness, method, path, body).signed_by(OWNER_KEY);
+        request.send(&harness).await.expect(status);
     }
 }
 
 #[tokio::test]
 async fn what_was_signed_cannot_be_changed() {
-    let (world, _) = world().await;
-    let request = Request::new(&world, "GET", "/v2/images?limit=2&name=a%20b", "")
+    let (harness, _) = harness().await;
+    let request = Request::new(&harness, "GET", "/v2/images?limit=2&name=a%20b", "")
         .with("accept", "application/json")
         .signed_by(OWNER_KEY);
-    request.send(&world).await.expect(200);
+    request.send(&harness).await.expect(200);
 
     let mut query = request.clone();
     query.query = "limit=3&name=a%20b".to_owned();
@@ -269,7 +269,7 @@ async fn what_was_signed_cannot_be_changed() {
                 .with("authorization", "SDK-HMAC-SHA256 nonsense"),
         ),
     ] {
-        let refused = changed.send(&world).await;
+        let refused = changed.send(&harness).await;
         assert_eq!(refused.status, 401, "{what}: {}", refused.body);
         // All refusals read the same, so that none helps to guess.
         assert!(
@@ -283,33 +283,33 @@ async fn what_was_signed_cannot_be_changed() {
 
 #[tokio::test]
 async fn a_signature_is_good_for_a_quarter_of_an_hour() {
-    let (world, clock) = world().await;
-    let request = Request::new(&world, "GET", "/v2/images", "").signed_by(OWNER_KEY);
-    request.send(&world).await.expect(200);
+    let (harness, clock) = harness().await;
+    let request = Request::new(&harness, "GET", "/v2/images", "").signed_by(OWNER_KEY);
+    request.send(&harness).await.expect(200);
     clock.forward(900);
-    request.send(&world).await.expect(200);
+    request.send(&harness).await.expect(200);
     clock.forward(1);
-    let late = request.send(&world).await.expect(401);
+    let late = request.send(&harness).await.expect(401);
     assert!(late.body.contains("15 minutes"), "{}", late.body);
-    let job = Request::new(&world, "GET", "/v1/cloudimages/job/x", "").signed_by(OWNER_KEY);
-    let late = job.send(&world).await.expect(401);
+    let job = Request::new(&harness, "GET", "/v1/cloudimages/job/x", "").signed_by(OWNER_KEY);
+    let late = job.send(&harness).await.expect(401);
     assert!(late.text("/error/message").contains("15 minutes"));
 }
 
 #[tokio::test]
 async fn a_token_goes_before_a_signature_and_forged_headers_say_nothing() {
-    let (world, _) = world().await;
-    let request = Request::new(&world, "GET", "/v2/images", "");
+    let (harness, _) = harness().await;
+    let request = Request::new(&harness, "GET", "/v2/images", "");
     let wrong = request.clone().signed_by((OWNER_KEY.0, "not the key"));
-    wrong.send(&world).await.expect(401);
+    wrong.send(&harness).await.expect(401);
     let owner = Who::Owner.token().unwrap();
     wrong
         .with("x-auth-token", owner)
-        .send(&world)
+        .send(&harness)
         .await
         .expect(200);
     let forged = request.with("x-project-id", OWNER).with("x-roles", "admin");
-    forged.send(&world).await.expect(401);
+    forged.send(&harness).await.expect(401);
 }
 
 #[tokio::test]
@@ -318,16 +318,16 @@ async fn without_access_keys_nobody_can_sign() {
     options.identity.access_key.clear();
     let clock = ManualClock::default();
     options.clock = clock.clock();
-    let world = World::with(options).await;
-    let request = Request::new(&world, "GET", "/v2/images", "").signed_by(OWNER_KEY);
-    request.send(&world).await.expect(401);
+    let harness = Harness::with(options).await;
+    let request = Request::new(&harness, "GET", "/v2/images", "").signed_by(OWNER_KEY);
+    request.send(&harness).await.expect(401);
 }
 
 /// The signature covers what the client sent, whatever the service makes of the request.
 #[tokio::test]
 async fn the_request_that_was_sent_is_the_one_that_is_checked() {
-    let (world, _) = world().await;
-    let image = world.image(json!({})).await;
+    let (harness, _) = harness().await;
+    let image = harness.image(json!({})).await;
     let members = format!("/v2/images/{image}/members");
     let mut wrong = Vec::new();
     for (path, status) in [
@@ -348,16 +348,16 @@ async fn the_request_that_was_sent_is_the_one_that_is_checked() {
         (&format!("{members}/%C3%A9%20%2B+"), 404),
         ("/v2/images/../images", 200),
     ] {
-        let answer = Request::new(&world, "GET", path, "").signed_by(OWNER_KEY);
-        let found = answer.send(&world).await.status;
+        let answer = Request::new(&harness, "GET", path, "").signed_by(OWNER_KEY);
+        let found = answer.send(&harness).await.status;
         if found != status && !(found != 401 && status != 200) {
             wrong.push((path.to_owned(), found));
         }
     }
     // The signature does not decide between a 400, a 404 and a list.
     for path in ["/v2/images?name=%FF", "/v2/images/%FF/x"] {
-        let answer = Request::new(&world, "GET", path, "").signed_by(OWNER_KEY);
-        let found = answer.send(&world).await.status;
+        let answer = Request::new(&harness, "GET", path, "").signed_by(OWNER_KEY);
+        let found = answer.send(&harness).await.status;
         if found == 401 {
             wrong.push((path.to_owned(), found));
         }
@@ -371,8 +371,8 @@ async fn the_request_that_was_sent_is_the_one_that_is_checked() {
         ("x-forwarded-proto", "https".to_owned()),
         ("x-project-id", OWNER.to_owned()),
     ] {
-        let request = Request::new(&world, "GET", "/v2/images", "").with(name, &value);
-        let found = request.signed_by(OWNER_KEY).send(&world).await.status;
+        let request = Request::new(&harness, "GET", "/v2/images", "").with(name, &value);
+        let found = request.signed_by(OWNER_KEY).send(&harness).await.status;
         if found != 200 {
             wrong.push((format!("{name}: {value}"), found));
         }
@@ -382,27 +382,27 @@ async fn the_request_that_was_sent_is_the_one_that_is_checked() {
 
 #[tokio::test]
 async fn a_header_that_is_signed_is_there_once() {
-    let (world, _) = world().await;
+    let (harness, _) = harness().await;
     for (name, value) in [
         ("x-sdk-date", NOW),
         ("host", "elsewhere"),
         ("accept", "text/html"),
     ] {
-        let mut request = Request::new(&world, "GET", "/v2/images", "")
+        let mut request = Request::new(&harness, "GET", "/v2/images", "")
             .with("accept", "application/json")
             .signed_by(OWNER_KEY);
         request.headers.push((name, value.to_owned()));
-        request.send(&world).await.expect(401);
+        request.send(&harness).await.expect(401);
     }
 }
 
 #[tokio::test]
 async fn a_token_that_is_refused_is_not_made_good_by_a_signature() {
-    let (world, _) = world().await;
+    let (harness, _) = harness().await;
     for token in [Who::BadToken.token().unwrap(), ""] {
-        let request = Request::new(&world, "GET", "/v2/images", "").signed_by(OWNER_KEY);
+        let request = Request::new(&harness, "GET", "/v2/images", "").signed_by(OWNER_KEY);
         let request = request.with("x-auth-token", token);
-        request.send(&world).await.expect(401);
+        request.send(&harness).await.expect(401);
     }
 }
 
@@ -426,10 +426,10 @@ async fn the_roles_of_a_key_have_the_names_of_the_deployment() {
         for key in &mut options.identity.access_key {
             key.roles = roles.iter().map(|role| (*role).to_owned()).collect();
         }
-        let world = World::with(options).await;
+        let harness = Harness::with(options).await;
         for (method, body, status) in [("GET", "", shows), ("POST", "{}", creates)] {
-            let request = Request::new(&world, method, "/v2/images", body).signed_by(OWNER_KEY);
-            let found = request.send(&world).await;
+            let request = Request::new(&harness, method, "/v2/images", body).signed_by(OWNER_KEY);
+            let found = request.send(&harness).await;
             assert_eq!(found.status, status, "{roles:?} {method}: {}", found.body);
         }
     }

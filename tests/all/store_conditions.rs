@@ -17,7 +17,7 @@ use shared::store::{Indexes, Store};
 use local::engine::Engine;
 use local::table::{self, Upgrade};
 
-use super::world::OWNER;
+use super::harness::OWNER;
 
 struct StoreFixture {
     store: Store,

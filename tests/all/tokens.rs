@@ -9,9 +9,9 @@ use shared::domain::policy::Role;
 use shared::domain::secret::Secret;
 use shared::domain::time::Clock;
 
-use crate::authorizer::{LATER, asked, authorizer, owner, unavailable, world};
+use crate::authorizer::{LATER, asked, authorizer, harness, owner, unavailable};
+use crate::harness::{Harness, ManualClock, OWNER, Who, options};
 use crate::keystone::{Behaviour, FakeKeystone, restricted_token, token};
-use crate::world::{ManualClock, OWNER, Who, World, options};
 
 #[tokio::test]
 async fn a_flood_of_unknown_tokens_is_bounded_and_costs_no_known_one() {
@@ -80,8 +80,8 @@ async fn a_token_that_waits_too_long_for_its_turn_meets_an_outage() {
 #[tokio::test]
 async fn a_restricted_token_makes_only_the_requests_that_its_rules_name() {
     let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
-    let world = world(&keystone, &clock).await;
-    let image = world.image(json!({})).await;
+    let harness = harness(&keystone, &clock).await;
+    let image = harness.image(json!({})).await;
     let id = Who::Third.token().unwrap();
     keystone.gives(
         id,
@@ -112,12 +112,12 @@ async fn a_restricted_token_makes_only_the_requests_that_its_rules_name() {
         ("GET", "/versions", 200),
         ("OPTIONS", "/v2/images", 200),
     ] {
-        let found = world.send(Who::Third, method, path, None).await;
+        let found = harness.send(Who::Third, method, path, None).await;
         assert_eq!(found.status, status, "{method} {path}: {}", found.body);
     }
     // All requests were made with one validation.
     assert_eq!(keystone.counts(), asked(1, 2));
-    world.get(Who::Owner, &path).await.expect(200);
+    harness.get(Who::Owner, &path).await.expect(200);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_token_has_one_project_and_roles_by_the_names_of_the_deployment() {
         ("", &["member"], None),
         (&"x".repeat(256), &["member"], None),
     ];
-    let world = world(&keystone, &ManualClock::default()).await;
+    let harness = harness(&keystone, &ManualClock::default()).await;
     let authorizer = Authorizer::new(keystone.config(), Clock::System).unwrap();
     for (n, (project, roles, role)) in cases.into_iter().enumerate() {
         let id = format!("token-{n}");
@@ -177,7 +177,7 @@ async fn a_token_has_one_project_and_roles_by_the_names_of_the_deployment() {
             "{project} {roles:?}"
         );
         // The same through the context that a function reads.
-        let create = world
+        let create = harness
             .send_with(
                 Who::NoToken,
                 "POST",
@@ -201,7 +201,7 @@ async fn two_tokens_are_none() {
     let mut empty = options.identity.token[0].clone();
     empty.id = Secret::new(String::new());
     options.identity.token.push(empty);
-    let world = World::with(options).await;
+    let harness = Harness::with(options).await;
     let (owner, member) = (Who::Owner.token().unwrap(), Who::Member.token().unwrap());
     for (tokens, status) in [
         (vec![owner, owner], 200),
@@ -216,7 +216,7 @@ async fn two_tokens_are_none() {
             .iter()
             .map(|token| ("x-auth-token", *token))
             .collect();
-        let answer = world
+        let answer = harness
             .send_with(Who::NoToken, "GET", "/v2/images", &headers, None)
             .await;
         assert_eq!(answer.status, status, "{tokens:?}");

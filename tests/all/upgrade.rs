@@ -11,14 +11,14 @@ use local::server::{Data, Options};
 use serde_json::{Value, json};
 use shared::domain::time::Timestamp;
 
-use crate::world::{MEMBER, MEMBER2, ManualClock, OWNER, Who, World, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, ManualClock, OWNER, Who, options};
 
 fn image(number: u32) -> String {
     format!("{number:08}-0000-4000-8000-000000000000")
 }
 
 /// A copy of the directory, and a clock that shows the time at which it was written.
-async fn opened() -> (World, ManualClock, tempfile::TempDir) {
+async fn opened() -> (Harness, ManualClock, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/0.1.0");
     for file in ["table.sqlite", "queue.sqlite"] {
@@ -26,24 +26,24 @@ async fn opened() -> (World, ManualClock, tempfile::TempDir) {
     }
     let written = Timestamp::parse("2026-11-26T02:40:00Z").unwrap();
     let clock = ManualClock::at(written);
-    let world = World::with(Options {
+    let harness = Harness::with(Options {
         data: Data::Directory(directory.path().to_owned()),
         clock: clock.clock(),
         ..options()
     })
     .await;
-    (world, clock, directory)
+    (harness, clock, directory)
 }
 
-async fn status(world: &World, number: u32, member: &str) -> Option<String> {
+async fn status(harness: &Harness, number: u32, member: &str) -> Option<String> {
     let path = format!("/v2/images/{}/members/{member}", image(number));
-    let answer = world.get(Who::Owner, &path).await;
+    let answer = harness.get(Who::Owner, &path).await;
     (answer.status == 200).then(|| answer.text("/status"))
 }
 
 #[tokio::test]
 async fn what_was_there_is_there() {
-    let (world, _, _directory) = opened().await;
+    let (harness, _, _directory) = opened().await;
     for (number, who, visibility) in [
         (1, Who::Owner, "shared"),
         (3, Who::Owner, "private"),
@@ -51,7 +51,7 @@ async fn what_was_there_is_there() {
         (5, Who::Third, "public"),
         (8, Who::Member, "shared"),
     ] {
-        let found = world
+        let found = harness
             .get(who, &format!("/v2/images/{}", image(number)))
             .await
             .expect(200)
@@ -66,37 +66,43 @@ async fn what_was_there_is_there() {
             (&json!("debian"), &json!(number))
         );
     }
-    world
+    harness
         .get(Who::Owner, &format!("/v2/images/{}", image(7)))
         .await
         .expect(404);
-    assert_eq!(status(&world, 1, MEMBER).await.as_deref(), Some("accepted"));
     assert_eq!(
-        status(&world, 1, MEMBER2).await.as_deref(),
+        status(&harness, 1, MEMBER).await.as_deref(),
+        Some("accepted")
+    );
+    assert_eq!(
+        status(&harness, 1, MEMBER2).await.as_deref(),
         Some("rejected")
     );
     assert_eq!(
-        status(&world, 1, "another").await.as_deref(),
+        status(&harness, 1, "another").await.as_deref(),
         Some("pending")
     );
-    assert_eq!(status(&world, 2, MEMBER).await.as_deref(), Some("pending"));
-    assert_eq!(status(&world, 2, MEMBER2).await, None);
+    assert_eq!(
+        status(&harness, 2, MEMBER).await.as_deref(),
+        Some("pending")
+    );
+    assert_eq!(status(&harness, 2, MEMBER2).await, None);
 
     // The lists, whose indexes were replaced.
-    let accepted = world.listed(Who::Member, "?limit=1000").await;
+    let accepted = harness.listed(Who::Member, "?limit=1000").await;
     assert_eq!(accepted, [image(8), image(5), image(1)]);
-    let distro = world
+    let distro = harness
         .listed(Who::Owner, "?os_distro=debian&tag=t1&sort=name:asc")
         .await;
     assert_eq!(distro, [1, 2, 3, 4, 5, 6].map(image));
-    assert_eq!(world.listed(Who::Owner, "?min_ram=3").await, [image(3)]);
-    assert_eq!(world.listed(Who::Owner, "?limit=1000").await.len(), 306);
+    assert_eq!(harness.listed(Who::Owner, "?min_ram=3").await, [image(3)]);
+    assert_eq!(harness.listed(Who::Owner, "?limit=1000").await.len(), 306);
 }
 
 #[tokio::test]
 async fn what_was_under_way_goes_on() {
-    let (world, _, _directory) = opened().await;
-    let jobs = world
+    let (harness, _, _directory) = opened().await;
+    let jobs = harness
         .get(Who::Owner, &format!("/v1/{OWNER}/jobs"))
         .await
         .expect(200)
@@ -108,10 +114,10 @@ async fn what_was_under_way_goes_on() {
         .map(|j| j["job_id"].as_str().unwrap())
         .collect();
     assert_eq!(jobs.len(), 2);
-    let killed = world.ended(Who::Owner, jobs[0]).await;
+    let killed = harness.ended(Who::Owner, jobs[0]).await;
     assert_eq!(killed["status"], "SUCCESS", "{killed}");
     assert_eq!(killed["entities"]["succeeded"], 300);
-    let ended = world.ended(Who::Owner, jobs[1]).await;
+    let ended = harness.ended(Who::Owner, jobs[1]).await;
     assert_eq!(
         (&ended["status"], &ended["error_code"]),
         (&json!("FAIL"), &json!("IMG.0027"))
@@ -125,14 +131,14 @@ async fn what_was_under_way_goes_on() {
     assert_eq!(told, [good, good, bad, bad]);
     for (status, count) in [("FAIL", 1), ("SUCCESS", 1), ("INIT", 0)] {
         let path = format!("/v1/{OWNER}/jobs?status={status}");
-        let found = world.get(Who::Owner, &path).await.json();
+        let found = harness.get(Who::Owner, &path).await.json();
         assert_eq!(found["jobs"].as_array().unwrap().len(), count, "{status}");
     }
     // The key of the first batch is still valid.
     let body = json!({"images": [image(1), image(9)], "projects": [MEMBER, "another"]});
     let key = [("idempotency-key", "key-1")];
     let path = "/v1/cloudimages/members";
-    world
+    harness
         .send_with(
             Who::Owner,
             "POST",
@@ -145,44 +151,51 @@ async fn what_was_under_way_goes_on() {
 
 #[tokio::test]
 async fn what_was_there_can_be_changed() {
-    let (world, _, _directory) = opened().await;
+    let (harness, _, _directory) = opened().await;
     // It was made private when nothing removed it from its members' lists.
     assert!(
-        !world
+        !harness
             .listed(Who::Member, "?member_status=pending&limit=1000")
             .await
             .contains(&image(6))
     );
-    world.set_visibility(Who::Owner, &image(6), "shared").await;
+    harness
+        .set_visibility(Who::Owner, &image(6), "shared")
+        .await;
     assert!(
-        world
+        harness
             .listed(Who::Member, "?member_status=pending&limit=1000")
             .await
             .contains(&image(6))
     );
-    world.set_visibility(Who::Owner, &image(6), "private").await;
+    harness
+        .set_visibility(Who::Owner, &image(6), "private")
+        .await;
     // A membership that a batch had shared again is answered, removed and added again.
-    world
+    harness
         .answer(Who::Member, &image(1), MEMBER, "rejected")
         .await
         .expect(200);
     let row = format!("/v2/images/{}/members/{MEMBER}", image(1));
-    world.delete(Who::Owner, &row).await.expect(204);
-    world.share(&image(1), MEMBER).await.expect(200);
-    world.share(&image(2), MEMBER2).await.expect(200);
-    assert_eq!(world.member_count(&image(1)).await, 3);
+    harness.delete(Who::Owner, &row).await.expect(204);
+    harness.share(&image(1), MEMBER).await.expect(200);
+    harness.share(&image(2), MEMBER2).await.expect(200);
+    assert_eq!(harness.member_count(&image(1)).await, 3);
     let change = json!([{"op": "replace", "path": "/name", "value": "renamed"}]);
-    world
+    harness
         .patch(Who::Owner, &format!("/v2/images/{}", image(3)), change)
         .await
         .expect(200);
-    assert_eq!(world.listed(Who::Owner, "?name=renamed").await, [image(3)]);
-    world
+    assert_eq!(
+        harness.listed(Who::Owner, "?name=renamed").await,
+        [image(3)]
+    );
+    harness
         .delete(Who::Owner, &format!("/v2/images/{}", image(1)))
         .await
         .expect(204);
     assert!(
-        !world
+        !harness
             .listed(Who::Member, "?member_status=all&limit=1000")
             .await
             .contains(&image(1))

@@ -2,32 +2,32 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{HttpResponse, MEMBER, Who, World};
+use crate::harness::{Harness, HttpResponse, MEMBER, Who};
 
-async fn get(world: &World, who: Who, path: &str) -> (u16, Value) {
+async fn get(harness: &Harness, who: Who, path: &str) -> (u16, Value) {
     let sent = [("accept", "application/json")];
-    let answer = world.send_with(who, "GET", path, &sent, None).await;
+    let answer = harness.send_with(who, "GET", path, &sent, None).await;
     (answer.status, answer.json())
 }
 
 #[tokio::test]
 async fn info_and_tasks_say_that_there_is_no_data() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let methods = json!({"import-methods": {
         "description": "Import methods available.", "type": "array", "value": [],
     }});
     let tasks = json!({"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"});
     for who in [Who::Owner, Who::OwnerReader, Who::OwnerNoRole, Who::Admin] {
-        let info = |path: &'static str| get(&world, who, path);
+        let info = |path: &'static str| get(&harness, who, path);
         assert_eq!(info("/v2/info/import").await, (200, methods.clone()));
         assert_eq!(info("/v2/info/stores").await, (200, json!({"stores": []})));
         assert_eq!(info("/v2/info/usage").await, (200, json!({"usage": {}})));
         assert_eq!(info("/v2/info").await.0, 404);
     }
-    assert_eq!(get(&world, Who::Admin, "/v2/tasks").await, (200, tasks));
-    let detail = get(&world, Who::Admin, "/v2/info/stores/detail").await;
+    assert_eq!(get(&harness, Who::Admin, "/v2/tasks").await, (200, tasks));
+    let detail = get(&harness, Who::Admin, "/v2/info/stores/detail").await;
     assert_eq!(detail, (200, json!({"stores": []})));
-    let (status, task) = get(&world, Who::Admin, "/v2/tasks/x").await;
+    let (status, task) = get(&harness, Who::Admin, "/v2/tasks/x").await;
     assert_eq!(
         (status, &task["message"]),
         (404, &json!("Could not find task x"))
@@ -37,7 +37,7 @@ async fn info_and_tasks_say_that_there_is_no_data() {
         ("/v2/tasks/x", "tasks_api_access"),
         ("/v2/info/stores/detail", "stores_info_detail"),
     ] {
-        let (status, refused) = get(&world, Who::Owner, path).await;
+        let (status, refused) = get(&harness, Who::Owner, path).await;
         let words = format!("You are not authorized to complete {policy} action.");
         assert_eq!(
             (status, &refused["message"]),
@@ -46,14 +46,17 @@ async fn info_and_tasks_say_that_there_is_no_data() {
         );
     }
     for path in ["/v2/info/import", "/v2/tasks", "/v2/info/stores/detail"] {
-        assert_eq!(get(&world, Who::NoToken, path).await.0, 401, "{path}");
-        let answer = world.send(Who::Owner, "PUT", path, None).await.expect(405);
+        assert_eq!(get(&harness, Who::NoToken, path).await.0, 401, "{path}");
+        let answer = harness
+            .send(Who::Owner, "PUT", path, None)
+            .await
+            .expect(405);
         assert_eq!(answer.header("allow"), Some("GET"), "{path}");
-        let with_body = world.send(Who::Admin, "GET", path, Some("x")).await;
+        let with_body = harness.send(Who::Admin, "GET", path, Some("x")).await;
         with_body.expect(400);
     }
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let path = format!("/v2/images/{image}/tasks");
     for (who, status) in [
         (Who::Owner, 200),
@@ -61,16 +64,16 @@ async fn info_and_tasks_say_that_there_is_no_data() {
         (Who::Admin, 200),
         (Who::Third, 404),
     ] {
-        assert_eq!(get(&world, who, &path).await.0, status, "{who:?}");
+        assert_eq!(get(&harness, who, &path).await.0, status, "{who:?}");
     }
 }
 
 #[tokio::test]
 async fn the_arguments_of_a_list_of_tasks_are_looked_at_as_in_glance() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let ask = async |query: &str| {
         let path = format!("/v2/tasks?{query}");
-        get(&world, Who::Admin, &path).await
+        get(&harness, Who::Admin, &path).await
     };
     for (query, words) in [
         ("limit=x", "limit param must be an integer"),
@@ -112,15 +115,15 @@ async fn the_arguments_of_a_list_of_tasks_are_looked_at_as_in_glance() {
         assert_eq!((status, &tasks["first"]), (200, &json!(link)), "{query}");
     }
     let path = "/v2/tasks?limit=x";
-    assert_eq!(get(&world, Who::Owner, path).await.0, 403);
+    assert_eq!(get(&harness, Who::Owner, path).await.0, 403);
 }
 
 #[tokio::test]
 async fn the_schemas_of_tasks_and_members_are_glances() {
-    let world = World::new().await;
-    let (_, task) = get(&world, Who::Owner, "/v2/schemas/task").await;
+    let harness = Harness::new().await;
+    let (_, task) = get(&harness, Who::Owner, "/v2/schemas/task").await;
     assert_eq!(task["name"], "task");
-    let (_, tasks) = get(&world, Who::Owner, "/v2/schemas/tasks").await;
+    let (_, tasks) = get(&harness, Who::Owner, "/v2/schemas/tasks").await;
     // A list shows fewer fields of a task.
     let mut listed = task;
     for name in ["input", "message", "result"] {
@@ -129,7 +132,7 @@ async fn the_schemas_of_tasks_and_members_are_glances() {
     }
     assert_eq!(tasks["properties"]["tasks"]["items"], listed);
     // Neither list is paged, according to its schema.
-    let (_, members) = get(&world, Who::Owner, "/v2/schemas/members").await;
+    let (_, members) = get(&harness, Who::Owner, "/v2/schemas/members").await;
     for list in [tasks, members] {
         assert_eq!(
             list["links"],
@@ -142,8 +145,8 @@ async fn the_schemas_of_tasks_and_members_are_glances() {
 /// An uploading client does not announce its media type, and can only print JSON and HTML.
 #[tokio::test]
 async fn what_is_left_to_others_is_said_in_a_form_that_clients_print() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for (method, path, word) in [
         ("PUT", format!("/v2/images/{image}/file"), "data"),
         ("GET", format!("/v2/images/{image}/file"), "data"),
@@ -161,12 +164,12 @@ async fn what_is_left_to_others_is_said_in_a_form_that_clients_print() {
     ] {
         for accept in ["", "text/plain", "application/json"] {
             let sent = [("accept", accept)];
-            let answer = world
+            let answer = harness
                 .send_with(Who::Owner, method, &path, &sent, None)
                 .await;
             let message = answer.expect(404).text("/message");
             assert!(message.contains(word), "{method} {path}: {message}");
-            let refused = world.send_with(Who::NoToken, method, &path, &sent, None);
+            let refused = harness.send_with(Who::NoToken, method, &path, &sent, None);
             refused.await.expect(401);
         }
     }
@@ -174,10 +177,10 @@ async fn what_is_left_to_others_is_said_in_a_form_that_clients_print() {
 
 #[tokio::test]
 async fn health_is_told_in_the_form_that_is_asked_for() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let ask = async |method: &str, path: &str, accept: &str| -> HttpResponse {
         let sent = [("accept", accept)];
-        world
+        harness
             .send_with(Who::NoToken, method, path, &sent, None)
             .await
     };

@@ -2,38 +2,41 @@
 
 use serde_json::json;
 
-use crate::world::{Who, World};
+use crate::harness::{Harness, Who};
 
 /// A UUID in any case is one id: the image gets it in lower case.
 #[tokio::test]
 async fn an_image_is_found_under_the_id_that_was_given_back() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let upper = "ABCDEF01-0000-4000-8000-00000000000A";
-    let made = world.post(Who::Owner, "/v2/images", json!({"id": upper}));
+    let made = harness.post(Who::Owner, "/v2/images", json!({"id": upper}));
     let made = made.await.expect(201);
     let id = made.text("/id");
     assert_eq!(id, upper.to_lowercase());
     assert!(made.header("location").unwrap().ends_with(&id));
     let path = made.text("/self");
     assert_eq!(
-        world.get(Who::Owner, &path).await.expect(200).text("/id"),
+        harness.get(Who::Owner, &path).await.expect(200).text("/id"),
         id
     );
     assert_eq!(
-        world.listed(Who::Owner, &format!("?id={id}")).await,
+        harness.listed(Who::Owner, &format!("?id={id}")).await,
         [id.clone()]
     );
     assert!(
-        world
+        harness
             .listed(Who::Owner, &format!("?marker={id}"))
             .await
             .is_empty()
     );
     for again in [upper, &id] {
         let body = json!({"id": again});
-        world.post(Who::Owner, "/v2/images", body).await.expect(409);
+        harness
+            .post(Who::Owner, "/v2/images", body)
+            .await
+            .expect(409);
     }
     // As in Glance, a path with another spelling of the id names no image.
     let path = format!("/v2/images/{upper}");
-    world.get(Who::Owner, &path).await.expect(404);
+    harness.get(Who::Owner, &path).await.expect(404);
 }

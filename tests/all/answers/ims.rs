@@ -2,60 +2,63 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{MEMBER, MEMBER2, OWNER, THIRD, Who, World};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, THIRD, Who};
 
 #[tokio::test]
 async fn a_member_has_its_type_and_its_list_a_schema() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let list = format!("/v1/{OWNER}/cloudimages/{image}/members");
-    let answer = world.get(Who::Owner, &list).await.expect(200).json();
+    let answer = harness.get(Who::Owner, &list).await.expect(200).json();
     assert_eq!(answer["schema"], "/v2/schemas/members");
     assert_eq!(answer["members"][0]["member_type"], "project");
-    let one = world.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
+    let one = harness.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
     assert_eq!(one.expect(200).text("/member/member_type"), "project");
     // The Image v2 form has no member_type.
     let path = format!("/v2/images/{image}/members");
-    let v2 = world.get(Who::Owner, &path);
+    let v2 = harness.get(Who::Owner, &path);
     assert!(v2.await.json()["members"][0].get("member_type").is_none());
 }
 
 #[tokio::test]
 async fn a_page_of_members_has_500_unless_asked_otherwise() {
-    let mut options = crate::world::options();
+    let mut options = crate::harness::options();
     options.member_quota = -1;
-    let world = World::with(options).await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::with(options).await;
+    let image = harness.image(json!({})).await;
     let projects: Vec<String> = (0..501).map(|number| format!("p{number}")).collect();
     let batch = json!({"images": [image], "projects": projects});
-    let job = world.post(Who::Owner, "/v1/cloudimages/members", batch);
+    let job = harness.post(Who::Owner, "/v1/cloudimages/members", batch);
     let job = job.await.expect(200).text("/job_id");
-    assert_eq!(world.ended(Who::Owner, &job).await["status"], "SUCCESS");
+    assert_eq!(harness.ended(Who::Owner, &job).await["status"], "SUCCESS");
     let list = format!("/v1/{OWNER}/cloudimages/{image}/members");
-    let page = world.get(Who::Owner, &list).await.expect(200);
+    let page = harness.get(Who::Owner, &list).await.expect(200);
     assert_eq!(page.json()["page_info"]["current_count"], 500);
     let next = format!("{list}?marker={}", page.text("/page_info/next_marker"));
-    let page = world.get(Who::Owner, &next).await.expect(200).json();
+    let page = harness.get(Who::Owner, &next).await.expect(200).json();
     assert_eq!(page["page_info"], json!({"current_count": 1}));
 }
 
 #[tokio::test]
 async fn each_image_says_whose_it_is() {
-    let world = World::new().await;
-    let own = world.image(json!({"name": "own"})).await;
-    world.share(&own, MEMBER).await.expect(200);
-    world
+    let harness = Harness::new().await;
+    let own = harness.image(json!({"name": "own"})).await;
+    harness.share(&own, MEMBER).await.expect(200);
+    harness
         .answer(Who::Member, &own, MEMBER, "accepted")
         .await
         .expect(200);
     let public = json!({"name": "public", "visibility": "public"});
-    world
+    harness
         .post(Who::Admin, "/v2/images", public)
         .await
         .expect(201);
     let types = async |who: Who| {
-        let list = world.get(who, "/v2/cloudimages?sort=name:asc").await.json();
+        let list = harness
+            .get(who, "/v2/cloudimages?sort=name:asc")
+            .await
+            .json();
         let images = list["images"].as_array().unwrap().clone();
         images
             .iter()
@@ -74,22 +77,22 @@ async fn each_image_says_whose_it_is() {
 
 #[tokio::test]
 async fn the_quota_counts_what_the_project_has() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for number in 0..3 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
-        world.share(&image, MEMBER2).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
+        harness.share(&image, MEMBER2).await.expect(200);
         if number > 0 {
-            world
+            harness
                 .answer(Who::Member, &image, MEMBER, "accepted")
                 .await
                 .expect(200);
         }
     }
     let used = async |who: Who| {
-        let before = world.store_requests();
-        let quota = world.get(who, "/v1/cloudimages/quota").await.expect(200);
-        let requests = world.store_requests();
+        let before = harness.store_requests();
+        let quota = harness.get(who, "/v1/cloudimages/quota").await.expect(200);
+        let requests = harness.store_requests();
         let queries = requests["Query"] - before.get("Query").copied().unwrap_or(0);
         assert_eq!(queries, 4, "{requests:?}");
         let quota = quota.json();
@@ -109,14 +112,14 @@ async fn the_quota_counts_what_the_project_has() {
     assert_eq!(used(Who::Owner).await, expected(3, 0, 0));
     assert_eq!(used(Who::Member).await, expected(0, 2, 3));
     assert_eq!(used(Who::Third).await, expected(0, 0, 0));
-    let refused = world.get(Who::OwnerNoRole, "/v1/cloudimages/quota").await;
+    let refused = harness.get(Who::OwnerNoRole, "/v1/cloudimages/quota").await;
     assert_eq!(refused.expect(403).text("/error/code"), "IMG.0026");
 }
 
 #[tokio::test]
 async fn a_batch_that_asks_for_what_is_not_done_says_so() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let share = json!({"images": [image], "projects": [THIRD]});
     let answer = json!({"images": [image], "project_id": OWNER, "status": "accepted"});
     for (method, body) in [("POST", &share), ("PUT", &answer), ("DELETE", &share)] {
@@ -126,7 +129,9 @@ async fn a_batch_that_asks_for_what_is_not_done_says_so() {
                 body[key] = value;
                 let sent = Some(body.to_string());
                 let path = "/v1/cloudimages/members";
-                let refused = world.send(Who::Owner, method, path, sent.as_deref()).await;
+                let refused = harness
+                    .send(Who::Owner, method, path, sent.as_deref())
+                    .await;
                 let refused = refused.expect(400);
                 assert_eq!(refused.text("/error/code"), "IMG.0001");
                 assert!(refused.text("/error/message").starts_with(key), "{key}");
@@ -134,6 +139,6 @@ async fn a_batch_that_asks_for_what_is_not_done_says_so() {
         }
     }
     let vault = json!({"images": [image], "projects": [THIRD], "vault_id": "v"});
-    let refused = world.post(Who::Owner, "/v1/cloudimages/members", vault);
+    let refused = harness.post(Who::Owner, "/v1/cloudimages/members", vault);
     refused.await.expect(400);
 }

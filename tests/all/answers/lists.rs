@@ -2,30 +2,30 @@
 
 use serde_json::json;
 
-use crate::world::{OWNER, Who, World};
+use crate::harness::{Harness, OWNER, Who};
 
 /// Creates three images of the owner: `alpha`, active and of 10 bytes; `beta`, queued; and one
 /// whose name has a comma and a quote.
-async fn world() -> World {
-    let world = World::new().await;
+async fn harness() -> Harness {
+    let harness = Harness::new().await;
     let alpha = json!({
         "name": "alpha", "owner": OWNER, "status": "active", "size": 10, "min_disk": 1,
         "disk_format": "raw", "tags": ["t1", "x"], "os_hash_algo": "sha512", "os_version": "9",
     });
     let beta = json!({"name": "beta", "min_disk": 10, "tags": ["t2"], "visibility": "private"});
-    world
+    harness
         .post(Who::Admin, "/v2/images", alpha)
         .await
         .expect(201);
-    world.image(beta).await;
-    world
+    harness.image(beta).await;
+    harness
         .image(json!({"name": "a,b\"c", "os_hidden": false}))
         .await;
-    world
+    harness
 }
 
-async fn names(world: &World, query: &str) -> Result<Vec<String>, String> {
-    let answer = world
+async fn names(harness: &Harness, query: &str) -> Result<Vec<String>, String> {
+    let answer = harness
         .send_with(
             Who::Owner,
             "GET",
@@ -48,7 +48,7 @@ async fn names(world: &World, query: &str) -> Result<Vec<String>, String> {
 
 #[tokio::test]
 async fn filters_find_what_they_find_in_glance() {
-    let world = world().await;
+    let harness = harness().await;
     let all: &[&str] = &["a,b\"c", "alpha", "beta"];
     let alpha: &[&str] = &["alpha"];
     let beta: &[&str] = &["beta"];
@@ -126,16 +126,16 @@ async fn filters_find_what_they_find_in_glance() {
         ("=x", none),
     ] {
         let expected = expected.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(names(&world, query).await, Ok(expected), "{query}");
+        assert_eq!(names(&harness, query).await, Ok(expected), "{query}");
     }
     // A body is ignored.
-    let answer = world.send(Who::Owner, "GET", "/v2/images", Some("[x"));
+    let answer = harness.send(Who::Owner, "GET", "/v2/images", Some("[x"));
     answer.await.expect(200);
 }
 
 #[tokio::test]
 async fn refusals_have_glances_words_and_order() {
-    let world = world().await;
+    let harness = harness().await;
     let operator = |name: &str| format!("Unable to filter by unknown operator '{name}'.");
     let time =
         |name: &str| format!("Bad \"{name}\" query filter format. Use ISO 8601 DateTime notation.");
@@ -197,7 +197,7 @@ async fn refusals_have_glances_words_and_order() {
         ("marker=zz&limit=0", "No image found with ID zz".to_owned()),
     ] {
         let expected = format!("400 {words}");
-        assert_eq!(names(&world, query).await, Err(expected), "{query}");
+        assert_eq!(names(&harness, query).await, Err(expected), "{query}");
     }
     // A caller without a role: refused after the faults that need no image, before those that do.
     for (query, status) in [
@@ -208,7 +208,7 @@ async fn refusals_have_glances_words_and_order() {
         ("marker=zz", 403),
     ] {
         let path = format!("/v2/images?{query}");
-        let answer = world.get(Who::OwnerNoRole, &path).await;
+        let answer = harness.get(Who::OwnerNoRole, &path).await;
         assert_eq!(answer.status, status, "{query}: {}", answer.body);
     }
 }
@@ -216,10 +216,10 @@ async fn refusals_have_glances_words_and_order() {
 /// As in Glance, a single direction also breaks ties; with several directions ties descend.
 #[tokio::test]
 async fn ties_are_broken_in_the_one_direction_that_is_given() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut ids = Vec::new();
     for name in ["b", "a", "a", "c", "b"] {
-        ids.push(world.image(json!({"name": name})).await);
+        ids.push(harness.image(json!({"name": name})).await);
     }
     for (query, order) in [
         ("", [4, 3, 2, 1, 0]),
@@ -237,11 +237,11 @@ async fn ties_are_broken_in_the_one_direction_that_is_given() {
         ("sort=name,name:asc", [3, 4, 0, 2, 1]),
     ] {
         let expected: Vec<String> = order.iter().map(|place| ids[*place].clone()).collect();
-        let whole = world.listed(Who::Owner, &format!("?{query}")).await;
+        let whole = harness.listed(Who::Owner, &format!("?{query}")).await;
         assert_eq!(whole, expected, "{query}");
         for (place, marker) in expected.iter().enumerate() {
             let after = format!("?{query}&marker={marker}");
-            let rest = world.listed(Who::Owner, &after).await;
+            let rest = harness.listed(Who::Owner, &after).await;
             assert_eq!(rest, expected[place + 1..], "{query} after {place}");
         }
     }
@@ -249,7 +249,7 @@ async fn ties_are_broken_in_the_one_direction_that_is_given() {
 
 #[tokio::test]
 async fn links_keep_the_order_of_the_arguments() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for (query, link) in [
         ("tags=red&a+b=x", "tags=red&a+b=x"),
         ("z=1&a+b=x&c=d&z=2", "z=2&a+b=x&c=d"),
@@ -257,7 +257,7 @@ async fn links_keep_the_order_of_the_arguments() {
         ("b&&a=%C3%BC", "b=&a=%C3%BC"),
     ] {
         let path = format!("/v2/images?{query}");
-        let answer = world.get(Who::Owner, &path).await.expect(200);
+        let answer = harness.get(Who::Owner, &path).await.expect(200);
         assert_eq!(answer.text("/first"), format!("/v2/images?{link}"));
     }
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{MEMBER, Who, World};
+use crate::harness::{Harness, MEMBER, Who};
 
 /// The expected status and message; the message is empty for an image.
-async fn patch(world: &World, who: Who, image: &str, change: Value) -> (u16, String) {
+async fn patch(harness: &Harness, who: Who, image: &str, change: Value) -> (u16, String) {
     let headers = [
         ("accept", "application/json"),
         (
@@ -15,7 +15,7 @@ async fn patch(world: &World, who: Who, image: &str, change: Value) -> (u16, Str
     ];
     let body = json!([change]).to_string().into_bytes();
     let path = format!("/v2/images/{image}");
-    let answer = world.send_with(who, "PATCH", &path, &headers, Some(body));
+    let answer = harness.send_with(who, "PATCH", &path, &headers, Some(body));
     let answer = answer.await;
     let message = answer.json()["message"].as_str().map(str::to_owned);
     (answer.status, message.unwrap_or_default())
@@ -23,8 +23,8 @@ async fn patch(world: &World, who: Who, image: &str, change: Value) -> (u16, Str
 
 #[tokio::test]
 async fn an_operation_that_is_no_word_is_named() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for (op, shown) in [
         (json!("move"), "move"),
         (json!(""), ""),
@@ -38,7 +38,7 @@ async fn an_operation_that_is_no_word_is_named() {
         let words = format!(
             "Invalid operation: `{shown}`. It must be one of the following: add, remove, replace."
         );
-        let refused = patch(&world, Who::Owner, &image, change).await;
+        let refused = patch(&harness, Who::Owner, &image, change).await;
         assert_eq!(refused, (400, words));
     }
 }
@@ -50,8 +50,8 @@ const EMPTY: &str = "Access was denied to this resource. Cannot set locations to
 /// Locations are neither shown nor changed, and the refusal is Glance's.
 #[tokio::test]
 async fn locations_are_refused_as_where_glance_does_not_show_them() {
-    let world = World::new().await;
-    let image = world.image(json!({"visibility": "community"})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({"visibility": "community"})).await;
     let absent = "00000000-0000-4000-8000-00000000abcd";
     let one = json!({"url": "http://x/", "metadata": {}});
     let replace = json!({"op": "replace", "path": "/locations", "value": [one]});
@@ -74,11 +74,11 @@ async fn locations_are_refused_as_where_glance_does_not_show_them() {
         (Who::OwnerReader, &add, SET.to_owned()),
         (Who::Third, &clear, EMPTY.to_owned()),
     ] {
-        let refused = patch(&world, who, &image, change.clone()).await;
+        let refused = patch(&harness, who, &image, change.clone()).await;
         assert_eq!(refused, (403, words), "{who:?} {change}");
     }
     for change in [&replace, &clear, &add, &remove] {
-        let refused = patch(&world, Who::Owner, absent, change.clone()).await;
+        let refused = patch(&harness, Who::Owner, absent, change.clone()).await;
         let words = format!("No image found with ID {absent}");
         assert_eq!(refused, (404, words), "{change}");
     }
@@ -91,7 +91,7 @@ async fn locations_are_refused_as_where_glance_does_not_show_them() {
     ] {
         let change = json!({"op": op, "path": path, "value": one});
         let words = format!("Invalid JSON pointer for this resource: '{path}'");
-        let refused = patch(&world, Who::Owner, &image, change).await;
+        let refused = patch(&harness, Who::Owner, &image, change).await;
         assert_eq!(refused, (400, words));
     }
 }
@@ -99,7 +99,7 @@ async fn locations_are_refused_as_where_glance_does_not_show_them() {
 /// Locations are checked against the schema before the image is looked up.
 #[tokio::test]
 async fn locations_that_do_not_match_the_schema_are_named() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let absent = "00000000-0000-4000-8000-00000000abcd";
     let with = |name: &str, value: Value| {
         let mut one = json!({"url": "u", "metadata": {}});
@@ -151,28 +151,28 @@ async fn locations_that_do_not_match_the_schema_are_named() {
         ),
     ] {
         let change = json!({"op": "replace", "path": "/locations", "value": value});
-        let (status, words) = patch(&world, Who::Owner, absent, change).await;
+        let (status, words) = patch(&harness, Who::Owner, absent, change).await;
         let start = format!("Provided object does not match schema 'image': {problem}\n\nFailed");
         assert_eq!(status, 400, "{value}");
         assert!(words.starts_with(&start), "{value}: {words}");
         assert!(words.contains(&format!("On instance{on}:\n")), "{words}");
     }
     let change = json!({"op": "add", "path": "/locations/0", "value": 5});
-    let (status, words) = patch(&world, Who::Owner, absent, change).await;
+    let (status, words) = patch(&harness, Who::Owner, absent, change).await;
     assert_eq!(status, 400);
     assert!(words.contains("On instance['locations'][0]:\n"), "{words}");
     let good =
         json!({"op": "replace", "path": "/locations", "value": with("validation_data", hash)});
-    assert_eq!(patch(&world, Who::Owner, absent, good).await.0, 404);
+    assert_eq!(patch(&harness, Who::Owner, absent, good).await.0, 404);
 }
 
 /// The visibility has a policy of its own, which is checked before that of other changes.
 #[tokio::test]
 async fn who_may_not_give_a_visibility_is_told_the_policy_of_it() {
-    let world = World::new().await;
-    let community = world.image(json!({"visibility": "community"})).await;
-    let shared = world.image(json!({})).await;
-    world.share(&shared, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let community = harness.image(json!({"visibility": "community"})).await;
+    let shared = harness.image(json!({})).await;
+    harness.share(&shared, MEMBER).await.expect(200);
     for (who, image, visibility, policy) in [
         (Who::Member, &community, "community", "communitize_image"),
         (Who::Member, &community, "public", "publicize_image"),
@@ -188,10 +188,10 @@ async fn who_may_not_give_a_visibility_is_told_the_policy_of_it() {
         (Who::Owner, &community, "public", "publicize_image"),
     ] {
         let change = json!({"op": "replace", "path": "/visibility", "value": visibility});
-        let refused = patch(&world, who, image, change).await;
+        let refused = patch(&harness, who, image, change).await;
         let words = format!("You are not authorized to complete {policy} action.");
         assert_eq!(refused, (403, words), "{who:?} {visibility}");
     }
     let change = json!({"op": "replace", "path": "/visibility", "value": "community"});
-    assert_eq!(patch(&world, Who::Owner, &shared, change).await.0, 200);
+    assert_eq!(patch(&harness, Who::Owner, &shared, change).await.0, 200);
 }

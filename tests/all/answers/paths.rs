@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 
 #[tokio::test]
 async fn every_spelling_of_a_path_is_the_same_path() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, "a/b").await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, "a/b").await.expect(200);
     for path in [
         "/v2/images".to_owned(),
         "//v2/images".to_owned(),
@@ -27,18 +27,18 @@ async fn every_spelling_of_a_path_is_the_same_path() {
         // The id of a member may contain a slash.
         format!("/v2/images/{image}/members/a%2Fb"),
     ] {
-        let answer = world.get(Who::Owner, &path).await;
+        let answer = harness.get(Who::Owner, &path).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         // No spelling avoids the token.
-        let answer = world.get(Who::NoToken, &path).await;
+        let answer = harness.get(Who::NoToken, &path).await;
         assert_eq!(answer.status, 401, "{path}: {}", answer.body);
     }
-    world
+    harness
         .post(Who::Owner, "/v2//images", json!({}))
         .await
         .expect(201);
     let path = format!("/v2/images/{image}//members");
-    world
+    harness
         .post(Who::Owner, &path, json!({"member": MEMBER}))
         .await
         .expect(200);
@@ -46,8 +46,8 @@ async fn every_spelling_of_a_path_is_the_same_path() {
 
 #[tokio::test]
 async fn what_only_looks_like_a_path_of_ours_is_not() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for (method, path, status) in [
         ("POST", "/v2/images/.".to_owned(), 404),
         ("POST", "/v2/images/..".to_owned(), 404),
@@ -66,15 +66,15 @@ async fn what_only_looks_like_a_path_of_ours_is_not() {
         ("POST", "/v2/schemas/Image".to_owned(), 404),
         ("POST", "/v2/schemas/image".to_owned(), 405),
     ] {
-        let answer = world.send(Who::Owner, method, &path, Some("{")).await;
+        let answer = harness.send(Who::Owner, method, &path, Some("{")).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
     }
-    assert_eq!(world.listed(Who::Owner, "").await, [image]);
+    assert_eq!(harness.listed(Who::Owner, "").await, [image]);
 }
 
 #[tokio::test]
 async fn a_path_that_is_not_utf8_is_a_400_in_both_families() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for who in [Who::Owner, Who::NoToken] {
         for path in [
             "/%FF",
@@ -86,7 +86,7 @@ async fn a_path_that_is_not_utf8_is_a_400_in_both_families() {
             "/v2/nonsense/%C3%28",
         ] {
             let sent = [("accept", "application/json")];
-            let answer = world.send_with(who, "GET", path, &sent, None).await;
+            let answer = harness.send_with(who, "GET", path, &sent, None).await;
             let answer = answer.expect(400);
             assert_eq!(answer.text("/title"), "Bad Request", "{path}");
         }
@@ -96,7 +96,7 @@ async fn a_path_that_is_not_utf8_is_a_400_in_both_families() {
             format!("/v1/{OWNER}/cloudimages/%FF/members"),
             "/v1/nonsense/%FF".to_owned(),
         ] {
-            let answer = world.get(who, &path).await.expect(400);
+            let answer = harness.get(who, &path).await.expect(400);
             assert_eq!(answer.text("/error/code"), "IMG.0001", "{path}");
         }
     }
@@ -104,7 +104,7 @@ async fn a_path_that_is_not_utf8_is_a_400_in_both_families() {
 
 #[tokio::test]
 async fn the_accept_header_names_a_version_only_where_the_path_does_not() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let accept = |version: &'static str| [("accept", version)];
     for (path, version, status) in [
         ("/images", "application/vnd.openstack.images-v2", 200),
@@ -115,10 +115,12 @@ async fn the_accept_header_names_a_version_only_where_the_path_does_not() {
         ("/v2/images", "application/vnd.openstack.images-v1", 200),
     ] {
         let sent = accept(version);
-        let answer = world.send_with(Who::Owner, "GET", path, &sent, None).await;
+        let answer = harness
+            .send_with(Who::Owner, "GET", path, &sent, None)
+            .await;
         assert_eq!(answer.status, status, "{path} {version}: {}", answer.body);
     }
     let sent = accept("application/vnd.openstack.images-v2");
-    let without = world.send_with(Who::NoToken, "GET", "/images", &sent, None);
+    let without = harness.send_with(Who::NoToken, "GET", "/images", &sent, None);
     without.await.expect(401);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 use serde_json::json;
 use shared::domain::job::DEADLINE_SECONDS;
 use shared::domain::member::MemberStatus;
@@ -15,123 +15,123 @@ use super::{answer, codes, deliver, held, results, shown, status};
 
 #[tokio::test]
 async fn redelivery_in_any_order_changes_nothing() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut images = Vec::new();
     for _ in 0..250 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     let accepted = answer(MemberStatus::Accepted);
-    let (job, records) = held(&world, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
-    assert_eq!(shown(&world, Who::Member, job).await["status"], "INIT");
+    let (job, records) = held(&harness, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
+    assert_eq!(shown(&harness, Who::Member, job).await["status"], "INIT");
     assert_eq!(records.len(), 5);
     let mut percents = Vec::new();
     for place in [4, 4, 0, 4, 0, 1, 2, 3, 1] {
-        deliver(&world, &records[place]).await;
-        let now = shown(&world, Who::Member, job).await;
+        deliver(&harness, &records[place]).await;
+        let now = shown(&harness, Who::Member, job).await;
         percents.push(now["entities"]["process_percent"].as_f64().unwrap());
         assert_eq!(results(&now).len(), 250);
     }
     assert_eq!(percents, [0.2, 0.2, 0.4, 0.4, 0.4, 0.6, 0.8, 1.0, 1.0]);
-    let end = shown(&world, Who::Member, job).await;
+    let end = shown(&harness, Who::Member, job).await;
     assert_eq!(end["status"], "SUCCESS");
     // A redelivered message must not undo a decision that was made since.
-    world
+    harness
         .answer(Who::Member, &images[0], MEMBER, "rejected")
         .await
         .expect(200);
-    deliver(&world, &records[0]).await;
+    deliver(&harness, &records[0]).await;
     assert_eq!(
-        status(&world, &images[0], MEMBER).await.as_deref(),
+        status(&harness, &images[0], MEMBER).await.as_deref(),
         Some("rejected")
     );
-    assert_eq!(shown(&world, Who::Member, job).await, end);
+    assert_eq!(shown(&harness, Who::Member, job).await, end);
 }
 
 #[tokio::test]
 async fn the_request_accepted_last_wins_whatever_the_queue_does() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let images = [image.clone()];
-    let update = |status| held(&world, MEMBER, answer(status), &images, &[MEMBER]);
+    let update = |status| held(&harness, MEMBER, answer(status), &images, &[MEMBER]);
     let (older, first) = update(MemberStatus::Rejected).await;
     let (newer, second) = update(MemberStatus::Accepted).await;
-    deliver(&world, &second[0]).await;
-    deliver(&world, &first[0]).await;
+    deliver(&harness, &second[0]).await;
+    deliver(&harness, &first[0]).await;
     assert_eq!(
-        status(&world, &image, MEMBER).await.as_deref(),
+        status(&harness, &image, MEMBER).await.as_deref(),
         Some("accepted")
     );
     for job in [older, newer] {
-        assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+        assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
     }
 
     // A direct call with the stored status is a decision too.
     let (_, late) = update(MemberStatus::Rejected).await;
-    world
+    harness
         .answer(Who::Member, &image, MEMBER, "accepted")
         .await
         .expect(200);
-    deliver(&world, &late[0]).await;
+    deliver(&harness, &late[0]).await;
     assert_eq!(
-        status(&world, &image, MEMBER).await.as_deref(),
+        status(&harness, &image, MEMBER).await.as_deref(),
         Some("accepted")
     );
 }
 
 #[tokio::test]
 async fn a_late_batch_brings_back_nothing_that_was_taken_away() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let images = [image.clone()];
     let row = format!("/v2/images/{image}/members/{MEMBER}");
-    let (_, add) = held(&world, OWNER, Task::Share, &images, &[MEMBER]).await;
+    let (_, add) = held(&harness, OWNER, Task::Share, &images, &[MEMBER]).await;
     let (_, accept) = held(
-        &world,
+        &harness,
         MEMBER,
         answer(MemberStatus::Accepted),
         &images,
         &[MEMBER],
     )
     .await;
-    deliver(&world, &add[0]).await;
-    world.delete(Who::Owner, &row).await.expect(204);
-    deliver(&world, &add[0]).await;
-    assert_eq!(status(&world, &image, MEMBER).await, None);
+    deliver(&harness, &add[0]).await;
+    harness.delete(Who::Owner, &row).await.expect(204);
+    deliver(&harness, &add[0]).await;
+    assert_eq!(status(&harness, &image, MEMBER).await, None);
     // Shared again: an answer to the first share does not count for the second.
-    world.share(&image, MEMBER).await.expect(200);
-    deliver(&world, &accept[0]).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    deliver(&harness, &accept[0]).await;
     assert_eq!(
-        status(&world, &image, MEMBER).await.as_deref(),
+        status(&harness, &image, MEMBER).await.as_deref(),
         Some("pending")
     );
 
     // The other way round: a late removal does not end a newer membership.
-    let (_, remove) = held(&world, OWNER, Task::Unshare, &images, &[MEMBER]).await;
-    world.delete(Who::Owner, &row).await.expect(204);
-    world.share(&image, MEMBER).await.expect(200);
-    deliver(&world, &remove[0]).await;
+    let (_, remove) = held(&harness, OWNER, Task::Unshare, &images, &[MEMBER]).await;
+    harness.delete(Who::Owner, &row).await.expect(204);
+    harness.share(&image, MEMBER).await.expect(200);
+    deliver(&harness, &remove[0]).await;
     assert_eq!(
-        status(&world, &image, MEMBER).await.as_deref(),
+        status(&harness, &image, MEMBER).await.as_deref(),
         Some("pending")
     );
-    assert_eq!(world.member_count(&image).await, 1);
+    assert_eq!(harness.member_count(&image).await, 1);
 }
 
 #[tokio::test]
 async fn dead_letters_and_lost_messages_end_the_job() {
-    let (world, clock) = World::with_clock().await;
+    let (harness, clock) = Harness::with_clock().await;
     let mut images = Vec::new();
     for _ in 0..150 {
-        let image = world.image(json!({})).await;
-        world.share(&image, MEMBER).await.expect(200);
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
         images.push(image);
     }
     let accepted = answer(MemberStatus::Accepted);
     clock.forward(1);
-    let (job, records) = held(&world, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
+    let (job, records) = held(&harness, MEMBER, accepted.clone(), &images, &[MEMBER]).await;
     // One entry of the first chunk was applied before its worker died for good.
     let chunk: Message = serde_json::from_str(&records[0].body).unwrap();
     let Message::Chunk(mut one) = chunk else {
@@ -141,7 +141,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
     one.number = 7;
     let body = serde_json::to_string(&Message::Chunk(one)).unwrap();
     deliver(
-        &world,
+        &harness,
         &SqsRecord {
             body,
             ..records[0].clone()
@@ -150,11 +150,11 @@ async fn dead_letters_and_lost_messages_end_the_job() {
     .await;
     let until = Timestamp::from_micros(i64::MAX);
     for _ in 0..2 {
-        settle_batch::handle(world.server.app.clone(), records[0].clone(), until)
+        settle_batch::handle(harness.server.app.clone(), records[0].clone(), until)
             .await
             .unwrap();
     }
-    let now = shown(&world, Who::Member, job).await;
+    let now = shown(&harness, Who::Member, job).await;
     assert_eq!(now["status"], "RUNNING");
     assert_eq!(codes(&now)[..2], ["success", "IMG.0113"]);
     assert_eq!(codes(&now)[149], "running");
@@ -165,29 +165,29 @@ async fn dead_letters_and_lost_messages_end_the_job() {
         },
         ..records[0].clone()
     };
-    deliver(&world, &again).await;
+    deliver(&harness, &again).await;
     assert_eq!(
-        status(&world, &images[1], MEMBER).await.as_deref(),
+        status(&harness, &images[1], MEMBER).await.as_deref(),
         Some("pending")
     );
 
     // The second chunk's message is lost: the job still ends at its deadline.
     clock.forward(DEADLINE_SECONDS);
-    let end = shown(&world, Who::Member, job).await;
+    let end = shown(&harness, Who::Member, job).await;
     assert_eq!(end["status"], "FAIL");
     assert_eq!(codes(&end)[149], "IMG.0113");
-    deliver(&world, &records[1]).await;
+    deliver(&harness, &records[1]).await;
     assert_eq!(
-        shown(&world, Who::Member, job).await,
+        shown(&harness, Who::Member, job).await,
         end,
         "nothing is begun after the end"
     );
     assert_eq!(
-        status(&world, &images[149], MEMBER).await.as_deref(),
+        status(&harness, &images[149], MEMBER).await.as_deref(),
         Some("pending")
     );
     clock.forward(shared::domain::job::KEPT_SECONDS);
-    world
+    harness
         .get(Who::Member, &format!("/v1/cloudimages/job/{job}"))
         .await
         .expect(404);
@@ -195,26 +195,26 @@ async fn dead_letters_and_lost_messages_end_the_job() {
 
 #[tokio::test]
 async fn a_worker_out_of_time_gives_the_rest_back() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let accepted = answer(MemberStatus::Accepted);
-    let (job, records) = held(&world, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
-    let app = world.server.app.clone();
+    let (job, records) = held(&harness, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
+    let app = harness.server.app.clone();
     let late = run_batch::handle(app.clone(), records[0].clone(), app.now()).await;
     assert!(late.is_err_and(|error| error.retryable()));
-    assert_eq!(shown(&world, Who::Member, job).await["status"], "INIT");
-    deliver(&world, &records[0]).await;
-    assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+    assert_eq!(shown(&harness, Who::Member, job).await["status"], "INIT");
+    deliver(&harness, &records[0]).await;
+    assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
 }
 
 #[tokio::test]
 async fn a_poison_message_comes_again_alone() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let accepted = answer(MemberStatus::Accepted);
-    let (job, mut records) = held(&world, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
+    let (job, mut records) = held(&harness, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
     records.push(SqsRecord {
         message_id: "poison".into(),
         body: "{\"type\": \"chunk\"}".into(),
@@ -223,7 +223,7 @@ async fn a_poison_message_comes_again_alone() {
     });
     let event = shared::runtime::messages::SqsEvent { records };
     let until = Timestamp::from_micros(i64::MAX);
-    let app = world.server.app.clone();
+    let app = harness.server.app.clone();
     let response =
         shared::runtime::messages::each("run-batch", app, event, until, run_batch::handle).await;
     let failed: Vec<_> = response
@@ -232,5 +232,5 @@ async fn a_poison_message_comes_again_alone() {
         .map(|f| f.item_identifier.as_str())
         .collect();
     assert_eq!(failed, ["poison"]);
-    assert_eq!(shown(&world, Who::Member, job).await["status"], "SUCCESS");
+    assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
 }

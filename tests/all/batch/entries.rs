@@ -1,6 +1,6 @@
 //! Entries of a batch: each has its own result.
 
-use crate::world::{MEMBER, MEMBER2, OWNER, Who, World, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
 use local::server::Options;
 use serde_json::{Value, json};
 use shared::domain::id::ProjectId;
@@ -9,14 +9,17 @@ use super::{UNKNOWN, codes, error_of, results, run};
 
 #[tokio::test]
 async fn one_unknown_image_fails_alone() {
-    let world = World::new().await;
-    let (a, b) = (world.image(json!({})).await, world.image(json!({})).await);
+    let harness = Harness::new().await;
+    let (a, b) = (
+        harness.image(json!({})).await,
+        harness.image(json!({})).await,
+    );
     for image in [&a, &b] {
-        world.share(image, MEMBER).await.expect(200);
+        harness.share(image, MEMBER).await.expect(200);
     }
     let body =
         json!({"images": [a, UNKNOWN, b, "nonsense"], "project_id": MEMBER, "status": "accepted"});
-    let job = run(&world, Who::Member, "PUT", body).await;
+    let job = run(&harness, Who::Member, "PUT", body).await;
     assert_eq!(job["status"], "FAIL");
     assert_eq!(job["job_type"], "imsUpdateImageMembersJob");
     assert_eq!(job["error_code"], "IMG.0027");
@@ -27,13 +30,16 @@ async fn one_unknown_image_fails_alone() {
     assert_eq!(codes(&job), ["success", "IMG.0027", "success", "IMG.0066"]);
     let order: Vec<_> = results(&job).into_iter().map(|row| row.0).collect();
     assert_eq!(order, [a.as_str(), UNKNOWN, &b, "nonsense"]);
-    assert_eq!(world.listed(Who::Member, "").await.len(), 2);
+    assert_eq!(harness.listed(Who::Member, "").await.len(), 2);
 
     // Only its own project and an admin see the job.
     let id = job["job_id"].as_str().unwrap();
     let mine = format!("/v1/{MEMBER}/jobs/{id}");
-    assert_eq!(world.get(Who::Member, &mine).await.expect(200).json(), job);
-    world.get(Who::Admin, &mine).await.expect(200);
+    assert_eq!(
+        harness.get(Who::Member, &mine).await.expect(200).json(),
+        job
+    );
+    harness.get(Who::Admin, &mine).await.expect(200);
     for (who, path) in [
         (Who::Owner, mine.clone()),
         (Who::Owner, format!("/v1/{OWNER}/jobs/{id}")),
@@ -47,7 +53,7 @@ async fn one_unknown_image_fails_alone() {
         ),
     ] {
         assert_eq!(
-            error_of(&world.get(who, &path).await.expect(404)),
+            error_of(&harness.get(who, &path).await.expect(404)),
             "IMG.0023",
             "{path}"
         );
@@ -56,14 +62,14 @@ async fn one_unknown_image_fails_alone() {
 
 #[tokio::test]
 async fn images_are_shared_and_unshared_by_the_thousand() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let mut images = Vec::new();
     for _ in 0..12 {
-        images.push(world.image(json!({})).await);
+        images.push(harness.image(json!({})).await);
     }
     let projects: Vec<String> = (0..120).map(|i| format!("p{i}")).collect();
     let body = json!({"images": images, "projects": projects});
-    let job = run(&world, Who::Owner, "POST", body.clone()).await;
+    let job = run(&harness, Who::Owner, "POST", body.clone()).await;
     assert_eq!(job["status"], "SUCCESS", "{job}");
     assert_eq!(job["job_type"], "imsAddImageMembersJob");
     assert_eq!(job["error_code"], Value::Null);
@@ -73,7 +79,7 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     let next = job["entities"]["page_info"]["next_marker"]
         .as_str()
         .unwrap();
-    let rest = world
+    let rest = harness
         .get(Who::Owner, &format!("/v1/{OWNER}/jobs/{id}?marker={next}"))
         .await
         .json();
@@ -94,17 +100,17 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     for behind in ["1440", "18446744073709551615"] {
         let marker = shared::http::page::encode_marker(behind);
         let path = format!("/v1/{OWNER}/jobs/{id}?marker={marker}");
-        let page = world.get(Who::Owner, &path).await.expect(200).json();
+        let page = harness.get(Who::Owner, &path).await.expect(200).json();
         assert_eq!(results(&page).len(), 0, "{behind}");
     }
 
     // Repeated: existing members count as a success.
-    let again = run(&world, Who::Owner, "POST", body.clone()).await;
+    let again = run(&harness, Who::Owner, "POST", body.clone()).await;
     assert_eq!(again["status"], "SUCCESS");
     // The quota is exact in a batch too: 128 - 120 members fit.
     let more: Vec<String> = (0..10).map(|i| format!("more{i}")).collect();
     let over = run(
-        &world,
+        &harness,
         Who::Owner,
         "POST",
         json!({"images": [images[0]], "projects": more}),
@@ -114,11 +120,11 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     expected.extend(["IMG.0088"; 2]);
     assert_eq!(codes(&over), expected);
 
-    let removed = run(&world, Who::Owner, "DELETE", body.clone()).await;
+    let removed = run(&harness, Who::Owner, "DELETE", body.clone()).await;
     assert_eq!(removed["status"], "SUCCESS", "{removed}");
     assert_eq!(removed["job_type"], "imsDelImageMembersJob");
     let absent = run(
-        &world,
+        &harness,
         Who::Owner,
         "DELETE",
         json!({"images": [images[1]], "projects": ["p0"]}),
@@ -127,18 +133,18 @@ async fn images_are_shared_and_unshared_by_the_thousand() {
     // The state is the one that the request wants.
     assert_eq!(codes(&absent), ["success"]);
     assert_eq!(absent["entities"]["results"][0]["changed"], false);
-    assert_eq!(world.member_count(&images[0]).await, 8);
+    assert_eq!(harness.member_count(&images[0]).await, 8);
 }
 
 #[tokio::test]
 async fn every_refusal_of_an_entry_has_its_code() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let image = |visibility: &'static str| {
-        let world = &world;
+        let harness = &harness;
         async move {
-            let id = world.image(json!({})).await;
-            world.share(&id, MEMBER).await.expect(200);
-            world.set_visibility(Who::Admin, &id, visibility).await;
+            let id = harness.image(json!({})).await;
+            harness.share(&id, MEMBER).await.expect(200);
+            harness.set_visibility(Who::Admin, &id, visibility).await;
             id
         }
     };
@@ -151,24 +157,24 @@ async fn every_refusal_of_an_entry_has_its_code() {
     let images = json!([shared, private, public, community]);
     let add = |project: &str| json!({"images": images, "projects": [project]});
 
-    let owner = run(&world, Who::Owner, "POST", add("new")).await;
+    let owner = run(&harness, Who::Owner, "POST", add("new")).await;
     assert_eq!(
         codes(&owner),
         ["success", "IMG.0046", "IMG.0089", "IMG.0046"]
     );
-    let itself = run(&world, Who::Owner, "POST", add(OWNER)).await;
+    let itself = run(&harness, Who::Owner, "POST", add(OWNER)).await;
     assert_eq!(codes(&itself)[0], "IMG.0076");
-    let member = run(&world, Who::Member, "POST", add("other")).await;
+    let member = run(&harness, Who::Member, "POST", add("other")).await;
     assert_eq!(
         codes(&member),
         ["IMG.0047", "IMG.0027", "IMG.0089", "IMG.0046"]
     );
-    let stranger = run(&world, Who::Third, "DELETE", add("other")).await;
+    let stranger = run(&harness, Who::Third, "DELETE", add("other")).await;
     assert_eq!(
         codes(&stranger),
         ["IMG.0027", "IMG.0027", "IMG.0089", "IMG.0046"]
     );
-    let admin = run(&world, Who::Admin, "POST", add("by-admin")).await;
+    let admin = run(&harness, Who::Admin, "POST", add("by-admin")).await;
     assert_eq!(
         codes(&admin),
         ["success", "IMG.0046", "IMG.0089", "IMG.0046"]
@@ -176,35 +182,35 @@ async fn every_refusal_of_an_entry_has_its_code() {
 
     let accept =
         |project: &str| json!({"images": images, "project_id": project, "status": "accepted"});
-    let member = run(&world, Who::Member, "PUT", accept(MEMBER)).await;
+    let member = run(&harness, Who::Member, "PUT", accept(MEMBER)).await;
     assert_eq!(
         codes(&member),
         ["success", "IMG.0027", "IMG.0089", "IMG.0046"]
     );
-    let stranger = run(&world, Who::Third, "PUT", accept(crate::world::THIRD)).await;
+    let stranger = run(&harness, Who::Third, "PUT", accept(crate::harness::THIRD)).await;
     assert_eq!(codes(&stranger)[0], "IMG.0027");
-    let owner = run(&world, Who::Owner, "PUT", accept(OWNER)).await;
+    let owner = run(&harness, Who::Owner, "PUT", accept(OWNER)).await;
     assert_eq!(codes(&owner)[..2], ["IMG.0076", "IMG.0046"]);
-    let admin = run(&world, Who::Admin, "PUT", accept(MEMBER)).await;
+    let admin = run(&harness, Who::Admin, "PUT", accept(MEMBER)).await;
     assert_eq!(codes(&admin)[0], "success");
 }
 
 #[tokio::test]
 async fn an_image_from_a_backup_is_accepted_into_a_vault() {
-    let world = World::new().await;
-    let image = world.image(json!({"__backup_id": "b-1"})).await;
-    world.share(&image, MEMBER).await.expect(200);
+    let harness = Harness::new().await;
+    let image = harness.image(json!({"__backup_id": "b-1"})).await;
+    harness.share(&image, MEMBER).await.expect(200);
     let body = |vault: Value| json!({"images": [image], "project_id": MEMBER, "status": "accepted", "vault_id": vault});
-    let none = run(&world, Who::Member, "PUT", body(Value::Null)).await;
+    let none = run(&harness, Who::Member, "PUT", body(Value::Null)).await;
     assert_eq!(codes(&none), ["IMG.0184"]);
-    let odd = run(&world, Who::Member, "PUT", body(json!("my vault"))).await;
+    let odd = run(&harness, Who::Member, "PUT", body(json!("my vault"))).await;
     assert_eq!(codes(&odd), ["IMG.0188"]);
     let vault = "384a9d5e-8b2f-4d3c-9a57-1b1c6f2d3e4f";
-    let good = run(&world, Who::Member, "PUT", body(json!(vault))).await;
+    let good = run(&harness, Who::Member, "PUT", body(json!(vault))).await;
     assert_eq!(codes(&good), ["success"]);
     let member = ProjectId::parse(MEMBER).unwrap();
     let id = shared::domain::id::ImageId::canonical(&image).unwrap();
-    let facts = world
+    let facts = harness
         .server
         .app
         .store()
@@ -221,7 +227,7 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
     // Rejecting needs no vault.
     let reject = json!({"images": [image], "project_id": MEMBER, "status": "rejected"});
     assert_eq!(
-        codes(&run(&world, Who::Member, "PUT", reject).await),
+        codes(&run(&harness, Who::Member, "PUT", reject).await),
         ["success"]
     );
 }
@@ -230,26 +236,29 @@ async fn an_image_from_a_backup_is_accepted_into_a_vault() {
 #[tokio::test]
 async fn a_member_leaves_by_a_batch_as_by_a_call() {
     for may_leave in [false, true] {
-        let world = World::with(Options {
+        let harness = Harness::with(Options {
             member_may_leave: may_leave,
             ..options()
         })
         .await;
-        let (image, hidden) = (world.image(json!({})).await, world.image(json!({})).await);
+        let (image, hidden) = (
+            harness.image(json!({})).await,
+            harness.image(json!({})).await,
+        );
         for member in [MEMBER, MEMBER2] {
-            world.share(&image, member).await.expect(200);
+            harness.share(&image, member).await.expect(200);
         }
         let body = json!({"images": [image, hidden], "projects": [MEMBER, MEMBER2]});
-        let job = run(&world, Who::Member, "DELETE", body).await;
+        let job = run(&harness, Who::Member, "DELETE", body).await;
         let own = if may_leave { "success" } else { "IMG.0047" };
         assert_eq!(codes(&job), [own, "IMG.0047", "IMG.0027", "IMG.0027"]);
         assert_eq!(
-            world.member_count(&image).await,
+            harness.member_count(&image).await,
             if may_leave { 1 } else { 2 }
         );
         let path = format!("/v2/images/{image}");
-        let seen = world.get(Who::Member, &path).await.status;
+        let seen = harness.get(Who::Member, &path).await.status;
         assert_eq!(seen, if may_leave { 404 } else { 200 });
-        world.get(Who::Member2, &path).await.expect(200);
+        harness.get(Who::Member2, &path).await.expect(200);
     }
 }

@@ -17,12 +17,12 @@ use shared::domain::time::Timestamp;
 use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::jobs::Created;
 
-use crate::world::{self, Who, World};
+use crate::harness::{self, Harness, Who};
 
 const BATCH: &str = "/v1/cloudimages/members";
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
-fn error_of(answer: &world::HttpResponse) -> String {
+fn error_of(answer: &harness::HttpResponse) -> String {
     answer.text("/error/code")
 }
 
@@ -51,23 +51,23 @@ fn codes(job: &Value) -> Vec<String> {
         .collect()
 }
 
-async fn run(world: &World, who: Who, method: &str, body: Value) -> Value {
-    let answer = world
+async fn run(harness: &Harness, who: Who, method: &str, body: Value) -> Value {
+    let answer = harness
         .send(who, method, BATCH, Some(&body.to_string()))
         .await
         .expect(200);
-    world.ended(who, &answer.text("/job_id")).await
+    harness.ended(who, &answer.text("/job_id")).await
 }
 
 /// A job whose record exists and whose messages the test holds instead of the queue.
 async fn held(
-    world: &World,
+    harness: &Harness,
     project: &str,
     task: Task,
     images: &[String],
     projects: &[&str],
 ) -> (JobId, Vec<SqsRecord>) {
-    let app = &world.server.app;
+    let app = &harness.server.app;
     let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
     let caller = Caller {
         project: ProjectId::parse(project).unwrap(),
@@ -110,23 +110,23 @@ fn answer(status: MemberStatus) -> Task {
     })
 }
 
-async fn deliver(world: &World, record: &SqsRecord) {
+async fn deliver(harness: &Harness, record: &SqsRecord) {
     let until = Timestamp::from_micros(i64::MAX);
-    run_batch::handle(world.server.app.clone(), record.clone(), until)
+    run_batch::handle(harness.server.app.clone(), record.clone(), until)
         .await
         .unwrap();
 }
 
-async fn shown(world: &World, who: Who, job: JobId) -> Value {
-    world
+async fn shown(harness: &Harness, who: Who, job: JobId) -> Value {
+    harness
         .get(who, &format!("/v1/cloudimages/job/{job}"))
         .await
         .expect(200)
         .json()
 }
 
-async fn status(world: &World, image: &str, member: &str) -> Option<String> {
-    let answer = world
+async fn status(harness: &Harness, image: &str, member: &str) -> Option<String> {
+    let answer = harness
         .get(Who::Owner, &format!("/v2/images/{image}/members/{member}"))
         .await;
     (answer.status == 200).then(|| answer.text("/status"))

@@ -1,21 +1,21 @@
 //! Requests of batches: malformed ones, repeated ones, and the reads of the same API.
 
-use crate::world::{ADMIN, MEMBER, MEMBER2, OWNER, Who, World};
+use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, Who};
 use serde_json::{Value, json};
 
 use super::{BATCH, UNKNOWN, error_of, run};
 
 #[tokio::test]
 async fn an_idempotency_key_stands_for_one_request() {
-    let (world, clock) = World::with_clock().await;
-    let image = world.image(json!({})).await;
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
     let body = json!({"images": [image], "projects": ["p"]})
         .to_string()
         .into_bytes();
     let send = |who: Who, method: &'static str, key: &'static str, body: Vec<u8>| {
-        let world = &world;
+        let harness = &harness;
         async move {
-            world
+            harness
                 .send_with(who, method, BATCH, &[("idempotency-key", key)], Some(body))
                 .await
         }
@@ -81,7 +81,7 @@ async fn an_idempotency_key_stands_for_one_request() {
 
 #[tokio::test]
 async fn a_wrong_request_makes_no_job() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let long = "x".repeat(256);
     let many: Vec<String> = (0..101).map(|i| format!("i{i}")).collect();
     let hundred: Vec<String> = (0..100).map(|i| format!("p{i}")).collect();
@@ -159,7 +159,7 @@ async fn a_wrong_request_makes_no_job() {
         ),
     ];
     for (method, body, code) in cases {
-        let answer = world
+        let answer = harness
             .send(Who::Member, method, BATCH, Some(&body.to_string()))
             .await
             .expect(400);
@@ -168,7 +168,7 @@ async fn a_wrong_request_makes_no_job() {
     for method in ["POST", "PUT", "DELETE"] {
         assert_eq!(
             error_of(
-                &world
+                &harness
                     .send(Who::Member, method, BATCH, None)
                     .await
                     .expect(400)
@@ -177,7 +177,7 @@ async fn a_wrong_request_makes_no_job() {
         );
         assert_eq!(
             error_of(
-                &world
+                &harness
                     .send(Who::Member, method, BATCH, Some("{"))
                     .await
                     .expect(400)
@@ -186,14 +186,17 @@ async fn a_wrong_request_makes_no_job() {
         );
     }
     let big = vec![b' '; 2 * 1024 * 1024];
-    world
+    harness
         .send_with(Who::Member, "PUT", BATCH, &[], Some(big))
         .await
         .expect(413);
     let good = put(json!(["x"]), json!(MEMBER), json!("accepted"));
-    let reader = world.put(Who::MemberReader, BATCH, good).await.expect(403);
+    let reader = harness
+        .put(Who::MemberReader, BATCH, good)
+        .await
+        .expect(403);
     assert_eq!(error_of(&reader), "IMG.0026");
-    let jobs = world
+    let jobs = harness
         .get(Who::Member, &format!("/v1/{MEMBER}/jobs"))
         .await
         .expect(200)
@@ -203,14 +206,14 @@ async fn a_wrong_request_makes_no_job() {
 
 #[tokio::test]
 async fn a_projects_jobs_are_listed_newest_first() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let mut ids = Vec::new();
     for i in 0..7 {
         let image = if i % 2 == 0 { image.as_str() } else { UNKNOWN };
         let body = json!({"images": [image], "projects": [format!("p{i}")]});
         ids.push(
-            run(&world, Who::Owner, "POST", body).await["job_id"]
+            run(&harness, Who::Owner, "POST", body).await["job_id"]
                 .as_str()
                 .unwrap()
                 .to_owned(),
@@ -218,9 +221,9 @@ async fn a_projects_jobs_are_listed_newest_first() {
     }
     ids.reverse();
     let page = |query: String| {
-        let world = &world;
+        let harness = &harness;
         async move {
-            let answer = world
+            let answer = harness
                 .get(Who::Owner, &format!("/v1/{OWNER}/jobs{query}"))
                 .await
                 .expect(200)
@@ -260,16 +263,16 @@ async fn a_projects_jobs_are_listed_newest_first() {
         "?marker=x",
         "?job_type=x",
     ] {
-        world
+        harness
             .get(Who::Owner, &format!("/v1/{OWNER}/jobs{bad}"))
             .await
             .expect(400);
     }
-    world
+    harness
         .get(Who::Member, &format!("/v1/{OWNER}/jobs"))
         .await
         .expect(404);
-    world
+    harness
         .get(Who::Admin, &format!("/v1/{OWNER}/jobs"))
         .await
         .expect(200);
@@ -277,27 +280,27 @@ async fn a_projects_jobs_are_listed_newest_first() {
 
 #[tokio::test]
 async fn members_are_read_in_the_form_of_ims() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     for member in [MEMBER, MEMBER2, ADMIN] {
-        world.share(&image, member).await.expect(200);
+        harness.share(&image, member).await.expect(200);
     }
     let path = format!("/v1/{OWNER}/cloudimages/{image}/members");
-    let first = world
+    let first = harness
         .get(Who::Owner, &format!("{path}?limit=2"))
         .await
         .expect(200)
         .json();
     assert_eq!(first["page_info"]["current_count"], 2);
     let marker = first["page_info"]["next_marker"].as_str().unwrap();
-    let rest = world
+    let rest = harness
         .get(Who::Owner, &format!("{path}?limit=2&marker={marker}"))
         .await
         .expect(200)
         .json();
     assert_eq!(rest["members"].as_array().unwrap().len(), 1);
     assert_eq!(rest["page_info"].get("next_marker"), None);
-    let one = world
+    let one = harness
         .get(Who::Owner, &format!("{path}/{MEMBER}"))
         .await
         .expect(200)
@@ -305,7 +308,7 @@ async fn members_are_read_in_the_form_of_ims() {
     assert_eq!(one["member"]["member_id"], MEMBER);
     assert_eq!(
         error_of(
-            &world
+            &harness
                 .get(Who::Owner, &format!("{path}/nobody"))
                 .await
                 .expect(404)
@@ -313,15 +316,15 @@ async fn members_are_read_in_the_form_of_ims() {
         "IMG.0121"
     );
     assert_eq!(
-        error_of(&world.get(Who::Member, &path).await.expect(400)),
+        error_of(&harness.get(Who::Member, &path).await.expect(400)),
         "IMG.0030"
     );
-    let hidden = format!("/v1/{}/cloudimages/{image}/members", crate::world::THIRD);
+    let hidden = format!("/v1/{}/cloudimages/{image}/members", crate::harness::THIRD);
     assert_eq!(
-        error_of(&world.get(Who::Third, &hidden).await.expect(404)),
+        error_of(&harness.get(Who::Third, &hidden).await.expect(404)),
         "IMG.0027"
     );
-    let own = world
+    let own = harness
         .get(
             Who::Member,
             &format!("/v1/{MEMBER}/cloudimages/{image}/members"),
@@ -330,13 +333,13 @@ async fn members_are_read_in_the_form_of_ims() {
         .json();
     assert_eq!(own["members"].as_array().unwrap().len(), 1);
     for bad in ["?limit=0", "?limit=1001", "?marker=%21"] {
-        world
+        harness
             .get(Who::Owner, &format!("{path}{bad}"))
             .await
             .expect(400);
     }
 
-    let quota = world
+    let quota = harness
         .get(Who::Owner, "/v1/cloudimages/quota")
         .await
         .expect(200)
@@ -344,19 +347,19 @@ async fn members_are_read_in_the_form_of_ims() {
     let resources = quota["quotas"]["resources"].as_array().unwrap();
     let of_members = resources.iter().find(|each| each["type"] == "image_member");
     assert_eq!(of_members.unwrap()["quota"], 128);
-    let pending = world
+    let pending = harness
         .get(Who::Member, "/v2/cloudimages?member_status=pending")
         .await
         .expect(200)
         .json();
     assert_eq!(pending["images"][0]["id"], image);
-    let shared = world
+    let shared = harness
         .get(Who::Member, "/v2/cloudimages?__imagetype=private")
         .await
         .expect(200)
         .json();
     assert_eq!(shared["images"], json!([]));
-    let bad = world
+    let bad = harness
         .get(Who::Member, "/v2/cloudimages?member_status=x")
         .await
         .expect(400);

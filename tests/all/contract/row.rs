@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::stage::Names;
-use crate::world::{HttpResponse, Who};
+use crate::harness::{HttpResponse, Who};
 
 /// How a text ends that was too long to be kept.
 const CUT: &str = "…(cut)";

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::row::Row;
-use crate::world::{ADMIN, HttpResponse, MEMBER, MEMBER2, OWNER, THIRD, Who, World};
+use crate::harness::{ADMIN, Harness, HttpResponse, MEMBER, MEMBER2, OWNER, THIRD, Who};
 
 type Memberships = &'static [(&'static str, &'static str)];
 
@@ -111,7 +111,7 @@ const LISTED: [(&str, u8, Who, &str, Option<&str>); 9] = [
 pub struct Names(BTreeMap<String, String>);
 
 impl Names {
-    fn of(world: &World) -> Self {
+    fn of(harness: &Harness) -> Self {
         let mut names = Self(BTreeMap::new());
         let projects = [
             ("owner", OWNER),
@@ -122,7 +122,7 @@ impl Names {
         for (name, project) in projects.into_iter().chain([("admin", ADMIN)]) {
             names.set(name, project);
         }
-        names.set("base", &world.server.url());
+        names.set("base", &harness.server.url());
         names
     }
 
@@ -139,7 +139,7 @@ impl Names {
 
 /// A service and what is known of it.
 pub struct Stage {
-    world: World,
+    harness: Harness,
     names: Names,
     /// The images that rows share because they change nothing, by what was made of them.
     images: RefCell<BTreeMap<String, String>>,
@@ -147,10 +147,10 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new() -> Self {
-        let world = World::new().await;
-        let names = Names::of(&world);
+        let harness = Harness::new().await;
+        let names = Names::of(&harness);
         Self {
-            world,
+            harness,
             names,
             images: RefCell::default(),
         }
@@ -176,13 +176,13 @@ impl Stage {
         let public = visibility == "public";
         body["visibility"] = json!(if public { "private" } else { visibility });
         let image = self
-            .world
+            .harness
             .post(owner, "/v2/images", body)
             .await
             .expect(201)
             .text("/id");
         if public {
-            self.world
+            self.harness
                 .set_visibility(Who::Admin, &image, visibility)
                 .await;
         }
@@ -190,16 +190,16 @@ impl Stage {
     }
 
     async fn membership(&self, image: &str, project: &str, state: &str) {
-        let world = &self.world;
-        world.share(image, project).await.expect(200);
+        let harness = &self.harness;
+        harness.share(image, project).await.expect(200);
         match state {
             "pending" => {}
             "removed" => {
                 let path = format!("/v2/images/{image}/members/{project}");
-                world.delete(Who::Owner, &path).await.expect(204);
+                harness.delete(Who::Owner, &path).await.expect(204);
             }
             answer => {
-                world
+                harness
                     .answer(Who::Admin, image, project, answer)
                     .await
                     .expect(200);
@@ -254,20 +254,20 @@ impl Stage {
             }
         }
         for visibility in states {
-            self.world
+            self.harness
                 .set_visibility(Who::Admin, &image, visibility)
                 .await;
         }
         let path = format!("/v2/images/{image}");
         if let Some((name, value)) = property(&row.id) {
             let change = json!([{"op": "replace", "path": format!("/{name}"), "value": value}]);
-            self.world
+            self.harness
                 .patch(Who::Admin, &path, change)
                 .await
                 .expect(200);
         }
         if row.visibility == "deleted" {
-            self.world.delete(Who::Owner, &path).await.expect(204);
+            self.harness.delete(Who::Owner, &path).await.expect(204);
         }
         image
     }
@@ -298,7 +298,7 @@ impl Stage {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        self.world
+        self.harness
             .send_with(row.who(), &row.method, &path, &headers, row.sent(names))
             .await
     }
@@ -306,7 +306,7 @@ impl Stage {
     /// A request of the owner as no client library would write it.
     async fn send_raw(&self, path: &str, headers: &str, body: &str) -> HttpResponse {
         let token = Who::Owner.token().unwrap();
-        let mut stream = TcpStream::connect(self.world.address()).await.unwrap();
+        let mut stream = TcpStream::connect(self.harness.address()).await.unwrap();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: h\r\nX-Auth-Token: {token}\r\nConnection: close\r\n\
              {headers}\r\n\r\n"

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{TOKENS, by_name, log_in, names, password, project, rescope, token, validate, with};
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 
 #[tokio::test]
 async fn a_password_gets_a_token_that_the_api_takes() {
-    let (world, _clock) = World::with_clock().await;
+    let (harness, _clock) = Harness::with_clock().await;
     let user_ids = [json!({"id": "u-owner"}), by_name("owner")];
     let domain = json!({"id": "default"});
     let scopes = [
@@ -18,7 +18,7 @@ async fn a_password_gets_a_token_that_the_api_takes() {
         .iter()
         .flat_map(|user| scopes.iter().map(move |s| (user, s)))
     {
-        let answer = log_in(&world, &password(user.clone(), "secret", scope.clone())).await;
+        let answer = log_in(&harness, &password(user.clone(), "secret", scope.clone())).await;
         let answer = answer.expect(201);
         let said = answer.json();
         let said = &said["token"];
@@ -35,23 +35,23 @@ async fn a_password_gets_a_token_that_the_api_takes() {
         assert_eq!(said["audit_ids"].as_array().unwrap().len(), 1);
 
         let token = answer.header("x-subject-token").unwrap();
-        with(&world, token, "/v2/images").await.expect(200);
-        let again = validate(&world, token).await.expect(200);
+        with(&harness, token, "/v2/images").await.expect(200);
+        let again = validate(&harness, token).await.expect(200);
         assert_eq!(again.header("x-subject-token"), Some(token));
         assert_eq!(again.json(), answer.json());
     }
     let tokens = [
-        token(&world, "owner", project(OWNER)).await,
-        token(&world, "owner", project(OWNER)).await,
+        token(&harness, "owner", project(OWNER)).await,
+        token(&harness, "owner", project(OWNER)).await,
     ];
     assert_ne!(tokens[0], tokens[1]);
 }
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_login_the_refusal_is_the_same() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let elsewhere = json!({"name": "owner", "domain": {"name": "Elsewhere"}});
-    let unscoped = token(&world, "owner", json!(null)).await;
+    let unscoped = token(&harness, "owner", json!(null)).await;
     let mut two_people = password(by_name("member"), "secret", json!(null));
     two_people["auth"]["identity"]["methods"] = json!(["password", "token"]);
     two_people["auth"]["identity"]["token"] = json!({"id": unscoped});
@@ -79,20 +79,20 @@ async fn whatever_is_wrong_with_a_login_the_refusal_is_the_same() {
         other_method,
     ];
     for login in logins {
-        let answer = log_in(&world, &login).await;
+        let answer = log_in(&harness, &login).await;
         assert_eq!(answer.status, 401, "{login}: {}", answer.body);
         let message = "The request you have made requires authentication.";
         let error = json!({"code": 401, "message": message, "title": "Unauthorized"});
         assert_eq!(answer.json(), json!({"error": error}), "{login}");
         assert_eq!(answer.header("x-subject-token"), None);
-        let asks = format!("Keystone uri=\"{}/identity/v3\"", world.server.url());
+        let asks = format!("Keystone uri=\"{}/identity/v3\"", harness.server.url());
         assert_eq!(answer.header("www-authenticate"), Some(&*asks));
     }
 }
 
 #[tokio::test]
 async fn a_malformed_login_is_told_what_it_lacks() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let login = |identity: Value| json!({"auth": {"identity": identity}}).to_string();
     let user = |user: Value| login(json!({"methods": ["password"], "password": {"user": user}}));
     let scope = |scope: Value| password(by_name("owner"), "secret", scope).to_string();
@@ -138,7 +138,9 @@ async fn a_malformed_login_is_told_what_it_lacks() {
             "domain in project",
         ),
     ] {
-        let answer = world.send(Who::NoToken, "POST", TOKENS, Some(&body)).await;
+        let answer = harness
+            .send(Who::NoToken, "POST", TOKENS, Some(&body))
+            .await;
         assert_eq!(answer.status, 400, "{body}: {}", answer.body);
         let message = answer.text("/error/message");
         assert!(message.contains(says), "{body}: {message}");
@@ -147,7 +149,7 @@ async fn a_malformed_login_is_told_what_it_lacks() {
         assert_eq!(answer.json()["error"]["title"], "Bad Request");
     }
     let large = " ".repeat(1024 * 1024 + 1);
-    world
+    harness
         .send(Who::NoToken, "POST", TOKENS, Some(&large))
         .await
         .expect(413);

@@ -6,7 +6,7 @@ mod tokens;
 
 use serde_json::{Value, json};
 
-use crate::world::{HttpResponse, Who, World};
+use crate::harness::{Harness, HttpResponse, Who};
 
 const TOKENS: &str = "/identity/v3/auth/tokens";
 
@@ -30,25 +30,30 @@ fn rescope(token: &str, scope: Value) -> Value {
     json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": scope}})
 }
 
-async fn log_in(world: &World, body: &Value) -> HttpResponse {
-    world.post(Who::NoToken, TOKENS, body.clone()).await
+async fn log_in(harness: &Harness, body: &Value) -> HttpResponse {
+    harness.post(Who::NoToken, TOKENS, body.clone()).await
 }
 
 /// Logs a user in to its project and returns the token.
-async fn token(world: &World, name: &str, scope: Value) -> String {
-    let answer = log_in(world, &password(by_name(name), "secret", scope)).await;
+async fn token(harness: &Harness, name: &str, scope: Value) -> String {
+    let answer = log_in(harness, &password(by_name(name), "secret", scope)).await;
     let answer = answer.expect(201);
     answer.header("x-subject-token").unwrap().to_owned()
 }
 
-async fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> HttpResponse {
-    world
+async fn send(
+    harness: &Harness,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> HttpResponse {
+    harness
         .send_with(Who::NoToken, method, path, headers, None)
         .await
 }
 
-async fn with(world: &World, token: &str, path: &str) -> HttpResponse {
-    send(world, "GET", path, &[("x-auth-token", token)]).await
+async fn with(harness: &Harness, token: &str, path: &str) -> HttpResponse {
+    send(harness, "GET", path, &[("x-auth-token", token)]).await
 }
 
 /// The headers of a request about a token.
@@ -57,8 +62,8 @@ fn about<'a>(caller: &'a str, subject: &'a str) -> [(&'static str, &'a str); 2] 
 }
 
 /// The service's description of a token, requested with that token.
-async fn validate(world: &World, token: &str) -> HttpResponse {
-    send(world, "GET", TOKENS, &about(token, token)).await
+async fn validate(harness: &Harness, token: &str) -> HttpResponse {
+    send(harness, "GET", TOKENS, &about(token, token)).await
 }
 
 fn names(list: &Value) -> Vec<&str> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{TOKENS, by_name, names, password, project, with};
-use crate::world::{MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, MEMBER, OWNER, Who};
 
 /// Type, interface and URL of each endpoint.
 fn endpoints(catalog: &Value) -> Vec<(String, String, String)> {
@@ -20,12 +20,12 @@ fn endpoints(catalog: &Value) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn the_catalog_is_at_the_callers_own_address() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     let login = password(by_name("owner"), "secret", project(OWNER))
         .to_string()
         .into_bytes();
     let host = [("host", "cloud.example:8080")];
-    let answer = world
+    let answer = harness
         .send_with(Who::NoToken, "POST", TOKENS, &host, Some(login.clone()))
         .await;
     let said = answer.expect(201).json();
@@ -40,19 +40,19 @@ async fn the_catalog_is_at_the_callers_own_address() {
     }
     assert_eq!(found.len(), 6);
     let token = Who::Owner.token().unwrap();
-    let catalog = with(&world, token, "/identity/v3/auth/catalog")
+    let catalog = with(&harness, token, "/identity/v3/auth/catalog")
         .await
         .expect(200)
         .json();
     let here = endpoints(&catalog["catalog"]);
     assert!(
         here.iter()
-            .all(|end| end.2.starts_with(&world.server.url())),
+            .all(|end| end.2.starts_with(&harness.server.url())),
         "{here:?}"
     );
 
     let path = format!("{TOKENS}?nocatalog");
-    let answer = world
+    let answer = harness
         .send_with(Who::NoToken, "POST", &path, &[], Some(login))
         .await
         .expect(201);
@@ -61,19 +61,19 @@ async fn the_catalog_is_at_the_callers_own_address() {
 
 #[tokio::test]
 async fn versions_projects_and_what_is_not_there() {
-    let world = World::new().await;
+    let harness = Harness::new().await;
     for path in ["/identity", "/identity/"] {
-        let answer = world.get(Who::NoToken, path).await.expect(300);
+        let answer = harness.get(Who::NoToken, path).await.expect(300);
         let version = answer.json()["versions"]["values"][0].clone();
         assert_eq!(version["id"], "v3.14");
-        let href = format!("{}/identity/v3/", world.server.url());
+        let href = format!("{}/identity/v3/", harness.server.url());
         assert_eq!(version["links"][0]["href"], json!(href));
         for path in ["/identity/v3", "/identity/v3/"] {
-            let answer = world.get(Who::NoToken, path).await.expect(200);
+            let answer = harness.get(Who::NoToken, path).await.expect(200);
             assert_eq!(answer.json()["version"], version);
         }
     }
-    let all = world
+    let all = harness
         .get(Who::Owner, "/identity/v3/projects")
         .await
         .expect(200)
@@ -83,11 +83,11 @@ async fn versions_projects_and_what_is_not_there() {
         ["owner", "member", "member2", "admin"]
     );
     let path = "/identity/v3/projects?name=member&domain_id=default";
-    let one = world.get(Who::Owner, path).await.expect(200).json();
+    let one = harness.get(Who::Owner, path).await.expect(200).json();
     assert_eq!(one["projects"][0]["id"], MEMBER);
     assert_eq!(names(&one["projects"]), ["member"]);
     let path = format!("/identity/v3/projects/{MEMBER}");
-    let one = world.get(Who::Owner, &path).await.expect(200).json();
+    let one = harness.get(Who::Owner, &path).await.expect(200).json();
     assert_eq!(one["project"]["name"], "member");
     for path in [
         "projects",
@@ -96,9 +96,9 @@ async fn versions_projects_and_what_is_not_there() {
         "auth/catalog",
     ] {
         let path = format!("/identity/v3/{path}");
-        world.get(Who::NoToken, &path).await.expect(401);
-        world.get(Who::BadToken, &path).await.expect(401);
-        let answer = world.post(Who::Admin, &path, json!({})).await.expect(405);
+        harness.get(Who::NoToken, &path).await.expect(401);
+        harness.get(Who::BadToken, &path).await.expect(401);
+        let answer = harness.post(Who::Admin, &path, json!({})).await.expect(405);
         assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
     for path in [
@@ -107,38 +107,38 @@ async fn versions_projects_and_what_is_not_there() {
         "nonsense",
         "auth/tokens/more",
     ] {
-        let answer = world
+        let answer = harness
             .get(Who::Owner, &format!("/identity/v3/{path}"))
             .await
             .expect(404);
         assert_eq!(answer.json()["error"]["title"], "Not Found");
     }
-    world
+    harness
         .get(Who::Owner, "/identity/v2.0/tokens")
         .await
         .expect(404);
-    let answer = world.put(Who::Owner, TOKENS, json!({})).await.expect(405);
+    let answer = harness.put(Who::Owner, TOKENS, json!({})).await.expect(405);
     assert_eq!(answer.header("allow"), Some("GET, HEAD, POST, DELETE"));
     // No subject, or an unknown one.
-    world.get(Who::Owner, TOKENS).await.expect(404);
+    harness.get(Who::Owner, TOKENS).await.expect(404);
     let headers = [("x-subject-token", "a-token-that-nobody-gave")];
-    world
+    harness
         .send_with(Who::Owner, "GET", TOKENS, &headers, None)
         .await
         .expect(404);
-    world
+    harness
         .send_with(Who::BadToken, "GET", TOKENS, &headers, None)
         .await
         .expect(401);
     // A path that only begins like the service's belongs to the API.
-    let answer = world.get(Who::NoToken, "/identityx").await.expect(300);
+    let answer = harness.get(Who::NoToken, "/identityx").await.expect(300);
     assert_eq!(answer.json()["versions"][0]["status"], "CURRENT");
 }
 
 #[tokio::test]
 async fn headers_that_speak_of_identity_count_for_nothing() {
-    let world = World::new().await;
-    let image = world.image(json!({})).await;
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
     let path = format!("/v2/images/{image}");
     let forged = [
         ("x-identity-status", "Confirmed"),
@@ -156,23 +156,23 @@ async fn headers_that_speak_of_identity_count_for_nothing() {
         (Who::Third, "GET", 404),
         (Who::OwnerReader, "DELETE", 403),
     ] {
-        world
+        harness
             .send_with(who, method, &path, &forged, None)
             .await
             .expect(status);
     }
-    let answer = world
+    let answer = harness
         .send_with(Who::Third, "GET", "/v2/images", &forged, None)
         .await;
     assert_eq!(answer.expect(200).json()["images"], json!([]));
     let path = "/identity/v3/projects";
-    world
+    harness
         .send_with(Who::NoToken, "GET", path, &forged, None)
         .await
         .expect(401);
     let owner = [("x-subject-token", Who::Owner.token().unwrap())];
     let headers = [&forged[..], &owner[..]].concat();
-    world
+    harness
         .send_with(Who::Third, "GET", TOKENS, &headers, None)
         .await
         .expect(403);

@@ -10,7 +10,7 @@ use shared::domain::time::Timestamp;
 
 use super::Intent::{self, Answer, Share, Unshare};
 use super::{Reported, Seen, possible, wrong_refusal};
-use crate::world::OWNER;
+use crate::harness::OWNER;
 
 /// The stored part of a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::world::{HttpResponse, MEMBER, OWNER, Who, World};
+use crate::harness::{Harness, HttpResponse, MEMBER, OWNER, Who};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
@@ -218,16 +218,16 @@ fn check(document: &Value, operation: &Operation<'_>, answer: &HttpResponse) {
 #[tokio::test]
 async fn what_is_answered_is_what_the_document_says() {
     let document = document();
-    let world = World::new().await;
-    let image = world
+    let harness = Harness::new().await;
+    let image = harness
         .image(json!({"name": "n", "os_distro": "debian"}))
         .await;
     let batch = json!({"images": [image, "no image"], "projects": ["p"]});
-    let job = world
+    let job = harness
         .post(Who::Owner, "/v1/cloudimages/members", batch)
         .await;
     let job = job.expect(200).text("/job_id");
-    world.ended(Who::Owner, &job).await;
+    harness.ended(Who::Owner, &job).await;
 
     let mut operations = operations(&document);
     let order = ["POST", "GET", "PUT", "PATCH", "DELETE"];
@@ -257,7 +257,7 @@ async fn what_is_answered_is_what_the_document_says() {
             let mut headers = vec![("accept", accept)];
             headers.extend(sent.map(|(media, _)| ("content-type", media.as_str())));
             let body = sent.map(|(_, media)| media["example"].to_string().into_bytes());
-            let answer = world
+            let answer = harness
                 .send_with(who, &operation.method, &path, &headers, body)
                 .await;
             check(&document, operation, &answer);

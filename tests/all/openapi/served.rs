@@ -5,18 +5,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::document;
-use crate::world::{Who, World};
+use crate::harness::{Harness, Who};
 
 #[tokio::test]
 async fn the_local_server_serves_the_document_and_a_page() {
-    let world = World::new().await;
-    let served = world.get(Who::NoToken, "/openapi.json").await.expect(200);
+    let harness = Harness::new().await;
+    let served = harness.get(Who::NoToken, "/openapi.json").await.expect(200);
     assert_eq!(served.header("content-type"), Some("application/json"));
     let mut expected = document();
-    expected["servers"] = json!([{"url": world.server.url()}]);
+    expected["servers"] = json!([{"url": harness.server.url()}]);
     assert_eq!(served.json(), expected);
 
-    let page = world.get(Who::BadToken, "/docs").await.expect(200);
+    let page = harness.get(Who::BadToken, "/docs").await.expect(200);
     assert_eq!(
         page.header("content-type"),
         Some("text/html; charset=UTF-8")
@@ -28,7 +28,7 @@ async fn the_local_server_serves_the_document_and_a_page() {
     }
     let (_, script) = page.body.split_once("src=\"").unwrap();
     let (script, _) = script.split_once('"').unwrap();
-    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    let mut stream = TcpStream::connect(harness.address()).await.unwrap();
     let request = format!("GET {script} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -42,15 +42,15 @@ async fn the_local_server_serves_the_document_and_a_page() {
 
     for path in ["/openapi.json", "/docs", script] {
         for method in ["POST", "PUT", "DELETE", "HEAD"] {
-            let refused = world.send(Who::NoToken, method, path, None).await;
+            let refused = harness.send(Who::NoToken, method, path, None).await;
             assert_eq!(refused.expect(405).header("allow"), Some("GET"));
         }
-        world
+        harness
             .send(Who::NoToken, "OPTIONS", path, None)
             .await
             .expect(200);
         // What only begins like them is nobody's, as ever.
-        let more = world.get(Who::NoToken, &format!("{path}/")).await;
+        let more = harness.get(Who::NoToken, &format!("{path}/")).await;
         assert!(more.expect(300).json()["versions"].is_array());
     }
 }

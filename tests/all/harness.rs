@@ -136,7 +136,7 @@ impl Http {
 }
 
 /// A service in memory on a free port.
-pub struct World {
+pub struct Harness {
     pub server: Server,
     http: Http,
 }
@@ -164,7 +164,7 @@ pub fn options() -> Options {
     options
 }
 
-impl World {
+impl Harness {
     pub async fn new() -> Self {
         Self::with(options()).await
     }
@@ -178,12 +178,12 @@ impl World {
     /// A service whose clock only moves when the test moves it.
     pub async fn with_clock() -> (Self, ManualClock) {
         let clock = ManualClock::default();
-        let world = Self::with(Options {
+        let harness = Self::with(Options {
             clock: clock.clock(),
             ..options()
         })
         .await;
-        (world, clock)
+        (harness, clock)
     }
 
     pub fn address(&self) -> SocketAddr {
