@@ -266,8 +266,8 @@ mod tests {
         });
         assert_eq!(image(texts).weight(), FRAME + 1 + 1 + 4 + 3 + 4 + 5 + 6);
         // Quotes and a comma around each tag; of a property, around its name and its value.
-        let tags = image(json!({"tags": ["ab", "c"]}));
-        assert_eq!(tags.weight(), FRAME + 1 + (2 + 3) + (1 + 3));
+        let tags = image(json!({"tags": ["abcd", "c"]}));
+        assert_eq!(tags.weight(), FRAME + 1 + (4 + 3) + (1 + 3));
         let properties = image(json!({"name1": "value", "n": "v"}));
         assert_eq!(properties.weight(), FRAME + 1 + (5 + 5 + 6) + (1 + 1 + 6));
         for (text, bytes) in [

@@ -212,9 +212,8 @@ fn is_type(name: &str, value: &Value) -> bool {
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
         "object" => value.is_object(),
-        "integer" => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
-        }
+        // 1.0 is one too.
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         _ => false,
     }
 }

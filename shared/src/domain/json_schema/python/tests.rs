@@ -171,6 +171,20 @@ fn schemas_are_written_as_by_pythons_pprint() {
                 r#"         'qqqqqqqqqqqq'}"#,
             ],
         ),
+        (
+            r#"{"k": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccc"}"#,
+            vec![
+                r#"{'k': 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb '"#,
+                r#"      'cccccccccc'}"#,
+            ],
+        ),
+        (
+            r#"{"k": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccc"}"#,
+            vec![
+                r#"{'k': 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa '"#,
+                r#"      'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccc'}"#,
+            ],
+        ),
     ] {
         let value: Value = serde_json::from_str(value).unwrap();
         let written = pretty(&value, 4, 0);
