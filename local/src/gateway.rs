@@ -14,8 +14,8 @@ use hyper::http::request::Parts;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use serde_json::json;
 use shared::domain::error::ApiError;
+use shared::http::discovery::Health;
 use shared::http::routes::{self, Function, Path};
 use shared::http::{self, Handled, Request, Response};
 use shared::runtime::api::{answer, answer_within};
@@ -227,7 +227,13 @@ fn broken(request: &Request) -> Response {
     let accept = request.headers().get("accept");
     let json = accept.is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
     match json {
-        true => http::json(503, &json!({"detailed": false, "reasons": [reason]})),
+        true => http::json(
+            503,
+            &Health {
+                detailed: false,
+                reasons: [reason],
+            },
+        ),
         false => http::text(503, "text/plain; charset=UTF-8", reason),
     }
 }

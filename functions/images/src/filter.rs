@@ -2,7 +2,7 @@
 
 use shared::domain::error::ApiError;
 use shared::domain::image::Image;
-use shared::domain::image::card::{Card, Trait};
+use shared::domain::image::projection::{Feature, Projection};
 use shared::domain::number;
 use shared::domain::time::Timestamp;
 
@@ -116,24 +116,25 @@ impl Filter {
     }
 
     /// `false` if an image certainly does not pass, by what an index knows of it.
-    pub fn may_pass(&self, card: &Card) -> bool {
+    pub fn may_pass(&self, projection: &Projection) -> bool {
         let is = |value: &Option<String>, wanted: &[String]| {
             value.as_ref().is_some_and(|value| wanted.contains(value))
         };
         let has = |name: &str, wanted: &[String]| {
             wanted
                 .iter()
-                .any(|value| card.may_have(Trait::Property(name, value)))
+                .any(|value| projection.may_have(Feature::Property(name, value)))
         };
-        let number =
-            |name: &str, wanted: u64| card.may_have(Trait::Property(name, &wanted.to_string()));
+        let number = |name: &str, wanted: u64| {
+            projection.may_have(Feature::Property(name, &wanted.to_string()))
+        };
         match self {
             Self::Text(field, wanted) => match field {
-                TextField::Name => is(&card.name, wanted),
-                TextField::Status => wanted.contains(&card.status),
-                TextField::ContainerFormat => is(&card.container_format, wanted),
-                TextField::DiskFormat => is(&card.disk_format, wanted),
-                TextField::Id => wanted.contains(&card.id.to_string()),
+                TextField::Name => is(&projection.name, wanted),
+                TextField::Status => wanted.contains(&projection.status),
+                TextField::ContainerFormat => is(&projection.container_format, wanted),
+                TextField::DiskFormat => is(&projection.disk_format, wanted),
+                TextField::Id => wanted.contains(&projection.id.to_string()),
                 TextField::Checksum => has("checksum", wanted),
                 TextField::HashAlgo => has("os_hash_algo", wanted),
                 TextField::HashValue => has("os_hash_value", wanted),
@@ -142,35 +143,35 @@ impl Filter {
                 NumberField::MinRam => number("min_ram", wanted),
                 NumberField::MinDisk => number("min_disk", wanted),
                 NumberField::VirtualSize => number("virtual_size", wanted),
-                NumberField::Size => card.size == Some(wanted),
+                NumberField::Size => projection.size == Some(wanted),
             }),
             Self::Min(NumberField::Size, min) => {
-                card.size.is_some_and(|size| i128::from(size) >= *min)
+                projection.size.is_some_and(|size| i128::from(size) >= *min)
             }
             Self::Max(NumberField::Size, max) => {
-                card.size.is_some_and(|size| i128::from(size) <= *max)
+                projection.size.is_some_and(|size| i128::from(size) <= *max)
             }
             Self::Min(..) | Self::Max(..) => true,
-            Self::Protected(wanted) => card.protected == *wanted,
-            Self::Hidden(wanted) => card.os_hidden == *wanted,
-            Self::Tag(tag) => card.may_have(Trait::Tag(tag)),
+            Self::Protected(wanted) => projection.protected == *wanted,
+            Self::Hidden(wanted) => projection.os_hidden == *wanted,
+            Self::Tag(tag) => projection.may_have(Feature::Tag(tag)),
             Self::Time(field, test, wanted) => {
                 let time = match field {
-                    TimeField::Created => card.created_at,
-                    TimeField::Updated => card.updated_at,
+                    TimeField::Created => projection.created_at,
+                    TimeField::Updated => projection.updated_at,
                 };
                 test.holds(time, *wanted)
             }
-            Self::Property(name, value) => card.may_have(Trait::Property(name, value)),
+            Self::Property(name, value) => projection.may_have(Feature::Property(name, value)),
         }
     }
 
-    /// Whether an image passes; `card` is its own.
-    pub fn passes(&self, image: &Image, card: &Card) -> bool {
+    /// Whether an image passes; `projection` is its own.
+    pub fn passes(&self, image: &Image, projection: &Projection) -> bool {
         let is = |value: &Option<String>, wanted: &[String]| {
             value.as_ref().is_some_and(|value| wanted.contains(value))
         };
-        self.may_pass(card)
+        self.may_pass(projection)
             && match self {
                 Self::Text(TextField::Checksum, wanted) => is(&image.checksum, wanted),
                 Self::Text(TextField::HashAlgo, wanted) => is(&image.os_hash_algo, wanted),
@@ -180,7 +181,7 @@ impl Filter {
                 Self::Max(field, max) => field.of(image).is_some_and(|n| i128::from(n) <= *max),
                 Self::Tag(tag) => image.tags.contains(tag),
                 Self::Property(name, value) => image.properties.get(name) == Some(value),
-                // The card says all.
+                // The projection says all.
                 Self::Text(
                     TextField::Name
                     | TextField::Status

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::card::Card;
+use shared::domain::image::projection::Projection;
 use shared::domain::policy::{Action, Caller, ImageAction};
 use shared::domain::visibility::Visibility;
 use shared::runtime::app::App;
@@ -112,8 +112,8 @@ async fn sorted(
         first: None,
     };
     let mut merged = Merged::new(app, caller, query, start);
-    let marker = marker.map(|marker| marker.card());
-    let mut found: Vec<(Source, Card)> = Vec::new();
+    let marker = marker.map(|marker| marker.projection());
+    let mut found: Vec<(Source, Projection)> = Vec::new();
     let mut examined = 0;
     loop {
         let rows = merged.some(READ_MAX).await?;
@@ -127,21 +127,21 @@ async fn sorted(
                  sort by created_at."
             )));
         }
-        for (source, card) in cards(app, rows).await? {
+        for (source, projection) in projections(app, rows).await? {
             let after_marker = marker
                 .as_ref()
-                .is_none_or(|marker| query.compare(marker, &card).is_lt());
-            if after_marker && query.may_match(&card) {
-                found.push((source, card));
+                .is_none_or(|marker| query.compare(marker, &projection).is_lt());
+            if after_marker && query.may_match(&projection) {
+                found.push((source, projection));
             }
         }
     }
     found.sort_by(|(_, a), (_, b)| query.compare(a, b));
-    let mut rows = found.into_iter().map(|(source, card)| {
+    let mut rows = found.into_iter().map(|(source, projection)| {
         let row = Row {
             position: String::new(),
-            id: card.id,
-            card: Some(card),
+            id: projection.id,
+            projection: Some(projection),
         };
         (source, row)
     });
@@ -157,18 +157,25 @@ async fn sorted(
 }
 
 /// What the rows say of their images; an image that is shared with the caller is read for it.
-async fn cards(app: &App, rows: Vec<(Source, Row)>) -> Result<Vec<(Source, Card)>, ApiError> {
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|(_, row)| row.card.is_some());
+async fn projections(
+    app: &App,
+    rows: Vec<(Source, Row)>,
+) -> Result<Vec<(Source, Projection)>, ApiError> {
+    let (known, unknown): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|(_, row)| row.projection.is_some());
     let known = known
         .into_iter()
-        .filter_map(|(source, row)| Some((source, row.card?)));
-    let mut all: Vec<(Source, Card)> = known.collect();
+        .filter_map(|(source, row)| Some((source, row.projection?)));
+    let mut all: Vec<(Source, Projection)> = known.collect();
     for rows in unknown.chunks(READ_MAX / 2) {
         let keys: Vec<_> = rows.iter().map(|(source, row)| (source, row.id)).collect();
         let images = Box::pin(app.store().shown(&keys)).await?;
-        let cards = rows.iter().zip(images);
-        all.extend(cards.filter_map(|((source, _), image)| Some((source.clone(), image?.card()))));
+        let projections = rows.iter().zip(images);
+        all.extend(
+            projections
+                .filter_map(|((source, _), image)| Some((source.clone(), image?.projection()))),
+        );
     }
     Ok(all)
 }
@@ -247,7 +254,11 @@ impl<'a> Filling<'a> {
     fn readable(&self, rows: &[(Source, Row)]) -> usize {
         let mut bytes = 0;
         let fits = |(_, row): &&(Source, Row)| {
-            bytes += row.card.as_ref().and_then(|card| card.weight).unwrap_or(0);
+            bytes += row
+                .projection
+                .as_ref()
+                .and_then(|projection| projection.weight)
+                .unwrap_or(0);
             bytes <= READ_BYTES
         };
         rows.iter().take_while(fits).count().max(1)
@@ -346,9 +357,9 @@ impl<'a> Merged<'a> {
                 break;
             };
             let may_match = row
-                .card
+                .projection
                 .as_ref()
-                .is_none_or(|card| self.query.may_match(card));
+                .is_none_or(|projection| self.query.may_match(projection));
             if may_match {
                 rows.push((source, row));
             }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::card::Card;
+use shared::domain::image::projection::Projection;
 use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
@@ -230,31 +230,34 @@ impl Query {
     }
 
     /// `false` if an image certainly does not pass the filters, by what an index knows of it.
-    pub fn may_match(&self, card: &Card) -> bool {
+    pub fn may_match(&self, projection: &Projection) -> bool {
         let shown = match self.shown {
             Shown::Default | Shown::All => true,
-            Shown::Only(visibility) => card.visibility == visibility,
+            Shown::Only(visibility) => projection.visibility == visibility,
         };
         shown
             && self
                 .owner
                 .as_deref()
-                .is_none_or(|owner| card.owner.as_str() == owner)
-            && self.filters.iter().all(|filter| filter.may_pass(card))
+                .is_none_or(|owner| projection.owner.as_str() == owner)
+            && self
+                .filters
+                .iter()
+                .all(|filter| filter.may_pass(projection))
     }
 
     /// Whether an image that the caller may see in this list passes the filters.
     pub fn matches(&self, image: &Image) -> bool {
-        let card = image.card();
-        self.may_match(&card)
+        let projection = image.projection();
+        self.may_match(&projection)
             && self
                 .filters
                 .iter()
-                .all(|filter| filter.passes(image, &card))
+                .all(|filter| filter.passes(image, &projection))
     }
 
     /// The order of two images in this list.
-    pub fn compare(&self, a: &Card, b: &Card) -> Ordering {
+    pub fn compare(&self, a: &Projection, b: &Projection) -> Ordering {
         let mut by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
@@ -265,7 +268,7 @@ impl Query {
     }
 }
 
-fn compare(key: SortKey, a: &Card, b: &Card) -> Ordering {
+fn compare(key: SortKey, a: &Projection, b: &Projection) -> Ordering {
     match key {
         SortKey::Name => a.name.cmp(&b.name),
         SortKey::Status => a.status.cmp(&b.status),

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::keys::{self as at, Item, n, s};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
-use crate::domain::image::card::{Card, Sketch};
+use crate::domain::image::projection::{Fingerprints, Projection};
 use crate::domain::image::{BACKUP_PROPERTY, Image};
 use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::time::Timestamp;
@@ -141,30 +141,30 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     if read.is_gone() {
         return Ok(None);
     }
-    let card = card(item)?;
+    let projection = projection(item)?;
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
     let (tags, properties) = texts(&read)?;
     Ok(Some(Image {
-        id: card.id,
-        owner: card.owner,
-        visibility: card.visibility,
-        name: card.name,
-        status: card.status,
-        protected: card.protected,
-        os_hidden: card.os_hidden,
+        id: projection.id,
+        owner: projection.owner,
+        visibility: projection.visibility,
+        name: projection.name,
+        status: projection.status,
+        protected: projection.protected,
+        os_hidden: projection.os_hidden,
         min_ram: read.number(at::MIN_RAM)?,
         min_disk: read.number(at::MIN_DISK)?,
-        container_format: card.container_format,
-        disk_format: card.disk_format,
-        size: card.size,
+        container_format: projection.container_format,
+        disk_format: projection.disk_format,
+        size: projection.size,
         virtual_size: read.optional_number(at::VIRTUAL_SIZE)?,
         checksum: owned(at::CHECKSUM)?,
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
         tags,
         properties,
-        created_at: card.created_at,
-        updated_at: card.updated_at,
+        created_at: projection.created_at,
+        updated_at: projection.updated_at,
         member_count: read.member_count()?,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
@@ -188,18 +188,19 @@ pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
 }
 
 /// Parses an index row of an image.
-pub(super) fn card(row: &Item) -> Read<Card> {
+pub(super) fn projection(row: &Item) -> Read<Projection> {
     let read = Reader::new(row);
     let time = |name| read.parsed(name, Timestamp::parse);
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
-    let sketch = match row.get(at::SKETCH) {
+    let fingerprints = match row.get(at::SKETCH) {
         None => None,
         Some(AttributeValue::B(bytes)) => Some(
-            Sketch::of_bytes(bytes.as_ref().to_vec()).ok_or_else(|| read.corrupt(at::SKETCH))?,
+            Fingerprints::of_bytes(bytes.as_ref().to_vec())
+                .ok_or_else(|| read.corrupt(at::SKETCH))?,
         ),
         Some(_) => return Err(read.corrupt(at::SKETCH)),
     };
-    Ok(Card {
+    Ok(Projection {
         id: read.image_id()?,
         owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
         visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
@@ -212,7 +213,7 @@ pub(super) fn card(row: &Item) -> Read<Card> {
         size: read.optional_number(at::SIZE)?,
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
-        sketch,
+        fingerprints,
         weight: read.optional_number(at::WEIGHT)?,
     })
 }
@@ -269,7 +270,7 @@ fn text_attributes<'a>(
 /// Builds the attributes of an image's own item, without its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let flag = AttributeValue::Bool;
-    let sketch = AttributeValue::B(Blob::new(Sketch::of(image).bytes()));
+    let fingerprints = AttributeValue::B(Blob::new(Fingerprints::of(image).bytes()));
     let gsk = at::image_gsk(image.created_at, image.id);
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
@@ -285,7 +286,7 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
         (at::OP.to_owned(), s(image.op.to_string())),
-        (at::SKETCH.to_owned(), sketch),
+        (at::SKETCH.to_owned(), fingerprints),
         (at::WEIGHT.to_owned(), n(image.weight())),
     ]);
     let texts = [

@@ -13,7 +13,7 @@ use super::table::{Indexes, Store};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::image::card::Card;
+use crate::domain::image::projection::Projection;
 use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
@@ -70,7 +70,7 @@ pub struct Row {
     /// The image.
     pub id: ImageId,
     /// What the index holds of the image; `None` in rows of memberships.
-    pub card: Option<Card>,
+    pub projection: Option<Projection>,
 }
 
 /// The rows of one source in order.
@@ -142,17 +142,21 @@ impl Stream<'_> {
 fn row(source: &Source, found: &Item) -> Result<Row, ApiError> {
     let read = item::Reader::new(found);
     let position = read.text(at::GSK)?.to_owned();
-    let (id, card) = match source {
+    let (id, projection) = match source {
         Source::OwnedBy(_) | Source::Visible(_) => {
-            let card = item::card(found)?;
-            (card.id, Some(card))
+            let projection = item::projection(found)?;
+            (projection.id, Some(projection))
         }
         Source::SharedWith(..) => (
             item::image_id_of(found).ok_or_else(|| read.corrupt(at::PK))?,
             None,
         ),
     };
-    Ok(Row { position, id, card })
+    Ok(Row {
+        position,
+        id,
+        projection,
+    })
 }
 
 impl Store {

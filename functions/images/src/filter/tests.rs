@@ -30,9 +30,9 @@ fn full() -> Image {
 #[track_caller]
 fn passes(image: &Image, name: &str, value: &str) -> bool {
     let filter = Filter::parse(name, value).unwrap();
-    let card = image.card();
-    let passes = filter.passes(image, &card);
-    assert!(filter.may_pass(&card) || !passes, "{name}={value}");
+    let projection = image.projection();
+    let passes = filter.passes(image, &projection);
+    assert!(filter.may_pass(&projection) || !passes, "{name}={value}");
     passes
 }
 
@@ -219,7 +219,7 @@ fn a_filter_that_is_not_as_it_must_be_is_told() {
 
 #[test]
 fn the_index_excludes_what_certainly_does_not_pass() {
-    let card = full().card();
+    let projection = full().projection();
     for (name, value, other) in [
         ("checksum", "c", "d"),
         ("os_hash_algo", "sha512", "md5"),
@@ -232,17 +232,20 @@ fn the_index_excludes_what_certainly_does_not_pass() {
         ("size_max", "1000", "999"),
         ("os_distro", "debian", "fedora"),
     ] {
-        let may = |value: &str| Filter::parse(name, value).unwrap().may_pass(&card);
+        let may = |value: &str| Filter::parse(name, value).unwrap().may_pass(&projection);
         assert!(may(value) && !may(other), "{name}");
     }
     // Of these it knows no bound: the image itself has to be looked at.
     for name in ["min_ram_min", "virtual_size_max"] {
-        assert!(Filter::parse(name, "-5").unwrap().may_pass(&card), "{name}");
+        assert!(
+            Filter::parse(name, "-5").unwrap().may_pass(&projection),
+            "{name}"
+        );
     }
-    assert!(Filter::Tag("a".to_owned()).may_pass(&card));
-    assert!(!Filter::Tag("b".to_owned()).may_pass(&card));
+    assert!(Filter::Tag("a".to_owned()).may_pass(&projection));
+    assert!(!Filter::Tag("b".to_owned()).may_pass(&projection));
     for (wanted, protected) in [(false, true), (true, false)] {
-        assert_eq!(Filter::Protected(wanted).may_pass(&card), protected);
-        assert_eq!(Filter::Hidden(wanted).may_pass(&card), protected);
+        assert_eq!(Filter::Protected(wanted).may_pass(&projection), protected);
+        assert_eq!(Filter::Hidden(wanted).may_pass(&projection), protected);
     }
 }

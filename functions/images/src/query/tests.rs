@@ -264,7 +264,7 @@ fn images_compare_by_each_key() {
         "id": "00000000-0000-4000-8000-000000000002", "name": "b", "status": "queued",
         "container_format": "ovf", "disk_format": "raw", "size": 2,
     });
-    let (low, high) = (image(1, low).card(), image(2, high).card());
+    let (low, high) = (image(1, low).projection(), image(2, high).projection());
     for name in SORT_KEYS {
         let ascending = parse(&format!("sort={name}:asc"));
         assert_eq!(ascending.compare(&low, &high), Ordering::Less, "{name}");
@@ -274,12 +274,12 @@ fn images_compare_by_each_key() {
         assert_eq!(descending.compare(&low, &low), Ordering::Equal, "{name}");
     }
     // What has no value comes first, and the next key decides between equals.
-    let nameless = image(3, json!({})).card();
+    let nameless = image(3, json!({})).projection();
     assert_eq!(
         parse("sort=name:asc").compare(&nameless, &low),
         Ordering::Less
     );
-    let older = Card {
+    let older = Projection {
         name: low.name.clone(),
         ..high
     };
@@ -317,8 +317,8 @@ fn filters_owner_and_visibility_all_have_to_fit() {
         ("deleted=true", true),
     ] {
         assert_eq!(parse(query).matches(&found), matches, "{query}");
-        let card = found.card();
-        assert_eq!(parse(query).may_match(&card), matches, "{query}");
+        let projection = found.projection();
+        assert_eq!(parse(query).may_match(&projection), matches, "{query}");
     }
     let hidden = image(1, json!({"os_hidden": true}));
     assert!(!parse("").matches(&hidden));

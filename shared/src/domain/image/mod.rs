@@ -2,9 +2,9 @@
 
 #[cfg(feature = "openapi")]
 pub mod bodies;
-pub mod card;
 mod create;
 pub mod patch;
+pub mod projection;
 pub mod view;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! What an index holds of an image: small, and enough to filter and sort a list by. Pure.
+//! The projection of an image: what an index holds of it, to filter and sort lists without reading the
+//! table.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,9 +8,9 @@ use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// What an index holds of an image.
+/// What an index holds of an image. It is small, whatever the image's size.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Card {
+pub struct Projection {
     /// See [`Image::id`].
     pub id: ImageId,
     /// See [`Image::owner`].
@@ -34,33 +35,33 @@ pub struct Card {
     pub created_at: Timestamp,
     /// See [`Image::updated_at`].
     pub updated_at: Timestamp,
-    /// Fingerprints of the rest; rows that releases up to 0.1.0 wrote have none.
-    pub sketch: Option<Sketch>,
-    /// See [`Image::weight`]; the same.
+    /// Fingerprints of the other values; `None` in rows that releases up to 0.1.0 wrote.
+    pub fingerprints: Option<Fingerprints>,
+    /// See [`Image::weight`]; `None` likewise.
     pub weight: Option<usize>,
 }
 
-/// Bytes of a fingerprint: one in 65,000 images without a certain tag looks as if it had it, when
-/// each has 256 fingerprints.
+/// The size of a fingerprint, in bytes. With 256 fingerprints an image, one image in 65,000 is a false
+/// positive for a given tag.
 const FINGERPRINT: usize = 3;
-/// What an image takes in an answer, its texts apart: names of fields, times, links.
+/// The size of an image in an answer without its texts, in bytes: names of fields, times, links.
 const FRAME: usize = 900;
 
-/// A fingerprint of each tag and property of an image and of its other texts and numbers that a list
-/// can be filtered by. It can tell for certain that an image does not have one of them.
+/// A fingerprint of each tag, each property, and each other value that a list can be filtered by. They
+/// rule out for certain that an image has a value; they cannot confirm it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sketch(Vec<u8>);
+pub struct Fingerprints(Vec<u8>);
 
-/// What a [`Sketch`] knows of: a name and a value.
+/// A value that has a fingerprint.
 #[derive(Clone, Copy, Debug)]
-pub enum Trait<'a> {
+pub enum Feature<'a> {
     /// A tag.
     Tag(&'a str),
     /// A custom property, or a base property by its name, and its value.
     Property(&'a str, &'a str),
 }
 
-impl Trait<'_> {
+impl Feature<'_> {
     fn fingerprint(self) -> [u8; FINGERPRINT] {
         let mut digest = Sha256::new();
         match self {
@@ -81,8 +82,8 @@ impl Trait<'_> {
     }
 }
 
-impl Sketch {
-    /// The sketch of an image.
+impl Fingerprints {
+    /// The fingerprints of an image.
     pub fn of(image: &Image) -> Self {
         let numbers = [
             ("min_ram", Some(image.min_ram)),
@@ -107,15 +108,15 @@ impl Sketch {
         let mut all: Vec<_> = properties
             .chain(texts)
             .chain(numbers)
-            .map(|(name, value)| Trait::Property(name, value).fingerprint())
-            .chain(image.tags.iter().map(|tag| Trait::Tag(tag).fingerprint()))
+            .map(|(name, value)| Feature::Property(name, value).fingerprint())
+            .chain(image.tags.iter().map(|tag| Feature::Tag(tag).fingerprint()))
             .collect();
         all.sort_unstable();
         all.dedup();
         Self(all.concat())
     }
 
-    /// The sketch that was stored as these bytes; `None` if they are none.
+    /// Parses the stored form; `None` if it is malformed.
     pub fn of_bytes(bytes: Vec<u8>) -> Option<Self> {
         bytes
             .len()
@@ -123,13 +124,13 @@ impl Sketch {
             .then_some(Self(bytes))
     }
 
-    /// As it is stored.
+    /// The stored form.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// `false` if the image certainly does not have this.
-    pub fn may_have(&self, wanted: Trait<'_>) -> bool {
+    pub fn may_have(&self, wanted: Feature<'_>) -> bool {
         let wanted = wanted.fingerprint();
         self.0
             .chunks_exact(FINGERPRINT)
@@ -137,19 +138,19 @@ impl Sketch {
     }
 }
 
-impl Card {
+impl Projection {
     /// `false` if the image certainly does not have this.
-    pub fn may_have(&self, wanted: Trait<'_>) -> bool {
-        self.sketch
+    pub fn may_have(&self, wanted: Feature<'_>) -> bool {
+        self.fingerprints
             .as_ref()
-            .is_none_or(|sketch| sketch.may_have(wanted))
+            .is_none_or(|fingerprints| fingerprints.may_have(wanted))
     }
 }
 
 impl Image {
     /// What an index holds of the image.
-    pub fn card(&self) -> Card {
-        Card {
+    pub fn projection(&self) -> Projection {
+        Projection {
             id: self.id,
             owner: self.owner.clone(),
             visibility: self.visibility,
@@ -162,7 +163,7 @@ impl Image {
             size: self.size,
             created_at: self.created_at,
             updated_at: self.updated_at,
-            sketch: Some(Sketch::of(self)),
+            fingerprints: Some(Fingerprints::of(self)),
             weight: Some(self.weight()),
         }
     }
@@ -217,28 +218,31 @@ mod tests {
         let image = image(json!({
             "tags": ["a", "b"], "os_distro": "debian", "min_ram": 512, "checksum": "c".repeat(32),
         }));
-        let card = image.card();
+        let projection = image.projection();
         for (wanted, has) in [
-            (Trait::Tag("a"), true),
-            (Trait::Tag("c"), false),
-            (Trait::Property("os_distro", "debian"), true),
-            (Trait::Property("os_distro", "fedora"), false),
-            (Trait::Property("tag", "a"), false),
-            (Trait::Property("min_ram", "512"), true),
-            (Trait::Property("min_disk", "1"), false),
-            (Trait::Property("checksum", &"c".repeat(32)), true),
+            (Feature::Tag("a"), true),
+            (Feature::Tag("c"), false),
+            (Feature::Property("os_distro", "debian"), true),
+            (Feature::Property("os_distro", "fedora"), false),
+            (Feature::Property("tag", "a"), false),
+            (Feature::Property("min_ram", "512"), true),
+            (Feature::Property("min_disk", "1"), false),
+            (Feature::Property("checksum", &"c".repeat(32)), true),
         ] {
-            assert_eq!(card.may_have(wanted), has, "{wanted:?}");
+            assert_eq!(projection.may_have(wanted), has, "{wanted:?}");
         }
-        let stored = card.sketch.clone().unwrap();
-        assert_eq!(Sketch::of_bytes(stored.bytes().to_vec()), Some(stored));
-        assert_eq!(Sketch::of_bytes(vec![1, 2]), None);
+        let stored = projection.fingerprints.clone().unwrap();
+        assert_eq!(
+            Fingerprints::of_bytes(stored.bytes().to_vec()),
+            Some(stored)
+        );
+        assert_eq!(Fingerprints::of_bytes(vec![1, 2]), None);
         assert!(
-            Card {
-                sketch: None,
-                ..card
+            Projection {
+                fingerprints: None,
+                ..projection
             }
-            .may_have(Trait::Tag("c"))
+            .may_have(Feature::Tag("c"))
         );
     }
 
