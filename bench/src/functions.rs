@@ -85,7 +85,7 @@ impl FunctionRunner {
             role: Role::Member,
         };
         let engine = Engine::in_memory().expect("an engine");
-        let client = Clients::in_process().dynamodb_over(engine.clone(), None);
+        let client = Clients::dynamodb_in_process(engine.clone());
         table::make(&client, TABLE, Upgrade::Refuse)
             .await
             .expect("a table");

@@ -59,7 +59,7 @@ impl Limit {
         let engine = Engine::in_file(&directory.join("limit.sqlite"), Health::of(directory))
             .expect("an engine");
         let address = tests::serve(functions::answers(engine.clone())).await;
-        let client = Clients::in_process().dynamodb_over(engine, None);
+        let client = Clients::dynamodb_in_process(engine);
         table::make(&client, TABLE, Upgrade::Refuse)
             .await
             .expect("a table");

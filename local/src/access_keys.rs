@@ -24,7 +24,7 @@ const TABLE: &str = "access-keys";
 /// # Errors
 /// One sentence for the operator.
 pub async fn table(keys: &[AccessKeyEntry], roles: RoleNames) -> Result<AccessKeys, String> {
-    let client = Clients::in_process().dynamodb_over(Engine::in_memory()?, None);
+    let client = Clients::dynamodb_in_process(Engine::in_memory()?);
     create(&client).await?;
     for key in keys {
         put(&client, key).await?;

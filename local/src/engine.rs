@@ -6,11 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use dynoxide::Database;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
@@ -245,24 +242,4 @@ fn call<Q: DeserializeOwned, R: Serialize>(
         .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-impl HttpConnector for Engine {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let engine = self.clone();
-        HttpConnectorFuture::new(async move {
-            transport::response(match transport::parts(&request) {
-                Some((operation, body)) => engine.perform_once(operation, body).await,
-                None => transport::unreadable(),
-            })
-        })
-    }
-}
-
-impl HttpClient for Engine {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
+transport::sdk_transport!(Engine, perform_once);

@@ -7,11 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -354,24 +351,4 @@ fn now() -> i64 {
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl HttpConnector for Queue {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let queue = self.clone();
-        HttpConnectorFuture::new(async move {
-            transport::response(match transport::parts(&request) {
-                Some((operation, body)) => queue.perform(operation, body).await,
-                None => transport::unreadable(),
-            })
-        })
-    }
-}
-
-impl HttpClient for Queue {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
+transport::sdk_transport!(Queue, perform);

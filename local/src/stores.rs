@@ -73,7 +73,7 @@ async fn open_table(
         None => Engine::in_memory()?,
         Some((directory, health)) => Engine::in_file(&directory.table(), health.clone())?,
     };
-    let client = Clients::in_process().dynamodb_over(engine.clone(), None);
+    let client = Clients::dynamodb_in_process(engine.clone());
     table::make(&client, &options.table, Upgrade::Do).await?;
     Ok((client, Some(engine)))
 }
@@ -94,7 +94,7 @@ async fn open_queue(
             Queue::in_file(&directory.queue(), options.queue, health.clone())?
         }
     };
-    let client = Clients::in_process().sqs_over(queue.clone(), None);
+    let client = Clients::sqs_in_process(queue.clone());
     Ok((client, Some(queue), queue::BATCHES.to_owned()))
 }
 

@@ -37,3 +37,22 @@ pub fn unreadable() -> JsonResponse {
     let error = r#"{"__type":"SerializationException","message":"not a request of the SDK"}"#;
     (400, error.to_owned())
 }
+
+/// Makes a service in this process a transport of the AWS SDK: `$perform` answers an operation and its
+/// body with a [`JsonResponse`].
+macro_rules! sdk_transport {
+    ($service:ty, $perform:ident) => {
+        impl HttpConnector for $service {
+            fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+                let service = self.clone();
+                HttpConnectorFuture::new(async move {
+                    transport::response(match transport::parts(&request) {
+                        Some((operation, body)) => service.$perform(operation, body).await,
+                        None => transport::unreadable(),
+                    })
+                })
+            }
+        }
+    };
+}
+pub(crate) use sdk_transport;

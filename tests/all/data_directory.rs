@@ -172,47 +172,22 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
     harness.image(json!({})).await;
     harness.server.stop().await;
 
-    // A file that is not a database.
-    std::fs::write(
-        data.join("queue.sqlite"),
-        "not a database, and long enough to see it".repeat(99),
-    )
-    .unwrap();
-    let said = refused(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        data.to_str().unwrap(),
-    ])
-    .await;
-    assert!(
-        said.contains("queue.sqlite: it is damaged, or not a database of imshare"),
-        "{said}"
-    );
-    std::fs::remove_file(data.join("queue.sqlite")).unwrap();
-    let table = data.join("table.sqlite");
-    let whole = std::fs::read(&table).unwrap();
-    std::fs::write(
-        &table,
-        "not a database, and long enough to see it".repeat(99),
-    )
-    .unwrap();
-    let said = refused(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        data.to_str().unwrap(),
-    ])
-    .await;
-    assert!(
-        said.contains("table.sqlite: it is damaged, or not a database of imshare"),
-        "{said}"
-    );
-    assert!(!said.contains("encryption"), "{said}");
-    assert_eq!(said.trim().lines().count(), 1, "{said}");
+    for file in ["queue.sqlite", "table.sqlite"] {
+        let path = data.join(file);
+        let whole = std::fs::read(&path).unwrap();
+        let text = "not a database, and long enough to see it".repeat(99);
+        std::fs::write(&path, text).unwrap();
+        let directory = data.to_str().unwrap();
+        let said = refused(&["--listen", "127.0.0.1:0", "--data-dir", directory]).await;
+        let sentence = format!("{file}: it is damaged, or not a database of imshare");
+        assert!(said.contains(&sentence), "{said}");
+        assert!(!said.contains("encryption"), "{said}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+        std::fs::write(&path, whole).unwrap();
+    }
 
     // The file is damaged while the server runs.
-    std::fs::write(&table, whole).unwrap();
+    let table = data.join("table.sqlite");
     let harness = Harness::with(kept(&data)).await;
     damage(&table);
     let began = Instant::now();

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::queue::BATCHES;
 use local::server::Options;
 use serde_json::json;
@@ -142,16 +139,6 @@ impl HttpConnector for SilentQueue {
     }
 }
 
-impl HttpClient for SilentQueue {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
 /// The request is answered in time, the job exists, and it is done when the queue is back.
 #[tokio::test]
 async fn a_queue_that_hangs_does_not_lose_a_job() {
@@ -159,11 +146,10 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     let image = harness.image(json!({})).await;
     let good = &harness.server.app;
     let engine = harness.server.engine.clone().unwrap();
-    let clients = Clients::in_process();
     let bad = App::new(
         good.config().clone(),
-        clients.dynamodb_over(engine, None),
-        clients.sqs_over(SilentQueue, None),
+        Clients::dynamodb_in_process(engine),
+        Clients::sqs_in_process(SilentQueue),
         shared::auth::Authentication::default(),
         clock.clock(),
     );
@@ -198,7 +184,7 @@ async fn record(harness: &Harness, image: &str) -> at::Item {
 /// The item of a key; empty if there is none.
 async fn stored(harness: &Harness, key: at::Item) -> at::Item {
     let engine = harness.server.engine.clone().unwrap();
-    let client = Clients::in_process().dynamodb_over(engine, None);
+    let client = Clients::dynamodb_in_process(engine);
     let found = client
         .get_item()
         .table_name("imshare")
@@ -327,7 +313,7 @@ async fn a_count_of_members_does_not_go_below_zero() {
         harness.share(&image, member).await.expect(200);
     }
     let engine = harness.server.engine.clone().unwrap();
-    let client = Clients::in_process().dynamodb_over(engine, None);
+    let client = Clients::dynamodb_in_process(engine);
     for (stored, member) in [("0", MEMBER), ("-1", MEMBER2)] {
         client
             .update_item()

@@ -10,12 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::engine::Engine;
 use local::table::{self, Upgrade};
 use local::transport;
@@ -117,16 +114,6 @@ impl HttpConnector for FaultyStore {
     }
 }
 
-impl HttpClient for FaultyStore {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
 /// Records the operation id of a direct call's write.
 fn note(body: &str) {
     let op = body
@@ -144,7 +131,7 @@ async fn pause(most_ms: u64) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(..=most_ms))).await;
 }
 
-fn app(http: impl HttpClient + 'static) -> App {
+fn app(http: impl HttpConnector + 'static) -> App {
     let config = Config {
         table: "imshare".to_owned(),
         queue_url: local::queue::BATCHES.to_owned(),
@@ -153,11 +140,10 @@ fn app(http: impl HttpClient + 'static) -> App {
         ..Config::default()
     };
     let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
-    let clients = Clients::in_process();
     App::new(
         config,
-        clients.dynamodb_over(http, None),
-        clients.sqs_over(queue, None),
+        Clients::dynamodb_in_process(http),
+        Clients::sqs_in_process(queue),
         shared::auth::Authentication::default(),
         Clock::System,
     )
@@ -511,7 +497,7 @@ struct FaultCounts {
 
 async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
     let engine = Engine::in_memory().unwrap();
-    let client = Clients::in_process().dynamodb_over(engine.clone(), None);
+    let client = Clients::dynamodb_in_process(engine.clone());
     table::make(&client, "imshare", Upgrade::Refuse)
         .await
         .unwrap();

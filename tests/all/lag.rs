@@ -4,11 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::engine::Engine;
 use local::queue::{Queue, Settings};
 use local::table::{self, Upgrade};
@@ -80,21 +77,10 @@ impl HttpConnector for Lagging {
     }
 }
 
-impl HttpClient for Lagging {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
 async fn app() -> App {
     let engines = [Engine::in_memory().unwrap(), Engine::in_memory().unwrap()];
-    let clients = Clients::in_process();
     for engine in &engines {
-        let client = clients.dynamodb_over(engine.clone(), None);
+        let client = Clients::dynamodb_in_process(engine.clone());
         table::make(&client, "imshare", Upgrade::Refuse)
             .await
             .unwrap();
@@ -107,11 +93,11 @@ async fn app() -> App {
         ..Config::default()
     };
     let queue = Queue::in_memory(Settings::default()).unwrap();
-    let dynamodb = clients.dynamodb_over(Lagging::start(table, indexes), None);
+    let dynamodb = Clients::dynamodb_in_process(Lagging::start(table, indexes));
     App::new(
         config,
         dynamodb,
-        clients.sqs_over(queue, None),
+        Clients::sqs_in_process(queue),
         shared::auth::Authentication::default(),
         Clock::System,
     )

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use serde_json::json;
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::member::{Member, Membership, Memberships};
-use shared::domain::policy::{Action, Caller, ImageAction, Policy, Role, Row, Subject, Target};
+use shared::domain::policy::{
+    Action, Caller, ImageAction, Policy, RecordAction, Role, Row, RowAction, Subject, Target,
+};
 use shared::domain::time::Timestamp;
 use shared::domain::visibility::Visibility;
 use shared::http::status_of;
@@ -39,7 +41,9 @@ fn expected(caller: &Caller, action: ImageAction<'_>, visibility: Visibility) ->
     match Policy::default().decide(caller, Action::Image(action, target)) {
         Err(denied) => status_of(&denied.glance()),
         Ok(()) => match action {
-            ImageAction::Delete | ImageAction::RemoveMember(_) | ImageAction::Tag => 204,
+            ImageAction::Record(RecordAction::Delete)
+            | ImageAction::Row(RowAction::Remove, _)
+            | ImageAction::Record(RecordAction::Tag) => 204,
             _ => 200,
         },
     }
@@ -64,17 +68,17 @@ async fn every_decision_holds_over_http() {
     };
     let rows = [row(MEMBER, &member), row(MEMBER2, &other)];
     let mut actions = vec![
-        ImageAction::Show,
-        ImageAction::ListTasks,
-        ImageAction::Modify,
-        ImageAction::Tag,
-        ImageAction::Delete,
+        ImageAction::Record(RecordAction::Show),
+        ImageAction::Record(RecordAction::ListTasks),
+        ImageAction::Record(RecordAction::Modify),
+        ImageAction::Record(RecordAction::Tag),
+        ImageAction::Record(RecordAction::Delete),
         ImageAction::ListMembers,
         ImageAction::AddMember,
     ];
-    actions.extend(rows.map(ImageAction::ShowMember));
-    actions.extend(rows.map(ImageAction::UpdateMember));
-    actions.extend(rows.map(ImageAction::RemoveMember));
+    for action in [RowAction::Show, RowAction::Update, RowAction::Remove] {
+        actions.extend(rows.map(|row| ImageAction::Row(action, row)));
+    }
     let mut answers = 0;
     for visibility in Visibility::ALL {
         for (who, project_id, role) in callers {
@@ -95,28 +99,34 @@ async fn every_decision_holds_over_http() {
                 let members = format!("{path}/members");
                 let row = |row: &Row<'_>| format!("{members}/{}", row.text);
                 let answer = match action {
-                    ImageAction::Show => harness.get(who, &path).await,
-                    ImageAction::ListTasks => harness.get(who, &format!("{path}/tasks")).await,
-                    ImageAction::Modify => {
+                    ImageAction::Record(RecordAction::Show) => harness.get(who, &path).await,
+                    ImageAction::Record(RecordAction::ListTasks) => {
+                        harness.get(who, &format!("{path}/tasks")).await
+                    }
+                    ImageAction::Record(RecordAction::Modify) => {
                         let change = json!([{"op": "replace", "path": "/name", "value": "m"}]);
                         harness.patch(who, &path, change).await
                     }
-                    ImageAction::Tag => {
+                    ImageAction::Record(RecordAction::Tag) => {
                         let path = format!("{path}/tags/t");
                         harness.send(who, "PUT", &path, None).await
                     }
-                    ImageAction::Delete => harness.delete(who, &path).await,
+                    ImageAction::Record(RecordAction::Delete) => harness.delete(who, &path).await,
                     ImageAction::ListMembers => harness.get(who, &members).await,
                     ImageAction::AddMember => {
                         let body = json!({"member": "new"});
                         harness.post(who, &members, body).await
                     }
-                    ImageAction::ShowMember(member) => harness.get(who, &row(member)).await,
-                    ImageAction::UpdateMember(member) => {
+                    ImageAction::Row(RowAction::Show, member) => {
+                        harness.get(who, &row(member)).await
+                    }
+                    ImageAction::Row(RowAction::Update, member) => {
                         let body = json!({"status": "accepted"});
                         harness.put(who, &row(member), body).await
                     }
-                    ImageAction::RemoveMember(member) => harness.delete(who, &row(member)).await,
+                    ImageAction::Row(RowAction::Remove, member) => {
+                        harness.delete(who, &row(member)).await
+                    }
                     other => panic!("{other:?} has no path here"),
                 };
                 assert_eq!(

@@ -24,7 +24,7 @@ fn settings(visibility_timeout: Duration) -> Settings {
 }
 
 fn client(queue: Queue) -> Client {
-    Clients::in_process().sqs_over(queue, None)
+    Clients::sqs_in_process(queue)
 }
 
 /// A queue with this visibility timeout.

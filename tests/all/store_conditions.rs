@@ -28,7 +28,7 @@ struct StoreFixture {
 
 impl StoreFixture {
     async fn new() -> Self {
-        let client = Clients::in_process().dynamodb_over(Engine::in_memory().unwrap(), None);
+        let client = Clients::dynamodb_in_process(Engine::in_memory().unwrap());
         table::make(&client, "imshare", Upgrade::Refuse)
             .await
             .unwrap();

@@ -4,7 +4,7 @@
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::image::{Image, patch};
-use shared::domain::policy::{Caller, ImageAction};
+use shared::domain::policy::{Caller, ImageAction, RecordAction};
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 use shared::store::images::Written;
@@ -61,7 +61,7 @@ pub async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
         }
     };
     let changes = patch::parse(http::body(request)?, form, app.policy(), caller)?;
-    let action = ImageAction::Modify;
+    let action = ImageAction::Record(RecordAction::Modify);
     let changed = change(app, caller, request, action, |image, facts| {
         let text = image.id.to_string();
         let by = patch::Patcher {
@@ -94,7 +94,7 @@ async fn tag(
     http::no_body(request)?;
     let tag = http::path(request, "tag")?;
     check(&tag)?;
-    let action = ImageAction::Tag;
+    let action = ImageAction::Record(RecordAction::Tag);
     change(app, caller, request, action, |image, facts| {
         decide(app, caller, image, facts, action)?;
         step(image, &tag)
@@ -105,13 +105,13 @@ async fn tag(
 
 /// `POST /v2/images/{image_id}/actions/deactivate`: takes an active image out of use.
 pub async fn deactivate(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let action = (ImageAction::Deactivate, "deactivate");
+    let action = (ImageAction::Record(RecordAction::Deactivate), "deactivate");
     set_status(app, caller, request, action, "active", "deactivated").await
 }
 
 /// `POST /v2/images/{image_id}/actions/reactivate`: brings it back into use.
 pub async fn reactivate(app: &App, caller: &Caller, request: &Request) -> Handled {
-    let action = (ImageAction::Reactivate, "reactivate");
+    let action = (ImageAction::Record(RecordAction::Reactivate), "reactivate");
     set_status(app, caller, request, action, "deactivated", "active").await
 }
 

@@ -13,7 +13,7 @@ use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::image::Image;
 use shared::domain::message::Message;
-use shared::domain::policy::{Action, ApiAction, Caller, ImageAction};
+use shared::domain::policy::{Action, ApiAction, Caller, ImageAction, RecordAction};
 use shared::http::answers::Images;
 use shared::http::discovery::ImageTasks;
 use shared::http::routes::{OnImages, Operation};
@@ -84,14 +84,26 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    let (image, _) = find(app, caller, request, ImageAction::Show).await?;
+    let (image, _) = find(
+        app,
+        caller,
+        request,
+        ImageAction::Record(RecordAction::Show),
+    )
+    .await?;
     Ok(http::json(200, &image.view()))
 }
 
 /// The tasks of an image: none, since there is no data to work on.
 async fn list_tasks(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
-    find(app, caller, request, ImageAction::ListTasks).await?;
+    find(
+        app,
+        caller,
+        request,
+        ImageAction::Record(RecordAction::ListTasks),
+    )
+    .await?;
     Ok(http::json(200, &ImageTasks::default()))
 }
 
@@ -151,8 +163,20 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
             Written::ConditionFailed(_) => {}
         }
     }
-    let (image, facts) = find(app, caller, request, ImageAction::Delete).await?;
-    decide(app, caller, &image, &facts, ImageAction::Delete)?;
+    let (image, facts) = find(
+        app,
+        caller,
+        request,
+        ImageAction::Record(RecordAction::Delete),
+    )
+    .await?;
+    decide(
+        app,
+        caller,
+        &image,
+        &facts,
+        ImageAction::Record(RecordAction::Delete),
+    )?;
     if image.protected {
         return Err(ApiError::forbidden(format!(
             "Image {} is protected and cannot be deleted.",

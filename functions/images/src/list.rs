@@ -9,7 +9,7 @@ use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
 use shared::domain::image::projection::Projection;
-use shared::domain::policy::{Action, Caller, ImageAction};
+use shared::domain::policy::{Action, Caller, ImageAction, RecordAction};
 use shared::domain::visibility::Visibility;
 use shared::runtime::app::App;
 use shared::store::Store;
@@ -66,7 +66,7 @@ async fn marker(app: &App, caller: &Caller, text: &str) -> Result<Image, ApiErro
     let unknown = || ApiError::bad_request(format!("No image found with ID {text}"));
     let id = ImageId::canonical(text).ok_or_else(unknown)?;
     let facts = app.store().facts(id, &[&caller.project]).await?;
-    let action = Action::Image(ImageAction::Show, facts.target(text));
+    let action = Action::Image(ImageAction::Record(RecordAction::Show), facts.target(text));
     let decided = app.policy().decide(caller, action);
     decided.map_err(|_| unknown())?;
     facts.image.ok_or_else(unknown)

@@ -6,7 +6,9 @@ use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::member::{Member, Membership};
-use shared::domain::policy::{Action, ApiAction, Caller, Denied, ImageAction, no_such_member};
+use shared::domain::policy::{
+    Action, ApiAction, Caller, Denied, ImageAction, RowAction, no_such_member,
+};
 use shared::http::answers::{CloudMembers, FramedMember, Members};
 use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadMembers};
@@ -64,7 +66,10 @@ async fn find(
     let member = MemberInPath::of(request)?;
     let facts = app.store().facts(id, &member.with(&caller.project)).await?;
     let text = id.to_string();
-    let action = Action::Image(ImageAction::ShowMember(member.row()), facts.target(&text));
+    let action = Action::Image(
+        ImageAction::Row(RowAction::Show, member.row()),
+        facts.target(&text),
+    );
     app.policy().decide(caller, action).map_err(words)?;
     let (_, found) = facts
         .member(member.id())

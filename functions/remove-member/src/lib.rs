@@ -2,7 +2,7 @@
 
 use shared::domain::change::Change;
 use shared::domain::error::ApiError;
-use shared::domain::policy::{Action, ImageAction, no_such_member};
+use shared::domain::policy::{Action, ImageAction, RowAction, no_such_member};
 use shared::http::{self, Handled, MemberInPath, Request};
 use shared::runtime::app::App;
 use shared::store::members::Changed;
@@ -36,7 +36,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
     if let Some(image) = seen {
         facts.image = image.map(|image| *image);
     }
-    let action = Action::Image(ImageAction::RemoveMember(member.row()), facts.target(&text));
+    let action = Action::Image(
+        ImageAction::Row(RowAction::Remove, member.row()),
+        facts.target(&text),
+    );
     let decided = policy.decide(&caller, action);
     decided.map_err(|denied| denied.glance())?;
     Err(ApiError::unavailable(

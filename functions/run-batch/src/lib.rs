@@ -16,7 +16,7 @@ use shared::domain::ims_code::ImsCode;
 use shared::domain::job::{DEADLINE_SECONDS, JobKind};
 use shared::domain::message::{Chunk, Message};
 use shared::domain::outcome::Outcome;
-use shared::domain::policy::{Action, Caller, ImageAction, Role, Target};
+use shared::domain::policy::{Action, Caller, EntryAction, ImageAction, Role, Target};
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
@@ -298,7 +298,11 @@ async fn apply_answer(
         project: member.clone(),
         role: Role::Member,
     };
-    if let Err(code) = work.decide(&answering, facts.target(text), ImageAction::Answer) {
+    if let Err(code) = work.decide(
+        &answering,
+        facts.target(text),
+        ImageAction::Entry(EntryAction::Answer),
+    ) {
         return Ok(Outcome::Failed(code));
     }
     let Some(image) = &facts.image else {
@@ -324,8 +328,8 @@ enum Direction {
 impl Direction {
     const fn action(self, member: &ProjectId) -> ImageAction<'_> {
         match self {
-            Self::Share => ImageAction::Share(member),
-            Self::Unshare => ImageAction::Unshare(member),
+            Self::Share => ImageAction::Entry(EntryAction::Share(member)),
+            Self::Unshare => ImageAction::Entry(EntryAction::Unshare(member)),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use shared::domain::bodies::MemberAnswer;
 use shared::domain::error::ApiError;
-use shared::domain::policy::{Action, ImageAction, no_such_member};
+use shared::domain::policy::{Action, ImageAction, RowAction, no_such_member};
 use shared::domain::task::Answer;
 use shared::http::{self, Handled, MemberInPath, Request};
 use shared::runtime::app::App;
@@ -17,7 +17,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
 
     let facts = app.store().facts(id, &member.with(&caller.project)).await?;
     let (text, row) = (id.to_string(), member.row());
-    let action = Action::Image(ImageAction::UpdateMember(row), facts.target(&text));
+    let action = Action::Image(
+        ImageAction::Row(RowAction::Update, row),
+        facts.target(&text),
+    );
     let decided = app.policy().decide(&caller, action);
     decided.map_err(|denied| denied.glance())?;
     // The status is checked last: Glance answers 403 or 404 before it reports an unknown status.

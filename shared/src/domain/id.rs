@@ -10,6 +10,31 @@ use crate::domain::time::Timestamp;
 /// The longest project id that is stored, in characters (the width of Glance's column).
 pub const PROJECT_ID_MAX_CHARS: usize = 255;
 
+/// Serializes an id as its text, and parses it on the way back.
+macro_rules! written_as_text {
+    ($id:ty, $parse:ident, $error:literal) => {
+        impl TryFrom<String> for $id {
+            type Error = &'static str;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                Self::$parse(&text).ok_or($error)
+            }
+        }
+
+        impl From<$id> for String {
+            fn from(id: $id) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
 /// An image's id: a UUID, always written lower-case with hyphens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -23,19 +48,7 @@ pub const PROJECT_ID_MAX_CHARS: usize = 255;
 )]
 pub struct ImageId(Uuid);
 
-impl TryFrom<String> for ImageId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::canonical(&text).ok_or("not an image id")
-    }
-}
-
-impl From<ImageId> for String {
-    fn from(id: ImageId) -> Self {
-        id.to_string()
-    }
-}
+written_as_text!(ImageId, canonical, "not an image id");
 
 impl ImageId {
     /// A new random id (UUIDv4, as Glance gives).
@@ -69,12 +82,6 @@ impl ImageId {
 impl fmt::Display for ImageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for ImageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
@@ -168,19 +175,7 @@ impl fmt::Debug for ProjectId {
 )]
 pub struct OperationId(Uuid);
 
-impl TryFrom<String> for OperationId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("not an operation id")
-    }
-}
-
-impl From<OperationId> for String {
-    fn from(id: OperationId) -> Self {
-        id.to_string()
-    }
-}
+written_as_text!(OperationId, parse, "not an operation id");
 
 impl OperationId {
     /// An id for an operation accepted now. The ids of one process are increasing.
@@ -239,12 +234,6 @@ impl OperationId {
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_simple().fmt(f)
-    }
-}
-
-impl fmt::Debug for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

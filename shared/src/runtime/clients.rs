@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use lambda_http::http::Uri;
 
 use super::config::{ConfigError, optional, required};
@@ -121,7 +123,7 @@ impl Clients {
     }
 
     /// Clients of an engine in this process. They do not sign: the engine checks no signature.
-    pub fn in_process() -> Self {
+    fn in_process() -> Self {
         Self {
             credentials: None,
             ..Self::local()
@@ -133,10 +135,14 @@ impl Clients {
         self.dynamodb_over(self.https(), endpoint)
     }
 
-    /// A DynamoDB client over any transport.
-    pub fn dynamodb_over(
+    /// A DynamoDB client of an engine in this process.
+    pub fn dynamodb_in_process(engine: impl HttpConnector + 'static) -> aws_sdk_dynamodb::Client {
+        Self::in_process().dynamodb_over(client_of(engine), None)
+    }
+
+    fn dynamodb_over(
         &self,
-        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
+        http: SharedHttpClient,
         endpoint: Option<String>,
     ) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::Config::builder()
@@ -161,12 +167,12 @@ impl Clients {
         self.sqs_over(self.https(), endpoint)
     }
 
-    /// An SQS client over any transport.
-    pub fn sqs_over(
-        &self,
-        http: impl aws_smithy_runtime_api::client::http::HttpClient + 'static,
-        endpoint: Option<String>,
-    ) -> aws_sdk_sqs::Client {
+    /// An SQS client of a queue in this process.
+    pub fn sqs_in_process(queue: impl HttpConnector + 'static) -> aws_sdk_sqs::Client {
+        Self::in_process().sqs_over(client_of(queue), None)
+    }
+
+    fn sqs_over(&self, http: SharedHttpClient, endpoint: Option<String>) -> aws_sdk_sqs::Client {
         let mut config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
@@ -194,4 +200,10 @@ impl Clients {
         };
         self.https.get_or_init(make).clone()
     }
+}
+
+/// The transport of a client whose requests a service in this process answers, without a socket.
+fn client_of(service: impl HttpConnector + 'static) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(service);
+    http_client_fn(move |_, _| connector.clone())
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{DERIVED, Image, PIPELINE, check_name, is_base, is_reserved, read_only, reserved};
 use crate::domain::error::ApiError;
 use crate::domain::json_schema;
-use crate::domain::policy::{Action, Caller, ImageAction, Policy, Setting, Target};
+use crate::domain::policy::{Action, Caller, ImageAction, Policy, RecordAction, Setting, Target};
 use crate::domain::visibility::Visibility;
 
 /// Glance's internal name of an image's id. A new image can have a custom property of that name, but a
@@ -288,9 +288,9 @@ impl Patcher<'_> {
             Kind::Replace if change.value == json!([]) => {
                 return ApiError::forbidden_detail("Cannot set locations to empty list.");
             }
-            Kind::Replace => ("update", ImageAction::SetLocation),
-            Kind::Add | Kind::AddNew => ("add", ImageAction::SetLocation),
-            Kind::Remove => ("remove", ImageAction::RemoveLocation),
+            Kind::Replace => ("update", ImageAction::Record(RecordAction::SetLocation)),
+            Kind::Add | Kind::AddNew => ("add", ImageAction::Record(RecordAction::SetLocation)),
+            Kind::Remove => ("remove", ImageAction::Record(RecordAction::RemoveLocation)),
         };
         match self.may(action) {
             Err(denied) => denied,
@@ -313,7 +313,7 @@ pub fn apply(image: &Image, changes: &[Operation], by: Patcher<'_>) -> Result<Im
             return Err(by.no_locations(change));
         }
         by.check(change, image)?;
-        by.may(ImageAction::Modify)?;
+        by.may(ImageAction::Record(RecordAction::Modify))?;
         change.apply_to(&mut next)?;
     }
     next.check_size()?;

@@ -1,6 +1,6 @@
 //! The words of a refusal, for each family of clients.
 
-use super::{Action, ApiAction, ImageAction, Row, Setting};
+use super::{Action, ApiAction, EntryAction, ImageAction, RecordAction, Row, RowAction, Setting};
 use crate::domain::error::ApiError;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::visibility::Visibility;
@@ -63,7 +63,7 @@ impl Denied<'_> {
             (Action::Image(ImageAction::ListMembers, _), Reason::NotShared(_)) => {
                 ApiError::ims(ImsCode::ImageUnavailable)
             }
-            (Action::Image(ImageAction::ShowMember(_), _), _) => {
+            (Action::Image(ImageAction::Row(RowAction::Show, _), _), _) => {
                 ApiError::ims_in_path(ImsCode::NoSuchMember)
             }
             (Action::Image(..), Reason::Hidden | Reason::HiddenFromRole) => {
@@ -100,9 +100,12 @@ fn image_words(action: ImageAction<'_>, reason: Reason, image: &str) -> ApiError
         Reason::Hidden => absent(action, image),
         Reason::HiddenFromRole => ApiError::no_such_resource(),
         Reason::NotShared(_) => no_members(action, image),
-        Reason::NoSuchMember => match action.row() {
-            Some(row) => no_such_member(row, image),
-            None => absent(action, image),
+        Reason::NoSuchMember => match action {
+            ImageAction::Row(_, row) => no_such_member(row, image),
+            ImageAction::Record(_)
+            | ImageAction::ListMembers
+            | ImageAction::AddMember
+            | ImageAction::Entry(_) => absent(action, image),
         },
         Reason::OwnImage | Reason::Forbidden => ApiError::not_authorized(policy_name(action)),
     }
@@ -118,35 +121,32 @@ pub fn no_such_member(row: Row<'_>, image: &str) -> ApiError {
 
 /// 404 for an image that does not exist, or that the caller must not learn of.
 fn absent(action: ImageAction<'_>, image: &str) -> ApiError {
-    match action {
-        ImageAction::ListTasks => ApiError::no_such_resource(),
-        ImageAction::Show
-        | ImageAction::Modify
-        | ImageAction::Deactivate
-        | ImageAction::Reactivate
-        | ImageAction::SetLocation
-        | ImageAction::RemoveLocation => {
-            ApiError::not_found(format!("No image found with ID {image}"))
+    let sentence = match action {
+        ImageAction::Record(RecordAction::ListTasks) => return ApiError::no_such_resource(),
+        ImageAction::Record(RecordAction::Delete) => {
+            format!("Failed to find image {image} to delete")
         }
-        ImageAction::Delete => {
-            ApiError::not_found(format!("Failed to find image {image} to delete"))
-        }
-        ImageAction::Tag
+        ImageAction::Record(
+            RecordAction::Show
+            | RecordAction::Modify
+            | RecordAction::Deactivate
+            | RecordAction::Reactivate
+            | RecordAction::SetLocation
+            | RecordAction::RemoveLocation,
+        ) => format!("No image found with ID {image}"),
+        ImageAction::Record(RecordAction::Tag)
         | ImageAction::ListMembers
-        | ImageAction::ShowMember(_)
         | ImageAction::AddMember
-        | ImageAction::UpdateMember(_)
-        | ImageAction::RemoveMember(_)
-        | ImageAction::Share(_)
-        | ImageAction::Answer
-        | ImageAction::Unshare(_) => ApiError::not_found(format!("Image {image} not found.")),
-    }
+        | ImageAction::Row(..)
+        | ImageAction::Entry(_) => format!("Image {image} not found."),
+    };
+    ApiError::not_found(sentence)
 }
 
 /// The refusal of an action on the members of an image that is not shared.
 fn no_members(action: ImageAction<'_>, image: &str) -> ApiError {
     let verb = match action {
-        ImageAction::ShowMember(_) => {
+        ImageAction::Row(RowAction::Show, _) => {
             return ApiError::not_found("Only shared images have members.");
         }
         ImageAction::ListMembers => {
@@ -154,18 +154,14 @@ fn no_members(action: ImageAction<'_>, image: &str) -> ApiError {
                 "Not allowed to list members for image {image}: Only shared images have members."
             ));
         }
-        ImageAction::AddMember | ImageAction::Share(_) => "create",
-        ImageAction::UpdateMember(_) | ImageAction::Answer => "update",
-        ImageAction::RemoveMember(_) | ImageAction::Unshare(_) => "delete",
-        ImageAction::Show
-        | ImageAction::ListTasks
-        | ImageAction::Modify
-        | ImageAction::Tag
-        | ImageAction::Deactivate
-        | ImageAction::Reactivate
-        | ImageAction::SetLocation
-        | ImageAction::RemoveLocation
-        | ImageAction::Delete => return ApiError::not_authorized(policy_name(action)),
+        ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => "create",
+        ImageAction::Row(RowAction::Update, _) | ImageAction::Entry(EntryAction::Answer) => {
+            "update"
+        }
+        ImageAction::Row(RowAction::Remove, _) | ImageAction::Entry(EntryAction::Unshare(_)) => {
+            "delete"
+        }
+        ImageAction::Record(_) => return ApiError::not_authorized(policy_name(action)),
     };
     ApiError::forbidden(format!("Not allowed to {verb} members for image {image}."))
 }
@@ -173,19 +169,25 @@ fn no_members(action: ImageAction<'_>, image: &str) -> ApiError {
 /// Glance's policy for an action, which clients print when it is refused.
 const fn policy_name(action: ImageAction<'_>) -> &'static str {
     match action {
-        ImageAction::Show => "get_image",
-        ImageAction::ListTasks => "get_task",
-        ImageAction::Modify | ImageAction::Tag => "modify_image",
-        ImageAction::Deactivate => "deactivate",
-        ImageAction::Reactivate => "reactivate",
-        ImageAction::SetLocation => "set_image_location",
-        ImageAction::RemoveLocation => "delete_image_location",
-        ImageAction::Delete => "delete_image",
+        ImageAction::Record(record) => match record {
+            RecordAction::Show => "get_image",
+            RecordAction::ListTasks => "get_task",
+            RecordAction::Modify | RecordAction::Tag => "modify_image",
+            RecordAction::Deactivate => "deactivate",
+            RecordAction::Reactivate => "reactivate",
+            RecordAction::SetLocation => "set_image_location",
+            RecordAction::RemoveLocation => "delete_image_location",
+            RecordAction::Delete => "delete_image",
+        },
         ImageAction::ListMembers => "get_members",
-        ImageAction::ShowMember(_) => "get_member",
-        ImageAction::AddMember | ImageAction::Share(_) => "add_member",
-        ImageAction::UpdateMember(_) | ImageAction::Answer => "modify_member",
-        ImageAction::RemoveMember(_) | ImageAction::Unshare(_) => "delete_member",
+        ImageAction::Row(RowAction::Show, _) => "get_member",
+        ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => "add_member",
+        ImageAction::Row(RowAction::Update, _) | ImageAction::Entry(EntryAction::Answer) => {
+            "modify_member"
+        }
+        ImageAction::Row(RowAction::Remove, _) | ImageAction::Entry(EntryAction::Unshare(_)) => {
+            "delete_member"
+        }
     }
 }
 

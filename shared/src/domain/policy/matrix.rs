@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use super::{
-    Action, ApiAction, Caller, Denied, ImageAction, Policy, Relation, Role, Row, Setting, Subject,
-    Target,
+    Action, ApiAction, Caller, Denied, EntryAction, ImageAction, Policy, RecordAction, Relation,
+    Role, Row, RowAction, Setting, Subject, Target,
 };
 use crate::domain::error::{ApiError, ErrorKind};
 use crate::domain::id::{ImageId, OperationId, ProjectId};
@@ -89,20 +89,25 @@ fn actions<'a>(
     own: &'a ProjectId,
     gone: &'a ProjectId,
 ) -> Vec<(String, ImageAction<'a>)> {
-    let mut all = vec![
-        ("Show".to_owned(), ImageAction::Show),
-        ("ListTasks".to_owned(), ImageAction::ListTasks),
-        ("Modify".to_owned(), ImageAction::Modify),
-        ("Tag".to_owned(), ImageAction::Tag),
-        ("Deactivate".to_owned(), ImageAction::Deactivate),
-        ("Reactivate".to_owned(), ImageAction::Reactivate),
-        ("SetLocation".to_owned(), ImageAction::SetLocation),
-        ("RemoveLocation".to_owned(), ImageAction::RemoveLocation),
-        ("Delete".to_owned(), ImageAction::Delete),
-        ("ListMembers".to_owned(), ImageAction::ListMembers),
-        ("AddMember".to_owned(), ImageAction::AddMember),
-        ("Answer".to_owned(), ImageAction::Answer),
+    let records = [
+        RecordAction::Show,
+        RecordAction::ListTasks,
+        RecordAction::Modify,
+        RecordAction::Tag,
+        RecordAction::Deactivate,
+        RecordAction::Reactivate,
+        RecordAction::SetLocation,
+        RecordAction::RemoveLocation,
+        RecordAction::Delete,
     ];
+    let mut all: Vec<_> = records
+        .into_iter()
+        .map(|record| (format!("{record:?}"), ImageAction::Record(record)))
+        .collect();
+    all.push(("ListMembers".to_owned(), ImageAction::ListMembers));
+    all.push(("AddMember".to_owned(), ImageAction::AddMember));
+    let answer = ImageAction::Entry(EntryAction::Answer);
+    all.push(("Answer".to_owned(), answer));
     let rows = [
         ("own", Some(own)),
         ("other", Some(&people.other)),
@@ -114,23 +119,24 @@ fn actions<'a>(
             text: MEMBER,
             member,
         };
-        all.push((format!("ShowMember({name})"), ImageAction::ShowMember(row)));
-        all.push((
-            format!("UpdateMember({name})"),
-            ImageAction::UpdateMember(row),
-        ));
-        all.push((
-            format!("RemoveMember({name})"),
-            ImageAction::RemoveMember(row),
-        ));
+        for action in [RowAction::Show, RowAction::Update, RowAction::Remove] {
+            let name = format!("{action:?}Member({name})");
+            all.push((name, ImageAction::Row(action, row)));
+        }
     }
     for (name, member) in [
         ("own", own),
         ("other", &people.other),
         ("owner", &people.owner),
     ] {
-        all.push((format!("Share({name})"), ImageAction::Share(member)));
-        all.push((format!("Unshare({name})"), ImageAction::Unshare(member)));
+        all.push((
+            format!("Share({name})"),
+            ImageAction::Entry(EntryAction::Share(member)),
+        ));
+        all.push((
+            format!("Unshare({name})"),
+            ImageAction::Entry(EntryAction::Unshare(member)),
+        ));
     }
     all
 }

@@ -95,40 +95,61 @@ pub enum Action<'a> {
 /// What a caller wants to do with one image.
 #[derive(Clone, Copy, Debug)]
 pub enum ImageAction<'a> {
-    /// Read its record.
-    Show,
-    /// List its tasks.
-    ListTasks,
-    /// Change its record.
-    Modify,
-    /// Add or remove a tag.
-    Tag,
-    /// Take it out of use.
-    Deactivate,
-    /// Bring it back into use.
-    Reactivate,
-    /// Say where its data is.
-    SetLocation,
-    /// Say that its data is no longer somewhere.
-    RemoveLocation,
-    /// Delete it.
-    Delete,
+    /// Something with its record.
+    Record(RecordAction),
     /// List its members. Callers who act for neither its owner nor every project get their own
     /// membership alone.
     ListMembers,
-    /// Read one membership.
-    ShowMember(Row<'a>),
     /// Share it with a project.
     AddMember,
-    /// Answer for a member.
-    UpdateMember(Row<'a>),
-    /// End a membership.
-    RemoveMember(Row<'a>),
-    /// As an entry of a batch: share it with this project.
+    /// Something with one membership, named by a path.
+    Row(RowAction, Row<'a>),
+    /// An entry of a batch.
+    Entry(EntryAction<'a>),
+}
+
+/// What a caller wants to do with an image's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordAction {
+    /// Read it.
+    Show,
+    /// List the image's tasks.
+    ListTasks,
+    /// Change it.
+    Modify,
+    /// Add or remove a tag.
+    Tag,
+    /// Take the image out of use.
+    Deactivate,
+    /// Bring the image back into use.
+    Reactivate,
+    /// Say where the image's data is.
+    SetLocation,
+    /// Say that the image's data is no longer somewhere.
+    RemoveLocation,
+    /// Delete the image.
+    Delete,
+}
+
+/// What a caller wants to do with one membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowAction {
+    /// Read it.
+    Show,
+    /// Answer for the member.
+    Update,
+    /// End it.
+    Remove,
+}
+
+/// What an entry of a batch does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryAction<'a> {
+    /// Shares the image with this project.
     Share(&'a ProjectId),
-    /// As an entry of a batch: answer, by the project that answers.
+    /// Answers, by the project that answers.
     Answer,
-    /// As an entry of a batch: end this project's membership, whether or not there is one.
+    /// Ends this project's membership, whether or not there is one.
     Unshare(&'a ProjectId),
 }
 
@@ -170,51 +191,6 @@ pub enum ApiAction<'a> {
     ReadMembersAs(&'a str),
 }
 
-impl ImageAction<'_> {
-    /// The membership that it is about.
-    const fn row(&self) -> Option<Row<'_>> {
-        match self {
-            Self::ShowMember(row) | Self::UpdateMember(row) | Self::RemoveMember(row) => Some(*row),
-            Self::Show
-            | Self::ListTasks
-            | Self::Modify
-            | Self::Tag
-            | Self::Deactivate
-            | Self::Reactivate
-            | Self::SetLocation
-            | Self::RemoveLocation
-            | Self::Delete
-            | Self::ListMembers
-            | Self::AddMember
-            | Self::Share(_)
-            | Self::Answer
-            | Self::Unshare(_) => None,
-        }
-    }
-
-    const fn is_about_members(&self) -> bool {
-        match self {
-            Self::ListMembers
-            | Self::ShowMember(_)
-            | Self::AddMember
-            | Self::UpdateMember(_)
-            | Self::RemoveMember(_)
-            | Self::Share(_)
-            | Self::Answer
-            | Self::Unshare(_) => true,
-            Self::Show
-            | Self::ListTasks
-            | Self::Modify
-            | Self::Tag
-            | Self::Deactivate
-            | Self::Reactivate
-            | Self::SetLocation
-            | Self::RemoveLocation
-            | Self::Delete => false,
-        }
-    }
-}
-
 impl Policy {
     /// Whether this caller may do this.
     ///
@@ -250,7 +226,8 @@ impl Policy {
         };
         let relation = subject.relation(caller);
         let visibility = subject.visibility;
-        let not_shared = action.is_about_members() && visibility != Visibility::Shared;
+        let about_members = !matches!(action, ImageAction::Record(_));
+        let not_shared = about_members && visibility != Visibility::Shared;
         if !sees(caller.role, relation, visibility) {
             let reader_sees = sees(Role::Reader, relation, visibility);
             return Some(match caller.role {
@@ -263,7 +240,7 @@ impl Policy {
         if not_shared {
             return Some(Reason::NotShared(visibility));
         }
-        if let Some(row) = action.row() {
+        if let ImageAction::Row(_, row) = action {
             let shown = row.member.is_some_and(|member| {
                 let sees_row = caller.acts_for(subject.owner.as_str()) || *member == caller.project;
                 sees_row && subject.has_member(member)
@@ -276,59 +253,43 @@ impl Policy {
             return Some(Reason::Forbidden);
         }
         // An image is not shared with its owner, and its owner has nothing to answer.
-        let by_or_with_owner = match action {
-            ImageAction::Share(member) => member == subject.owner,
-            ImageAction::Answer => relation == Relation::Owner,
-            ImageAction::Show
-            | ImageAction::ListTasks
-            | ImageAction::Modify
-            | ImageAction::Tag
-            | ImageAction::Deactivate
-            | ImageAction::Reactivate
-            | ImageAction::SetLocation
-            | ImageAction::RemoveLocation
-            | ImageAction::Delete
+        let is_owners = match action {
+            ImageAction::Entry(EntryAction::Share(member)) => member == subject.owner,
+            ImageAction::Entry(EntryAction::Answer) => relation == Relation::Owner,
+            ImageAction::Entry(EntryAction::Unshare(_))
+            | ImageAction::Record(_)
             | ImageAction::ListMembers
-            | ImageAction::ShowMember(_)
             | ImageAction::AddMember
-            | ImageAction::UpdateMember(_)
-            | ImageAction::RemoveMember(_)
-            | ImageAction::Unshare(_) => false,
+            | ImageAction::Row(..) => false,
         };
-        by_or_with_owner.then_some(Reason::OwnImage)
+        is_owners.then_some(Reason::OwnImage)
     }
 
     /// Whether the role and the relation permit an action on an image that the caller sees.
     fn permits(&self, caller: &Caller, relation: Relation, action: ImageAction<'_>) -> bool {
-        let owns = caller.role == Role::Member && relation == Relation::Owner;
+        let owns = caller.is_admin() || caller.role == Role::Member && relation == Relation::Owner;
+        let leaves = |member| relation != Relation::Stranger && self.may_leave(caller, member);
         match action {
-            ImageAction::Show
-            | ImageAction::ListTasks
-            | ImageAction::ListMembers
-            | ImageAction::ShowMember(_) => true,
-            ImageAction::Modify
-            | ImageAction::Tag
-            | ImageAction::Deactivate
-            | ImageAction::Reactivate
-            | ImageAction::SetLocation
-            | ImageAction::Delete
-            | ImageAction::AddMember
-            | ImageAction::Share(_) => caller.is_admin() || owns,
-            ImageAction::RemoveLocation => caller.is_admin(),
-            ImageAction::UpdateMember(_) => {
+            ImageAction::Record(record) => match record {
+                RecordAction::Show | RecordAction::ListTasks => true,
+                RecordAction::Modify
+                | RecordAction::Tag
+                | RecordAction::Deactivate
+                | RecordAction::Reactivate
+                | RecordAction::SetLocation
+                | RecordAction::Delete => owns,
+                RecordAction::RemoveLocation => caller.is_admin(),
+            },
+            ImageAction::ListMembers | ImageAction::Row(RowAction::Show, _) => true,
+            ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => owns,
+            ImageAction::Row(RowAction::Update, _) => {
                 caller.is_admin() || caller.role == Role::Member && relation == Relation::Member
             }
-            ImageAction::Answer => caller.role == Role::Member && relation != Relation::Stranger,
-            ImageAction::RemoveMember(row) => {
-                let leaves = row
-                    .member
-                    .is_some_and(|member| self.may_leave(caller, member));
-                caller.is_admin() || owns || leaves
+            ImageAction::Entry(EntryAction::Answer) => {
+                caller.role == Role::Member && relation != Relation::Stranger
             }
-            ImageAction::Unshare(member) => {
-                let leaves = relation == Relation::Member && self.may_leave(caller, member);
-                caller.is_admin() || owns || leaves
-            }
+            ImageAction::Row(RowAction::Remove, row) => owns || row.member.is_some_and(leaves),
+            ImageAction::Entry(EntryAction::Unshare(member)) => owns || leaves(member),
         }
     }
 }
