@@ -117,12 +117,13 @@ async fn create_job(
     id: JobId,
     begin: Timestamp,
 ) -> Result<(), ApiError> {
+    let project =
+        ProjectId::parse(project).map_err(|_| ApiError::internal("seed: the project's id"))?;
+    let entries = Entries::of_request(images, std::slice::from_ref(&project));
     let caller = Caller {
-        project: ProjectId::parse(project)
-            .map_err(|_| ApiError::internal("seed: the project's id"))?,
+        project,
         role: Role::Member,
     };
-    let entries = Entries::of_request(images, &[project.to_owned()]);
     let mut batch = Batch::new(&caller, task, entries, id, begin, "seed".to_owned());
     batch.job.deadline = Timestamp::from_micros(DEADLINE);
     app.store().create_job(&batch, None).await?;

@@ -40,7 +40,7 @@ async fn accepted(harness: &Harness) -> Batch {
         images.push(harness.image(json!({})).await);
     }
     let app = &harness.server.app;
-    let entries = Entries::of_request(&images, &[MEMBER.to_owned()]);
+    let entries = Entries::of_request(&images, &[ProjectId::parse(MEMBER).unwrap()]);
     let batch = Batch::new(
         &owner(),
         Task::Share,
@@ -69,7 +69,7 @@ async fn a_job_whose_request_died_before_it_sent_anything_is_done() {
     let job = harness.ended(Who::Owner, &batch.job.id.to_string()).await;
     assert_eq!(job["status"], "SUCCESS");
     clock.forward(GRACE_SECONDS);
-    assert_eq!(sweep(app).await, 0, "nothing is owed any more");
+    assert_eq!(sweep(app).await, 0, "nothing is due any more");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
     let tombstone = record(&harness, &image).await;
     assert!(
         !tombstone.contains_key(at::EXPIRES_AT),
-        "it is owed, so it stays"
+        "work is due for it, so it stays"
     );
     harness
         .post(Who::Owner, "/v2/images", json!({"id": image}))

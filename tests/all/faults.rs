@@ -209,7 +209,7 @@ impl Run {
             .map(|at| self.images[at].id.to_string())
             .collect();
         let members: Vec<_> = pick(members, MEMBERS)
-            .map(|at| self.members[at].to_string())
+            .map(|at| self.members[at].clone())
             .collect();
         let mut entries = Entries::of_request(&images, &members);
         if entries.rows > most {

@@ -48,7 +48,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
             start(&app, &batch).await?;
             Ok(accepted(batch.job.id))
         }
-        // If its messages were not sent, they are owed: the sweep sends them.
+        // If its messages were not sent, they are due: the sweep sends them.
         Created::Before(id) => Ok(accepted(id)),
         Created::OtherRequest => Err(ApiError::unprocessable(
             "The Idempotency-Key was used for another request within the last 24 hours.",
@@ -61,7 +61,7 @@ fn accepted(job: JobId) -> http::Response {
 }
 
 /// Sends a job's messages. The job is accepted in any case: the record says that its messages are
-/// owed until it is known that all were sent, so what the queue does not take now it gets later.
+/// due until it is known that all were sent, so what the queue does not take now it gets later.
 async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
     let job = &batch.job;
     tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
@@ -102,7 +102,6 @@ fn parse(
             (task, body.images, vec![body.project_id])
         }
     };
-    let projects: Vec<String> = projects.into_iter().map(String::from).collect();
     let entries = Entries::of_request(&images, &projects);
     if entries.rows > ENTRIES_MAX {
         return Err(ApiError::ims_because(

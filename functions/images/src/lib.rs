@@ -189,7 +189,7 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
 }
 
 /// Has the memberships of an image brought in line with it: at once if they are few, or else by the
-/// worker. What goes wrong here is mended by the sweep, since the image's record says what is owed.
+/// worker. What goes wrong here is mended by the sweep, since the image's record says what is due.
 async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
     let kept = app
         .store()

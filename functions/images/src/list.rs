@@ -9,7 +9,8 @@ use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
 use shared::domain::image::projection::Projection;
-use shared::domain::policy::{Action, Caller, ImageAction, RecordAction};
+use shared::domain::member::Memberships;
+use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject, Target};
 use shared::domain::visibility::Visibility;
 use shared::runtime::app::App;
 use shared::store::Store;
@@ -242,12 +243,42 @@ impl<'a> Filling<'a> {
                 let Some(image) = image else { continue };
                 let weight = image.weight();
                 self.read = (self.read.0 + 1, self.read.1 + weight);
-                if visible(source, &image, self.caller, self.query) && self.query.matches(&image) {
+                if self.visible(source, &image) && self.query.matches(&image) {
                     self.take(image, weight);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether an image belongs in the list when it comes from this source.
+    fn visible(&self, source: &Source, image: &Image) -> bool {
+        let own = image.owner == self.caller.project;
+        if self.query.own.is_some_and(|wanted| wanted != own) {
+            return false;
+        }
+        // A membership was read with it.
+        if matches!(source, Source::SharedWith(..)) {
+            return true;
+        }
+        // Other projects' community images are shown to who asks for them.
+        let hidden_community =
+            image.visibility == Visibility::Community && !own && self.query.shown == Shown::Default;
+        !hidden_community && self.sees(image)
+    }
+
+    /// Whether the caller sees an image without a membership.
+    fn sees(&self, image: &Image) -> bool {
+        let target = Target {
+            id: "",
+            subject: Some(Subject {
+                owner: &image.owner,
+                visibility: image.visibility,
+                memberships: &Memberships::default(),
+            }),
+        };
+        let action = Action::Image(ImageAction::Record(RecordAction::Show), target);
+        self.app.policy().decide(self.caller, action).is_ok()
     }
 
     /// How many of these rows' images can be read at once, by what is known of their size.
@@ -304,7 +335,7 @@ fn sources(caller: &Caller, query: &Query) -> Vec<Source> {
         None => None,
     };
     if let Some(owner) = &owner
-        && (*owner == caller.project || caller.is_admin())
+        && caller.acts_for(owner.as_str())
     {
         return vec![Source::OwnedBy(owner.clone())];
     }
@@ -387,23 +418,5 @@ impl<'a> Merged<'a> {
         let place = best.map(|(place, _)| place);
         let stream = place.and_then(|place| self.streams.get_mut(place));
         Ok(stream.and_then(|(source, stream)| Some((source.clone(), stream.take()?))))
-    }
-}
-
-/// Whether an image belongs in the list when it comes from this source.
-fn visible(source: &Source, image: &Image, caller: &Caller, query: &Query) -> bool {
-    let own = image.owner == caller.project;
-    if query.own.is_some_and(|wanted| wanted != own) {
-        return false;
-    }
-    // Other projects' community images are shown to who asks for them.
-    let community = own || query.shown != Shown::Default;
-    match source {
-        Source::SharedWith(..) => true,
-        Source::OwnedBy(_) | Source::Visible(_) => match image.visibility {
-            Visibility::Community => community,
-            Visibility::Public => true,
-            Visibility::Private | Visibility::Shared => own || caller.is_admin(),
-        },
     }
 }

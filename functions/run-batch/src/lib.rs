@@ -168,14 +168,12 @@ impl Work<'_> {
 async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome>, ApiError> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for (row, (image, project)) in chunk.entries.entries().enumerate() {
-        let project = ProjectId::parse(project)
-            .map_err(|_| ApiError::internal("message: project is not an id"))?;
         let group = groups.entry(image).or_insert_with(|| Group {
             text: image.to_owned(),
             image: ImageId::any_spelling(image),
             rows: Vec::new(),
         });
-        group.rows.push((row, project));
+        group.rows.push((row, project.clone()));
     }
     let ids: Vec<ImageId> = groups.values().filter_map(|group| group.image).collect();
     // The membership of the requesting project is read with each image, so that a hidden image takes

@@ -25,7 +25,7 @@ pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<()
         }
         // It belongs to no job. An error would only redeliver it for ever.
         Err(_) => {
-            tracing::error!(message.id = %record.message_id, "a dead letter that is not ours");
+            tracing::error!(message.id = %record.message_id, "a dead letter that is no message of this service");
             Ok(())
         }
     }
@@ -36,12 +36,7 @@ async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
     let entries: Vec<Option<(ImageId, ProjectId)>> = chunk
         .entries
         .entries()
-        .map(|(image, project)| {
-            Some((
-                ImageId::any_spelling(image)?,
-                ProjectId::parse(project).ok()?,
-            ))
-        })
+        .map(|(image, project)| Some((ImageId::any_spelling(image)?, project.clone())))
         .collect();
     let keys: Vec<(ImageId, ProjectId)> = entries.iter().flatten().cloned().collect();
     let stored = app.store().memberships(&keys).await?;

@@ -10,7 +10,7 @@ use shared::domain::error::ApiError;
 use shared::domain::id::JobId;
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
-use shared::store::due::{Obligation, Owed};
+use shared::store::due::{DueWork, Overdue};
 
 /// The most records of one partition of the index that one run handles.
 const LIMIT: i32 = 100;
@@ -32,19 +32,19 @@ pub struct Swept {
 pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
     let now = app.now();
     let overdue = app.store().overdue(now, LIMIT).await?;
-    let since = overdue.iter().map(|owed| owed.due).min().unwrap_or(now);
+    let since = overdue.iter().map(|record| record.due).min().unwrap_or(now);
     let lag = (now.micros() - since.micros()) as f64 / 1000.0;
     let found = overdue.len();
     let app = &app;
     let failed = stream::iter(overdue)
-        .map(|owed| async move {
+        .map(|record| async move {
             if app.now() >= until {
                 return 0_usize;
             }
-            match settle(app, owed).await {
+            match settle(app, record).await {
                 Ok(()) => 0,
                 Err(error) => {
-                    tracing::error!(owed = ?owed.what, error.why = error.for_log(), "still owed");
+                    tracing::error!(work = ?record.work, error.why = error.for_log(), "still overdue");
                     1
                 }
             }
@@ -59,18 +59,18 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
     app.metrics().publish(now, "sweep", &metrics, &[]);
     if failed > 0 {
         return Err(ApiError::unavailable(format!(
-            "{failed} of {found} are still owed"
+            "{failed} of {found} are still overdue"
         )));
     }
     Ok(Swept { overdue: found })
 }
 
-async fn settle(app: &App, owed: Owed) -> Result<(), ApiError> {
-    if !app.store().claim(owed, app.now()).await? {
+async fn settle(app: &App, overdue: Overdue) -> Result<(), ApiError> {
+    if !app.store().claim(overdue, app.now()).await? {
         return Ok(());
     }
-    match owed.what {
-        Obligation::Memberships(image) => {
+    match overdue.work {
+        DueWork::Memberships(image) => {
             let changed = app
                 .store()
                 .reconcile_members(image, app.operation(), app.now())
@@ -78,13 +78,13 @@ async fn settle(app: &App, owed: Owed) -> Result<(), ApiError> {
             tracing::warn!(image.id = %image, members = changed, "memberships had not been reconciled");
             Ok(())
         }
-        Obligation::Messages(job) => send(app, job).await,
+        DueWork::Messages(job) => send(app, job).await,
     }
 }
 
 /// Sends the messages of a job's unfinished chunks again.
 async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
-    if let Some((batch, open)) = app.store().owed_batch(job, app.now()).await? {
+    if let Some((batch, open)) = app.store().due_batch(job, app.now()).await? {
         let messages: Vec<_> = open
             .iter()
             .map(|number| batch.message(*number, true))

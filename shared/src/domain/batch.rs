@@ -79,16 +79,18 @@ mod tests {
     use crate::domain::id::ProjectId;
     use crate::domain::policy::Role;
 
-    fn names(prefix: &str, count: usize) -> Vec<String> {
-        (0..count).map(|i| format!("{prefix}{i}")).collect()
+    fn project(text: &str) -> ProjectId {
+        ProjectId::parse(text).unwrap()
     }
 
     fn batch(role: Role, images: usize, projects: usize) -> Batch {
         let caller = Caller {
-            project: ProjectId::parse("asks").unwrap(),
+            project: project("asks"),
             role,
         };
-        let entries = Entries::of_request(&names("i", images), &names("p", projects));
+        let images: Vec<_> = (0..images).map(|i| format!("i{i}")).collect();
+        let projects: Vec<_> = (0..projects).map(|i| project(&format!("p{i}"))).collect();
+        let entries = Entries::of_request(&images, &projects);
         let now = Timestamp::from_micros(1_000_000);
         let op = OperationId::at(now.micros());
         Batch::new(&caller, Task::Share, entries, op, now, "req-1".to_owned())
@@ -132,7 +134,7 @@ mod tests {
             let expected = Chunk {
                 job: batch.job.id,
                 number: 2,
-                project: ProjectId::parse("asks").unwrap(),
+                project: project("asks"),
                 admin: role == Role::Admin,
                 task: Task::Share,
                 deadline: batch.job.begin.plus_seconds(24 * 3600),

@@ -10,7 +10,7 @@ use super::id::{BadProjectId, PROJECT_ID_MAX_CHARS, ProjectId};
 use super::ims_code::ImsCode;
 use super::member::MemberStatus;
 #[cfg(feature = "openapi")]
-use super::schemas;
+use super::openapi;
 
 /// The longest vault id, in characters.
 const VAULT_ID_MAX: usize = 255;
@@ -101,10 +101,10 @@ impl MemberAnswer {
 #[cfg_attr(feature = "openapi", serde(deny_unknown_fields))]
 pub struct BatchMembers {
     /// The images as the request names them: one that is no image's id fails its own entries only.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::image_ids))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::image_ids))]
     pub images: Vec<String>,
     /// The projects.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::batch_projects))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::batch_projects))]
     pub projects: Vec<ProjectId>,
 }
 
@@ -131,13 +131,13 @@ impl BatchMembers {
 #[cfg_attr(feature = "openapi", serde(deny_unknown_fields))]
 pub struct BatchAnswers {
     /// The images as the request names them: one that is no image's id fails its own entries only.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::image_ids))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::image_ids))]
     pub images: Vec<String>,
     /// The project that answers.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::batch_project))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::batch_project))]
     pub project_id: ProjectId,
     /// Accepted or rejected.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::batch_status))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::batch_status))]
     pub status: MemberStatus,
     /// The vault for images that were made from a backup of a whole server.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 255))]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::ImageId;
+use super::id::{ImageId, ProjectId};
 
 /// The rows of a chunk, unless one image alone has more.
 pub const CHUNK_ROWS: usize = 100;
@@ -20,8 +20,8 @@ const IMAGE_TEXT_MAX: usize = 64;
 pub struct Entries {
     /// The image ids as results show them.
     pub images: Vec<String>,
-    /// The project ids.
-    pub projects: Vec<String>,
+    /// The projects.
+    pub projects: Vec<ProjectId>,
     /// The number of rows to skip at the beginning of the product.
     pub skip: usize,
     /// The number of rows that count.
@@ -30,7 +30,7 @@ pub struct Entries {
 
 impl Entries {
     /// The rows of a whole request. Duplicates are dropped; all spellings of a UUID are one image.
-    pub fn of_request(images: &[String], projects: &[String]) -> Self {
+    pub fn of_request(images: &[String], projects: &[ProjectId]) -> Self {
         let mut seen = HashSet::new();
         let images: Vec<_> = images
             .iter()
@@ -56,7 +56,7 @@ impl Entries {
     }
 
     /// Restores a whole request from its rows.
-    pub fn of_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn of_rows<'a>(rows: impl IntoIterator<Item = (&'a str, &'a ProjectId)>) -> Self {
         let (mut images, mut projects) = (Vec::<String>::new(), Vec::new());
         let mut count = 0;
         for (image, project) in rows {
@@ -65,7 +65,7 @@ impl Entries {
                 images.push(image.to_owned());
             }
             if images.len() == 1 {
-                projects.push(project.to_owned());
+                projects.push(project.clone());
             }
         }
         Self {
@@ -114,13 +114,13 @@ impl Entries {
     }
 
     /// The image and the project of every row, in order.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &ProjectId)> {
         self.images
             .iter()
             .flat_map(|image| {
                 self.projects
                     .iter()
-                    .map(move |project| (image.as_str(), project.as_str()))
+                    .map(move |project| (image.as_str(), project))
             })
             .skip(self.skip)
             .take(self.rows)
@@ -135,9 +135,17 @@ mod tests {
         (0..count).map(|i| format!("{prefix}{i}")).collect()
     }
 
+    fn project(text: impl Into<String>) -> ProjectId {
+        ProjectId::parse(text).unwrap()
+    }
+
+    fn projects(count: usize) -> Vec<ProjectId> {
+        (0..count).map(|i| project(format!("p{i}"))).collect()
+    }
+
     #[test]
     fn every_row_is_in_one_chunk_and_in_order() {
-        for (images, projects) in [
+        for (images, width) in [
             (1, 1),
             (3, 7),
             (250, 1),
@@ -146,7 +154,7 @@ mod tests {
             (3, 1500),
             (1, 2500),
         ] {
-            let whole = Entries::of_request(&names("i", images), &names("p", projects));
+            let whole = Entries::of_request(&names("i", images), &projects(width));
             let rows = whole.chunk_rows();
             assert!(rows > 0);
             let mut found = Vec::new();
@@ -154,20 +162,20 @@ mod tests {
             while from < whole.rows {
                 let part = whole.part(from, rows);
                 assert_eq!(part.entries().count(), part.rows);
-                if projects <= CHUNK_ROWS_MAX {
-                    assert_eq!(part.rows % projects, 0, "an image stays in one chunk");
+                if width <= CHUNK_ROWS_MAX {
+                    assert_eq!(part.rows % width, 0, "an image stays in one chunk");
                 }
                 // A part of a part is the same part.
                 let again = part.part(1, 5);
                 assert!(again.entries().eq(part.entries().skip(1).take(5)));
-                found.extend(part.entries().map(|(i, p)| (i.to_owned(), p.to_owned())));
+                found.extend(part.entries().map(|(i, p)| (i.to_owned(), p.clone())));
                 from += rows;
             }
             assert_eq!(Entries::of_rows(whole.entries()), whole);
             assert!(
                 whole
                     .entries()
-                    .map(|(i, p)| (i.to_owned(), p.to_owned()))
+                    .map(|(i, p)| (i.to_owned(), p.clone()))
                     .eq(found)
             );
         }
@@ -183,7 +191,7 @@ mod tests {
                 id.to_uppercase(),
                 "x".repeat(100),
             ],
-            &["p".to_owned(), "p".to_owned()],
+            &[project("p"), project("p")],
         );
         assert_eq!(slice.images, [id.to_owned(), "x".repeat(64)]);
         assert_eq!(slice.rows, 2);
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_chunk_has_as_many_whole_images_as_fit() {
-        for (projects, rows) in [
+        for (width, rows) in [
             (0, 50),
             (1, 50),
             (2, 100),
@@ -205,20 +213,17 @@ mod tests {
             (1_000, 1_000),
             (1_001, 1_000),
         ] {
-            let entries = Entries::of_request(&names("i", 3), &names("p", projects));
-            assert_eq!(entries.chunk_rows(), rows, "{projects} projects");
+            let entries = Entries::of_request(&names("i", 3), &projects(width));
+            assert_eq!(entries.chunk_rows(), rows, "{width} projects");
         }
     }
 
     #[test]
     fn a_part_has_only_what_it_needs() {
-        let whole = Entries::of_request(&names("i", 3), &names("p", 4));
-        let part = |images: std::ops::Range<usize>, projects: &[&str], skip, rows| Entries {
+        let whole = Entries::of_request(&names("i", 3), &projects(4));
+        let part = |images: std::ops::Range<usize>, texts: &[&str], skip, rows| Entries {
             images: images.map(|image| format!("i{image}")).collect(),
-            projects: projects
-                .iter()
-                .map(|project| (*project).to_owned())
-                .collect(),
+            projects: texts.iter().map(|text| project(*text)).collect(),
             skip,
             rows,
         };

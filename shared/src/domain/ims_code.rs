@@ -139,7 +139,7 @@ impl Serialize for ImsCode {
 impl utoipa::PartialSchema for ImsCode {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         let meanings = Self::ALL.map(|code| format!("- {}: {}", code.as_str(), code.reason()));
-        super::schemas::words(Self::ALL.map(Self::as_str), meanings.join("\n"))
+        super::openapi::words(Self::ALL.map(Self::as_str), meanings.join("\n"))
     }
 }
 

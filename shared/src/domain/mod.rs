@@ -12,7 +12,7 @@
 //! | [`json_schema`] | the schemas that clients validate against, and Glance's sentences for what does not match |
 //! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |
 //! | [`bodies`] | what requests about members and batches say, and the sentences for what they must not say |
-//! | [`change`], [`outcome`], [`job`] | what an entry meets at a membership, what became of it, how a job stands |
+//! | [`change`], [`outcome`], [`job`] | what an entry does to a membership, its outcome, and the state of a job |
 //! | [`cache`] | a bounded cache whose entries expire |
 
 pub mod batch;
@@ -30,11 +30,11 @@ pub mod json_schema;
 pub mod member;
 pub mod message;
 pub mod number;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod outcome;
 pub mod policy;
 pub mod roles;
-#[cfg(feature = "openapi")]
-mod schemas;
 pub mod secret;
 pub mod task;
 pub mod time;

@@ -131,14 +131,14 @@ pub struct Jobs {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobWithResults<'a> {
-    /// What became of the job as a whole.
+    /// The outcome of the job as a whole.
     #[serde(flatten)]
     pub summary: JobSummary,
-    /// What became of its entries.
+    /// The outcomes of its entries.
     pub entities: Results<'a>,
 }
 
-/// What became of the entries of a job, counted and one by one.
+/// The outcomes of a job's entries, counted and one by one.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Results<'a> {

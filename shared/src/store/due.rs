@@ -24,16 +24,16 @@ pub const GRACE_SECONDS: i64 = 40;
 
 /// A record that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owed {
+pub struct Overdue {
     /// The record and the work.
-    pub what: Obligation,
+    pub work: DueWork,
     /// When it is overdue.
     pub due: Timestamp,
 }
 
 /// The work that is to be done for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obligation {
+pub enum DueWork {
     /// Reconcile the memberships of this image with it.
     Memberships(ImageId),
     /// Send the messages of this job.
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn overdue(&self, now: Timestamp, limit: i32) -> Result<Vec<Owed>, ApiError> {
+    pub async fn overdue(&self, now: Timestamp, limit: i32) -> Result<Vec<Overdue>, ApiError> {
         let partitions = (0..at::DUE_PARTITIONS).map(|number| self.overdue_in(number, now, limit));
         Ok(futures::future::try_join_all(partitions).await?.concat())
     }
@@ -61,7 +61,7 @@ impl Store {
         partition: u8,
         now: Timestamp,
         limit: i32,
-    ) -> Result<Vec<Owed>, ApiError> {
+    ) -> Result<Vec<Overdue>, ApiError> {
         let condition = "#dpk = :dpk AND #dsk <= :now";
         let page = self
             .client
@@ -80,8 +80,8 @@ impl Store {
             .map_err(|e| failed("overdue", &e))?;
         let mut all = Vec::new();
         for row in page.items() {
-            match owed(row) {
-                Ok(owed) => all.push(owed),
+            match overdue(row) {
+                Ok(record) => all.push(record),
                 // It must not block the others.
                 Err(corrupt) => skip(&corrupt),
             }
@@ -94,10 +94,10 @@ impl Store {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn claim(&self, owed: Owed, now: Timestamp) -> Result<bool, ApiError> {
-        let key = match owed.what {
-            Obligation::Memberships(image) => at::image_key(image),
-            Obligation::Messages(job) => at::job_key(job),
+    pub async fn claim(&self, overdue: Overdue, now: Timestamp) -> Result<bool, ApiError> {
+        let key = match overdue.work {
+            DueWork::Memberships(image) => at::image_key(image),
+            DueWork::Messages(job) => at::job_key(job),
         };
         let (update, condition) = ("SET #dsk = :next", "#dsk = :due");
         let request = self
@@ -109,21 +109,21 @@ impl Store {
             .condition_expression(condition)
             .set_expression_attribute_names(names(&[update, condition]))
             .set_expression_attribute_values(values([
-                (":due", s(owed.due.stored())),
+                (":due", s(overdue.due.stored())),
                 (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),
             ]));
-        let outcome = single("take on", || request.clone().send()).await?;
+        let outcome = single("claim", || request.clone().send()).await?;
         Ok(outcome.is_applied())
     }
 }
 
-fn owed(row: &Item) -> Result<Owed, ApiError> {
+fn overdue(row: &Item) -> Result<Overdue, ApiError> {
     let read = item::Reader::new(row);
-    let what = read.parsed(at::PK, |pk| match pk.split_once('#')? {
-        ("IMAGE", id) => ImageId::canonical(id).map(Obligation::Memberships),
-        ("JOB", id) => JobId::parse(id).map(Obligation::Messages),
+    let work = read.parsed(at::PK, |pk| match pk.split_once('#')? {
+        ("IMAGE", id) => ImageId::canonical(id).map(DueWork::Memberships),
+        ("JOB", id) => JobId::parse(id).map(DueWork::Messages),
         _ => None,
     })?;
     let due = read.parsed(at::DSK, Timestamp::parse)?;
-    Ok(Owed { what, due })
+    Ok(Overdue { work, due })
 }

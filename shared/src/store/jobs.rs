@@ -126,7 +126,7 @@ impl Store {
     ///
     /// # Errors
     /// If the store does not answer or a record does not parse.
-    pub async fn owed_batch(
+    pub async fn due_batch(
         &self,
         id: JobId,
         now: Timestamp,
@@ -149,7 +149,7 @@ impl Store {
         let open = open.collect();
         let entries = Entries::of_rows(
             rows.iter()
-                .map(|(image, project, _)| (&**image, &**project)),
+                .map(|(image, project, _)| (image.as_str(), project)),
         );
         let batch = Batch {
             job,

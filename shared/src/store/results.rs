@@ -1,4 +1,4 @@
-//! The results of jobs: what became of each entry, recorded and counted a chunk at a time.
+//! The results of jobs: the outcome of each entry, recorded and counted a chunk at a time.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::table::Store;
 use super::write::{Transacted, condition_failed};
 use crate::domain::entries::Entries;
 use crate::domain::error::ApiError;
-use crate::domain::id::JobId;
+use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::{Job, RESULTS_PAGE};
 use crate::domain::message::Chunk;
@@ -152,7 +152,7 @@ impl Store {
         job: &Job,
         from: usize,
         count: usize,
-    ) -> Result<Vec<(String, String, Option<Outcome>)>, ApiError> {
+    ) -> Result<Vec<(String, ProjectId, Option<Outcome>)>, ApiError> {
         let end = from.saturating_add(count).min(job.total);
         if from >= end {
             return Ok(Vec::new());
@@ -174,7 +174,7 @@ impl Store {
                 let row = page * RESULTS_PAGE + place;
                 if (from..end).contains(&row) {
                     let outcome = stored.outcome(job, row)?;
-                    rows.push((image.to_owned(), project.to_owned(), outcome));
+                    rows.push((image.to_owned(), project.clone(), outcome));
                 }
             }
         }

@@ -68,7 +68,8 @@ async fn held(
     projects: &[&str],
 ) -> (JobId, Vec<SqsRecord>) {
     let app = &harness.server.app;
-    let projects: Vec<String> = projects.iter().map(|p| (*p).to_owned()).collect();
+    let projects = projects.iter().map(|p| ProjectId::parse(*p).unwrap());
+    let projects: Vec<_> = projects.collect();
     let caller = Caller {
         project: ProjectId::parse(project).unwrap(),
         role: Role::Member,

@@ -69,7 +69,7 @@ pub fn document() -> OpenApi {
         ("Images", "Records of images: metadata only."),
         ("Members", "Who an image is shared with."),
         ("Batches", "Many members of many images at once."),
-        ("Jobs", "What became of a batch."),
+        ("Jobs", "The outcome of a batch."),
         ("Discovery", "Versions and schemas."),
     ];
     let tags = tags.map(|(name, about)| {

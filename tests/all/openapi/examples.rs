@@ -64,7 +64,8 @@ fn job() -> Value {
     let id = JobId::parse(JOB).unwrap();
     let missing = "00000000-0000-4000-8000-000000000000";
     let images = [IMAGE.to_owned(), missing.to_owned()];
-    let entries = Entries::of_request(&images, &[MEMBER.to_owned()]);
+    let member = project(MEMBER);
+    let entries = Entries::of_request(&images, std::slice::from_ref(&member));
     let (begin, end) = (
         at("2024-11-06T06:24:22.925Z"),
         at("2024-11-06T06:24:23.773Z"),
@@ -81,8 +82,8 @@ fn job() -> Value {
     let results = Results {
         counts: entities,
         results: vec![
-            job.row(IMAGE, MEMBER, Some(Outcome::Changed), end),
-            job.row(missing, MEMBER, Some(failed), end),
+            job.row(IMAGE, &member, Some(Outcome::Changed), end),
+            job.row(missing, &member, Some(failed), end),
         ],
         page_info: PageInfo {
             current_count: 2,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::domain::id::ProjectId;
-use crate::domain::schemas;
+use crate::domain::openapi;
 use crate::domain::visibility::Visibility;
 
 /// A new image. Any other key is a custom property: a text, at most 128 of them. Only an admin may
@@ -46,17 +46,17 @@ pub struct NewImage {
     #[schema(maximum = 2147483647)]
     pub min_disk: u64,
     /// The form of its container.
-    #[schema(schema_with = schemas::container_format)]
+    #[schema(schema_with = openapi::container_format)]
     pub container_format: Option<String>,
     /// The form of its disk.
-    #[schema(schema_with = schemas::disk_format)]
+    #[schema(schema_with = openapi::disk_format)]
     pub disk_format: Option<String>,
     /// Its labels.
     #[serde(default)]
-    #[schema(schema_with = schemas::given_tags)]
+    #[schema(schema_with = openapi::given_tags)]
     pub tags: Vec<String>,
     /// Where it stands in the image pipeline.
-    #[schema(schema_with = schemas::new_image_status)]
+    #[schema(schema_with = openapi::new_image_status)]
     pub status: Option<String>,
     /// The size of its data in bytes.
     #[schema(read_only, maximum = 9223372036854775807isize)]

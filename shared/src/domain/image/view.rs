@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Image, is_base};
 use crate::domain::id::{ImageId, ProjectId};
 #[cfg(feature = "openapi")]
-use crate::domain::schemas;
+use crate::domain::openapi;
 use crate::domain::time::Seconds;
 use crate::domain::visibility::Visibility;
 
@@ -26,10 +26,10 @@ pub struct ImageView<'a> {
     #[cfg_attr(feature = "openapi", schema(required, max_length = 255))]
     pub name: Option<&'a str>,
     /// The form of its disk.
-    #[cfg_attr(feature = "openapi", schema(required, schema_with = schemas::disk_format))]
+    #[cfg_attr(feature = "openapi", schema(required, schema_with = openapi::disk_format))]
     pub disk_format: Option<&'a str>,
     /// The form of its container.
-    #[cfg_attr(feature = "openapi", schema(required, schema_with = schemas::container_format))]
+    #[cfg_attr(feature = "openapi", schema(required, schema_with = openapi::container_format))]
     pub container_format: Option<&'a str>,
     /// Who can see it.
     pub visibility: Visibility,
@@ -40,7 +40,7 @@ pub struct ImageView<'a> {
     #[cfg_attr(feature = "openapi", schema(required))]
     pub virtual_size: Option<u64>,
     /// Where it stands in the image pipeline: `queued` at first.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::image_status))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::image_status))]
     pub status: &'a str,
     /// The MD5 digest of its data.
     #[cfg_attr(feature = "openapi", schema(required, max_length = 32))]
@@ -68,7 +68,7 @@ pub struct ImageView<'a> {
     /// When it last changed.
     pub updated_at: Seconds,
     /// Its labels, in the order in which they were given, each once.
-    #[cfg_attr(feature = "openapi", schema(schema_with = schemas::tags))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::tags))]
     pub tags: &'a [String],
     /// Its path.
     #[serde(rename = "self")]

@@ -9,10 +9,14 @@ const fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * SECOND)
 }
 
+fn member() -> ProjectId {
+    ProjectId::parse("p").unwrap()
+}
+
 /// A job of ten entries that begins at the first second.
 fn job(kind: JobKind, succeeded: usize, failed: usize) -> Job {
     let images: Vec<String> = (0..10).map(|image| format!("i{image}")).collect();
-    let entries = Entries::of_request(&images, &["p".to_owned()]);
+    let entries = Entries::of_request(&images, &[member()]);
     let project = ProjectId::parse("asks").unwrap();
     Job {
         succeeded,
@@ -173,7 +177,7 @@ fn a_row_shows_what_became_of_its_entry() {
         (Some(full), OPEN, "failed", false, json!("IMG.0088")),
     ] {
         let job = job(JobKind::Add, 1, 0);
-        let row = serde_json::to_value(job.row("i1", "p", outcome, now)).unwrap();
+        let row = serde_json::to_value(job.row("i1", &member(), outcome, now)).unwrap();
         assert_eq!(
             (&row["image_id"], &row["project_id"]),
             (&json!("i1"), &json!("p"))

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Job, JobKind, JobStatus};
-use crate::domain::id::JobId;
+use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
 use crate::domain::outcome::Outcome;
 use crate::domain::time::{Millis, Timestamp};
@@ -12,14 +12,14 @@ use crate::domain::time::{Millis, Timestamp};
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Job))]
 pub struct JobView {
-    /// What became of the job as a whole.
+    /// The outcome of the job as a whole.
     #[serde(flatten)]
     pub summary: JobSummary,
-    /// What became of its entries.
+    /// The outcomes of its entries.
     pub entities: JobCounts,
 }
 
-/// What became of a job as a whole.
+/// The outcome of a job as a whole.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobSummary {
@@ -42,7 +42,7 @@ pub struct JobSummary {
     pub fail_reason: Option<String>,
 }
 
-/// What became of the entries of a job.
+/// The outcomes of a job's entries.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobCounts {
@@ -78,22 +78,22 @@ impl Serialize for JobType {
 impl utoipa::PartialSchema for JobType {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         let words = JobKind::ALL.map(JobKind::job_type);
-        crate::domain::schemas::words(words, "What a job does to its entries.")
+        crate::domain::openapi::words(words, "What a job does to its entries.")
     }
 }
 
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for JobType {}
 
-/// One row of the results: an entry and what became of it.
+/// One row of the results: an entry and its outcome.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Result))]
 pub struct ResultRow<'a> {
     /// The image, as the request named it.
     pub image_id: &'a str,
     /// The project.
-    pub project_id: &'a str,
-    /// What became of the entry.
+    pub project_id: &'a ProjectId,
+    /// Its outcome.
     pub status: ResultStatus,
     /// Whether this job has changed the membership; false too for one that was already as it should
     /// be.
@@ -108,7 +108,7 @@ pub struct ResultRow<'a> {
     pub fail_reason: Option<&'static str>,
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -154,11 +154,11 @@ impl Job {
         JobView { summary, entities }
     }
 
-    /// One row of the results: an entry and what became of it, `None` while it is under way.
+    /// One row of the results: an entry and its outcome, `None` while it is under way.
     pub fn row<'a>(
         &self,
         image_id: &'a str,
-        project_id: &'a str,
+        project_id: &'a ProjectId,
         outcome: Option<Outcome>,
         now: Timestamp,
     ) -> ResultRow<'a> {
