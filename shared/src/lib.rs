@@ -1,4 +1,4 @@
-//! Everything that is true of imshare, whichever function asks.
+//! The library that all functions of imshare share.
 //!
 //! Five rooms and a corridor. Each imports only rooms above it in this table; a test
 //! (`tests/all/rooms.rs`) holds that, and that no two files import each other.
@@ -12,8 +12,8 @@
 //! | [`queue`] | sending messages to SQS |
 //! | [`runtime`] | what Lambda runs: configuration, clients, logs, metrics, the loops around handlers |
 //!
-//! A function of the service is three sentences: parse the request into types that cannot be
-//! wrong, ask the store one question, render what happened.
+//! A function parses a request into typed values, asks the policy, makes a call of the store, and
+//! writes the outcome as an answer.
 
 pub mod auth;
 pub mod domain;
