@@ -17,6 +17,7 @@
 //! | [`gateway`] | the gateway: the route table and the authorizer's context |
 //! | [`docs`] | the OpenAPI document and the page that shows it |
 //! | [`seed`] | the records that `events/` needs |
+//! | [`options`] | what a server is started with |
 //! | [`server`] | starts and stops all of them |
 
 pub mod access_keys;
@@ -29,6 +30,7 @@ pub mod docs;
 pub mod engine;
 pub mod gateway;
 pub mod identity;
+pub mod options;
 pub mod outage;
 pub mod queue;
 pub mod seed;

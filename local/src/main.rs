@@ -1,14 +1,15 @@
 //! `imshare`: the whole service on one machine.
 
-mod options;
+mod arguments;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use arguments::Serve;
 use clap::{Parser, Subcommand};
 use local::identity::IdentityFile;
 use local::server::Server;
-use options::Serve;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]

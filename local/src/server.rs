@@ -1,122 +1,33 @@
 //! The local server: starts all parts, and stops them when they have finished their work.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use shared::auth::Authentication;
 use shared::domain::policy::Policy;
-use shared::domain::roles::RoleNames;
-use shared::domain::time::Clock;
-use shared::http::address::Endpoint;
-use shared::http::cross_origin::Origins;
 use shared::http::site::Site;
 use shared::runtime::app::App;
-use shared::runtime::config::{Config, DEFAULT_MEMBER_QUOTA};
+use shared::runtime::config::Config;
 use shared::store::Indexes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::authenticator::Authenticator;
-use crate::connection::{self, Limits};
+use crate::connection;
 use crate::contents::Contents;
 use crate::engine::Engine;
 use crate::gateway::Gateway;
-use crate::identity::IdentityFile;
-use crate::queue::{self, Queue, Settings};
+use crate::options::Options;
+use crate::queue::{self, Queue};
 use crate::storage::Directory;
 use crate::stores::Stores;
 use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
 const EXPIRED_EVERY: Duration = Duration::from_secs(600);
-/// How often the sweep does what is overdue.
-pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often files that failed are checked again.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-
-/// Where records are kept.
-#[derive(Clone, Debug)]
-pub enum Data {
-    /// In memory: gone when the process ends.
-    InMemory,
-    /// In files of this directory.
-    Directory(PathBuf),
-}
-
-/// The options of a server.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The address to listen on; port 0 takes any free port.
-    pub listen: SocketAddr,
-    /// Where records are kept.
-    pub data: Data,
-    /// Users, projects and tokens.
-    pub identity: IdentityFile,
-    /// A Keystone to ask about tokens, instead of the identity file.
-    pub keystone: Option<authorizer::config::Config>,
-    /// The names of roles, in the identity file or in Keystone.
-    pub roles: RoleNames,
-    /// Most members of an image; negative means no limit.
-    pub member_quota: i64,
-    /// Whether a member may end its own membership.
-    pub member_may_leave: bool,
-    /// A DynamoDB to use instead of the embedded engine.
-    pub dynamodb_endpoint: Option<String>,
-    /// The table's name.
-    pub table: String,
-    /// A queue to use instead of the embedded one.
-    pub queue_url: Option<String>,
-    /// The settings of the embedded queue.
-    pub queue: Settings,
-    /// The URL that clients reach the server by; without it, links repeat the `Host` header.
-    pub public_endpoint: Option<Endpoint>,
-    /// The origins whose pages may read responses.
-    pub cors_origins: Origins,
-    /// What clients may use up.
-    pub limits: Limits,
-    /// Where the embedded engine is served to other processes of this machine.
-    pub dynamodb_listen: Option<SocketAddr>,
-    /// Where the embedded queue is served to other processes of this machine.
-    pub sqs_listen: Option<SocketAddr>,
-    /// Whether to create the records that `events/` needs.
-    pub seed_fixtures: bool,
-    /// The clock.
-    pub clock: Clock,
-    /// How often the sweep runs; `None` for never.
-    pub sweep_every: Option<Duration>,
-}
-
-impl Options {
-    /// A server in memory, on any free port, with the demo identities.
-    ///
-    /// # Errors
-    /// One sentence for the operator.
-    pub fn in_memory() -> Result<Self, String> {
-        Ok(Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: Data::InMemory,
-            identity: IdentityFile::demo()?,
-            keystone: None,
-            roles: RoleNames::default(),
-            member_quota: DEFAULT_MEMBER_QUOTA,
-            member_may_leave: false,
-            dynamodb_endpoint: None,
-            table: "imshare".to_owned(),
-            queue_url: None,
-            queue: Settings::default(),
-            public_endpoint: None,
-            cors_origins: Origins::default(),
-            limits: Limits::default(),
-            dynamodb_listen: None,
-            sqs_listen: None,
-            seed_fixtures: false,
-            clock: Clock::System,
-            sweep_every: Some(SWEEP_EVERY),
-        })
-    }
-}
 
 /// A running server.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use shared::runtime::clients::Clients;
 use shared::store::sdk_error::words;
 
 use crate::engine::Engine;
+use crate::options::{Data, Options};
 use crate::outage::first_answer;
 use crate::queue::{self, Queue};
-use crate::server::{Data, Options};
 use crate::storage::{Directory, Health};
 use crate::table::{self, Upgrade};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use authorizer::config::Config;
 use authorizer::service_user::UserSource;
 use authorizer::{AuthError, Authorizer};
-use local::server::Options;
+use local::options::Options;
 use serde_json::json;
 use shared::auth::principal::Principal;
 use shared::domain::policy::Role;

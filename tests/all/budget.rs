@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use local::server::Options;
+use local::options::Options;
 use serde_json::{Value, json};
 use shared::http::{Handled, Request};
 use shared::runtime::metrics;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{Harness, HttpResponse, Who, options};
-use local::server::Options;
+use local::options::Options;
 
 const CONSOLE: &str = "https://console.example.com";
 const OTHER: &str = "https://evil.example.com";

@@ -10,7 +10,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use local::server::{Options, Server};
+use local::options::Options;
+use local::server::Server;
 use serde_json::{Value, json};
 use shared::domain::time::Clock;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use local::connection::Limits;
-use local::server::Options;
+use local::options::Options;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, ManualClock, OWNER, Who, options};
-use local::server::Options;
+use local::options::Options;
 
 #[tokio::test]
 async fn shared_accepted_listed_and_taken_away() {

@@ -2,7 +2,7 @@
 //! machine.
 
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
-use local::server::Options;
+use local::options::Options;
 use serde_json::json;
 use shared::runtime::clients::Clients;
 

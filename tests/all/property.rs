@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
-use local::server::Options;
+use local::options::Options;
 
 const QUOTA: usize = 2;
 const IMAGES: usize = 2;

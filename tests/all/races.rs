@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 
 use crate::harness::{Harness, MEMBER, ManualClock, Who, options};
-use local::server::Options;
+use local::options::Options;
 
 fn tally(statuses: impl IntoIterator<Item = u16>) -> std::collections::BTreeMap<u16, usize> {
     let mut tally = std::collections::BTreeMap::new();

@@ -260,7 +260,7 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
         assert!(began.elapsed() < Duration::from_secs(60));
     }
     // Another queue of a service that does answer.
-    let server = Harness::with(local::server::Options {
+    let server = Harness::with(local::options::Options {
         sqs_listen: Some(([127, 0, 0, 1], 0).into()),
         ..crate::harness::options()
     })
@@ -283,7 +283,7 @@ async fn a_dead_dynamodb_or_queue_is_one_sentence_at_the_start() {
 #[tokio::test]
 async fn an_outage_of_the_queue_is_logged_once() {
     let queue = async |port| {
-        Harness::with(local::server::Options {
+        Harness::with(local::options::Options {
             sqs_listen: Some(([127, 0, 0, 1], port).into()),
             ..crate::harness::options()
         })

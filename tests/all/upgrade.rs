@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use local::server::{Data, Options};
+use local::options::{Data, Options};
 use serde_json::{Value, json};
 use shared::domain::time::Timestamp;
 

@@ -1,7 +1,7 @@
 //! Entries of a batch: each has its own result.
 
 use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
-use local::server::Options;
+use local::options::Options;
 use serde_json::{Value, json};
 use shared::domain::id::ProjectId;
 
