@@ -38,7 +38,7 @@ def test_500_entries_beside_a_poisoned_message(stack, fast):
 
     # The poisoned message became a dead letter and is gone from both queues.
     end = time.monotonic() + 60
-    while "a dead letter that is not ours" not in stack.log("settle-batch"):
+    while "a dead letter that is no message of this service" not in stack.log("settle-batch"):
         assert time.monotonic() < end, stack.log("run-batch")[-2000:]
         time.sleep(1)
     for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
