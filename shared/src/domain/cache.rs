@@ -23,7 +23,10 @@ impl<K, V> fmt::Debug for ExpiringCache<K, V> {
 impl<K: Eq + Hash, V: Clone> ExpiringCache<K, V> {
     /// An empty cache that holds at most this many values.
     pub fn new(capacity: NonZeroUsize) -> Self {
-        Self(Mutex::new(LruCache::new(capacity)))
+        // `LruCache::new` would take the memory of a full cache at once, in every function that starts.
+        let mut values = LruCache::unbounded();
+        values.resize(capacity);
+        Self(Mutex::new(values))
     }
 
     /// The value of a key, if it has not expired at this instant.
