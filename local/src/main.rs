@@ -66,7 +66,8 @@ fn run(serve: Serve) -> Result<(), String> {
                  in a file and can be guessed without limit"
             );
         }
-        // Listen before saying "ready": whoever waits for that line may stop the server at once.
+        // Listen for signals before printing that the server is ready: a script that waits for that
+        // line may stop the server at once.
         let mut stop = Stop::listen().map_err(|error| format!("cannot start: {error}"))?;
         say(&server, development, demo.then_some(&identity));
         stop.asked().await;

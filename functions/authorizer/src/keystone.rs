@@ -138,8 +138,8 @@ impl Keystone {
         }
         match response.status {
             200 => self.principal(&response),
-            // Only Keystone's own 404 says that the token is unknown; that of a proxy says nothing
-            // about it.
+            // A 404 from Keystone means that the token is unknown. A 404 from a proxy in between does
+            // not, so it counts as an outage.
             404 if is_keystones_404(&response) => Err(AuthError::Unauthorized),
             status => Err(outage(format!("Keystone: status {status} for a token"))),
         }

@@ -10,7 +10,7 @@ use shared::domain::id::ImageId;
 use shared::domain::image::Image;
 use shared::domain::image::projection::Projection;
 use shared::domain::member::Memberships;
-use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject, Target};
+use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject};
 use shared::domain::visibility::Visibility;
 use shared::runtime::app::App;
 use shared::store::Store;
@@ -264,21 +264,12 @@ impl<'a> Filling<'a> {
         // Other projects' community images are shown to who asks for them.
         let hidden_community =
             image.visibility == Visibility::Community && !own && self.query.shown == Shown::Default;
-        !hidden_community && self.sees(image)
-    }
-
-    /// Whether the caller sees an image without a membership.
-    fn sees(&self, image: &Image) -> bool {
-        let target = Target {
-            id: "",
-            subject: Some(Subject {
-                owner: &image.owner,
-                visibility: image.visibility,
-                memberships: &Memberships::default(),
-            }),
+        let subject = Subject {
+            owner: &image.owner,
+            visibility: image.visibility,
+            memberships: &Memberships::default(),
         };
-        let action = Action::Image(ImageAction::Record(RecordAction::Show), target);
-        self.app.policy().decide(self.caller, action).is_ok()
+        !hidden_community && self.app.policy().sees(self.caller, subject)
     }
 
     /// How many of these rows' images can be read at once, by what is known of their size.

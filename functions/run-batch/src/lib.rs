@@ -290,8 +290,8 @@ async fn apply_answer(
     member: &ProjectId,
     answer: &Answer,
 ) -> Result<Outcome, ApiError> {
-    // The decision is about the project that answers, whoever requested the batch. To a project that
-    // is not a member, a shared image looks absent, whatever else is wrong with the entry.
+    // The policy decides about the project that answers, even if an admin requested the batch. If that
+    // project is not a member, the entry fails as for an absent image, before anything else is checked.
     let answering = Caller {
         project: member.clone(),
         role: Role::Member,

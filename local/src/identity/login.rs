@@ -38,7 +38,7 @@ enum Reference {
 enum RequestedScope {
     Nothing,
     Project(Reference),
-    /// A domain, the system or a trust, in which nobody has roles.
+    /// A domain, the system or a trust: no user of the identity file has a role in one.
     Other,
 }
 

@@ -104,7 +104,7 @@ impl Image {
     }
 }
 
-/// Checks the names and the values of all properties, whoever sends them.
+/// Checks the names and the values of all properties. It applies to every caller, admins too.
 fn check_properties(body: &Map<String, Value>) -> Result<(), ApiError> {
     if let Some(name) = DERIVED.into_iter().find(|name| body.contains_key(*name)) {
         return Err(read_only(name));

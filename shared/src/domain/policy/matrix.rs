@@ -335,6 +335,26 @@ fn the_policy_is_the_golden_file() {
 }
 
 #[test]
+fn an_image_is_seen_where_it_may_be_shown() {
+    let people = People::new();
+    let show = ImageAction::Record(RecordAction::Show);
+    let mut seen = BTreeSet::new();
+    for role in Role::ALL {
+        for relation in RELATIONS {
+            for visibility in Visibility::ALL {
+                let caller = caller(role, people.of(relation));
+                let target = people.target(visibility);
+                let sees = Policy::default().sees(&caller, target.subject.unwrap());
+                let shown = Policy::default().decide(&caller, Action::Image(show, target));
+                assert_eq!(sees, shown.is_ok(), "{role:?} {relation:?} {visibility:?}");
+                seen.insert(sees);
+            }
+        }
+    }
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
 fn an_absent_image_is_like_a_hidden_one() {
     let people = People::new();
     let gone = project("gone");

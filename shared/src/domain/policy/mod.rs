@@ -208,6 +208,12 @@ impl Policy {
         }
     }
 
+    /// Whether a caller sees this image: the decision about [`RecordAction::Show`], without words.
+    pub fn sees(&self, caller: &Caller, subject: Subject<'_>) -> bool {
+        let show = ImageAction::Record(RecordAction::Show);
+        self.refuse_image(caller, show, Some(subject)).is_none()
+    }
+
     /// Whether a caller that removes this member would be a member that leaves, which needs not own
     /// the image. Whether it is a member the store finds out.
     pub fn may_leave(&self, caller: &Caller, member: &ProjectId) -> bool {

@@ -17,6 +17,8 @@ const FIRST_PAGE: i32 = 200;
 const MEMBER_BYTES: usize = 250;
 /// The largest answer, in bytes: Lambda allows 6 MB.
 const ANSWER_BYTES: usize = 4_000_000;
+/// The filter that leaves out tombstones.
+pub(super) const PRESENT: &str = "attribute_not_exists(#gone)";
 
 impl Store {
     /// Reads an image and the members that the caller may see, in the order in which they were added.
@@ -122,8 +124,6 @@ impl Store {
         marker: Option<&ProjectId>,
         limit: usize,
     ) -> Result<Vec<Member>, ApiError> {
-        let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
-        let filter = "attribute_not_exists(#gone)";
         let from = marker.map_or_else(|| at::MEMBER_PREFIX.to_owned(), at::member_sk);
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
@@ -131,34 +131,53 @@ impl Store {
         // read on whole pages are read, so that tombstones do not cost a request each.
         let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
         while members.len() < limit {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression(condition)
-                .filter_expression(filter)
-                .set_expression_attribute_names(names(&[condition, filter]))
-                .set_expression_attribute_values(values([
-                    (":pk", s(at::image_pk(image))),
-                    (":from", s(&from)),
-                    (":end", s(at::MEMBERS_END)),
-                ]))
-                .consistent_read(true)
-                .set_limit(rows.take())
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|e| failed("page members", &e))?;
-            for found in page.items() {
-                members.extend(item::membership(found)?.present());
-            }
+            let (found, next) = self
+                .members_from(image, &from, PRESENT, rows.take(), start.take())
+                .await?;
+            members.extend(found);
             members.retain(|member: &Member| marker != Some(&member.member_id));
             members.truncate(limit);
-            match page.last_evaluated_key {
+            match next {
                 Some(key) => start = Some(key),
                 None => break,
             }
         }
         Ok(members)
+    }
+
+    /// Reads one page of an image's members that match a filter, from a sort key on, and where the next
+    /// page begins if there is one. The filter has to leave out tombstones, as [`PRESENT`] does.
+    pub(super) async fn members_from(
+        &self,
+        image: ImageId,
+        from: &str,
+        filter: &str,
+        limit: Option<i32>,
+        start: Option<Item>,
+    ) -> Result<(Vec<Member>, Option<Item>), ApiError> {
+        let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression(condition)
+            .filter_expression(filter)
+            .set_expression_attribute_names(names(&[condition, filter]))
+            .set_expression_attribute_values(values([
+                (":pk", s(at::image_pk(image))),
+                (":from", s(from)),
+                (":end", s(at::MEMBERS_END)),
+            ]))
+            .consistent_read(true)
+            .set_limit(limit)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|e| failed("page members", &e))?;
+        let mut members = Vec::new();
+        for found in page.items() {
+            members.extend(item::membership(found)?.present());
+        }
+        Ok((members, page.last_evaluated_key))
     }
 }

@@ -12,11 +12,12 @@ use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
 use super::super::table::Store;
 use super::super::write::{Transacted, Tries, single};
+use super::list::PRESENT;
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Order, Stamp, TRANSACTION_MEMBERS};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId};
-use crate::domain::member::{Member, Membership};
+use crate::domain::member::Member;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
@@ -132,37 +133,19 @@ impl Store {
     /// Returns up to one transaction's worth of memberships that do not match the image's state.
     async fn members_to_reconcile(&self, image: ImageState) -> Result<Vec<Member>, ApiError> {
         let filter = match image.state {
-            State::Deleted => "attribute_not_exists(#gone)",
+            State::Deleted => PRESENT,
             State::Shared { .. } => "attribute_not_exists(#gone) AND attribute_not_exists(#gpk)",
             State::NotShared => "attribute_not_exists(#gone) AND attribute_exists(#gpk)",
         };
-        let condition = "#pk = :pk AND begins_with(#sk, :members)";
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let page = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression(condition)
-                .filter_expression(filter)
-                .set_expression_attribute_names(names(&[condition, filter]))
-                .set_expression_attribute_values(values([
-                    (":pk", s(at::image_pk(image.id))),
-                    (":members", s(at::MEMBER_PREFIX)),
-                ]))
-                .consistent_read(true)
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|e| failed("reconcile members", &e))?;
-            for found in page.items() {
-                if let Membership::Present(member) = item::membership(found)? {
-                    members.push(member);
-                }
-            }
+            let (found, next) = self
+                .members_from(image.id, at::MEMBER_PREFIX, filter, None, start.take())
+                .await?;
+            members.extend(found);
             members.truncate(TRANSACTION_MEMBERS);
-            match page.last_evaluated_key {
+            match next {
                 Some(key) if members.len() < TRANSACTION_MEMBERS => start = Some(key),
                 Some(_) | None => return Ok(members),
             }
