@@ -97,13 +97,18 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
         },
     };
     let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
-    Ok(App::new(
+    let app = App::new(
         config,
         stores.dynamodb.clone(),
         stores.sqs.clone(),
         Authentication::with_keys(access_keys::table(access_key, roles).await?),
         options.clock.clone(),
-    ))
+    );
+    if stores.engine.is_some() {
+        let recalled = app.store().recall_unreconciled(app.now()).await;
+        recalled.map_err(|error| format!("cannot read the table: {}", error.for_log()))?;
+    }
+    Ok(app)
 }
 
 impl Server {

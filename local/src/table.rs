@@ -11,8 +11,11 @@ use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
+use shared::domain::id::OperationId;
+use shared::domain::time::Clock;
 use shared::store::keys as at;
 use shared::store::sdk_error::words;
+use shared::store::{Indexes as StoreIndexes, Store};
 
 /// An index of the table: its name and keys, and whether it projects more than keys.
 struct Index {
@@ -22,7 +25,7 @@ struct Index {
     projects: bool,
 }
 
-const INDEXES: [Index; 3] = [
+const INDEXES: [Index; 5] = [
     Index {
         name: at::BY_PROJECT,
         hash: at::GPK,
@@ -34,6 +37,18 @@ const INDEXES: [Index; 3] = [
         hash: at::VPK,
         range: at::GSK,
         projects: true,
+    },
+    Index {
+        name: at::BY_NAME,
+        hash: at::NPK,
+        range: at::GSK,
+        projects: false,
+    },
+    Index {
+        name: at::BY_OPEN_NAME,
+        hash: at::ONPK,
+        range: at::GSK,
+        projects: false,
     },
     Index {
         name: at::BY_DUE,
@@ -86,14 +101,17 @@ async fn bring_up_to_date(
     described: &TableDescription,
     upgrade: Upgrade,
 ) -> Result<(), String> {
-    for index in &INDEXES {
-        let found = described
-            .global_secondary_indexes()
-            .iter()
-            .find(|found| found.index_name() == Some(index.name));
-        if found.is_some_and(|found| index.is_like(found)) {
-            continue;
-        }
+    let find = |index: &Index| {
+        let mut all = described.global_secondary_indexes().iter();
+        all.find(|found| found.index_name() == Some(index.name))
+    };
+    let differs = |index: &&Index| !find(index).is_some_and(|found| index.is_like(found));
+    // The records come first: if this is interrupted, the indexes tell that it has to be done again.
+    if upgrade == Upgrade::Do && INDEXES.iter().any(|index| differs(&index)) {
+        upgrade_records(client, table).await?;
+    }
+    for index in INDEXES.iter().filter(differs) {
+        let found = find(index);
         if upgrade == Upgrade::Refuse {
             return Err(format!(
                 "the table {table} has no index {} as this release needs it: it was made by another \
@@ -106,6 +124,18 @@ async fn bring_up_to_date(
         }
         update(client, table, index, index.creation()).await?;
     }
+    Ok(())
+}
+
+async fn upgrade_records(client: &Client, table: &str) -> Result<(), String> {
+    let store = Store::new(client.clone(), table.to_owned(), StoreIndexes::Immediate);
+    let now = Clock::System.now();
+    let upgraded = store.upgrade_records(OperationId::at(0), now).await;
+    let upgraded = upgraded.map_err(|error| why(table, &error.for_log()))?;
+    tracing::info!(
+        images = upgraded,
+        "upgraded the records of an earlier release"
+    );
     Ok(())
 }
 

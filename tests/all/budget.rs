@@ -34,7 +34,7 @@ fn spent(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
 #[tokio::test]
 async fn the_happy_paths_keep_their_budget() {
     let harness = Harness::new().await;
-    let image = harness.image(json!({})).await;
+    let image = harness.image(json!({"name": "named"})).await;
     let path = format!("/v2/images/{image}");
     let members = format!("{path}/members");
     let row = format!("{members}/{MEMBER}");
@@ -85,13 +85,31 @@ async fn the_happy_paths_keep_their_budget() {
         requests(&harness, show).await,
         &[("BatchGetItem", 1)],
     );
-    // Own, public and accepted images are three sorted streams; shared images are then read with
-    // their current state.
+    // Own, public and accepted images are three sorted streams, whose rows hold the images.
     let list = async { harness.get(Who::Member, "/v2/images").await.expect(200) };
     check(
         "list images",
         requests(&harness, list).await,
-        &[("BatchGetItem", 1), ("Query", 3)],
+        &[("Query", 3)],
+    );
+    for (what, query) in [
+        ("images by name", "name=named"),
+        ("accepted by name", "name=n"),
+    ] {
+        let path = format!("/v2/images?{query}");
+        let list = async { harness.get(Who::Member, &path).await.expect(200) };
+        let found = requests(&harness, list).await;
+        let read = u64::from(query == "name=named");
+        let mut expected = vec![("Query", 3)];
+        expected.extend((read > 0).then_some(("BatchGetItem", read)));
+        check(what, found, &expected);
+    }
+    let by_id = format!("/v2/images?id={image}");
+    let list = async { harness.get(Who::Member, &by_id).await.expect(200) };
+    check(
+        "images by id",
+        requests(&harness, list).await,
+        &[("BatchGetItem", 1)],
     );
     let remove = async { harness.delete(Who::Owner, &row).await.expect(204) };
     check(
@@ -202,7 +220,8 @@ async fn lists_cost_the_same_however_much_there_is() {
         // So many images are shared with the member (all but three of them accepted), so many are
         // public, and one image has so many members.
         while made < size {
-            let image = harness.image(json!({})).await;
+            let name = if made == 3 { "the third" } else { "another" };
+            let image = harness.image(json!({"name": name})).await;
             harness.share(&image, MEMBER).await.expect(200);
             if made >= 3 {
                 harness
@@ -225,6 +244,8 @@ async fn lists_cost_the_same_however_much_there_is() {
             ("images", &[("limit", "25")][..]),
             ("pending", &[("limit", "25"), ("member_status", "pending")]),
             ("public", &[("limit", "25"), ("visibility", "public")]),
+            ("by name", &[("name", "the third")]),
+            ("by id", &[("id", crowded.as_str())]),
         ] {
             let list = images::handle(app(), event(images, MEMBER, "/v2/images", query));
             let (requests, units) = cost(&harness, list).await;

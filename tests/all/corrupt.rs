@@ -61,12 +61,16 @@ async fn a_corrupt_record_is_a_500_and_takes_nobody_along() {
         .await
         .expect(200);
 
-    corrupt(&harness, pk, "IMAGE".to_owned(), at::VISIBILITY).await;
+    corrupt(&harness, pk.clone(), "IMAGE".to_owned(), at::PROJECTION).await;
     harness
         .get(Who::Owner, &format!("/v2/images/{bad}"))
         .await
         .expect(500);
     assert_eq!(harness.listed(Who::Owner, "").await, [good.clone()]);
+    // The membership holds what was shared; it is corrupt apart from the image.
+    assert_eq!(harness.listed(Who::Member, "").await.len(), 2);
+    let membership = "MEM#".to_owned() + MEMBER;
+    corrupt(&harness, pk, membership, at::PROJECTION).await;
     assert_eq!(harness.listed(Who::Member, "").await, [good.clone()]);
     // Its entry of a batch fails alone.
     let body = json!({"images": [bad, good], "project_id": MEMBER, "status": "rejected"});

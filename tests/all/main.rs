@@ -24,6 +24,7 @@ mod lambda;
 mod limits;
 mod members;
 mod model;
+mod names;
 mod observability;
 mod openapi;
 mod permissions;

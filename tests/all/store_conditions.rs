@@ -89,10 +89,9 @@ impl StoreFixture {
                     status: MemberStatus::Accepted,
                     vault_id: None,
                 };
-                let age = self.image.created_at;
                 let store = &self.store;
                 return store
-                    .update_member_in_batch(id, age, member, &answer, stamp)
+                    .update_member_in_batch(id, member, &answer, stamp)
                     .await
                     .unwrap();
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use shared::domain::id::{ImageId, JobId};
+use shared::domain::id::{ImageId, JobId, ProjectId};
 use shared::http::routes::{Function, ROUTES};
 use shared::store::keys as at;
 use yaml_serde::Value as Yaml;
@@ -231,6 +231,8 @@ fn policies_have_the_keys_of_the_schema() {
     let id = "11111111-1111-4111-8111-111111111111";
     let image = at::image_pk(ImageId::canonical(id).unwrap());
     let job = at::job_pk(JobId::parse("0199c6a1b2c37def8123456789abcdef").unwrap());
+    let mark = at::fresh_key(&ProjectId::parse("p").unwrap());
+    let mark = mark[at::PK].as_s().unwrap();
     let statements = statements_of_the_table();
     assert!(statements.len() >= names("functions").len() - 3);
     // Every statement about items of the table has such a condition.
@@ -244,7 +246,9 @@ fn policies_have_the_keys_of_the_schema() {
         assert!(!patterns.is_empty(), "{statement}");
         for pattern in patterns {
             let prefix = pattern.as_str().unwrap().strip_suffix('*').unwrap();
-            let known = image.starts_with(prefix) || job.starts_with(prefix);
+            let known = [&image, &job, mark]
+                .iter()
+                .any(|key| key.starts_with(prefix));
             assert!(known && prefix.ends_with('#'), "{pattern}");
         }
     }
@@ -275,7 +279,17 @@ fn the_table_has_the_names_of_the_schema() {
         .iter()
         .map(|attribute| attribute["AttributeName"].as_str().unwrap())
         .collect();
-    let known = [at::PK, at::SK, at::GPK, at::GSK, at::VPK, at::DPK, at::DSK];
+    let known = [
+        at::PK,
+        at::SK,
+        at::GPK,
+        at::GSK,
+        at::VPK,
+        at::NPK,
+        at::ONPK,
+        at::DPK,
+        at::DSK,
+    ];
     assert_eq!(declared, BTreeSet::from(known));
     assert_eq!(keys(table), [(at::PK, "HASH"), (at::SK, "RANGE")]);
     let ttl = &table["TimeToLiveSpecification"];
@@ -290,6 +304,8 @@ fn the_table_has_the_names_of_the_schema() {
     let expected = [
         (at::BY_PROJECT, (at::GPK, at::GSK), &whole),
         (at::BY_VISIBILITY, (at::VPK, at::GSK), &whole),
+        (at::BY_NAME, (at::NPK, at::GSK), &keys_only),
+        (at::BY_OPEN_NAME, (at::ONPK, at::GSK), &keys_only),
         (at::BY_DUE, (at::DPK, at::DSK), &keys_only),
     ];
     let indexes = items(&table["GlobalSecondaryIndexes"]);

@@ -2,9 +2,13 @@
 
 use shared::domain::error::ApiError;
 use shared::domain::image::Image;
-use shared::domain::image::projection::{Feature, Projection};
+use shared::domain::image::projection::{Feature, Fingerprints};
 use shared::domain::number;
 use shared::domain::time::Timestamp;
+use shared::store::list::Attribute;
+
+/// Most values of a filter that the store evaluates; DynamoDB takes 100.
+const STORED_MAX: usize = 50;
 
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]
@@ -29,7 +33,7 @@ pub enum Filter {
     Property(String, String),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextField {
     Name,
     Status,
@@ -115,85 +119,68 @@ impl Filter {
         })
     }
 
-    /// `false` if an image certainly does not pass, by what an index knows of it.
-    pub fn may_pass(&self, projection: &Projection) -> bool {
-        let is = |value: &Option<String>, wanted: &[String]| {
-            value.as_ref().is_some_and(|value| wanted.contains(value))
-        };
-        let has = |name: &str, wanted: &[String]| {
-            wanted
-                .iter()
-                .any(|value| projection.may_have(Feature::Property(name, value)))
-        };
-        let number = |name: &str, wanted: u64| {
-            projection.may_have(Feature::Property(name, &wanted.to_string()))
-        };
+    /// `false` if an image certainly does not pass, by what an index holds of it: all, unless its tags and
+    /// properties have an item of their own.
+    pub fn may_pass(&self, image: &Image, fingerprints: Option<&Fingerprints>) -> bool {
+        let may_have = |wanted| fingerprints.is_none_or(|all| all.may_have(wanted));
         match self {
-            Self::Text(field, wanted) => match field {
-                TextField::Name => is(&projection.name, wanted),
-                TextField::Status => wanted.contains(&projection.status),
-                TextField::ContainerFormat => is(&projection.container_format, wanted),
-                TextField::DiskFormat => is(&projection.disk_format, wanted),
-                TextField::Id => wanted.contains(&projection.id.to_string()),
-                TextField::Checksum => has("checksum", wanted),
-                TextField::HashAlgo => has("os_hash_algo", wanted),
-                TextField::HashValue => has("os_hash_value", wanted),
-            },
-            Self::Number(field, wanted) => wanted.is_some_and(|wanted| match field {
-                NumberField::MinRam => number("min_ram", wanted),
-                NumberField::MinDisk => number("min_disk", wanted),
-                NumberField::VirtualSize => number("virtual_size", wanted),
-                NumberField::Size => projection.size == Some(wanted),
-            }),
-            Self::Min(NumberField::Size, min) => {
-                projection.size.is_some_and(|size| i128::from(size) >= *min)
+            Self::Tag(tag) if image.incomplete => may_have(Feature::Tag(tag)),
+            Self::Property(name, value) if image.incomplete => {
+                may_have(Feature::Property(name, value))
             }
-            Self::Max(NumberField::Size, max) => {
-                projection.size.is_some_and(|size| i128::from(size) <= *max)
-            }
-            Self::Min(..) | Self::Max(..) => true,
-            Self::Protected(wanted) => projection.protected == *wanted,
-            Self::Hidden(wanted) => projection.os_hidden == *wanted,
-            Self::Tag(tag) => projection.may_have(Feature::Tag(tag)),
-            Self::Time(field, test, wanted) => {
-                let time = match field {
-                    TimeField::Created => projection.created_at,
-                    TimeField::Updated => projection.updated_at,
-                };
-                test.holds(time, *wanted)
-            }
-            Self::Property(name, value) => projection.may_have(Feature::Property(name, value)),
+            _ => self.passes(image),
         }
     }
 
-    /// Whether an image passes; `projection` is its own.
-    pub fn passes(&self, image: &Image, projection: &Projection) -> bool {
-        let is = |value: &Option<String>, wanted: &[String]| {
-            value.as_ref().is_some_and(|value| wanted.contains(value))
+    /// Whether an image passes.
+    pub fn passes(&self, image: &Image) -> bool {
+        match self {
+            Self::Text(field, wanted) => field.is_one_of(image, wanted),
+            Self::Number(field, wanted) => wanted.is_some() && field.of(image) == *wanted,
+            Self::Min(field, min) => field.of(image).is_some_and(|n| i128::from(n) >= *min),
+            Self::Max(field, max) => field.of(image).is_some_and(|n| i128::from(n) <= *max),
+            Self::Protected(wanted) => image.protected == *wanted,
+            Self::Hidden(wanted) => image.os_hidden == *wanted,
+            Self::Tag(tag) => image.tags.contains(tag),
+            Self::Time(TimeField::Created, test, wanted) => test.holds(image.created_at, *wanted),
+            Self::Time(TimeField::Updated, test, wanted) => test.holds(image.updated_at, *wanted),
+            Self::Property(name, value) => image.properties.get(name) == Some(value),
+        }
+    }
+
+    /// The same as a filter of the store, if it can do it.
+    pub fn stored(&self) -> Option<(Attribute, Vec<String>)> {
+        let Self::Text(field, wanted) = self else {
+            return None;
         };
-        self.may_pass(projection)
-            && match self {
-                Self::Text(TextField::Checksum, wanted) => is(&image.checksum, wanted),
-                Self::Text(TextField::HashAlgo, wanted) => is(&image.os_hash_algo, wanted),
-                Self::Text(TextField::HashValue, wanted) => is(&image.os_hash_value, wanted),
-                Self::Number(field, wanted) => field.of(image) == *wanted,
-                Self::Min(field, min) => field.of(image).is_some_and(|n| i128::from(n) >= *min),
-                Self::Max(field, max) => field.of(image).is_some_and(|n| i128::from(n) <= *max),
-                Self::Tag(tag) => image.tags.contains(tag),
-                Self::Property(name, value) => image.properties.get(name) == Some(value),
-                // The projection says all.
-                Self::Text(
-                    TextField::Name
-                    | TextField::Status
-                    | TextField::ContainerFormat
-                    | TextField::DiskFormat
-                    | TextField::Id,
-                    _,
-                )
-                | Self::Protected(_)
-                | Self::Hidden(_)
-                | Self::Time(..) => true,
+        let attribute = match field {
+            TextField::Name => Attribute::Name,
+            TextField::Status => Attribute::Status,
+            TextField::ContainerFormat => Attribute::ContainerFormat,
+            TextField::DiskFormat => Attribute::DiskFormat,
+            TextField::Id | TextField::Checksum | TextField::HashAlgo | TextField::HashValue => {
+                return None;
             }
+        };
+        let few = (1..=STORED_MAX).contains(&wanted.len());
+        few.then(|| (attribute, wanted.clone()))
+    }
+}
+
+impl TextField {
+    /// Whether an image has one of these texts.
+    fn is_one_of(self, image: &Image, wanted: &[String]) -> bool {
+        let value = match self {
+            Self::Name => image.name.as_deref(),
+            Self::Status => Some(&*image.status),
+            Self::ContainerFormat => image.container_format.as_deref(),
+            Self::DiskFormat => image.disk_format.as_deref(),
+            Self::Id => return wanted.contains(&image.id.to_string()),
+            Self::Checksum => image.checksum.as_deref(),
+            Self::HashAlgo => image.os_hash_algo.as_deref(),
+            Self::HashValue => image.os_hash_value.as_deref(),
+        };
+        value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
     }
 }
 

@@ -1,14 +1,14 @@
 //! A page of a list: the sorted streams that the caller may see, merged.
 //!
-//! Rows of an index say which images there may be, and let a filter reject most of the others. What
-//! is left is read from the table, and shown as it stands there.
+//! Rows of the indexes hold their images. What they do not hold, and what they may be wrong about, is
+//! read from the table. Images of a name are found by the name, images of an id by the id.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::projection::Projection;
 use shared::domain::member::Memberships;
 use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject};
 use shared::domain::visibility::Visibility;
@@ -26,9 +26,11 @@ const PAGE_BYTES: usize = 4_000_000;
 const READ_BYTES: usize = 4_000_000;
 /// Images that are read at once, at most.
 const READ_MAX: usize = 400;
-/// Images that are read at once as long as their size is not known: one `BatchGetItem` reads them
-/// and their memberships.
-const READ_UNKNOWN: usize = 50;
+/// What an image takes of these bytes if its size is not known: 50 images and as many memberships are
+/// read by one `BatchGetItem`.
+const UNKNOWN_BYTES: usize = READ_BYTES / 50;
+/// Rows that are looked at at once, at most.
+const ROWS_MAX: usize = 1_001;
 
 /// After so many rounds a page looks at as many rows at once as may be read.
 const ROUNDS_MAX: u32 = 8;
@@ -56,7 +58,7 @@ pub async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Page, Api
             next: None,
         });
     }
-    match query.stored_order() {
+    match query.stored_order().filter(|_| query.ids().is_none()) {
         // On the heap, here and below: together these futures are too large for a thread's stack.
         Some(ascending) => Box::pin(in_stored_order(app, caller, query, marker, ascending)).await,
         None => Box::pin(sorted(app, caller, query, marker)).await,
@@ -86,6 +88,8 @@ async fn in_stored_order(
         ascending,
         // One more than the page tells whether there is another.
         first: Some(query.limit + 1),
+        name: None,
+        filters: query.stored_filters(),
     };
     let mut merged = Merged::new(app, caller, query, start);
     let mut filling = Filling::new(app, caller, query);
@@ -94,89 +98,103 @@ async fn in_stored_order(
         if rows.is_empty() {
             break;
         }
-        filling.add(&rows).await?;
+        filling.add(rows).await?;
     }
     Ok(filling.page())
 }
 
-/// Reads the rows of all that the caller may see and sorts them: for the keys that the store keeps
-/// no order by. Only the images of the page are read whole.
+/// Sorts all that the caller may see: for the keys that the store keeps no order by.
 async fn sorted(
     app: &App,
     caller: &Caller,
     query: &Query,
     marker: Option<Image>,
 ) -> Result<Page, ApiError> {
-    let start = Start {
-        after: None,
-        ascending: false,
-        first: None,
+    let candidates = match query.ids() {
+        Some(ids) => of_ids(caller, query, &ids),
+        None => all(app, caller, query).await?,
     };
-    let mut merged = Merged::new(app, caller, query, start);
-    let marker = marker.map(|marker| marker.projection());
-    let mut found: Vec<(Source, Projection)> = Vec::new();
-    let mut examined = 0;
-    loop {
-        let rows = merged.some(READ_MAX).await?;
-        if rows.is_empty() {
-            break;
-        }
-        examined += rows.len();
-        if examined > SORTED_MAX {
-            return Err(ApiError::bad_request(format!(
-                "More than {SORTED_MAX} images to sort: ask for fewer with owner or visibility, or \
-                 sort by created_at."
-            )));
-        }
-        for (source, projection) in projections(app, rows).await? {
-            let after_marker = marker
-                .as_ref()
-                .is_none_or(|marker| query.compare(marker, &projection).is_lt());
-            if after_marker && query.may_match(&projection) {
-                found.push((source, projection));
-            }
+    let mut found: Vec<(Source, Row)> = Vec::new();
+    for (source, row) in whole(app, caller, candidates).await? {
+        let belongs = row.image.as_ref().is_some_and(|image| {
+            let after = |marker: &Image| query.compare(marker, image).is_lt();
+            marker.as_ref().is_none_or(after) && query.may_match(image, row.fingerprints.as_ref())
+        });
+        if belongs {
+            found.push((source, row));
         }
     }
-    found.sort_by(|(_, a), (_, b)| query.compare(a, b));
-    let mut rows = found.into_iter().map(|(source, projection)| {
-        let row = Row {
-            position: String::new(),
-            id: projection.id,
-            projection: Some(projection),
-        };
-        (source, row)
+    found.sort_by(|(_, a), (_, b)| match (&a.image, &b.image) {
+        (Some(a), Some(b)) => query.compare(a, b),
+        _ => Ordering::Equal,
     });
+    let mut rows = found.into_iter();
     let mut filling = Filling::new(app, caller, query);
     while !filling.is_full() {
         let rows: Vec<_> = rows.by_ref().take(filling.wanted()).collect();
         if rows.is_empty() {
             break;
         }
-        filling.add(&rows).await?;
+        filling.add(rows).await?;
     }
     Ok(filling.page())
 }
 
-/// What the rows say of their images; an image that is shared with the caller is read for it.
-async fn projections(
+/// All rows that may belong in the list.
+async fn all(app: &App, caller: &Caller, query: &Query) -> Result<Vec<(Source, Row)>, ApiError> {
+    let start = Start {
+        after: None,
+        ascending: false,
+        first: None,
+        name: None,
+        filters: query.stored_filters(),
+    };
+    let mut merged = Merged::new(app, caller, query, start);
+    let mut all = Vec::new();
+    loop {
+        let rows = merged.some(READ_MAX).await?;
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        all.extend(rows);
+        if all.len() > SORTED_MAX {
+            return Err(ApiError::bad_request(format!(
+                "More than {SORTED_MAX} images to sort: ask for fewer with owner or visibility, or \
+                 sort by created_at."
+            )));
+        }
+    }
+}
+
+/// A row for each way in which the caller may see an image of one of these ids.
+fn of_ids(caller: &Caller, query: &Query, ids: &[ImageId]) -> Vec<(Source, Row)> {
+    let sources = sources(caller, query);
+    let rows = ids.iter().flat_map(|id| {
+        let rows = sources.iter();
+        rows.map(|source| (source.clone(), Row::of(*id)))
+    });
+    rows.collect()
+}
+
+/// The rows with their images; those without are read.
+async fn whole(
     app: &App,
+    caller: &Caller,
     rows: Vec<(Source, Row)>,
-) -> Result<Vec<(Source, Projection)>, ApiError> {
-    let (known, unknown): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .partition(|(_, row)| row.projection.is_some());
-    let known = known
-        .into_iter()
-        .filter_map(|(source, row)| Some((source, row.projection?)));
-    let mut all: Vec<(Source, Projection)> = known.collect();
-    for rows in unknown.chunks(READ_MAX / 2) {
-        let keys: Vec<_> = rows.iter().map(|(source, row)| (source, row.id)).collect();
-        let images = Box::pin(app.store().shown(&keys)).await?;
-        let projections = rows.iter().zip(images);
-        all.extend(
-            projections
-                .filter_map(|((source, _), image)| Some((source.clone(), image?.projection()))),
-        );
+) -> Result<Vec<(Source, Row)>, ApiError> {
+    let (mut all, mut unknown): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(_, row)| row.image.is_some());
+    while !unknown.is_empty() {
+        let part = unknown.split_off(unknown.len().saturating_sub(READ_MAX / 2));
+        let read = Box::pin(app.store().images_of(&caller.project, part, app.now())).await?;
+        all.extend(read.into_iter().filter_map(|(source, image)| {
+            let image = image?;
+            let row = Row {
+                image: Some(image.clone()),
+                ..Row::of(image.id)
+            };
+            Some((source, row))
+        }));
     }
     Ok(all)
 }
@@ -192,8 +210,6 @@ struct Filling<'a> {
     bytes: usize,
     /// Whether an image was found that the page has no room for.
     more: bool,
-    /// Images and bytes that were read so far.
-    read: (usize, usize),
     /// How often rows were looked at, up to a bound.
     rounds: u32,
 }
@@ -208,7 +224,6 @@ impl<'a> Filling<'a> {
             taken: HashSet::new(),
             bytes: 0,
             more: false,
-            read: (0, 0),
             rounds: 0,
         }
     }
@@ -221,30 +236,22 @@ impl<'a> Filling<'a> {
     /// fewer images than that.
     fn wanted(&self) -> usize {
         let missing = self.query.limit + 1 - self.images.len();
-        let room = match self.read {
-            (0, _) => READ_UNKNOWN,
-            (images, bytes) => {
-                (READ_BYTES * images / bytes.max(1)).clamp(READ_UNKNOWN / 2, READ_MAX)
-            }
-        };
-        missing.saturating_mul(1 << (2 * self.rounds)).min(room)
+        missing.saturating_mul(1 << (2 * self.rounds)).min(ROWS_MAX)
     }
 
-    /// Reads the images of some rows and takes those that belong on the page.
-    async fn add(&mut self, rows: &[(Source, Row)]) -> Result<(), ApiError> {
+    /// Takes the images of some rows that belong on the page.
+    async fn add(&mut self, rows: Vec<(Source, Row)>) -> Result<(), ApiError> {
         self.rounds = (self.rounds + 1).min(ROUNDS_MAX);
         let mut rest = rows;
         while !rest.is_empty() && !self.more {
-            let (now, later) = rest.split_at(self.readable(rest));
-            rest = later;
-            let keys: Vec<_> = now.iter().map(|(source, row)| (source, row.id)).collect();
-            let images = Box::pin(self.app.store().shown(&keys)).await?;
-            for ((source, _), image) in now.iter().zip(images) {
+            let later = rest.split_off(self.readable(&rest));
+            let now = std::mem::replace(&mut rest, later);
+            let store = self.app.store();
+            let images = store.images_of(&self.caller.project, now, self.app.now());
+            for (source, image) in Box::pin(images).await? {
                 let Some(image) = image else { continue };
-                let weight = image.weight();
-                self.read = (self.read.0 + 1, self.read.1 + weight);
-                if self.visible(source, &image) && self.query.matches(&image) {
-                    self.take(image, weight);
+                if self.visible(&source, &image) && self.query.matches(&image) {
+                    self.take(image);
                 }
             }
         }
@@ -272,24 +279,24 @@ impl<'a> Filling<'a> {
         !hidden_community && self.app.policy().sees(self.caller, subject)
     }
 
-    /// How many of these rows' images can be read at once, by what is known of their size.
+    /// How many of these rows can be completed at once, by what is known of the size of their images.
     fn readable(&self, rows: &[(Source, Row)]) -> usize {
-        let mut bytes = 0;
+        let (mut bytes, mut reads) = (0, 0);
         let fits = |(_, row): &&(Source, Row)| {
-            bytes += row
-                .projection
-                .as_ref()
-                .and_then(|projection| projection.weight)
-                .unwrap_or(0);
-            bytes <= READ_BYTES
+            if !row.is_whole() {
+                reads += 1;
+                bytes += row.weight.unwrap_or(UNKNOWN_BYTES);
+            }
+            bytes <= READ_BYTES && reads <= READ_MAX
         };
         rows.iter().take_while(fits).count().max(1)
     }
 
-    fn take(&mut self, image: Image, weight: usize) {
+    fn take(&mut self, image: Image) {
         if self.taken.contains(&image.id) {
             return;
         }
+        let weight = image.weight();
         let fits = self.images.is_empty() || self.bytes + weight <= PAGE_BYTES;
         if self.more || self.images.len() == self.query.limit || !fits {
             self.more = true;
@@ -351,6 +358,18 @@ fn sources(caller: &Caller, query: &Query) -> Vec<Source> {
     sources
 }
 
+/// Where to start in a source: once, or once for each name that is looked up in its index by name.
+fn starts(source: &Source, query: &Query, start: &Start) -> Vec<Start> {
+    let named = |name: &String| Start {
+        name: Some(name.clone()),
+        ..start.clone()
+    };
+    match query.names() {
+        Some(names) if source.is_indexed_by_name() => names.iter().map(named).collect(),
+        Some(_) | None => vec![start.clone()],
+    }
+}
+
 /// Several streams in one order. An image comes more than once if it is in more than one.
 struct Merged<'a> {
     streams: Vec<(Source, Stream<'a>)>,
@@ -362,7 +381,10 @@ impl<'a> Merged<'a> {
     fn new(app: &'a App, caller: &Caller, query: &'a Query, start: Start) -> Self {
         let streams = sources(caller, query)
             .into_iter()
-            .map(|source| (source.clone(), app.store().stream(source, start.clone())))
+            .flat_map(|source| {
+                let starts = starts(&source, query, &start).into_iter();
+                starts.map(move |start| (source.clone(), app.store().stream(source.clone(), start)))
+            })
             .collect();
         Self {
             streams,
@@ -379,9 +401,9 @@ impl<'a> Merged<'a> {
                 break;
             };
             let may_match = row
-                .projection
+                .image
                 .as_ref()
-                .is_none_or(|projection| self.query.may_match(projection));
+                .is_none_or(|image| self.query.may_match(image, row.fingerprints.as_ref()));
             if may_match {
                 rows.push((source, row));
             }

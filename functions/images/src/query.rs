@@ -5,17 +5,23 @@ use std::cmp::Ordering;
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::projection::Projection;
+use shared::domain::image::projection::Fingerprints;
 use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
 use shared::http;
+use shared::store::list::Attribute;
 
-use crate::filter::{Filter, flag};
+use crate::filter::{Filter, TextField, flag};
 
 /// Images on a page unless asked otherwise, and at most, as in Glance.
 const LIMIT_DEFAULT: usize = 25;
 const LIMIT_MAX: usize = 1000;
+
+/// Most names that are each looked up in an index, and most ids that are each read. A list of more walks
+/// through all images.
+const NAMES_MAX: usize = 10;
+const IDS_MAX: usize = 100;
 
 const SORT_KEYS: [&str; 8] = [
     "name",
@@ -229,35 +235,59 @@ impl Query {
         }
     }
 
-    /// `false` if an image certainly does not pass the filters, by what an index knows of it.
-    pub fn may_match(&self, projection: &Projection) -> bool {
-        let shown = match self.shown {
-            Shown::Default | Shown::All => true,
-            Shown::Only(visibility) => projection.visibility == visibility,
-        };
-        shown
-            && self
-                .owner
-                .as_deref()
-                .is_none_or(|owner| projection.owner.as_str() == owner)
-            && self
-                .filters
-                .iter()
-                .all(|filter| filter.may_pass(projection))
+    /// `false` if an image certainly does not pass the filters, by what an index holds of it.
+    pub fn may_match(&self, image: &Image, fingerprints: Option<&Fingerprints>) -> bool {
+        let passes = |filter: &Filter| filter.may_pass(image, fingerprints);
+        self.is_wanted(image) && self.filters.iter().all(passes)
     }
 
     /// Whether an image that the caller may see in this list passes the filters.
     pub fn matches(&self, image: &Image) -> bool {
-        let projection = image.projection();
-        self.may_match(&projection)
-            && self
-                .filters
-                .iter()
-                .all(|filter| filter.passes(image, &projection))
+        self.is_wanted(image) && self.filters.iter().all(|filter| filter.passes(image))
+    }
+
+    /// Whether it has the visibility and the owner that the list is about.
+    fn is_wanted(&self, image: &Image) -> bool {
+        let shown = match self.shown {
+            Shown::Default | Shown::All => true,
+            Shown::Only(visibility) => image.visibility == visibility,
+        };
+        let owner = self.owner.as_deref();
+        shown && owner.is_none_or(|owner| image.owner.as_str() == owner)
+    }
+
+    /// The names of which the images have one, if the list is about names and they are few.
+    pub fn names(&self) -> Option<&[String]> {
+        self.texts(TextField::Name)
+            .filter(|names| names.len() <= NAMES_MAX)
+    }
+
+    /// The ids of which the images have one, if the list is about ids and they are few.
+    pub fn ids(&self) -> Option<Vec<ImageId>> {
+        let ids = self
+            .texts(TextField::Id)
+            .filter(|ids| ids.len() <= IDS_MAX)?;
+        Some(ids.iter().filter_map(|id| ImageId::canonical(id)).collect())
+    }
+
+    fn texts(&self, wanted: TextField) -> Option<&[String]> {
+        self.filters.iter().find_map(|filter| match filter {
+            Filter::Text(field, texts) if *field == wanted => Some(texts.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The filters that the store can evaluate.
+    pub fn stored_filters(&self) -> Vec<(Attribute, Vec<String>)> {
+        let mut filters: Vec<_> = self.filters.iter().filter_map(Filter::stored).collect();
+        if let Shown::Only(visibility) = self.shown {
+            filters.push((Attribute::Visibility, vec![visibility.as_str().to_owned()]));
+        }
+        filters
     }
 
     /// The order of two images in this list.
-    pub fn compare(&self, a: &Projection, b: &Projection) -> Ordering {
+    pub fn compare(&self, a: &Image, b: &Image) -> Ordering {
         let mut by_keys = self.sort.iter().map(|(key, ascending)| {
             let order = compare(*key, a, b);
             if *ascending { order } else { order.reverse() }
@@ -268,7 +298,7 @@ impl Query {
     }
 }
 
-fn compare(key: SortKey, a: &Projection, b: &Projection) -> Ordering {
+fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
     match key {
         SortKey::Name => a.name.cmp(&b.name),
         SortKey::Status => a.status.cmp(&b.status),

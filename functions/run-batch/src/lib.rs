@@ -311,7 +311,7 @@ async fn apply_answer(
     }
     let store = work.app.store();
     let change = store
-        .update_member_in_batch(image.id, image.created_at, member, answer, work.stamp)
+        .update_member_in_batch(image.id, member, answer, work.stamp)
         .await?;
     Ok(change::outcome(JobKind::Update, &change, work.stamp.op))
 }

@@ -1,10 +1,10 @@
 //! Who can see an image.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Who can see an image: everybody (`public`), its owner (`private`), its owner and its members
 /// (`shared`), or everybody who asks for it (`community`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Visibility {
@@ -30,6 +30,11 @@ impl Visibility {
             Self::Shared => "shared",
             Self::Community => "community",
         }
+    }
+
+    /// Whether everybody may see such an image.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Public | Self::Community)
     }
 
     /// The visibility that a word names, in exactly this spelling.

@@ -14,7 +14,7 @@ use super::sdk_error::failed;
 use super::table::Store;
 use super::write::{Single, Transacted, single};
 use crate::domain::error::ApiError;
-use crate::domain::id::ImageId;
+use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
@@ -35,10 +35,15 @@ pub enum Written {
 const IS_NEW: &str = "attribute_not_exists(#pk)";
 /// The condition for replacing an image.
 const REPLACES: &str = "#op = :seen AND attribute_not_exists(#gone)";
+/// The same, for a shared image without members. One that was added meanwhile would keep a projection of
+/// the image as it was.
+const REPLACES_WITHOUT_MEMBERS: &str =
+    "#op = :seen AND attribute_not_exists(#gone) AND #member_count <= :none";
 
 /// An update of an image's item.
 struct Replacing {
     expression: String,
+    condition: &'static str,
     values: Item,
 }
 
@@ -183,8 +188,8 @@ impl Store {
 
     /// Replaces an image, if it is still as it was read (`seen`).
     ///
-    /// A change to or from `shared` marks the image as due ([`Written::Owing`]): its memberships are to
-    /// be reconciled ([`Store::reconcile_members`]).
+    /// A change to or from `shared`, and any change of an image that has members, marks the image as due
+    /// ([`Written::Owing`]): its memberships are to be reconciled ([`Store::reconcile_members`]).
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -198,19 +203,38 @@ impl Store {
             seen.visibility == Visibility::Shared,
             next.visibility == Visibility::Shared,
         );
-        // Members cannot be added to an image that is not shared, so none then means none now.
-        let owing = was_shared && !is_shared || !was_shared && is_shared && seen.member_count > 0;
-        let update = self.replacing(seen, next, owing.then_some(now));
-        let refused = match (item::texts_item(next), item::has_texts_apart(seen)) {
+        let owing = was_shared != is_shared && (was_shared || seen.member_count > 0)
+            || was_shared && seen.member_count > 0;
+        if owing {
+            self.unsettle(seen.id, next.op, &seen.owner, now).await?;
+        } else if seen.visibility.is_open() && seen.visibility != next.visibility {
+            self.mark(&seen.owner, now).await?;
+        }
+        let written = self.replace_owing(seen, next, owing.then_some(now)).await;
+        if !matches!(written, Ok(Written::Done | Written::Owing)) {
+            self.freshness.withdrawn(seen.id, next.op);
+        }
+        written
+    }
+
+    async fn replace_owing(
+        &self,
+        seen: &Image,
+        next: &Image,
+        owing: Option<Timestamp>,
+    ) -> Result<Written, ApiError> {
+        let update = self.replacing(seen, next, owing);
+        let condition = update.condition;
+        let refused = match (item::texts_item(next), seen.has_texts_apart()) {
             (None, false) => {
                 let request = self
                     .client
                     .update_item()
                     .table_name(&self.table)
                     .set_key(Some(at::image_key(seen.id)))
-                    .set_expression_attribute_names(names(&[&update.expression, REPLACES]))
+                    .set_expression_attribute_names(names(&[&update.expression, condition]))
                     .update_expression(update.expression)
-                    .condition_expression(REPLACES)
+                    .condition_expression(condition)
                     .set_expression_attribute_values(Some(update.values))
                     .return_values_on_condition_check_failure(OnFailure::AllOld);
                 match single("replace image", || request.clone().send()).await? {
@@ -223,7 +247,10 @@ impl Store {
                     .await?
             }
         };
-        let done = if owing { Written::Owing } else { Written::Done };
+        let done = match owing {
+            Some(_) => Written::Owing,
+            None => Written::Done,
+        };
         let Some(stored) = refused else {
             self.remember(next);
             self.await_image(next).await;
@@ -248,9 +275,9 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(seen.id)))
-            .set_expression_attribute_names(names(&[&update.expression, REPLACES]))
+            .set_expression_attribute_names(names(&[&update.expression, update.condition]))
             .update_expression(update.expression)
-            .condition_expression(REPLACES)
+            .condition_expression(update.condition)
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
@@ -293,7 +320,19 @@ impl Store {
         if !remove.is_empty() {
             expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        Replacing { expression, values }
+        // Members are added to shared images alone.
+        let condition = match owing {
+            None if seen.visibility == Visibility::Shared => {
+                values.insert(":none".to_owned(), n(0));
+                REPLACES_WITHOUT_MEMBERS
+            }
+            Some(_) | None => REPLACES,
+        };
+        Replacing {
+            expression,
+            condition,
+            values,
+        }
     }
 
     /// Deletes an image that is not protected and belongs to the caller (an admin deletes any). It
@@ -308,8 +347,37 @@ impl Store {
         id: ImageId,
         stamp: Stamp,
     ) -> Result<Written, ApiError> {
+        let owner = match caller.required_owner() {
+            Some(owner) => owner.clone(),
+            None => match self.owner_of(id).await? {
+                Some(owner) => owner,
+                None => return Ok(Written::ConditionFailed(None)),
+            },
+        };
+        self.unsettle(id, stamp.op, &owner, stamp.now).await?;
+        let written = self.delete_marked(caller, id, stamp).await;
+        if !matches!(written, Ok(Written::Owing)) {
+            self.freshness.withdrawn(id, stamp.op);
+        }
+        written
+    }
+
+    /// The project that an image belongs to; `None` if it does not exist.
+    async fn owner_of(&self, id: ImageId) -> Result<Option<ProjectId>, ApiError> {
+        if let Some(known) = self.remembered(id) {
+            return Ok(Some(known.owner));
+        }
+        Ok(self.image(id).await?.map(|image| image.owner))
+    }
+
+    async fn delete_marked(
+        &self,
+        caller: &Caller,
+        id: ImageId,
+        stamp: Stamp,
+    ) -> Result<Written, ApiError> {
         let update = "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, #gsk, #vpk, \
-                      #name, #tags, #properties, #sketch, #texts";
+                      #npk, #onpk, #name, #projection, #sketch, #weight";
         let mut condition =
             "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
                 .to_owned();

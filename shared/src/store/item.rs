@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::keys::{self as at, Item, n, s};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
-use crate::domain::image::projection::{Fingerprints, Projection};
-use crate::domain::image::{BACKUP_PROPERTY, Image};
+use crate::domain::image::Image;
+use crate::domain::image::projection::Fingerprints;
 use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
@@ -141,34 +141,69 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     if read.is_gone() {
         return Ok(None);
     }
-    let projection = projection(item)?;
+    let Some(mut image) = projected(item)? else {
+        return image_of_attributes(item).map(Some);
+    };
+    image.member_count = read.member_count()?;
+    Ok(Some(image))
+}
+
+/// Parses the projection in an item or an index row, if it holds more than an operation.
+pub(super) fn projected(item: &Item) -> Read<Option<Image>> {
+    let read = Reader::new(item);
+    let Some(text) = read.optional_text(at::PROJECTION)? else {
+        return Ok(None);
+    };
+    if !text.contains('{') {
+        return Ok(None);
+    }
+    let created_at = read.parsed(at::GSK, |gsk| Timestamp::parse(gsk.split_once('#')?.0))?;
+    let image = Image::of_projection(text, read.image_id()?, created_at);
+    image.map(Some).ok_or_else(|| read.corrupt(at::PROJECTION))
+}
+
+/// The fingerprints in the item or the index row of an image, if its texts are apart.
+pub(super) fn fingerprints(item: &Item) -> Read<Option<Fingerprints>> {
+    match item.get(at::SKETCH) {
+        None => Ok(None),
+        Some(AttributeValue::B(bytes)) => Fingerprints::of_bytes(bytes.as_ref().to_vec())
+            .map(Some)
+            .ok_or_else(|| Reader::new(item).corrupt(at::SKETCH)),
+        Some(_) => Err(Reader::new(item).corrupt(at::SKETCH)),
+    }
+}
+
+/// Parses the item of an image without a projection, as releases up to 0.1.0 wrote it.
+fn image_of_attributes(item: &Item) -> Read<Image> {
+    let read = Reader::new(item);
+    let time = |name| read.parsed(name, Timestamp::parse);
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
     let (tags, properties) = texts(&read)?;
-    Ok(Some(Image {
-        id: projection.id,
-        owner: projection.owner,
-        visibility: projection.visibility,
-        name: projection.name,
-        status: projection.status,
-        protected: projection.protected,
-        os_hidden: projection.os_hidden,
+    Ok(Image {
+        id: read.image_id()?,
+        owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
+        visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
+        name: owned(at::NAME)?,
+        status: read.text(at::STATUS)?.to_owned(),
+        protected: read.flag(at::PROTECTED)?,
+        os_hidden: read.flag(at::OS_HIDDEN)?,
         min_ram: read.number(at::MIN_RAM)?,
         min_disk: read.number(at::MIN_DISK)?,
-        container_format: projection.container_format,
-        disk_format: projection.disk_format,
-        size: projection.size,
+        container_format: owned(at::CONTAINER_FORMAT)?,
+        disk_format: owned(at::DISK_FORMAT)?,
+        size: read.optional_number(at::SIZE)?,
         virtual_size: read.optional_number(at::VIRTUAL_SIZE)?,
         checksum: owned(at::CHECKSUM)?,
         os_hash_algo: owned(at::OS_HASH_ALGO)?,
         os_hash_value: owned(at::OS_HASH_VALUE)?,
         tags,
         properties,
-        created_at: projection.created_at,
-        updated_at: projection.updated_at,
+        created_at: time(at::CREATED_AT)?,
+        updated_at: time(at::UPDATED_AT)?,
         member_count: read.member_count()?,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
-    }))
+    })
 }
 
 /// Parses the tags and properties of an image's item or of the item of its texts.
@@ -185,37 +220,6 @@ pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
     (image.tags, image.properties) = texts(&Reader::new(item))?;
     image.incomplete = false;
     Ok(())
-}
-
-/// Parses an index row of an image.
-pub(super) fn projection(row: &Item) -> Read<Projection> {
-    let read = Reader::new(row);
-    let time = |name| read.parsed(name, Timestamp::parse);
-    let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
-    let fingerprints = match row.get(at::SKETCH) {
-        None => None,
-        Some(AttributeValue::B(bytes)) => Some(
-            Fingerprints::of_bytes(bytes.as_ref().to_vec())
-                .ok_or_else(|| read.corrupt(at::SKETCH))?,
-        ),
-        Some(_) => return Err(read.corrupt(at::SKETCH)),
-    };
-    Ok(Projection {
-        id: read.image_id()?,
-        owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
-        visibility: read.parsed(at::VISIBILITY, Visibility::parse)?,
-        name: owned(at::NAME)?,
-        status: read.text(at::STATUS)?.to_owned(),
-        protected: read.flag(at::PROTECTED)?,
-        os_hidden: read.flag(at::OS_HIDDEN)?,
-        container_format: owned(at::CONTAINER_FORMAT)?,
-        disk_format: owned(at::DISK_FORMAT)?,
-        size: read.optional_number(at::SIZE)?,
-        created_at: time(at::CREATED_AT)?,
-        updated_at: time(at::UPDATED_AT)?,
-        fingerprints,
-        weight: read.optional_number(at::WEIGHT)?,
-    })
 }
 
 /// The key of a custom property in an image's map. DynamoDB allows no empty key, so names that are
@@ -235,18 +239,9 @@ fn property_name(mut key: String) -> String {
     key
 }
 
-/// The largest tags and properties, in bytes, that an image's own item holds. Longer ones have an item
-/// of their own, so that reading a hidden image costs a stranger no more than reading an absent one.
-const INLINE_TEXT: usize = 4096;
-
-/// Whether an image's tags and properties have an item of their own.
-pub(super) fn has_texts_apart(image: &Image) -> bool {
-    image.text_bytes() > INLINE_TEXT
-}
-
 /// Builds the item of an image's texts, if they are long.
 pub(super) fn texts_item(image: &Image) -> Option<Item> {
-    has_texts_apart(image).then(|| {
+    image.has_texts_apart().then(|| {
         let mut item = at::texts_key(image.id, image.op);
         item.extend(text_attributes(&image.tags, image.properties.iter()));
         item
@@ -270,7 +265,6 @@ fn text_attributes<'a>(
 /// Builds the attributes of an image's own item, without its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
     let flag = AttributeValue::Bool;
-    let fingerprints = AttributeValue::B(Blob::new(Fingerprints::of(image).bytes()));
     let gsk = at::image_gsk(image.created_at, image.id);
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
@@ -280,49 +274,51 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::VISIBILITY.to_owned(), s(image.visibility.as_str())),
         (at::STATUS.to_owned(), s(image.status.as_str())),
         (at::PROTECTED.to_owned(), flag(image.protected)),
-        (at::OS_HIDDEN.to_owned(), flag(image.os_hidden)),
-        (at::MIN_RAM.to_owned(), n(image.min_ram)),
-        (at::MIN_DISK.to_owned(), n(image.min_disk)),
-        (at::CREATED_AT.to_owned(), s(image.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
         (at::OP.to_owned(), s(image.op.to_string())),
-        (at::SKETCH.to_owned(), fingerprints),
-        (at::WEIGHT.to_owned(), n(image.weight())),
+        (at::PROJECTION.to_owned(), s(image.projection())),
     ]);
+    if let Some(name) = &image.name {
+        item.insert(at::NPK.to_owned(), s(at::owner_npk(&image.owner, name)));
+        if image.visibility.is_open() {
+            item.insert(
+                at::ONPK.to_owned(),
+                s(at::open_onpk(image.visibility, name)),
+            );
+        }
+    }
     let texts = [
         (at::NAME, &image.name),
         (at::CONTAINER_FORMAT, &image.container_format),
         (at::DISK_FORMAT, &image.disk_format),
-        (at::CHECKSUM, &image.checksum),
-        (at::OS_HASH_ALGO, &image.os_hash_algo),
-        (at::OS_HASH_VALUE, &image.os_hash_value),
     ];
     for (name, text) in texts {
+        // An index holds these to filter by, and a longer one is not filtered by.
         item.extend(text.as_ref().map(|text| (name.to_owned(), s(text))));
     }
-    let numbers = [
-        (at::SIZE, image.size),
-        (at::VIRTUAL_SIZE, image.virtual_size),
-    ];
-    for (name, number) in numbers {
-        item.extend(number.map(|number| (name.to_owned(), n(number))));
+    if image.has_texts_apart() {
+        let fingerprints = AttributeValue::B(Blob::new(Fingerprints::of(image).bytes()));
+        item.insert(at::SKETCH.to_owned(), fingerprints);
+        item.insert(at::WEIGHT.to_owned(), n(image.weight()));
     }
-    item.extend(inline_texts(image));
     item
 }
 
-/// Builds the tags and properties of an image's own item. Of long ones it keeps only the property that
-/// batches need.
-fn inline_texts(image: &Image) -> Item {
-    if !has_texts_apart(image) {
-        return Item::from(text_attributes(&image.tags, image.properties.iter()));
-    }
-    let properties = image.properties.iter();
-    let kept = properties.filter(|(name, _)| *name == BACKUP_PROPERTY);
-    let mut item = Item::from(text_attributes(&[], kept));
-    item.insert(at::TEXTS.to_owned(), AttributeValue::Bool(true));
-    item
-}
+/// The attributes of an image that releases up to 0.1.0 wrote and that its projection holds now.
+pub(super) const REPLACED: [&str; 12] = [
+    at::CREATED_AT,
+    at::OS_HIDDEN,
+    at::MIN_RAM,
+    at::MIN_DISK,
+    at::SIZE,
+    at::VIRTUAL_SIZE,
+    at::CHECKSUM,
+    at::OS_HASH_ALGO,
+    at::OS_HASH_VALUE,
+    at::TAGS,
+    at::PROPERTIES,
+    at::TEXTS,
+];
 
 /// The image that an item belongs to.
 pub(super) fn image_id_of(item: &Item) -> Option<ImageId> {
@@ -360,18 +356,36 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
     }))
 }
 
-/// Builds the item of a membership. Its index key has the creation time of its image.
-pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item {
+/// What a membership holds of its image, for its member's lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ImageCopy {
+    /// The last operation applied to the image.
+    pub op: OperationId,
+    /// When the image was created.
+    pub created_at: Timestamp,
+    name: Option<String>,
+    projection: String,
+}
+
+impl ImageCopy {
+    pub(super) fn of(image: &Image) -> Self {
+        Self {
+            op: image.op,
+            created_at: image.created_at,
+            name: image.name.clone(),
+            projection: image.projection(),
+        }
+    }
+}
+
+/// The largest membership, in bytes, that holds its image's projection: larger items would double the
+/// write units of shares and answers.
+const MEMBERSHIP_MAX: usize = 1000;
+
+/// Builds the item of a membership of a shared image.
+pub(super) fn member_item(member: &Member, image: &ImageCopy) -> Item {
     let mut item = at::member_key(member.image_id, &member.member_id);
     item.extend([
-        (
-            at::GPK.to_owned(),
-            s(at::status_gpk(member.status, &member.member_id)),
-        ),
-        (
-            at::GSK.to_owned(),
-            s(at::image_gsk(image_created_at, member.image_id)),
-        ),
         (at::STATUS.to_owned(), s(member.status.as_str())),
         (at::CREATED_AT.to_owned(), s(member.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(member.updated_at.stored())),
@@ -379,8 +393,52 @@ pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item 
         (at::SHARED.to_owned(), s(member.shared.to_string())),
         (at::OP.to_owned(), s(member.op.to_string())),
     ]);
+    item.extend(listed(member, image));
     item
 }
+
+/// Builds the attributes by which a membership of a shared image is in its member's lists: all those of
+/// [`LISTED`] that it has in its status.
+pub(super) fn listed(member: &Member, image: &ImageCopy) -> Item {
+    let name = image.name.as_deref().unwrap_or_default();
+    let named = s(at::member_npk(&member.member_id, name));
+    let gpk = at::status_gpk(member.status, &member.member_id);
+    let mut item = Item::from([
+        (at::GPK.to_owned(), s(gpk)),
+        (
+            at::GSK.to_owned(),
+            s(at::image_gsk(image.created_at, member.image_id)),
+        ),
+        (at::NAMED.to_owned(), named.clone()),
+        (at::NPK.to_owned(), named),
+    ]);
+    // An answer must not make the item larger than a share did, so `npk` counts in any status.
+    let key = at::member_key(member.image_id, &member.member_id);
+    let bytes = UNLISTED_BYTES + bytes_of(&key) + bytes_of(&item) + at::PROJECTION.len();
+    let projection = match bytes + image.projection.len() <= MEMBERSHIP_MAX {
+        true => image.projection.clone(),
+        false => image.op.to_string(),
+    };
+    item.insert(at::PROJECTION.to_owned(), s(projection));
+    if member.status != MemberStatus::Accepted {
+        item.remove(at::NPK);
+    }
+    item
+}
+
+/// The size of an item's texts, as DynamoDB counts it.
+fn bytes_of(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value.as_s().map_or(0, String::len))
+        .sum()
+}
+
+/// The attributes by which a membership is in its member's lists.
+pub(super) const LISTED: [&str; 5] = [at::GPK, at::GSK, at::NPK, at::NAMED, at::PROJECTION];
+
+/// The size of a membership's other attributes: status, two times, four operations at most. A vault,
+/// which few have, is not counted.
+const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 36) + (6 + 36) + (2 + 36) + (5 + 36);
 
 /// Logs a record that does not parse and is left out of a list.
 pub(super) fn skip(corrupt: &ApiError) {

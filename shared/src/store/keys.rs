@@ -1,18 +1,28 @@
 //! The names of all keys, indexes and attributes. A test compares them with `template.yaml`.
 //!
-//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_visibility` (`vpk` / `gsk`) | `by_due` (`dpk` / `dsk`) |
-//! |---|---|---|---|---|---|
-//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `VISIBILITY#<visibility>` / same | while its memberships are to be reconciled with it |
-//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
-//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | – | – |
-//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | until its messages are known to be sent |
-//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
-//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
-//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
+//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_name` (`npk` / `gsk`) |
+//! |---|---|---|---|---|
+//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `OWNER#<project>#<hash of name>` |
+//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – |
+//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | `MEMBER#<member>#<hash of the image's name>`, while it is accepted as well |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – |
+//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – |
+//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – |
+//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – |
+//! | freshness mark | `PROJECT#<project>` | `FRESH` | – | – |
 //!
-//! `by_due` holds the records that are due, that is, with work that is still to be done for them:
-//! `DUE#<0..15>` / `<time from which the sweep does it>`. The write that makes work necessary sets
-//! the key; the write that finishes the work removes it.
+//! An image is in `by_visibility` too (`VISIBILITY#<visibility>` / as in `by_project`), and one that is
+//! open to all in `by_open_name` (`<visibility>#<hash of name>` / the same). The two indexes by name
+//! hold keys alone: few images have one name, and these are read from the table.
+//!
+//! The indexes by age hold each image's projection, and memberships hold that of their image, so that
+//! a page of a list takes one query for each stream. See [`super::freshness`] for when the table is read
+//! all the same.
+//!
+//! `by_due` (`dpk` / `dsk`) holds the records that are due, that is, with work that is still to be done
+//! for them: an image while its memberships are to be reconciled with it, a job until its messages are
+//! known to be sent. Its key is `DUE#<0..15>` / `<time from which the sweep does it>`. The write that
+//! makes work necessary sets the key; the write that finishes the work removes it.
 //!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
@@ -21,6 +31,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::domain::member::MemberStatus;
@@ -35,18 +46,28 @@ pub const SK: &str = "sk";
 pub const BY_PROJECT: &str = "by_project";
 /// Partition key of [`BY_PROJECT`].
 pub const GPK: &str = "gpk";
-/// Sort key of both indexes.
+/// Sort key of all indexes of images and memberships.
 pub const GSK: &str = "gsk";
 /// The index from a visibility to its images.
 pub const BY_VISIBILITY: &str = "by_visibility";
 /// Partition key of [`BY_VISIBILITY`].
 pub const VPK: &str = "vpk";
+/// The index from a project and a name to its images and to those that it has accepted.
+pub const BY_NAME: &str = "by_name";
+/// Partition key of [`BY_NAME`].
+pub const NPK: &str = "npk";
+/// The index from a name to the images that are open to all.
+pub const BY_OPEN_NAME: &str = "by_open_name";
+/// Partition key of [`BY_OPEN_NAME`].
+pub const ONPK: &str = "onpk";
 /// The index of records that are due, by the time from which the sweep handles them.
 pub const BY_DUE: &str = "by_due";
 /// Partition key of [`BY_DUE`].
 pub const DPK: &str = "dpk";
 /// Sort key of [`BY_DUE`].
 pub const DSK: &str = "dsk";
+/// Bytes of a name's hash in keys. A list checks the names of what it finds.
+const NAME_HASH: usize = 8;
 /// Partitions of [`BY_DUE`]. Each adds the write throughput of one key.
 pub const DUE_PARTITIONS: u8 = 16;
 /// The expiry of an item (DynamoDB's TTL), in seconds since 1970.
@@ -98,9 +119,16 @@ pub const OS_HASH_VALUE: &str = "os_hash_value";
 pub const TAGS: &str = "tags";
 /// Marks an image whose tags and properties are in an item of their own.
 pub const TEXTS: &str = "texts";
-/// Fingerprints of the values that a list can filter by and an index does not hold.
+/// An image's projection; of a membership, that of its image, or the image's last operation alone if
+/// there is no room for more.
+pub const PROJECTION: &str = "projection";
+/// The value that [`NPK`] has while a membership is accepted.
+pub const NAMED: &str = "named";
+/// Until when lists do not rely on the indexes for a project's images.
+pub const UNTIL: &str = "until";
+/// Fingerprints of the tags and properties of an image that has them in an item of their own.
 pub const SKETCH: &str = "sketch";
-/// An upper estimate of an image's size in an answer, in bytes.
+/// An upper estimate of such an image's size in an answer, in bytes.
 pub const WEIGHT: &str = "weight";
 /// Custom properties of an image, one map.
 pub const PROPERTIES: &str = "properties";
@@ -159,6 +187,8 @@ pub const ATTRIBUTES: &[&str] = &[
     GPK,
     GSK,
     VPK,
+    NPK,
+    ONPK,
     DPK,
     DSK,
     EXPIRES_AT,
@@ -185,6 +215,9 @@ pub const ATTRIBUTES: &[&str] = &[
     OS_HASH_VALUE,
     TAGS,
     TEXTS,
+    PROJECTION,
+    NAMED,
+    UNTIL,
     SKETCH,
     WEIGHT,
     PROPERTIES,
@@ -213,25 +246,24 @@ pub const ATTRIBUTES: &[&str] = &[
     DISABLED,
 ];
 
-/// The projection of `by_project` and `by_visibility`: at most 20 attributes, fixed once a table is
+/// What `by_project` and `by_visibility` hold beside keys: at most 20 attributes, fixed once a table is
 /// in use.
 ///
-/// It has what lists filter and sort by. Values without a bound (tags, properties) and the count of
-/// members, which every share changes, are only in the table.
+/// Images and memberships have their projection, and what the store itself can filter by. The count of
+/// members, which every share changes, is only in the table.
 pub const PROJECTED: &[&str] = &[
-    OWNER,
+    PROJECTION,
+    SKETCH,
+    WEIGHT,
     VISIBILITY,
     NAME,
     STATUS,
     PROTECTED,
-    OS_HIDDEN,
     CONTAINER_FORMAT,
     DISK_FORMAT,
-    SIZE,
+    VAULT_ID,
     CREATED_AT,
     UPDATED_AT,
-    SKETCH,
-    WEIGHT,
     KIND,
     TOTAL,
     SUCCEEDED,
@@ -245,6 +277,8 @@ pub const IMAGE: &str = "IMAGE";
 pub const JOB: &str = "JOB";
 /// The sort key of an idempotency record.
 pub const KEY: &str = "KEY";
+/// The sort key of a project's freshness mark.
+pub const FRESH: &str = "FRESH";
 /// The prefix of the sort keys of memberships.
 pub const MEMBER_PREFIX: &str = "MEM#";
 /// A sort key that follows those of all memberships.
@@ -337,6 +371,32 @@ pub fn owner_gpk(project: &ProjectId) -> String {
 /// Index partition of the memberships of a project in one status.
 pub fn status_gpk(status: MemberStatus, member: &ProjectId) -> String {
     format!("{}#{member}", status.as_str())
+}
+
+/// Key of a project's freshness mark.
+pub fn fresh_key(project: &ProjectId) -> Item {
+    key(format!("PROJECT#{project}"), FRESH.to_owned())
+}
+
+/// A name as a part of keys: its length does not depend on the name's.
+fn hash_of(name: &str) -> String {
+    let digest = Sha256::digest(name);
+    hex::encode(digest.split_at(NAME_HASH).0)
+}
+
+/// Index partition of a project's own images of one name.
+pub fn owner_npk(project: &ProjectId, name: &str) -> String {
+    format!("OWNER#{project}#{}", hash_of(name))
+}
+
+/// Index partition of the images of one name that a member has accepted.
+pub fn member_npk(member: &ProjectId, name: &str) -> String {
+    format!("MEMBER#{member}#{}", hash_of(name))
+}
+
+/// Index partition of the images of one name and a visibility that is open to all.
+pub fn open_onpk(visibility: Visibility, name: &str) -> String {
+    format!("{}#{}", visibility.as_str(), hash_of(name))
 }
 
 /// Index partition of a project's jobs.

@@ -1,19 +1,22 @@
 //! Sorted streams of index rows, from which lists of images are merged.
 //!
-//! Rows of an index name candidate images, with enough of each to reject most that a filter excludes.
-//! An index lags behind the table, so the images that are shown are read from the table.
+//! The rows of the indexes by age hold their images. The table is read for what an index does not hold,
+//! and where it may be out of date: see [`super::freshness`].
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+
 use super::expression::{names, values};
+use super::freshness::Indexes;
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
-use super::table::{Indexes, Store};
+use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::image::projection::Projection;
+use crate::domain::image::projection::Fingerprints;
 use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
@@ -37,7 +40,8 @@ pub enum Source {
 }
 
 impl Source {
-    fn index(&self) -> (&'static str, &'static str, String) {
+    /// The index, the name of its partition key, and the partition.
+    fn by_age(&self) -> (&'static str, &'static str, String) {
         match self {
             Self::OwnedBy(project) => (at::BY_PROJECT, at::GPK, at::owner_gpk(project)),
             Self::Visible(visibility) => {
@@ -48,9 +52,53 @@ impl Source {
             }
         }
     }
+
+    /// The same for images of one name; `None` if no index has them by name.
+    fn by_name(&self, name: &str) -> Option<(&'static str, &'static str, String)> {
+        match self {
+            Self::OwnedBy(project) => Some((at::BY_NAME, at::NPK, at::owner_npk(project, name))),
+            Self::Visible(visibility) => visibility
+                .is_open()
+                .then(|| (at::BY_OPEN_NAME, at::ONPK, at::open_onpk(*visibility, name))),
+            Self::SharedWith(project, status) => (*status == MemberStatus::Accepted)
+                .then(|| (at::BY_NAME, at::NPK, at::member_npk(project, name))),
+        }
+    }
+
+    /// Whether there is an index of its images by name.
+    pub fn is_indexed_by_name(&self) -> bool {
+        self.by_name("").is_some()
+    }
 }
 
-/// The start, the direction and the first read of a stream.
+/// An attribute of images that the store can filter by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// See [`Image::visibility`].
+    Visibility,
+    /// See [`Image::name`].
+    Name,
+    /// See [`Image::status`].
+    Status,
+    /// See [`Image::container_format`].
+    ContainerFormat,
+    /// See [`Image::disk_format`].
+    DiskFormat,
+}
+
+impl Attribute {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Visibility => at::VISIBILITY,
+            Self::Name => at::NAME,
+            Self::Status => at::STATUS,
+            Self::ContainerFormat => at::CONTAINER_FORMAT,
+            Self::DiskFormat => at::DISK_FORMAT,
+        }
+    }
+}
+
+/// The start, the direction and the first read of a stream, and which of the rows it has.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// Start after this sort key; `None` for the end of the index.
@@ -60,6 +108,10 @@ pub struct Start {
     /// Rows of the first read; `None` for a whole page of the index, which later reads take anyway:
     /// skipped rows must not cost a request each.
     pub first: Option<usize>,
+    /// Only images of this name, if there is an index of them.
+    pub name: Option<String>,
+    /// Only images that have one of some values. Memberships pass unfiltered.
+    pub filters: Vec<(Attribute, Vec<String>)>,
 }
 
 /// One row of a stream: a candidate image.
@@ -67,10 +119,32 @@ pub struct Start {
 pub struct Row {
     /// The sort key, by which streams are merged.
     pub position: String,
-    /// The image.
+    /// The image's id.
     pub id: ImageId,
-    /// What the index holds of the image; `None` in rows of memberships.
-    pub projection: Option<Projection>,
+    /// The image as the index holds it, its count of members apart; `None` if it does not.
+    pub image: Option<Image>,
+    /// Fingerprints of its tags and properties, if these have an item of their own.
+    pub fingerprints: Option<Fingerprints>,
+    /// About the size of such an image in an answer, in bytes.
+    pub weight: Option<usize>,
+}
+
+impl Row {
+    /// A row of an image of which only the id is known.
+    pub const fn of(id: ImageId) -> Self {
+        Self {
+            position: String::new(),
+            id,
+            image: None,
+            fingerprints: None,
+            weight: None,
+        }
+    }
+
+    /// Whether the row holds the whole image.
+    pub fn is_whole(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| !image.incomplete)
+    }
 }
 
 /// The rows of one source in order.
@@ -100,62 +174,90 @@ impl Stream<'_> {
     }
 
     async fn fill(&mut self) -> Result<(), ApiError> {
-        let (index, key, value) = self.source.index();
-        let first = self.start.first.take();
+        let page = self.request().send().await;
+        let page = page.map_err(|e| failed("list images", &e))?;
+        for found in page.items() {
+            match row(found) {
+                Ok(row) => self.buffer.push_back(row),
+                Err(corrupt) => skip(&corrupt),
+            }
+        }
+        // Where the store stopped reading: behind the last row that a filter left out, too.
+        let last = page.last_evaluated_key.as_ref();
+        let last = last.and_then(|key| key.get(at::GSK)?.as_s().ok());
+        self.start.after = last.cloned();
+        self.ended = last.is_none();
+        Ok(())
+    }
+
+    fn request(&mut self) -> QueryFluentBuilder {
+        let name = self.start.name.as_deref();
+        let by_name = name.and_then(|name| self.source.by_name(name));
+        let holds_images = by_name.is_none();
+        let (index, key, value) = by_name.unwrap_or_else(|| self.source.by_age());
         let condition = match (&self.start.after, self.start.ascending) {
             (None, _) => format!("#{key} = :key"),
             (Some(_), true) => format!("#{key} = :key AND #gsk > :after"),
             (Some(_), false) => format!("#{key} = :key AND #gsk < :after"),
         };
-        let mut request = self
-            .store
+        let mut values = Item::from([(":key".to_owned(), s(value))]);
+        if let Some(after) = &self.start.after {
+            values.insert(":after".to_owned(), s(after));
+        }
+        let of_images = !matches!(self.source, Source::SharedWith(..));
+        let filter = match holds_images && of_images {
+            true => filter(&self.start.filters, &mut values),
+            false => None,
+        };
+        let wanted = match (holds_images, of_images) {
+            (true, true) => "#pk, #gsk, #projection, #sketch, #weight",
+            (true, false) => "#pk, #gsk, #projection",
+            (false, _) => "#pk, #gsk",
+        };
+        let first = self.start.first.take();
+        self.store
             .client
             .query()
             .table_name(&self.store.table)
             .index_name(index)
-            .set_expression_attribute_names(names(&[&condition]))
-            .expression_attribute_values(":key", s(value))
+            .set_expression_attribute_names(names(&[
+                &condition,
+                wanted,
+                filter.as_deref().unwrap_or_default(),
+            ]))
+            .set_expression_attribute_values(Some(values))
             .key_condition_expression(condition)
+            .projection_expression(wanted)
+            .set_filter_expression(filter)
             .scan_index_forward(self.start.ascending)
-            .set_limit(first.map(|rows| i32::try_from(rows).unwrap_or(i32::MAX)));
-        if let Some(after) = &self.start.after {
-            request = request.expression_attribute_values(":after", s(after));
-        }
-        let page = request
-            .send()
-            .await
-            .map_err(|e| failed("list images", &e))?;
-        for found in page.items() {
-            match row(&self.source, found) {
-                Ok(row) => {
-                    self.start.after = Some(row.position.clone());
-                    self.buffer.push_back(row);
-                }
-                Err(corrupt) => skip(&corrupt),
-            }
-        }
-        self.ended = page.last_evaluated_key.is_none() || page.items().is_empty();
-        Ok(())
+            .set_limit(first.map(|rows| i32::try_from(rows).unwrap_or(i32::MAX)))
     }
 }
 
-fn row(source: &Source, found: &Item) -> Result<Row, ApiError> {
-    let read = item::Reader::new(found);
-    let position = read.text(at::GSK)?.to_owned();
-    let (id, projection) = match source {
-        Source::OwnedBy(_) | Source::Visible(_) => {
-            let projection = item::projection(found)?;
-            (projection.id, Some(projection))
+/// Builds the expression that the store filters rows by; `None` for no filter.
+fn filter(filters: &[(Attribute, Vec<String>)], values: &mut Item) -> Option<String> {
+    let mut parts = Vec::new();
+    for (attribute, wanted) in filters {
+        let name = attribute.name();
+        let mut places = Vec::new();
+        for (number, value) in wanted.iter().enumerate() {
+            let place = format!(":{name}{number}");
+            values.insert(place.clone(), s(value));
+            places.push(place);
         }
-        Source::SharedWith(..) => (
-            item::image_id_of(found).ok_or_else(|| read.corrupt(at::PK))?,
-            None,
-        ),
-    };
+        parts.push(format!("#{name} IN ({})", places.join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join(" AND "))
+}
+
+fn row(found: &Item) -> Result<Row, ApiError> {
+    let read = item::Reader::new(found);
     Ok(Row {
-        position,
-        id,
-        projection,
+        position: read.text(at::GSK)?.to_owned(),
+        id: item::image_id_of(found).ok_or_else(|| read.corrupt(at::PK))?,
+        image: item::projected(found)?,
+        fingerprints: item::fingerprints(found)?,
+        weight: read.optional_number(at::WEIGHT)?,
     })
 }
 
@@ -174,6 +276,42 @@ impl Store {
     /// Returns the position from which a list continues after an image.
     pub fn position(image: &Image) -> String {
         at::image_gsk(image.created_at, image.id)
+    }
+
+    /// The image of each row in order, as it is now: from the row itself if that can be relied on, or
+    /// else from the table. `None` if it no longer belongs to the row's source.
+    ///
+    /// # Errors
+    /// If the store does not answer. A record that does not parse is logged and is `None`.
+    pub async fn images_of(
+        &self,
+        caller: &ProjectId,
+        rows: Vec<(Source, Row)>,
+        now: Timestamp,
+    ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
+        let stale = self.may_be_stale(caller, &rows, now).await?;
+        let mut images = Vec::with_capacity(rows.len());
+        let mut unknown = Vec::new();
+        for ((source, row), stale) in rows.into_iter().zip(stale) {
+            if stale || !row.is_whole() {
+                unknown.push((images.len(), row.id));
+                images.push((source, None));
+            } else {
+                images.push((source, row.image));
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(images);
+        }
+        let wanted = unknown.iter();
+        let wanted = wanted.filter_map(|(place, id)| Some((&images.get(*place)?.0, *id)));
+        let found = self.shown(&wanted.collect::<Vec<_>>()).await?;
+        for ((place, _), image) in unknown.into_iter().zip(found) {
+            if let Some((_, slot)) = images.get_mut(place) {
+                *slot = image;
+            }
+        }
+        Ok(images)
     }
 
     /// Reads the images of some rows from the table, one for each row in order. An image that no longer
@@ -291,7 +429,7 @@ impl Store {
     /// `position` is the row's sort key in the partition `gpk` of [`at::BY_PROJECT`]; `updated_at` is
     /// the row's value after the write.
     pub(super) async fn await_index(&self, gpk: &str, position: &str, updated_at: Timestamp) {
-        if self.indexes == Indexes::Immediate {
+        if self.freshness.indexes == Indexes::Immediate {
             return;
         }
         let condition = "#gpk = :gpk AND #gsk = :gsk";

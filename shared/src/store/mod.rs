@@ -11,8 +11,10 @@
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
 //! | [`images`] | images: create, show, change, delete |
+//! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
+//! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
@@ -21,17 +23,21 @@
 pub mod access_keys;
 pub mod due;
 mod expression;
+mod freshness;
 pub mod images;
 mod item;
 pub mod job_list;
 pub mod jobs;
 pub mod keys;
 pub mod list;
+mod marks;
 pub mod members;
 pub mod results;
 pub mod sdk_error;
 mod table;
+pub mod upgrade;
 pub mod usage;
 mod write;
 
-pub use table::{Indexes, Store};
+pub use freshness::Indexes;
+pub use table::Store;

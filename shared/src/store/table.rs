@@ -6,6 +6,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 
+use super::freshness::{Freshness, Indexes};
+use super::item::ImageCopy;
 use super::keys::Item;
 use super::sdk_error::failed;
 use super::write::{Transacted, Tries, transact};
@@ -25,26 +27,25 @@ const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 pub struct Store {
     pub(super) client: Client,
     pub(super) table: String,
-    pub(super) indexes: Indexes,
+    pub(super) freshness: Arc<Freshness>,
     known: Arc<ExpiringCache<ImageId, Known>>,
 }
 
-/// Whether an index shows a write at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Indexes {
-    /// As in the embedded engine.
-    Immediate,
-    /// After a while, as in DynamoDB.
-    Eventual,
-}
-
-/// What an instance caches of an image. The creation time never changes, and a transaction that adds a
-/// member cannot read it. The owner may have changed; it only decides whether a transaction is tried,
-/// and the transaction's condition has the last word.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an instance caches of an image. It may have changed; the condition of each transaction that
+/// relies on it has the last word.
+#[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) owner: ProjectId,
-    pub(super) created_at: Timestamp,
+    pub(super) copy: Arc<ImageCopy>,
+}
+
+impl Known {
+    pub(super) fn of(image: &Image) -> Self {
+        Self {
+            owner: image.owner.clone(),
+            copy: Arc::new(ImageCopy::of(image)),
+        }
+    }
 }
 
 impl Store {
@@ -53,18 +54,19 @@ impl Store {
         Self {
             client,
             table,
-            indexes,
+            freshness: Arc::new(Freshness::new(indexes)),
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
         }
     }
 
     pub(super) fn remember(&self, image: &Image) {
-        let known = Known {
-            owner: image.owner.clone(),
-            created_at: image.created_at,
-        };
-        self.known
-            .insert(image.id, known, Timestamp::from_micros(i64::MAX));
+        let newer = self
+            .remembered(image.id)
+            .is_none_or(|known| known.copy.op != image.op || known.owner != image.owner);
+        if newer {
+            let forever = Timestamp::from_micros(i64::MAX);
+            self.known.insert(image.id, Known::of(image), forever);
+        }
     }
 
     pub(super) fn remembered(&self, id: ImageId) -> Option<Known> {

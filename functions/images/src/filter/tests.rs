@@ -30,9 +30,8 @@ fn full() -> Image {
 #[track_caller]
 fn passes(image: &Image, name: &str, value: &str) -> bool {
     let filter = Filter::parse(name, value).unwrap();
-    let projection = image.projection();
-    let passes = filter.passes(image, &projection);
-    assert!(filter.may_pass(&projection) || !passes, "{name}={value}");
+    let passes = filter.passes(image);
+    assert_eq!(filter.may_pass(image, None), passes, "{name}={value}");
     passes
 }
 
@@ -217,35 +216,58 @@ fn a_filter_that_is_not_as_it_must_be_is_told() {
     );
 }
 
+/// An index does not hold long tags and properties, but fingerprints of them.
 #[test]
 fn the_index_excludes_what_certainly_does_not_pass() {
-    let projection = full().projection();
+    let fingerprints = Fingerprints::of(&full());
+    let incomplete = Image {
+        tags: Vec::new(),
+        properties: std::collections::BTreeMap::new(),
+        incomplete: true,
+        ..full()
+    };
     for (name, value, other) in [
         ("checksum", "c", "d"),
-        ("os_hash_algo", "sha512", "md5"),
-        ("os_hash_value", "h", "i"),
         ("min_ram", "512", "513"),
-        ("min_disk", "10", "11"),
-        ("virtual_size", "2000", "2001"),
-        ("size", "1000", "1001"),
-        ("size_min", "1000", "1001"),
         ("size_max", "1000", "999"),
         ("os_distro", "debian", "fedora"),
+        ("os_type_min", "3", "4"),
     ] {
-        let may = |value: &str| Filter::parse(name, value).unwrap().may_pass(&projection);
+        let may = |value: &str| {
+            let filter = Filter::parse(name, value).unwrap();
+            filter.may_pass(&incomplete, Some(&fingerprints))
+        };
         assert!(may(value) && !may(other), "{name}");
     }
-    // Of these it knows no bound: the image itself has to be looked at.
-    for name in ["min_ram_min", "virtual_size_max"] {
-        assert!(
-            Filter::parse(name, "-5").unwrap().may_pass(&projection),
-            "{name}"
-        );
+    for (tag, may) in [("a", true), ("b", false)] {
+        let filter = Filter::Tag(tag.to_owned());
+        assert_eq!(filter.may_pass(&incomplete, Some(&fingerprints)), may);
+        // Without fingerprints the image has to be read.
+        assert!(filter.may_pass(&incomplete, None));
     }
-    assert!(Filter::Tag("a".to_owned()).may_pass(&projection));
-    assert!(!Filter::Tag("b".to_owned()).may_pass(&projection));
-    for (wanted, protected) in [(false, true), (true, false)] {
-        assert_eq!(Filter::Protected(wanted).may_pass(&projection), protected);
-        assert_eq!(Filter::Hidden(wanted).may_pass(&projection), protected);
+}
+
+#[test]
+fn the_store_evaluates_filters_of_texts_that_it_holds() {
+    let stored = |name: &str, value: &str| Filter::parse(name, value).unwrap().stored();
+    for (name, attribute) in [
+        ("name", Attribute::Name),
+        ("status", Attribute::Status),
+        ("container_format", Attribute::ContainerFormat),
+        ("disk_format", Attribute::DiskFormat),
+    ] {
+        let wanted = Some((attribute, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(stored(name, "in:a,b"), wanted);
     }
+    for (name, value) in [
+        ("id", "a"),
+        ("checksum", "a"),
+        ("custom", "a"),
+        ("size", "1"),
+    ] {
+        assert_eq!(stored(name, value), None, "{name}");
+    }
+    let many = |count: usize| format!("in:{}", vec!["a"; count].join(","));
+    assert!(stored("name", &many(50)).is_some() && stored("name", &many(51)).is_none());
+    assert_eq!(stored("name", "in:"), None);
 }

@@ -264,7 +264,7 @@ fn images_compare_by_each_key() {
         "id": "00000000-0000-4000-8000-000000000002", "name": "b", "status": "queued",
         "container_format": "ovf", "disk_format": "raw", "size": 2,
     });
-    let (low, high) = (image(1, low).projection(), image(2, high).projection());
+    let (low, high) = (image(1, low), image(2, high));
     for name in SORT_KEYS {
         let ascending = parse(&format!("sort={name}:asc"));
         assert_eq!(ascending.compare(&low, &high), Ordering::Less, "{name}");
@@ -274,12 +274,12 @@ fn images_compare_by_each_key() {
         assert_eq!(descending.compare(&low, &low), Ordering::Equal, "{name}");
     }
     // What has no value comes first, and the next key decides between equals.
-    let nameless = image(3, json!({})).projection();
+    let nameless = image(3, json!({}));
     assert_eq!(
         parse("sort=name:asc").compare(&nameless, &low),
         Ordering::Less
     );
-    let older = Projection {
+    let older = Image {
         name: low.name.clone(),
         ..high
     };
@@ -317,8 +317,7 @@ fn filters_owner_and_visibility_all_have_to_fit() {
         ("deleted=true", true),
     ] {
         assert_eq!(parse(query).matches(&found), matches, "{query}");
-        let projection = found.projection();
-        assert_eq!(parse(query).may_match(&projection), matches, "{query}");
+        assert_eq!(parse(query).may_match(&found, None), matches, "{query}");
     }
     let hidden = image(1, json!({"os_hidden": true}));
     assert!(!parse("").matches(&hidden));
@@ -359,4 +358,36 @@ fn a_link_repeats_what_counts_more_than_once() {
         link(&arguments, marker),
         format!("/v2/images?{rest}&marker={id}")
     );
+}
+
+#[test]
+fn few_names_and_few_ids_are_looked_up() {
+    let names = |query: &str| parse(query).names().map(<[String]>::to_vec);
+    assert_eq!(names("name=a"), Some(vec!["a".to_owned()]));
+    let many = |count: usize| vec!["a"; count].join(",");
+    assert_eq!(names(&format!("name=in:{}", many(10))).unwrap().len(), 10);
+    assert_eq!(names(&format!("name=in:{}", many(11))), None);
+    assert_eq!(names("status=a"), None);
+    let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
+    assert_eq!(
+        parse(&format!("id={id}")).ids(),
+        ImageId::canonical(id).map(|id| vec![id])
+    );
+    assert_eq!(parse("id=no-id").ids(), Some(Vec::new()));
+    assert_eq!(parse(&format!("id=in:{}", many(101))).ids(), None);
+    assert_eq!(parse("name=a").ids(), None);
+}
+
+#[test]
+fn the_store_filters_by_texts_and_visibility() {
+    let filters = parse("name=n&visibility=public&tag=t&os_hidden=true").stored_filters();
+    let texts = |text: &str| vec![text.to_owned()];
+    assert_eq!(
+        filters,
+        [
+            (Attribute::Name, texts("n")),
+            (Attribute::Visibility, texts("public"))
+        ]
+    );
+    assert!(parse("").stored_filters().is_empty());
 }

@@ -1,44 +1,152 @@
-//! The projection of an image: what an index holds of it, to filter and sort lists without reading the
-//! table.
+//! The projection of an image: what an index and a membership hold of it, so that a list does not have
+//! to read the table.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Image;
-use crate::domain::id::{ImageId, ProjectId};
+use super::{BACKUP_PROPERTY, Image};
+use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// What an index holds of an image. It is small, whatever the image's size.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Projection {
-    /// See [`Image::id`].
-    pub id: ImageId,
-    /// See [`Image::owner`].
-    pub owner: ProjectId,
-    /// See [`Image::visibility`].
-    pub visibility: Visibility,
-    /// See [`Image::name`].
-    pub name: Option<String>,
-    /// See [`Image::status`].
-    pub status: String,
-    /// See [`Image::protected`].
-    pub protected: bool,
-    /// See [`Image::os_hidden`].
-    pub os_hidden: bool,
-    /// See [`Image::container_format`].
-    pub container_format: Option<String>,
-    /// See [`Image::disk_format`].
-    pub disk_format: Option<String>,
-    /// See [`Image::size`].
-    pub size: Option<u64>,
-    /// See [`Image::created_at`].
-    pub created_at: Timestamp,
-    /// See [`Image::updated_at`].
-    pub updated_at: Timestamp,
-    /// Fingerprints of the other values; `None` in rows that releases up to 0.1.0 wrote.
-    pub fingerprints: Option<Fingerprints>,
-    /// See [`Image::weight`]; `None` likewise.
-    pub weight: Option<usize>,
+/// The largest tags and properties, in bytes, that a projection holds. Longer ones have an item of
+/// their own, so that reading a hidden image costs a stranger no more than reading an absent one.
+pub const INLINE_TEXT: usize = 4096;
+
+/// The values of an image, apart from its id, its creation time and its count of members, under short
+/// names. It is stored as JSON behind the image's last operation: `<operation id>{…}`.
+#[derive(Serialize, Deserialize)]
+struct Values<'a> {
+    #[serde(rename = "o")]
+    owner: Cow<'a, ProjectId>,
+    #[serde(rename = "v")]
+    visibility: Visibility,
+    #[serde(rename = "s")]
+    status: Cow<'a, str>,
+    /// Microseconds since 1970.
+    #[serde(rename = "u")]
+    updated_at: i64,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
+    protected: bool,
+    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
+    os_hidden: bool,
+    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
+    min_ram: u64,
+    #[serde(rename = "m", default, skip_serializing_if = "is_default")]
+    min_disk: u64,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    container_format: Option<Cow<'a, str>>,
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    disk_format: Option<Cow<'a, str>>,
+    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    virtual_size: Option<u64>,
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<Cow<'a, str>>,
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    os_hash_algo: Option<Cow<'a, str>>,
+    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+    os_hash_value: Option<Cow<'a, str>>,
+    #[serde(rename = "t", default, skip_serializing_if = "is_empty")]
+    tags: Cow<'a, [String]>,
+    #[serde(rename = "q", default, skip_serializing_if = "BTreeMap::is_empty")]
+    properties: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// Whether the tags and properties are in an item of their own.
+    #[serde(rename = "i", default, skip_serializing_if = "is_default")]
+    incomplete: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_empty(tags: &[String]) -> bool {
+    tags.is_empty()
+}
+
+impl Image {
+    /// Whether the tags and properties are too long for a projection and have an item of their own.
+    pub fn has_texts_apart(&self) -> bool {
+        self.incomplete || self.text_bytes() > INLINE_TEXT
+    }
+
+    /// The projection of the image. Of tags and properties that have an item of their own it holds only
+    /// the property that batches need.
+    pub fn projection(&self) -> String {
+        let apart = self.has_texts_apart();
+        let properties = self.properties.iter();
+        let properties = properties.filter(|(name, _)| !apart || *name == BACKUP_PROPERTY);
+        let text = |text: &'_ Option<String>| text.clone().map(Cow::Owned);
+        let values = Values {
+            owner: Cow::Borrowed(&self.owner),
+            visibility: self.visibility,
+            status: Cow::Borrowed(&self.status),
+            updated_at: self.updated_at.micros(),
+            name: text(&self.name),
+            protected: self.protected,
+            os_hidden: self.os_hidden,
+            min_ram: self.min_ram,
+            min_disk: self.min_disk,
+            container_format: text(&self.container_format),
+            disk_format: text(&self.disk_format),
+            size: self.size,
+            virtual_size: self.virtual_size,
+            checksum: text(&self.checksum),
+            os_hash_algo: text(&self.os_hash_algo),
+            os_hash_value: text(&self.os_hash_value),
+            tags: Cow::Borrowed(if apart { &[] } else { &self.tags }),
+            properties: properties
+                .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)))
+                .collect(),
+            incomplete: apart,
+        };
+        let mut projection = self.op.to_string();
+        // Values of these types always have a form as JSON.
+        projection.push_str(&serde_json::to_string(&values).unwrap_or_default());
+        projection
+    }
+
+    /// Parses a projection; `None` if it is malformed or holds the operation alone. The count of members
+    /// is not in it: the image has 0.
+    pub fn of_projection(text: &str, id: ImageId, created_at: Timestamp) -> Option<Self> {
+        let (op, json) = text.split_at_checked(text.find('{')?)?;
+        let values: Values<'_> = serde_json::from_str(json).ok()?;
+        let text = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let properties = values.properties.into_iter();
+        Some(Self {
+            id,
+            owner: values.owner.into_owned(),
+            visibility: values.visibility,
+            name: text(values.name),
+            status: values.status.into_owned(),
+            protected: values.protected,
+            os_hidden: values.os_hidden,
+            min_ram: values.min_ram,
+            min_disk: values.min_disk,
+            container_format: text(values.container_format),
+            disk_format: text(values.disk_format),
+            size: values.size,
+            virtual_size: values.virtual_size,
+            checksum: text(values.checksum),
+            os_hash_algo: text(values.os_hash_algo),
+            os_hash_value: text(values.os_hash_value),
+            tags: values.tags.into_owned(),
+            properties: properties
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+            created_at,
+            updated_at: Timestamp::from_micros(values.updated_at),
+            member_count: 0,
+            op: OperationId::parse(op)?,
+            incomplete: values.incomplete,
+        })
+    }
 }
 
 /// The size of a fingerprint, in bytes. With 256 fingerprints an image, one image in 65,000 is a false
@@ -47,8 +155,8 @@ const FINGERPRINT: usize = 3;
 /// The size of an image in an answer without its texts, in bytes: names of fields, times, links.
 const FRAME: usize = 900;
 
-/// A fingerprint of each tag, each property, and each other value that a list can be filtered by. They
-/// rule out for certain that an image has a value; they cannot confirm it.
+/// A fingerprint of each tag and each property of an image whose tags and properties are not in its
+/// projection. They rule out for certain that an image has a value; they cannot confirm it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprints(Vec<u8>);
 
@@ -57,7 +165,7 @@ pub struct Fingerprints(Vec<u8>);
 pub enum Feature<'a> {
     /// A tag.
     Tag(&'a str),
-    /// A custom property, or a base property by its name, and its value.
+    /// A custom property and its value.
     Property(&'a str, &'a str),
 }
 
@@ -85,32 +193,10 @@ impl Feature<'_> {
 impl Fingerprints {
     /// The fingerprints of an image.
     pub fn of(image: &Image) -> Self {
-        let numbers = [
-            ("min_ram", Some(image.min_ram)),
-            ("min_disk", Some(image.min_disk)),
-            ("virtual_size", image.virtual_size),
-        ];
-        let numbers = numbers.map(|(name, number)| (name, number.map(|n| n.to_string())));
-        let texts = [
-            ("checksum", &image.checksum),
-            ("os_hash_algo", &image.os_hash_algo),
-            ("os_hash_value", &image.os_hash_value),
-        ];
-        let texts = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.as_deref()?)));
-        let properties = image
-            .properties
-            .iter()
-            .map(|(name, value)| (&**name, &**value));
-        let numbers = numbers.iter();
-        let numbers = numbers.filter_map(|(name, number)| Some((*name, number.as_deref()?)));
-        let mut all: Vec<_> = properties
-            .chain(texts)
-            .chain(numbers)
-            .map(|(name, value)| Feature::Property(name, value).fingerprint())
-            .chain(image.tags.iter().map(|tag| Feature::Tag(tag).fingerprint()))
-            .collect();
+        let properties = image.properties.iter();
+        let properties = properties.map(|(name, value)| Feature::Property(name, value));
+        let tags = image.tags.iter().map(|tag| Feature::Tag(tag));
+        let mut all: Vec<_> = properties.chain(tags).map(Feature::fingerprint).collect();
         all.sort_unstable();
         all.dedup();
         Self(all.concat())
@@ -138,36 +224,7 @@ impl Fingerprints {
     }
 }
 
-impl Projection {
-    /// `false` if the image certainly does not have this.
-    pub fn may_have(&self, wanted: Feature<'_>) -> bool {
-        self.fingerprints
-            .as_ref()
-            .is_none_or(|fingerprints| fingerprints.may_have(wanted))
-    }
-}
-
 impl Image {
-    /// What an index holds of the image.
-    pub fn projection(&self) -> Projection {
-        Projection {
-            id: self.id,
-            owner: self.owner.clone(),
-            visibility: self.visibility,
-            name: self.name.clone(),
-            status: self.status.clone(),
-            protected: self.protected,
-            os_hidden: self.os_hidden,
-            container_format: self.container_format.clone(),
-            disk_format: self.disk_format.clone(),
-            size: self.size,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            fingerprints: Some(Fingerprints::of(self)),
-            weight: Some(self.weight()),
-        }
-    }
-
     /// About how many bytes the image takes in an answer, and not fewer.
     pub fn weight(&self) -> usize {
         let texts = [
@@ -214,36 +271,62 @@ mod tests {
     }
 
     #[test]
-    fn a_sketch_knows_what_an_image_has() {
-        let image = image(json!({
-            "tags": ["a", "b"], "os_distro": "debian", "min_ram": 512, "checksum": "c".repeat(32),
-        }));
-        let projection = image.projection();
+    fn a_projection_is_the_image() {
+        for body in [
+            json!({}),
+            json!({
+                "name": "n\u{e9}\"", "tags": ["a", "b"], "os_distro": "debian", "": "empty", "\u{0}": "{",
+                "min_ram": 512, "min_disk": 3, "checksum": "c".repeat(32), "size": 7, "virtual_size": 9,
+                "os_hash_algo": "sha512", "os_hash_value": "d".repeat(128), "protected": true,
+                "os_hidden": true, "visibility": "community", "disk_format": "raw",
+                "container_format": "bare", "status": "active",
+            }),
+        ] {
+            let image = image(body);
+            let text = image.projection();
+            let found = Image::of_projection(&text, image.id, image.created_at);
+            assert_eq!(found.as_ref(), Some(&image));
+            // A list reads the operation from it.
+            assert!(text.starts_with(&image.op.to_string()));
+        }
+        let image = image(json!({}));
+        for malformed in ["", "{}", "x{}", &image.op.to_string(), "{\"o\":\"p\"}"] {
+            let found = Image::of_projection(malformed, image.id, image.created_at);
+            assert_eq!(found, None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_not_in_a_projection() {
+        let long = |bytes: usize| image(json!({"__backup_id": "b", "p": "x".repeat(bytes)}));
+        let inline = long(INLINE_TEXT - "__backup_idbp".len());
+        assert!(!inline.has_texts_apart());
+        let apart = long(INLINE_TEXT - "__backup_idbp".len() + 1);
+        assert!(apart.has_texts_apart());
+        let found = Image::of_projection(&apart.projection(), apart.id, apart.created_at).unwrap();
+        assert!(found.incomplete && found.is_from_backup() && found.properties.len() == 1);
+        // Its own projection is the same, although its texts are not known.
+        assert_eq!(found.projection(), apart.projection());
+    }
+
+    #[test]
+    fn fingerprints_know_what_an_image_has() {
+        let image = image(json!({"tags": ["a", "b"], "os_distro": "debian"}));
+        let fingerprints = Fingerprints::of(&image);
         for (wanted, has) in [
             (Feature::Tag("a"), true),
             (Feature::Tag("c"), false),
             (Feature::Property("os_distro", "debian"), true),
             (Feature::Property("os_distro", "fedora"), false),
             (Feature::Property("tag", "a"), false),
-            (Feature::Property("min_ram", "512"), true),
-            (Feature::Property("min_disk", "1"), false),
-            (Feature::Property("checksum", &"c".repeat(32)), true),
         ] {
-            assert_eq!(projection.may_have(wanted), has, "{wanted:?}");
+            assert_eq!(fingerprints.may_have(wanted), has, "{wanted:?}");
         }
-        let stored = projection.fingerprints.clone().unwrap();
         assert_eq!(
-            Fingerprints::of_bytes(stored.bytes().to_vec()),
-            Some(stored)
+            Fingerprints::of_bytes(fingerprints.bytes().to_vec()),
+            Some(fingerprints)
         );
         assert_eq!(Fingerprints::of_bytes(vec![1, 2]), None);
-        assert!(
-            Projection {
-                fingerprints: None,
-                ..projection
-            }
-            .may_have(Feature::Tag("c"))
-        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure a
 
 use super::super::expression::{names, values};
 use super::super::item;
-use super::super::keys::{self as at, s};
+use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
 use super::super::write::{Single, Tries, single};
 use super::Stamp;
@@ -14,9 +14,15 @@ use crate::domain::change::{Change, Step, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::job::JobKind;
-use crate::domain::member::{Member, Membership};
+use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::task::Answer;
 use crate::domain::time::Timestamp;
+
+/// The condition that a membership is in its member's lists.
+pub(super) const LISTED: &str = "attribute_exists(#gpk)";
+/// The condition that it is not, because its image is not shared. It will be when its memberships are
+/// reconciled.
+pub(super) const UNLISTED: &str = "attribute_not_exists(#gpk)";
 
 impl Store {
     /// Answers for one member by a direct call.
@@ -36,7 +42,7 @@ impl Store {
         answer: &Answer,
         stamp: Stamp,
     ) -> Result<Option<Member>, ApiError> {
-        let mut seen = seen;
+        let (mut seen, mut listed) = (seen, true);
         let mut tries = Tries::begin();
         loop {
             let op = stamp.op.not_before(seen.newest());
@@ -51,15 +57,17 @@ impl Store {
             };
             let condition = "#op = :seen AND attribute_not_exists(#gone)";
             let write = self
-                .answer_request(&next, image_created_at, condition)
+                .answer_request(&next, listed, condition)
                 .expression_attribute_values(":seen", s(seen.op.to_string()));
             let stored = match single("update member", || write.clone().send()).await? {
                 Single::Applied(_) => None,
                 Single::ConditionFailed(stored) => {
+                    listed = stored.as_ref().is_none_or(is_listed);
                     Some(stored.as_ref().map(item::membership).transpose()?)
                 }
             };
             match stored {
+                None if !listed => return Ok(Some(next)),
                 None => {
                     let gpk = at::status_gpk(next.status, &next.member_id);
                     let position = at::image_gsk(image_created_at, next.image_id);
@@ -86,7 +94,6 @@ impl Store {
     pub async fn update_member_in_batch(
         &self,
         image: ImageId,
-        image_created_at: Timestamp,
         member: &ProjectId,
         answer: &Answer,
         stamp: Stamp,
@@ -97,12 +104,13 @@ impl Store {
             ..Member::new(image, member.clone(), stamp.op, stamp.now)
         };
         let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op";
-        let write = self
-            .answer_request(&next, image_created_at, condition)
-            // The old values tell whether the write changed anything.
-            .return_values(ReturnValue::UpdatedOld);
+        let mut listed = true;
         let mut tries = Tries::begin();
         loop {
+            let write = self
+                .answer_request(&next, listed, condition)
+                // The old values tell whether the write changed anything.
+                .return_values(ReturnValue::UpdatedOld);
             let stored = match single("update member in batch", || write.clone().send()).await? {
                 Single::Applied(output) => {
                     let old = output.attributes.unwrap_or_default();
@@ -117,6 +125,7 @@ impl Store {
                     });
                 }
                 Single::ConditionFailed(stored) => {
+                    listed = stored.as_ref().is_none_or(is_listed);
                     stored.as_ref().map(item::membership).transpose()?
                 }
             };
@@ -136,14 +145,11 @@ impl Store {
     fn answer_request(
         &self,
         next: &Member,
-        image_created_at: Timestamp,
+        listed: bool,
         condition: &str,
     ) -> UpdateItemFluentBuilder {
-        let mut update =
-            "SET #status = :status, #op = :op, #updated_at = :updated, #gpk = :gpk, #gsk = :gsk"
-                .to_owned();
-        let gpk = at::status_gpk(next.status, &next.member_id);
-        let gsk = at::image_gsk(image_created_at, next.image_id);
+        let condition = format!("{condition} AND {}", if listed { LISTED } else { UNLISTED });
+        let mut update = "SET #status = :status, #op = :op, #updated_at = :updated".to_owned();
         let mut request = self
             .client
             .update_item()
@@ -153,8 +159,6 @@ impl Store {
                 (":status", s(next.status.as_str())),
                 (":op", s(next.op.to_string())),
                 (":updated", s(next.updated_at.stored())),
-                (":gpk", s(gpk)),
-                (":gsk", s(gsk)),
             ]))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
@@ -162,9 +166,23 @@ impl Store {
             update.push_str(", #vault_id = :vault");
             request = request.expression_attribute_values(":vault", s(vault));
         }
+        if listed {
+            let gpk = at::status_gpk(next.status, &next.member_id);
+            request = request.expression_attribute_values(":gpk", s(gpk));
+            update.push_str(match next.status {
+                MemberStatus::Accepted => ", #gpk = :gpk, #npk = #named",
+                MemberStatus::Pending | MemberStatus::Rejected => ", #gpk = :gpk REMOVE #npk",
+            });
+        }
         request
-            .set_expression_attribute_names(names(&[&update, condition]))
+            .set_expression_attribute_names(names(&[&update, &condition]))
             .update_expression(update)
             .condition_expression(condition)
     }
+}
+
+/// Whether an item of a membership is in its member's lists. A tombstone is in none, and nothing is
+/// tried again because of it.
+fn is_listed(item: &Item) -> bool {
+    item.contains_key(at::GPK)
 }

@@ -1,9 +1,12 @@
 //! Adds and removes members of one image: one transaction for all of them, repeated until each has a
 //! result. A removed membership leaves a tombstone under its key.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::CancellationReason;
 
-use super::super::item;
+use super::super::item::{self, ImageCopy};
+use super::super::keys as at;
 use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
 use super::plan::{Direction, Plan};
@@ -52,11 +55,11 @@ impl Store {
             owner: caller.required_owner().cloned(),
             direction: Direction::Add {
                 quota,
-                created_at: known.created_at,
+                copy: known.copy,
             },
             stamp,
         };
-        self.change_members(&plan, members).await
+        self.change_members(plan, members).await
     }
 
     /// Ends the memberships of some projects, the counterpart of [`Store::add_members`].
@@ -74,8 +77,13 @@ impl Store {
         leaving: bool,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        if !leaving && let MayChange::Not(image) = self.may_change_members(caller, image).await? {
-            return Ok(Changed::Image(image));
+        if leaving {
+            self.mark(&caller.project, stamp.now).await?;
+        } else {
+            match self.may_change_members(caller, image).await? {
+                MayChange::Now(known) => self.mark(&known.owner, stamp.now).await?,
+                MayChange::Not(image) => return Ok(Changed::Image(image)),
+            }
         }
         let plan = Plan {
             image,
@@ -83,7 +91,7 @@ impl Store {
             direction: Direction::Remove,
             stamp,
         };
-        self.change_members(&plan, members).await
+        self.change_members(plan, members).await
     }
 
     /// Checks, before any transaction, that the caller owns the image or is an admin.
@@ -102,10 +110,7 @@ impl Store {
         };
         self.remember(&image);
         if caller.acts_for(image.owner.as_str()) {
-            Ok(MayChange::Now(Known {
-                owner: image.owner,
-                created_at: image.created_at,
-            }))
+            Ok(MayChange::Now(Known::of(&image)))
         } else {
             Ok(MayChange::Not(Some(Box::new(image))))
         }
@@ -113,7 +118,7 @@ impl Store {
 
     async fn change_members(
         &self,
-        plan: &Plan,
+        mut plan: Plan,
         members: &[ProjectId],
     ) -> Result<Changed, ApiError> {
         let mut entries: Vec<Entry<'_>> = members
@@ -137,9 +142,15 @@ impl Store {
                 let changes = entries.into_iter().filter_map(|entry| entry.change);
                 return Ok(Changed::Members(changes.collect()));
             }
-            match self.attempt(plan, &mut open, count_is_low).await? {
+            match self.attempt(&plan, &mut open, count_is_low).await? {
                 Attempt::Applied => continue,
                 Attempt::Image(image) => return Ok(Changed::Image(image)),
+                Attempt::NewerImage(image) => {
+                    self.remember(&image);
+                    if let Direction::Add { copy, .. } = &mut plan.direction {
+                        *copy = Arc::new(ImageCopy::of(&image));
+                    }
+                }
                 Attempt::MiscountedImage => {
                     count_is_low = !count_is_low;
                     tracing::error!(image.id = %plan.image, "the count of members is wrong");
@@ -188,9 +199,14 @@ impl Store {
             return Ok(Attempt::Again);
         };
         let image = reason.item().map(item::image).transpose()?.flatten();
-        Ok(match (image, plan.direction) {
+        Ok(match (image, &plan.direction) {
+            (Some(image), Direction::Add { copy, .. })
+                if plan.allows(&image) && copy.op != image.op =>
+            {
+                Attempt::NewerImage(Box::new(image))
+            }
             (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
-                full(plan, open, quota, &image);
+                full(plan, open, *quota, &image);
                 Attempt::Again
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
@@ -212,7 +228,7 @@ impl Store {
     ) -> Result<(), ApiError> {
         let stored = reason.item().map(item::membership).transpose()?;
         if plan.stamp.order == Order::Direct {
-            entry.change = match (&stored, plan.direction) {
+            entry.change = match (&stored, &plan.direction) {
                 (Some(Membership::Present(_)), Direction::Add { .. })
                 | (None | Some(Membership::Gone { .. }), Direction::Remove) => {
                     Some(Change::Unneeded)
@@ -240,7 +256,8 @@ impl Store {
                 done.then_some(Change::Unneeded)
             }
             Step::Renew(seen) => {
-                let done = self.renew_member(seen, op).await?;
+                let listed = reason.item().is_some_and(|item| item.contains_key(at::GPK));
+                let done = self.renew_member(seen, listed, op).await?;
                 done.then_some(Change::Applied)
             }
         };
@@ -261,6 +278,8 @@ enum Attempt {
     Applied,
     /// The image does not allow it. The image as it is stored; `None` if it does not exist.
     Image(Option<Box<Image>>),
+    /// The image is not as the plan knows it.
+    NewerImage(Box<Image>),
     /// The image's record counts fewer members than there are.
     MiscountedImage,
     /// It was cancelled; open entries may be tried again.

@@ -4,6 +4,7 @@ use super::super::expression::{names, values};
 use super::super::keys::{self as at, s};
 use super::super::table::Store;
 use super::super::write::single;
+use super::answer::{LISTED, UNLISTED};
 use super::plan::NO_NEWER_SHARE;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use crate::domain::error::ApiError;
@@ -37,24 +38,28 @@ impl Store {
     }
 
     /// Removes a membership and creates it anew in one write; the count of members does not change.
-    /// Returns `false` if the membership has changed meanwhile.
+    /// `listed` says whether the membership is in its member's lists. Returns `false` if the membership has changed meanwhile.
     pub(super) async fn renew_member(
         &self,
         seen: Member,
+        listed: bool,
         removal: OperationId,
     ) -> Result<bool, ApiError> {
         let next = seen.clone().renewed(removal);
         let mut update = "SET #status = :status, #added = :added, #shared = :added, #op = :op, \
                           #ended = :ended, #created_at = :created, #updated_at = :updated"
             .to_owned();
-        let condition = "attribute_not_exists(#gone) AND #op = :seen_op AND #added = :seen_added \
-                         AND #shared = :seen_shared";
+        let condition = format!(
+            "attribute_not_exists(#gone) AND #op = :seen_op AND #added = :seen_added \
+             AND #shared = :seen_shared AND {}",
+            if listed { LISTED } else { UNLISTED }
+        );
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::member_key(seen.image_id, &seen.member_id)))
-            .condition_expression(condition)
+            .condition_expression(&condition)
             .set_expression_attribute_values(values([
                 (":status", s(next.status.as_str())),
                 (":added", s(next.added.to_string())),
@@ -66,16 +71,20 @@ impl Store {
                 (":seen_added", s(seen.added.to_string())),
                 (":seen_shared", s(seen.shared.to_string())),
             ]));
-        if next.status != seen.status {
+        if listed && next.status != seen.status {
             update.push_str(", #gpk = :gpk");
             let gpk = at::status_gpk(next.status, &next.member_id);
             request = request.expression_attribute_values(":gpk", s(gpk));
         }
         if next.vault_id.is_none() {
             update.push_str(" REMOVE #vault_id");
+            // It is pending again.
+            if next.status != seen.status {
+                update.push_str(", #npk");
+            }
         }
         let request = request
-            .set_expression_attribute_names(names(&[&update, condition]))
+            .set_expression_attribute_names(names(&[&update, &condition]))
             .update_expression(update);
         let outcome = single("renew member", || request.clone().send()).await?;
         Ok(outcome.is_applied())

@@ -1,5 +1,7 @@
 //! Lists the members of an image that the caller may see.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
@@ -19,6 +21,12 @@ const MEMBER_BYTES: usize = 250;
 const ANSWER_BYTES: usize = 4_000_000;
 /// The filter that leaves out tombstones.
 pub(super) const PRESENT: &str = "attribute_not_exists(#gone)";
+
+/// A filter of memberships, and the value that it compares with, if it has one.
+pub(super) struct RowFilter {
+    pub(super) filter: &'static str,
+    pub(super) value: Option<(&'static str, AttributeValue)>,
+}
 
 impl Store {
     /// Reads an image and the members that the caller may see, in the order in which they were added.
@@ -130,9 +138,13 @@ impl Store {
         // One row more than wanted, because the marker's own row may be among them. From the second
         // read on whole pages are read, so that tombstones do not cost a request each.
         let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
+        let present = RowFilter {
+            filter: PRESENT,
+            value: None,
+        };
         while members.len() < limit {
             let (found, next) = self
-                .members_from(image, &from, PRESENT, rows.take(), start.take())
+                .members_from(image, &from, &present, rows.take(), start.take())
                 .await?;
             members.extend(found);
             members.retain(|member: &Member| marker != Some(&member.member_id));
@@ -151,23 +163,27 @@ impl Store {
         &self,
         image: ImageId,
         from: &str,
-        filter: &str,
+        filter: &RowFilter,
         limit: Option<i32>,
         start: Option<Item>,
     ) -> Result<(Vec<Member>, Option<Item>), ApiError> {
         let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
+        let mut values = Item::from([
+            (":pk".to_owned(), s(at::image_pk(image))),
+            (":from".to_owned(), s(from)),
+            (":end".to_owned(), s(at::MEMBERS_END)),
+        ]);
+        if let Some((name, value)) = &filter.value {
+            values.insert((*name).to_owned(), value.clone());
+        }
         let page = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression(condition)
-            .filter_expression(filter)
-            .set_expression_attribute_names(names(&[condition, filter]))
-            .set_expression_attribute_values(values([
-                (":pk", s(at::image_pk(image))),
-                (":from", s(from)),
-                (":end", s(at::MEMBERS_END)),
-            ]))
+            .filter_expression(filter.filter)
+            .set_expression_attribute_names(names(&[condition, filter.filter]))
+            .set_expression_attribute_values(Some(values))
             .consistent_read(true)
             .set_limit(limit)
             .set_exclusive_start_key(start)

@@ -1,11 +1,13 @@
 //! What adding and removing members writes: the parts of one transaction, each with its conditions.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
 use super::super::expression::{names, values};
-use super::super::item;
+use super::super::item::{self, ImageCopy};
 use super::super::keys::{self as at, n, s};
 use super::super::table::Store;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
@@ -15,7 +17,6 @@ use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::job::JobKind;
 use crate::domain::member::Member;
-use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
 /// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
@@ -33,19 +34,20 @@ pub(super) struct Plan {
     pub(super) stamp: Stamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Direction {
-    /// Adds them, up to a quota; negative for none.
+    /// Adds them, up to a quota; negative for none. Each holds what is known of the image, which has to
+    /// be so when it is added.
     Add {
         quota: i64,
-        created_at: Timestamp,
+        copy: Arc<ImageCopy>,
     },
     Remove,
 }
 
 impl Plan {
     pub(super) const fn kind(&self) -> JobKind {
-        match self.direction {
+        match &self.direction {
             Direction::Add { .. } => JobKind::Add,
             Direction::Remove => JobKind::Remove,
         }
@@ -83,9 +85,11 @@ impl Store {
             condition.push_str(" AND #owner = :owner");
             update = update.expression_attribute_values(":owner", s(owner.as_str()));
         }
-        let expression = match plan.direction {
-            Direction::Add { quota, .. } => {
-                if quota >= 0 {
+        let expression = match &plan.direction {
+            Direction::Add { quota, copy } => {
+                condition.push_str(" AND #op = :seen");
+                update = update.expression_attribute_values(":seen", s(copy.op.to_string()));
+                if *quota >= 0 {
                     condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
@@ -122,10 +126,10 @@ impl Store {
         member: &ProjectId,
         op: OperationId,
     ) -> Result<TransactWriteItem, ApiError> {
-        match plan.direction {
-            Direction::Add { created_at, .. } => {
+        match &plan.direction {
+            Direction::Add { copy, .. } => {
                 let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
-                self.put_member(&member, created_at)
+                self.put_member(&member, copy)
             }
             Direction::Remove => {
                 let stamp = Stamp { op, ..plan.stamp };
@@ -137,11 +141,11 @@ impl Store {
     fn put_member(
         &self,
         member: &Member,
-        image_created_at: Timestamp,
+        image: &ImageCopy,
     ) -> Result<TransactWriteItem, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(item::member_item(member, image_created_at)))
+            .set_item(Some(item::member_item(member, image)))
             .set_expression_attribute_names(names(&[NO_NEWER_MEMBERSHIP]))
             .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
             .condition_expression(NO_NEWER_MEMBERSHIP)
@@ -165,8 +169,8 @@ impl Store {
             Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
         let update = format!(
-            "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
-             #ended"
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #npk, #named, #projection, #status, #vault_id, \
+             #created_at, #updated_at, #shared, #ended"
         );
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");

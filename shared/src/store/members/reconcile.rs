@@ -1,18 +1,19 @@
-//! Reconciles memberships with their image: they end when it is deleted, and they are in the index
-//! only while it is shared. So a recipient's list never has to skip what an owner has taken back.
+//! Reconciles memberships with their image: they end when it is deleted, they are in the index only
+//! while it is shared, and they hold its projection. So a recipient's list neither has to skip what an
+//! owner has taken back, nor to read the image.
 //!
-//! The write that deletes an image or changes its visibility marks the image as due; the last write
-//! here clears the mark.
+//! The write that deletes an image that has members, or changes it, marks the image as due; the last
+//! write here clears the mark.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 
 use super::super::expression::{names, values};
-use super::super::item;
+use super::super::item::{self, ImageCopy};
 use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
 use super::super::table::Store;
 use super::super::write::{Transacted, Tries, single};
-use super::list::PRESENT;
+use super::list::{PRESENT, RowFilter};
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Order, Stamp, TRANSACTION_MEMBERS};
 use crate::domain::error::ApiError;
@@ -25,7 +26,7 @@ use crate::domain::visibility::Visibility;
 const UNCHANGED: &str = "#op = :op";
 
 /// The state that the memberships have to match.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct ImageState {
     id: ImageId,
     /// The last operation applied to the image. Each write is conditional on it.
@@ -33,10 +34,10 @@ struct ImageState {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Deleted,
-    Shared { created_at: Timestamp },
+    Shared(ImageCopy),
     NotShared,
 }
 
@@ -59,13 +60,13 @@ impl Store {
         let mut changed = 0;
         let mut tries = Tries::begin();
         loop {
-            let members = self.members_to_reconcile(image).await?;
+            let members = self.members_to_reconcile(&image).await?;
             if members.is_empty() {
                 break;
             }
-            let mut items = vec![self.image_is_unchanged(image)?];
+            let mut items = vec![self.image_is_unchanged(&image)?];
             for member in &members {
-                items.push(self.reconcile_member(image, member, op, now)?);
+                items.push(self.reconcile_member(&image, member, op, now)?);
             }
             match self.transact("reconcile members", items).await? {
                 Transacted::Applied => changed += members.len(),
@@ -80,7 +81,8 @@ impl Store {
         if image.state == State::Deleted {
             self.delete_all_texts(image.id).await?;
         }
-        self.clear_due(image, now).await?;
+        self.clear_due(&image, now).await?;
+        self.freshness.reconciled(image.id, image.op);
         Ok(changed)
     }
 
@@ -118,9 +120,7 @@ impl Store {
         let state = match item::image(&stored)? {
             None => State::Deleted,
             Some(image) => match image.visibility {
-                Visibility::Shared => State::Shared {
-                    created_at: image.created_at,
-                },
+                Visibility::Shared => State::Shared(ImageCopy::of(&image)),
                 Visibility::Public | Visibility::Private | Visibility::Community => {
                     State::NotShared
                 }
@@ -131,17 +131,26 @@ impl Store {
     }
 
     /// Returns up to one transaction's worth of memberships that do not match the image's state.
-    async fn members_to_reconcile(&self, image: ImageState) -> Result<Vec<Member>, ApiError> {
-        let filter = match image.state {
-            State::Deleted => PRESENT,
-            State::Shared { .. } => "attribute_not_exists(#gone) AND attribute_not_exists(#gpk)",
-            State::NotShared => "attribute_not_exists(#gone) AND attribute_exists(#gpk)",
+    async fn members_to_reconcile(&self, image: &ImageState) -> Result<Vec<Member>, ApiError> {
+        let (filter, op) = match image.state {
+            State::Deleted => (PRESENT, None),
+            State::Shared(_) => (
+                "attribute_not_exists(#gone) AND (attribute_not_exists(#projection) OR NOT \
+                 begins_with(#projection, :op))",
+                Some((":op", s(image.op.to_string()))),
+            ),
+            State::NotShared => (
+                "attribute_not_exists(#gone) AND (attribute_exists(#gpk) OR \
+                 attribute_exists(#projection))",
+                None,
+            ),
         };
+        let filter = RowFilter { filter, value: op };
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         loop {
             let (found, next) = self
-                .members_from(image.id, at::MEMBER_PREFIX, filter, None, start.take())
+                .members_from(image.id, at::MEMBER_PREFIX, &filter, None, start.take())
                 .await?;
             members.extend(found);
             members.truncate(TRANSACTION_MEMBERS);
@@ -153,7 +162,7 @@ impl Store {
     }
 
     /// Builds the check that the image has not been changed since its state was read.
-    fn image_is_unchanged(&self, image: ImageState) -> Result<TransactWriteItem, ApiError> {
+    fn image_is_unchanged(&self, image: &ImageState) -> Result<TransactWriteItem, ApiError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(image.id)))
@@ -167,14 +176,12 @@ impl Store {
 
     fn reconcile_member(
         &self,
-        image: ImageState,
+        image: &ImageState,
         member: &Member,
         op: OperationId,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
-        let condition = "attribute_not_exists(#gone) AND #op = :seen";
-        let seen = s(member.op.to_string());
-        let (update, values) = match image.state {
+        let attributes = match &image.state {
             State::Deleted => {
                 let stamp = Stamp {
                     op: op.not_before(member.newest()),
@@ -183,23 +190,34 @@ impl Store {
                 };
                 return self.remove_member(image.id, &member.member_id, stamp);
             }
-            State::Shared { created_at } => (
-                "SET #gpk = :gpk, #gsk = :gsk",
-                values([
-                    (":seen", seen),
-                    (":gpk", s(at::status_gpk(member.status, &member.member_id))),
-                    (":gsk", s(at::image_gsk(created_at, image.id))),
-                ]),
-            ),
-            State::NotShared => ("REMOVE #gpk, #gsk", values([(":seen", seen)])),
+            State::Shared(copy) => item::listed(member, copy),
+            State::NotShared => Item::new(),
         };
+        let condition = "attribute_not_exists(#gone) AND #op = :seen";
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        for name in item::LISTED {
+            match attributes.contains_key(name) {
+                true => set.push(format!("#{name} = :{name}")),
+                false => remove.push(format!("#{name}")),
+            }
+        }
+        let clause = |word: &str, parts: Vec<String>| match parts.is_empty() {
+            true => String::new(),
+            false => format!("{word} {} ", parts.join(", ")),
+        };
+        let update = clause("SET", set) + &clause("REMOVE", remove);
+        let attributes = attributes.into_iter();
+        let mut values: Item = attributes
+            .map(|(name, value)| (format!(":{name}"), value))
+            .collect();
+        values.insert(":seen".to_owned(), s(member.op.to_string()));
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::member_key(image.id, &member.member_id)))
+            .set_expression_attribute_names(names(&[&update, condition]))
+            .set_expression_attribute_values(Some(values))
             .update_expression(update)
             .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
-            .set_expression_attribute_values(values)
             .build()
             .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
@@ -207,7 +225,7 @@ impl Store {
 
     /// Clears the image's due mark, unless the image was changed again. Only now does the tombstone of
     /// a deleted image get its expiry: it must outlive its memberships.
-    async fn clear_due(&self, image: ImageState, now: Timestamp) -> Result<(), ApiError> {
+    async fn clear_due(&self, image: &ImageState, now: Timestamp) -> Result<(), ApiError> {
         let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
         let mut request = self
             .client
