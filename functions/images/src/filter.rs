@@ -2,13 +2,12 @@
 
 use shared::domain::error::ApiError;
 use shared::domain::image::Image;
-use shared::domain::image::projection::{Feature, Fingerprints};
+use shared::domain::image::projection::{Feature, Fingerprints, Held, TEXTS_APART};
 use shared::domain::number;
 use shared::domain::time::Timestamp;
-use shared::store::list::Attribute;
 
-/// Most values of a filter that the store evaluates; DynamoDB takes 100.
-const STORED_MAX: usize = 50;
+/// Most values of a filter that the store evaluates: an expression has at most 4 KB.
+const TEXTS_MAX: usize = 20;
 
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]
@@ -148,26 +147,43 @@ impl Filter {
         }
     }
 
-    /// The same as a filter of the store, if it can do it.
-    pub fn stored(&self) -> Option<(Attribute, Vec<String>)> {
-        let Self::Text(field, wanted) = self else {
-            return None;
-        };
-        let attribute = match field {
-            TextField::Name => Attribute::Name,
-            TextField::Status => Attribute::Status,
-            TextField::ContainerFormat => Attribute::ContainerFormat,
-            TextField::DiskFormat => Attribute::DiskFormat,
-            TextField::Id | TextField::Checksum | TextField::HashAlgo | TextField::HashValue => {
-                return None;
+    /// Texts of which the projection of an image that passes contains one; `None` if the store cannot
+    /// evaluate this.
+    pub fn texts(&self) -> Option<Vec<String>> {
+        let of = |held: Held<'_>| vec![held.text(), TEXTS_APART.to_owned()];
+        match self {
+            Self::Text(field, wanted) => {
+                let texts = wanted.iter().map(|value| Some(field.held(value)?.text()));
+                let texts: Vec<_> = texts.collect::<Option<_>>()?;
+                (1..=TEXTS_MAX).contains(&texts.len()).then_some(texts)
             }
-        };
-        let few = (1..=STORED_MAX).contains(&wanted.len());
-        few.then(|| (attribute, wanted.clone()))
+            Self::Tag(tag) => Some(of(Held::Tag(tag))),
+            Self::Property(name, value) => Some(of(Held::Property(name, value))),
+            Self::Number(..)
+            | Self::Min(..)
+            | Self::Max(..)
+            | Self::Protected(_)
+            | Self::Hidden(_)
+            | Self::Time(..) => None,
+        }
     }
 }
 
 impl TextField {
+    /// The value as a projection holds it.
+    const fn held(self, value: &str) -> Option<Held<'_>> {
+        Some(match self {
+            Self::Name => Held::Name(value),
+            Self::Status => Held::Status(value),
+            Self::ContainerFormat => Held::ContainerFormat(value),
+            Self::DiskFormat => Held::DiskFormat(value),
+            Self::Checksum => Held::Checksum(value),
+            Self::HashAlgo => Held::OsHashAlgo(value),
+            Self::HashValue => Held::OsHashValue(value),
+            Self::Id => return None,
+        })
+    }
+
     /// Whether an image has one of these texts.
     fn is_one_of(self, image: &Image, wanted: &[String]) -> bool {
         let value = match self {

@@ -5,12 +5,11 @@ use std::cmp::Ordering;
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::projection::Fingerprints;
+use shared::domain::image::projection::{Fingerprints, Held};
 use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
 use shared::http;
-use shared::store::list::Attribute;
 
 use crate::filter::{Filter, TextField, flag};
 
@@ -22,6 +21,9 @@ const LIMIT_MAX: usize = 1000;
 /// through all images.
 const NAMES_MAX: usize = 10;
 const IDS_MAX: usize = 100;
+
+/// Most filters that the store evaluates: an expression has at most 4 KB.
+const STORED_FILTERS_MAX: usize = 4;
 
 const SORT_KEYS: [&str; 8] = [
     "name",
@@ -277,13 +279,18 @@ impl Query {
         })
     }
 
-    /// The filters that the store can evaluate.
-    pub fn stored_filters(&self) -> Vec<(Attribute, Vec<String>)> {
-        let mut filters: Vec<_> = self.filters.iter().filter_map(Filter::stored).collect();
-        if let Shown::Only(visibility) = self.shown {
-            filters.push((Attribute::Visibility, vec![visibility.as_str().to_owned()]));
-        }
-        filters
+    /// The filters that the store evaluates: for each, texts of which a projection contains one.
+    pub fn stored_filters(&self) -> Vec<Vec<String>> {
+        let filters = self.filters.iter().filter_map(Filter::texts);
+        let shown = match self.shown {
+            Shown::Only(visibility) => Some(vec![Held::Visibility(visibility).text()]),
+            Shown::Default | Shown::All => None,
+        };
+        shown
+            .into_iter()
+            .chain(filters)
+            .take(STORED_FILTERS_MAX)
+            .collect()
     }
 
     /// The order of two images in this list.

@@ -160,7 +160,12 @@ impl Store {
 
     async fn await_image(&self, image: &Image) {
         let (gpk, position) = (at::owner_gpk(&image.owner), Self::position(image));
-        self.await_index(&gpk, &position, image.updated_at).await;
+        let op = image.op.to_string();
+        let written = |row: &Item| {
+            let projection = row.get(at::PROJECTION).and_then(|text| text.as_s().ok());
+            projection.is_some_and(|text| text.starts_with(&op))
+        };
+        self.await_index(&gpk, &position, written).await;
     }
 
     /// Reads an image, strongly consistent; `None` if it does not exist.
@@ -377,7 +382,7 @@ impl Store {
         stamp: Stamp,
     ) -> Result<Written, ApiError> {
         let update = "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, #gsk, #vpk, \
-                      #npk, #onpk, #name, #projection, #sketch, #weight";
+                      #npk, #onpk, #projection, #sketch, #weight";
         let mut condition =
             "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
                 .to_owned();

@@ -264,7 +264,6 @@ fn text_attributes<'a>(
 
 /// Builds the attributes of an image's own item, without its key and its count of members.
 pub(super) fn image_attributes(image: &Image) -> Item {
-    let flag = AttributeValue::Bool;
     let gsk = at::image_gsk(image.created_at, image.id);
     let mut item = Item::from([
         (at::GPK.to_owned(), s(at::owner_gpk(&image.owner))),
@@ -272,9 +271,10 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::VPK.to_owned(), s(at::visibility_vpk(image.visibility))),
         (at::OWNER.to_owned(), s(image.owner.as_str())),
         (at::VISIBILITY.to_owned(), s(image.visibility.as_str())),
-        (at::STATUS.to_owned(), s(image.status.as_str())),
-        (at::PROTECTED.to_owned(), flag(image.protected)),
-        (at::UPDATED_AT.to_owned(), s(image.updated_at.stored())),
+        (
+            at::PROTECTED.to_owned(),
+            AttributeValue::Bool(image.protected),
+        ),
         (at::OP.to_owned(), s(image.op.to_string())),
         (at::PROJECTION.to_owned(), s(image.projection())),
     ]);
@@ -287,15 +287,6 @@ pub(super) fn image_attributes(image: &Image) -> Item {
             );
         }
     }
-    let texts = [
-        (at::NAME, &image.name),
-        (at::CONTAINER_FORMAT, &image.container_format),
-        (at::DISK_FORMAT, &image.disk_format),
-    ];
-    for (name, text) in texts {
-        // An index holds these to filter by, and a longer one is not filtered by.
-        item.extend(text.as_ref().map(|text| (name.to_owned(), s(text))));
-    }
     if image.has_texts_apart() {
         let fingerprints = AttributeValue::B(Blob::new(Fingerprints::of(image).bytes()));
         item.insert(at::SKETCH.to_owned(), fingerprints);
@@ -305,7 +296,12 @@ pub(super) fn image_attributes(image: &Image) -> Item {
 }
 
 /// The attributes of an image that releases up to 0.1.0 wrote and that its projection holds now.
-pub(super) const REPLACED: [&str; 12] = [
+pub(super) const REPLACED: [&str; 17] = [
+    at::NAME,
+    at::STATUS,
+    at::CONTAINER_FORMAT,
+    at::DISK_FORMAT,
+    at::UPDATED_AT,
     at::CREATED_AT,
     at::OS_HIDDEN,
     at::MIN_RAM,

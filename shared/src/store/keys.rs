@@ -249,25 +249,10 @@ pub const ATTRIBUTES: &[&str] = &[
 /// What `by_project` and `by_visibility` hold beside keys: at most 20 attributes, fixed once a table is
 /// in use.
 ///
-/// Images and memberships have their projection, and what the store itself can filter by. The count of
-/// members, which every share changes, is only in the table.
+/// Images and memberships have their projection, which the store filters by as well. Each attribute
+/// costs every list time, and the count of members, which every share changes, would cost writes.
 pub const PROJECTED: &[&str] = &[
-    PROJECTION,
-    SKETCH,
-    WEIGHT,
-    VISIBILITY,
-    NAME,
-    STATUS,
-    PROTECTED,
-    CONTAINER_FORMAT,
-    DISK_FORMAT,
-    VAULT_ID,
-    CREATED_AT,
-    UPDATED_AT,
-    KIND,
-    TOTAL,
-    SUCCEEDED,
-    FAILED,
+    PROJECTION, SKETCH, WEIGHT, VAULT_ID, CREATED_AT, UPDATED_AT, KIND, TOTAL, SUCCEEDED, FAILED,
     DEADLINE,
 ];
 

@@ -71,33 +71,6 @@ impl Source {
     }
 }
 
-/// An attribute of images that the store can filter by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attribute {
-    /// See [`Image::visibility`].
-    Visibility,
-    /// See [`Image::name`].
-    Name,
-    /// See [`Image::status`].
-    Status,
-    /// See [`Image::container_format`].
-    ContainerFormat,
-    /// See [`Image::disk_format`].
-    DiskFormat,
-}
-
-impl Attribute {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Visibility => at::VISIBILITY,
-            Self::Name => at::NAME,
-            Self::Status => at::STATUS,
-            Self::ContainerFormat => at::CONTAINER_FORMAT,
-            Self::DiskFormat => at::DISK_FORMAT,
-        }
-    }
-}
-
 /// The start, the direction and the first read of a stream, and which of the rows it has.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -110,8 +83,9 @@ pub struct Start {
     pub first: Option<usize>,
     /// Only images of this name, if there is an index of them.
     pub name: Option<String>,
-    /// Only images that have one of some values. Memberships pass unfiltered.
-    pub filters: Vec<(Attribute, Vec<String>)>,
+    /// For each of these, only images whose projection contains one of the texts. Rows that hold no image
+    /// pass.
+    pub filters: Vec<Vec<String>>,
 }
 
 /// One row of a stream: a candidate image.
@@ -205,7 +179,7 @@ impl Stream<'_> {
             values.insert(":after".to_owned(), s(after));
         }
         let of_images = !matches!(self.source, Source::SharedWith(..));
-        let filter = match holds_images && of_images {
+        let filter = match holds_images {
             true => filter(&self.start.filters, &mut values),
             false => None,
         };
@@ -235,19 +209,23 @@ impl Stream<'_> {
 }
 
 /// Builds the expression that the store filters rows by; `None` for no filter.
-fn filter(filters: &[(Attribute, Vec<String>)], values: &mut Item) -> Option<String> {
+fn filter(filters: &[Vec<String>], values: &mut Item) -> Option<String> {
     let mut parts = Vec::new();
-    for (attribute, wanted) in filters {
-        let name = attribute.name();
-        let mut places = Vec::new();
-        for (number, value) in wanted.iter().enumerate() {
-            let place = format!(":{name}{number}");
-            values.insert(place.clone(), s(value));
-            places.push(place);
+    for (number, texts) in filters.iter().enumerate() {
+        // A membership without room for its image holds an operation alone.
+        let mut either = vec!["NOT contains(#projection, :image)".to_owned()];
+        for (place, text) in texts.iter().enumerate() {
+            let place = format!(":text{number}x{place}");
+            either.push(format!("contains(#projection, {place})"));
+            values.insert(place, s(text));
         }
-        parts.push(format!("#{name} IN ({})", places.join(", ")));
+        parts.push(format!("({})", either.join(" OR ")));
     }
-    (!parts.is_empty()).then(|| parts.join(" AND "))
+    if parts.is_empty() {
+        return None;
+    }
+    values.insert(":image".to_owned(), s("{"));
+    Some(parts.join(" AND "))
 }
 
 fn row(found: &Item) -> Result<Row, ApiError> {
@@ -426,9 +404,14 @@ impl Store {
     /// Waits until an index shows a write, so that the caller's next list shows it too; gives up after
     /// some seconds. Returns at once for the embedded engine, whose indexes do not lag.
     ///
-    /// `position` is the row's sort key in the partition `gpk` of [`at::BY_PROJECT`]; `updated_at` is
-    /// the row's value after the write.
-    pub(super) async fn await_index(&self, gpk: &str, position: &str, updated_at: Timestamp) {
+    /// `position` is the row's sort key in the partition `gpk` of [`at::BY_PROJECT`]; `written` tells
+    /// the row as it is after the write.
+    pub(super) async fn await_index(
+        &self,
+        gpk: &str,
+        position: &str,
+        written: impl Fn(&Item) -> bool,
+    ) {
         if self.freshness.indexes == Indexes::Immediate {
             return;
         }
@@ -447,8 +430,7 @@ impl Store {
                 .await;
             // The write succeeded, whether or not the index can be read.
             let Ok(page) = found else { return };
-            let written = |row: &Item| row.get(at::UPDATED_AT) == Some(&s(updated_at.stored()));
-            if page.items().first().is_some_and(written) {
+            if page.items().first().is_some_and(&written) {
                 return;
             }
             let pause = LAG_PAUSE_MS.min(2_u64 << attempt.min(8));

@@ -62,6 +62,55 @@ struct Values<'a> {
     incomplete: bool,
 }
 
+/// A value that a projection holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held<'a> {
+    /// See [`Image::visibility`].
+    Visibility(Visibility),
+    /// See [`Image::name`].
+    Name(&'a str),
+    /// See [`Image::status`].
+    Status(&'a str),
+    /// See [`Image::container_format`].
+    ContainerFormat(&'a str),
+    /// See [`Image::disk_format`].
+    DiskFormat(&'a str),
+    /// See [`Image::checksum`].
+    Checksum(&'a str),
+    /// See [`Image::os_hash_algo`].
+    OsHashAlgo(&'a str),
+    /// See [`Image::os_hash_value`].
+    OsHashValue(&'a str),
+    /// One of the tags, unless they are apart.
+    Tag(&'a str),
+    /// A custom property and its value, unless they are apart.
+    Property(&'a str, &'a str),
+}
+
+impl Held<'_> {
+    /// A text that every projection with this value contains. Others may contain it too, in a property
+    /// of a short name.
+    pub fn text(self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let pair = |name: &str, value: &str| format!("{}:{}", quoted(name), quoted(value));
+        match self {
+            Self::Visibility(visibility) => pair("v", visibility.as_str()),
+            Self::Name(value) => pair("n", value),
+            Self::Status(value) => pair("s", value),
+            Self::ContainerFormat(value) => pair("c", value),
+            Self::DiskFormat(value) => pair("d", value),
+            Self::Checksum(value) => pair("k", value),
+            Self::OsHashAlgo(value) => pair("a", value),
+            Self::OsHashValue(value) => pair("x", value),
+            Self::Tag(tag) => quoted(tag),
+            Self::Property(name, value) => pair(name, value),
+        }
+    }
+}
+
+/// A text that every projection contains of an image whose tags and properties are apart.
+pub const TEXTS_APART: &str = "\"i\":true";
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -294,6 +343,34 @@ mod tests {
             let found = Image::of_projection(malformed, image.id, image.created_at);
             assert_eq!(found, None, "{malformed}");
         }
+    }
+
+    #[test]
+    fn a_projection_contains_the_text_of_each_value() {
+        let full = image(json!({
+            "name": "n\"\u{1}\u{e9}", "tags": ["a\\", "b"], "os_distro": "de\nbian", "min_ram": 512,
+            "checksum": "c", "os_hash_algo": "sha512", "os_hash_value": "h", "status": "active",
+            "visibility": "public", "disk_format": "raw", "container_format": "bare",
+        }));
+        for held in [
+            Held::Visibility(Visibility::Public),
+            Held::Name("n\"\u{1}\u{e9}"),
+            Held::Status("active"),
+            Held::ContainerFormat("bare"),
+            Held::DiskFormat("raw"),
+            Held::Checksum("c"),
+            Held::OsHashAlgo("sha512"),
+            Held::OsHashValue("h"),
+            Held::Tag("a\\"),
+            Held::Tag("b"),
+            Held::Property("os_distro", "de\nbian"),
+        ] {
+            assert!(full.projection().contains(&held.text()), "{held:?}");
+            let bare = image(json!({"visibility": "private"})).projection();
+            assert!(!bare.contains(&held.text()), "{held:?}");
+        }
+        let apart = image(json!({"p": "x".repeat(INLINE_TEXT)})).projection();
+        assert!(apart.contains(TEXTS_APART) && !full.projection().contains(TEXTS_APART));
     }
 
     #[test]

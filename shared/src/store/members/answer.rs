@@ -71,7 +71,9 @@ impl Store {
                 None => {
                     let gpk = at::status_gpk(next.status, &next.member_id);
                     let position = at::image_gsk(image_created_at, next.image_id);
-                    self.await_index(&gpk, &position, next.updated_at).await;
+                    let updated_at = s(next.updated_at.stored());
+                    let written = |row: &Item| row.get(at::UPDATED_AT) == Some(&updated_at);
+                    self.await_index(&gpk, &position, written).await;
                     return Ok(Some(next));
                 }
                 // The answer of the first try was lost, and the SDK tried again: the write is ours.
