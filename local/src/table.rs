@@ -17,12 +17,12 @@ use shared::store::keys as at;
 use shared::store::sdk_error::words;
 use shared::store::{Indexes as StoreIndexes, Store};
 
-/// An index of the table: its name and keys, and whether it projects more than keys.
+/// An index of the table: its name and keys, and what it holds besides.
 struct Index {
     name: &'static str,
     hash: &'static str,
     range: &'static str,
-    projects: bool,
+    projected: &'static [&'static str],
 }
 
 const INDEXES: [Index; 5] = [
@@ -30,31 +30,31 @@ const INDEXES: [Index; 5] = [
         name: at::BY_PROJECT,
         hash: at::GPK,
         range: at::GSK,
-        projects: true,
+        projected: at::PROJECTED,
     },
     Index {
         name: at::BY_VISIBILITY,
         hash: at::VPK,
         range: at::GSK,
-        projects: true,
+        projected: at::IMAGES_PROJECTED,
     },
     Index {
         name: at::BY_NAME,
         hash: at::NPK,
         range: at::GSK,
-        projects: false,
+        projected: &[],
     },
     Index {
         name: at::BY_OPEN_NAME,
         hash: at::ONPK,
         range: at::GSK,
-        projects: false,
+        projected: &[],
     },
     Index {
         name: at::BY_DUE,
         hash: at::DPK,
         range: at::DSK,
-        projects: false,
+        projected: &[],
     },
 ];
 
@@ -227,12 +227,13 @@ impl Index {
     }
 
     fn projection(&self) -> Projection {
-        if !self.projects {
+        if self.projected.is_empty() {
             return Projection::builder()
                 .projection_type(ProjectionType::KeysOnly)
                 .build();
         }
-        let names = at::PROJECTED
+        let names = self
+            .projected
             .iter()
             .map(|name| (*name).to_owned())
             .collect();
@@ -282,10 +283,7 @@ impl Index {
                     .collect()
             })
             .unwrap_or_default();
-        let wanted: BTreeSet<&str> = match self.projects {
-            true => at::PROJECTED.iter().copied().collect(),
-            false => BTreeSet::new(),
-        };
+        let wanted: BTreeSet<&str> = self.projected.iter().copied().collect();
         keys == [self.hash, self.range] && held == wanted
     }
 }

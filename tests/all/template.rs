@@ -300,10 +300,11 @@ fn the_table_has_the_names_of_the_schema() {
 
     assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");
     let whole = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": at::PROJECTED});
+    let images = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": at::IMAGES_PROJECTED});
     let keys_only = json!({"ProjectionType": "KEYS_ONLY"});
     let expected = [
         (at::BY_PROJECT, (at::GPK, at::GSK), &whole),
-        (at::BY_VISIBILITY, (at::VPK, at::GSK), &whole),
+        (at::BY_VISIBILITY, (at::VPK, at::GSK), &images),
         (at::BY_NAME, (at::NPK, at::GSK), &keys_only),
         (at::BY_OPEN_NAME, (at::ONPK, at::GSK), &keys_only),
         (at::BY_DUE, (at::DPK, at::DSK), &keys_only),

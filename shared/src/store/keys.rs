@@ -246,11 +246,13 @@ pub const ATTRIBUTES: &[&str] = &[
     DISABLED,
 ];
 
-/// What `by_project` and `by_visibility` hold beside keys: at most 20 attributes, fixed once a table is
-/// in use.
-///
-/// Images and memberships have their projection, which the store filters by as well. Each attribute
-/// costs every list time, and the count of members, which every share changes, would cost writes.
+/// What `by_visibility` holds beside keys: an image's projection, which the store filters by as well, and
+/// what is said of texts that are apart. Each attribute costs every list time, and the count of members,
+/// which every share changes, would cost writes.
+pub const IMAGES_PROJECTED: &[&str] = &[PROJECTION, SKETCH, WEIGHT];
+
+/// What `by_project` holds beside keys: the same of images and of memberships, and jobs. At most 20
+/// attributes, fixed once a table is in use.
 pub const PROJECTED: &[&str] = &[
     PROJECTION, SKETCH, WEIGHT, VAULT_ID, CREATED_AT, UPDATED_AT, KIND, TOTAL, SUCCEEDED, FAILED,
     DEADLINE,
