@@ -59,8 +59,8 @@ fn rows(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 /// The members of an image, and the ETag of their list.
 async fn members(harness: &Harness, image: &str) -> (BTreeSet<String>, String) {
     let list = harness.get(Who::Owner, &path(image)).await.expect(200);
-    let v2 = harness.get(Who::Owner, &format!("/v2/images/{image}/members"));
-    let v2 = v2.await.expect(200);
+    let v2 = format!("/v2/images/{image}/members");
+    let v2 = harness.get(Who::Owner, &v2).await.expect(200);
     assert_eq!(list.header("etag"), v2.header("etag"));
     let ids = |answer: &HttpResponse| -> BTreeSet<String> {
         let found = answer.json()["members"].as_array().unwrap().clone();
@@ -128,8 +128,8 @@ async fn a_declarative_client_converges_and_notices_drift() {
         }
         let projects: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let answer = sent(&harness, &image, &[("if-match", &tag)], &projects).await;
-        let job = harness.ended(Who::Owner, &answer.expect(200).text("/job_id"));
-        assert_eq!(job.await["status"], "SUCCESS");
+        let job = answer.expect(200).text("/job_id");
+        assert_eq!(harness.ended(Who::Owner, &job).await["status"], "SUCCESS");
         true
     };
     assert!(apply().await && !apply().await);

@@ -280,7 +280,8 @@ fn words_are_read_back() {
         [
             "add image members",
             "update image members",
-            "delete image members"
+            "delete image members",
+            "replace image members",
         ]
     );
 }
