@@ -25,7 +25,7 @@ struct Index {
     projected: &'static [&'static str],
 }
 
-const INDEXES: [Index; 5] = [
+const INDEXES: [Index; 6] = [
     Index {
         name: at::BY_PROJECT,
         hash: at::GPK,
@@ -54,6 +54,12 @@ const INDEXES: [Index; 5] = [
         name: at::BY_DUE,
         hash: at::DPK,
         range: at::DSK,
+        projected: &[],
+    },
+    Index {
+        name: at::BY_OWNER,
+        hash: at::OPK,
+        range: at::OSK,
         projected: &[],
     },
 ];

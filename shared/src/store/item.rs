@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item, n, s};
+use super::table::Known;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -145,6 +146,8 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
         return image_of_attributes(item).map(Some);
     };
     image.member_count = read.member_count()?;
+    image.member_version = read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0);
+    image.declared = read.optional_id(at::DECLARED)?;
     Ok(Some(image))
 }
 
@@ -201,6 +204,8 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
         member_count: read.member_count()?,
+        member_version: read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0),
+        declared: read.optional_id(at::DECLARED)?,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
     })
@@ -343,6 +348,10 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
         // Releases up to 0.1.0 recorded a later share in `added` alone.
         shared: read.optional_id(at::SHARED)?.unwrap_or(added),
+        shared_as: match read.item.get(at::SHARED_AS) {
+            None => MemberStatus::Pending,
+            Some(_) => read.parsed(at::SHARED_AS, MemberStatus::parse)?,
+        },
         ended: read.optional_id(at::ENDED)?,
         vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),
         created_at: read.parsed(at::CREATED_AT, Timestamp::parse)?,
@@ -352,34 +361,12 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
     }))
 }
 
-/// What a membership holds of its image, for its member's lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ImageCopy {
-    /// The last operation applied to the image.
-    pub op: OperationId,
-    /// When the image was created.
-    pub created_at: Timestamp,
-    name: Option<String>,
-    projection: String,
-}
-
-impl ImageCopy {
-    pub(super) fn of(image: &Image) -> Self {
-        Self {
-            op: image.op,
-            created_at: image.created_at,
-            name: image.name.clone(),
-            projection: image.projection(),
-        }
-    }
-}
-
-/// The largest membership, in bytes, that holds its image's projection: larger items would double the
-/// write units of shares and answers.
-const MEMBERSHIP_MAX: usize = 1000;
+/// The largest membership, in bytes, that holds its image's projection: larger items than 1 KB would
+/// double the write units of shares and answers.
+const MEMBERSHIP_MAX: usize = 1020;
 
 /// Builds the item of a membership of a shared image.
-pub(super) fn member_item(member: &Member, image: &ImageCopy) -> Item {
+pub(super) fn member_item(member: &Member, image: &Known) -> Item {
     let mut item = at::member_key(member.image_id, &member.member_id);
     item.extend([
         (at::STATUS.to_owned(), s(member.status.as_str())),
@@ -389,13 +376,17 @@ pub(super) fn member_item(member: &Member, image: &ImageCopy) -> Item {
         (at::SHARED.to_owned(), s(member.shared.to_string())),
         (at::OP.to_owned(), s(member.op.to_string())),
     ]);
+    if member.shared_as != MemberStatus::Pending {
+        let status = s(member.shared_as.as_str());
+        item.insert(at::SHARED_AS.to_owned(), status);
+    }
     item.extend(listed(member, image));
     item
 }
 
-/// Builds the attributes by which a membership of a shared image is in its member's lists: all those of
+/// Builds the attributes by which a membership of a shared image is in its member's and its owner's lists: all those of
 /// [`LISTED`] that it has in its status.
-pub(super) fn listed(member: &Member, image: &ImageCopy) -> Item {
+pub(super) fn listed(member: &Member, image: &Known) -> Item {
     let name = image.name.as_deref().unwrap_or_default();
     let named = s(at::member_npk(&member.member_id, name));
     let gpk = at::status_gpk(member.status, &member.member_id);
@@ -404,6 +395,15 @@ pub(super) fn listed(member: &Member, image: &ImageCopy) -> Item {
         (
             at::GSK.to_owned(),
             s(at::image_gsk(image.created_at, member.image_id)),
+        ),
+        (at::OPK.to_owned(), s(at::shared_by_opk(&image.owner))),
+        (
+            at::OSK.to_owned(),
+            s(at::share_osk(
+                member.added,
+                member.image_id,
+                &member.member_id,
+            )),
         ),
         (at::NAMED.to_owned(), named.clone()),
         (at::NPK.to_owned(), named),
@@ -430,11 +430,19 @@ fn bytes_of(item: &Item) -> usize {
 }
 
 /// The attributes by which a membership is in its member's lists.
-pub(super) const LISTED: [&str; 5] = [at::GPK, at::GSK, at::NPK, at::NAMED, at::PROJECTION];
+pub(super) const LISTED: [&str; 7] = [
+    at::GPK,
+    at::GSK,
+    at::NPK,
+    at::NAMED,
+    at::OPK,
+    at::OSK,
+    at::PROJECTION,
+];
 
-/// The size of a membership's other attributes: status, two times, four operations at most. A vault,
-/// which few have, is not counted.
-const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 36) + (6 + 36) + (2 + 36) + (5 + 36);
+/// The size of a membership's other attributes: status, two times, three operations. What few have is not
+/// counted: a vault, a removal that came late, an answer by a rule.
+const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 32) + (6 + 32) + (2 + 32);
 
 /// Logs a record that does not parse and is left out of a list.
 pub(super) fn skip(corrupt: &ApiError) {

@@ -1,15 +1,17 @@
 //! The names of all keys, indexes and attributes. A test compares them with `template.yaml`.
 //!
-//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_name` (`npk` / `gsk`) |
-//! |---|---|---|---|---|
-//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `OWNER#<project>#<hash of name>` |
-//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – |
-//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | `MEMBER#<member>#<hash of the image's name>`, while it is accepted as well |
-//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – |
-//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – |
-//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – |
-//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – |
-//! | freshness mark | `PROJECT#<project>` | `FRESH` | – | – |
+//! | record | `pk` | `sk` | `by_project` (`gpk` / `gsk`) | `by_name` (`npk` / `gsk`) | `by_owner` (`opk` / `osk`) |
+//! |---|---|---|---|---|---|
+//! | image | `IMAGE#<id>` | `IMAGE` | `OWNER#<project>` / `<created_at>#<id>` | `OWNER#<project>#<hash of name>` | – |
+//! | image's texts, if they are long | `IMAGE#<id>` | `TEXT#<operation>` | – | – | – |
+//! | membership | `IMAGE#<id>` | `MEM#<member>` | `<status>#<member>` / `<image created_at>#<image id>`, while the image is shared | `MEMBER#<member>#<hash of the image's name>`, while it is accepted as well | `SHARED_BY#<owner>` / `<share>#<hash of image and member>`, while the image is shared |
+//! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | – |
+//! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
+//! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
+//! | trusted owners | `PROJECT#<project>` | `TRUST` | – | – | – |
+//! | projects that have any | `PROJECT#` | `REGISTER` | – | – | – |
+//! | freshness mark | `PROJECT#<project>` | `FRESH` | – | – | – |
+//! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
 //!
 //! An image is in `by_visibility` too (`VISIBILITY#<visibility>` / as in `by_project`), and one that is
 //! open to all in `by_open_name` (`<visibility>#<hash of name>` / the same). The two indexes by name
@@ -23,6 +25,10 @@
 //! for them: an image while its memberships are to be reconciled with it, a job until its messages are
 //! known to be sent. Its key is `DUE#<0..15>` / `<time from which the sweep does it>`. The write that
 //! makes work necessary sets the key; the write that finishes the work removes it.
+//!
+//! `by_owner` (`opk` / `osk`) holds the memberships of shared images, by the project that shares:
+//! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
+//! costs no write of this index.
 //!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
@@ -66,8 +72,12 @@ pub const BY_DUE: &str = "by_due";
 pub const DPK: &str = "dpk";
 /// Sort key of [`BY_DUE`].
 pub const DSK: &str = "dsk";
-/// Bytes of a name's hash in keys. A list checks the names of what it finds.
-const NAME_HASH: usize = 8;
+/// The index from an owner to the memberships of its images.
+pub const BY_OWNER: &str = "by_owner";
+/// Partition key of [`BY_OWNER`].
+pub const OPK: &str = "opk";
+/// Sort key of [`BY_OWNER`].
+pub const OSK: &str = "osk";
 /// Partitions of [`BY_DUE`]. Each adds the write throughput of one key.
 pub const DUE_PARTITIONS: u8 = 16;
 /// The expiry of an item (DynamoDB's TTL), in seconds since 1970.
@@ -81,10 +91,16 @@ pub const OP: &str = "op";
 pub const ADDED: &str = "added";
 /// The id of the newest share of a membership.
 pub const SHARED: &str = "shared";
+/// The status that the newest share gives to a membership, unless it is pending.
+pub const SHARED_AS: &str = "shared_as";
 /// The id of the removal that ended the membership before this one, if it arrived late.
 pub const ENDED: &str = "ended";
 /// The number of members of an image.
 pub const MEMBER_COUNT: &str = "member_count";
+/// Another number after each addition and removal of a member of an image.
+pub const MEMBER_VERSION: &str = "member_version";
+/// The id of the newest request that declared the members of an image.
+pub const DECLARED: &str = "declared";
 /// An attribute of images, called as in the API.
 pub const OWNER: &str = "owner";
 /// See [`OWNER`].
@@ -148,6 +164,8 @@ pub const KIND: &str = "kind";
 pub const TASK: &str = "task";
 /// Entries of a job.
 pub const TOTAL: &str = "total";
+/// Entries of a job that end memberships, if it replaces members.
+pub const REMOVES: &str = "removes";
 /// Rows of each chunk of a job but the last.
 pub const CHUNK_ROWS: &str = "chunk_rows";
 /// Entries that succeeded.
@@ -171,6 +189,11 @@ pub const DIGEST: &str = "digest";
 /// The job that an idempotency key is bound to.
 pub const JOB_ID: &str = "job_id";
 
+/// The rules of a project about trusted owners, as JSON.
+pub const RULES: &str = "rules";
+/// The classes of projects with such rules, a set of numbers.
+pub const CLASSES: &str = "classes";
+
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
 /// The user of an access key. It is not read; it helps whoever inspects the table.
@@ -191,13 +214,18 @@ pub const ATTRIBUTES: &[&str] = &[
     ONPK,
     DPK,
     DSK,
+    OPK,
+    OSK,
     EXPIRES_AT,
     GONE,
     OP,
     ADDED,
     SHARED,
+    SHARED_AS,
     ENDED,
     MEMBER_COUNT,
+    MEMBER_VERSION,
+    DECLARED,
     OWNER,
     VISIBILITY,
     NAME,
@@ -229,6 +257,7 @@ pub const ATTRIBUTES: &[&str] = &[
     KIND,
     TASK,
     TOTAL,
+    REMOVES,
     CHUNK_ROWS,
     SUCCEEDED,
     FAILED,
@@ -240,6 +269,8 @@ pub const ATTRIBUTES: &[&str] = &[
     REQUEST_ID,
     DIGEST,
     JOB_ID,
+    RULES,
+    CLASSES,
     SECRET,
     USER,
     ROLES,
@@ -345,6 +376,20 @@ pub fn result_key(id: JobId, chunk: usize) -> Item {
     key(job_pk(id), result_sk(chunk))
 }
 
+/// The prefix of the partition keys of projects.
+pub const PROJECT_PREFIX: &str = "PROJECT#";
+
+/// Key of a project's rules about trusted owners.
+pub fn trust_key(project: &ProjectId) -> Item {
+    key(format!("{PROJECT_PREFIX}{project}"), "TRUST".to_owned())
+}
+
+/// Key of the register of projects with rules. No project has an empty id, so no other item has this
+/// partition key.
+pub fn register_key() -> Item {
+    key(PROJECT_PREFIX.to_owned(), "REGISTER".to_owned())
+}
+
 /// Key of an idempotency record. The key has no line end, so the two parts cannot be confused.
 pub fn idempotency_key(project: &ProjectId, key_text: &str) -> Item {
     key(format!("KEY#{key_text}\n{project}"), KEY.to_owned())
@@ -365,10 +410,10 @@ pub fn fresh_key(project: &ProjectId) -> Item {
     key(format!("PROJECT#{project}"), FRESH.to_owned())
 }
 
-/// A name as a part of keys: its length does not depend on the name's.
-fn hash_of(name: &str) -> String {
-    let digest = Sha256::digest(name);
-    hex::encode(digest.split_at(NAME_HASH).0)
+/// A text as a part of keys: its length does not depend on the text's.
+fn hash_of(text: &str) -> String {
+    let hash = Sha256::digest(text);
+    hash.first_chunk::<8>().map(hex::encode).unwrap_or_default()
 }
 
 /// Index partition of a project's own images of one name.
@@ -384,6 +429,17 @@ pub fn member_npk(member: &ProjectId, name: &str) -> String {
 /// Index partition of the images of one name and a visibility that is open to all.
 pub fn open_onpk(visibility: Visibility, name: &str) -> String {
     format!("{}#{}", visibility.as_str(), hash_of(name))
+}
+
+/// Index partition of what a project shares with others.
+pub fn shared_by_opk(owner: &ProjectId) -> String {
+    format!("SHARED_BY#{owner}")
+}
+
+/// Index sort key of a membership among those of its image's owner: by the share that created it. Of the
+/// image and the member it has a hash, because a sort key has at most 1024 bytes.
+pub fn share_osk(share: OperationId, image: ImageId, member: &ProjectId) -> String {
+    format!("{share}#{}", hash_of(&format!("{image}{member}")))
 }
 
 /// Index partition of a project's jobs.

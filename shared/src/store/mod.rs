@@ -14,6 +14,8 @@
 //! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
+//! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
+//! | [`trust`] | trusted owners: the rules by which projects answer in advance |
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
@@ -34,7 +36,9 @@ mod marks;
 pub mod members;
 pub mod results;
 pub mod sdk_error;
+pub mod shares;
 mod table;
+mod trust;
 pub mod upgrade;
 pub mod usage;
 mod write;

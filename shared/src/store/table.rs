@@ -7,15 +7,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 
 use super::freshness::{Freshness, Indexes};
-use super::item::ImageCopy;
 use super::keys::Item;
 use super::sdk_error::failed;
 use super::write::{Transacted, Tries, transact};
 use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
-use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::time::Timestamp;
+use crate::domain::trust::TrustCache;
 
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
@@ -28,22 +28,35 @@ pub struct Store {
     pub(super) client: Client,
     pub(super) table: String,
     pub(super) freshness: Arc<Freshness>,
-    known: Arc<ExpiringCache<ImageId, Known>>,
+    known: Arc<ExpiringCache<ImageId, Arc<Known>>>,
+    pub(super) trust: Arc<TrustCache>,
 }
 
-/// What an instance caches of an image. It may have changed; the condition of each transaction that
-/// relies on it has the last word.
-#[derive(Clone, Debug)]
+/// What an instance caches of an image: what a transaction that adds a member writes into the membership
+/// and cannot read. It may have changed; the condition of each transaction that relies on it has the
+/// last word.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
+    /// See [`Image::owner`].
     pub(super) owner: ProjectId,
-    pub(super) copy: Arc<ImageCopy>,
+    /// The last operation applied to the image.
+    pub(super) op: OperationId,
+    /// When the image was created.
+    pub(super) created_at: Timestamp,
+    /// See [`Image::name`].
+    pub(super) name: Option<String>,
+    /// See [`Image::projection`].
+    pub(super) projection: String,
 }
 
 impl Known {
     pub(super) fn of(image: &Image) -> Self {
         Self {
             owner: image.owner.clone(),
-            copy: Arc::new(ImageCopy::of(image)),
+            op: image.op,
+            created_at: image.created_at,
+            name: image.name.clone(),
+            projection: image.projection(),
         }
     }
 }
@@ -56,21 +69,35 @@ impl Store {
             table,
             freshness: Arc::new(Freshness::new(indexes)),
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
+            trust: Arc::default(),
         }
     }
 
     pub(super) fn remember(&self, image: &Image) {
         let newer = self
             .remembered(image.id)
-            .is_none_or(|known| known.copy.op != image.op || known.owner != image.owner);
+            .is_none_or(|known| known.op != image.op || known.owner != image.owner);
         if newer {
             let forever = Timestamp::from_micros(i64::MAX);
-            self.known.insert(image.id, Known::of(image), forever);
+            self.known
+                .insert(image.id, Arc::new(Known::of(image)), forever);
         }
     }
 
-    pub(super) fn remembered(&self, id: ImageId) -> Option<Known> {
+    pub(super) fn remembered(&self, id: ImageId) -> Option<Arc<Known>> {
         self.known.get(&id, Timestamp::from_micros(0))
+    }
+
+    /// Reads an item, strongly consistent.
+    pub(super) async fn single_item(&self, key: Item) -> Result<Option<Item>, ApiError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .consistent_read(true);
+        let answer = Box::pin(request.send()).await;
+        Ok(answer.map_err(|e| failed("get item", &e))?.item)
     }
 
     /// Reads the items of these keys, strongly consistent, in as few requests as possible. Keys without

@@ -65,6 +65,8 @@ struct Values<'a> {
 /// A value that a projection holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held<'a> {
+    /// See [`Image::owner`].
+    Owner(&'a ProjectId),
     /// See [`Image::visibility`].
     Visibility(Visibility),
     /// See [`Image::name`].
@@ -94,6 +96,7 @@ impl Held<'_> {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let pair = |name: &str, value: &str| format!("{}:{}", quoted(name), quoted(value));
         match self {
+            Self::Owner(owner) => pair("o", owner.as_str()),
             Self::Visibility(visibility) => pair("v", visibility.as_str()),
             Self::Name(value) => pair("n", value),
             Self::Status(value) => pair("s", value),
@@ -161,8 +164,8 @@ impl Image {
         projection
     }
 
-    /// Parses a projection; `None` if it is malformed or holds the operation alone. The count of members
-    /// is not in it: the image has 0.
+    /// Parses a projection; `None` if it is malformed or holds the operation alone. What
+    /// changes with its members is not in it.
     pub fn of_projection(text: &str, id: ImageId, created_at: Timestamp) -> Option<Self> {
         let (op, json) = text.split_at_checked(text.find('{')?)?;
         let values: Values<'_> = serde_json::from_str(json).ok()?;
@@ -192,6 +195,8 @@ impl Image {
             created_at,
             updated_at: Timestamp::from_micros(values.updated_at),
             member_count: 0,
+            member_version: 0,
+            declared: None,
             op: OperationId::parse(op)?,
             incomplete: values.incomplete,
         })
@@ -352,6 +357,7 @@ mod tests {
             "checksum": "c", "os_hash_algo": "sha512", "os_hash_value": "h", "status": "active",
             "visibility": "public", "disk_format": "raw", "container_format": "bare",
         }));
+        assert!(full.projection().contains(&Held::Owner(&full.owner).text()));
         for held in [
             Held::Visibility(Visibility::Public),
             Held::Name("n\"\u{1}\u{e9}"),

@@ -106,6 +106,7 @@ fn actions<'a>(
         .collect();
     all.push(("ListMembers".to_owned(), ImageAction::ListMembers));
     all.push(("AddMember".to_owned(), ImageAction::AddMember));
+    all.push(("ReplaceMembers".to_owned(), ImageAction::ReplaceMembers));
     let answer = ImageAction::Entry(EntryAction::Answer);
     all.push(("Answer".to_owned(), answer));
     let rows = [
@@ -269,6 +270,9 @@ fn api(out: &mut String) {
         ("ReadJobsOf(other)", ApiAction::ReadJobsOf("other")),
         ("ReadMembersAs(own)", ApiAction::ReadMembersAs("own")),
         ("ReadMembersAs(other)", ApiAction::ReadMembersAs("other")),
+        ("ListShares", ApiAction::ListShares),
+        ("ReadTrustedOwners", ApiAction::ReadTrustedOwners),
+        ("SetTrustedOwners", ApiAction::SetTrustedOwners),
     ];
     for (name, action) in all {
         for role in Role::ALL {

@@ -1,21 +1,22 @@
 //! Adds and removes members of one image: one transaction for all of them, repeated until each has a
 //! result. A removed membership leaves a tombstone under its key.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::CancellationReason;
 
-use super::super::item::{self, ImageCopy};
+use super::super::item;
 use super::super::keys as at;
 use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
 use super::plan::{Direction, Plan};
 use super::{Changed, Order, Stamp};
-use crate::domain::change::{Change, Step, step};
+use crate::domain::change::{Change, Step, absent, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::member::Membership;
+use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::policy::Caller;
 
 /// One member that is added or removed.
@@ -46,20 +47,38 @@ impl Store {
         quota: i64,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        let known = match self.may_change_members(caller, image).await? {
+        let mut known = match self.may_change_members(caller, image).await? {
             MayChange::Now(known) => known,
             MayChange::Not(image) => return Ok(Changed::Image(image)),
         };
-        let plan = Plan {
-            image,
-            owner: caller.required_owner().cloned(),
-            direction: Direction::Add {
-                quota,
-                copy: known.copy,
-            },
-            stamp,
-        };
-        self.change_members(plan, members).await
+        let mut tries = Tries::begin();
+        loop {
+            let by_rule = self.answers_by_rule(&known.owner, members, stamp.now);
+            let plan = Plan {
+                image,
+                owner: Some(known.owner.clone()),
+                by_rule: by_rule.await?,
+                direction: Direction::Add {
+                    quota,
+                    image: Arc::clone(&known),
+                },
+                stamp,
+            };
+            let changed = self.change_members(plan, members).await?;
+            let Changed::Image(Some(stored)) = &changed else {
+                return Ok(changed);
+            };
+            self.remember(stored);
+            let next = Arc::new(Known::of(stored));
+            // Only another owner is a reason to try again, and only for an admin, who may act for it.
+            if next.owner == known.owner
+                || !caller.acts_for(next.owner.as_str())
+                || !tries.again().await
+            {
+                return Ok(changed);
+            }
+            known = next;
+        }
     }
 
     /// Ends the memberships of some projects, the counterpart of [`Store::add_members`].
@@ -88,6 +107,7 @@ impl Store {
         let plan = Plan {
             image,
             owner: caller.required_owner().filter(|_| !leaving).cloned(),
+            by_rule: HashMap::new(),
             direction: Direction::Remove,
             stamp,
         };
@@ -110,7 +130,7 @@ impl Store {
         };
         self.remember(&image);
         if caller.acts_for(image.owner.as_str()) {
-            Ok(MayChange::Now(Known::of(&image)))
+            Ok(MayChange::Now(Arc::new(Known::of(&image))))
         } else {
             Ok(MayChange::Not(Some(Box::new(image))))
         }
@@ -147,8 +167,8 @@ impl Store {
                 Attempt::Image(image) => return Ok(Changed::Image(image)),
                 Attempt::NewerImage(image) => {
                     self.remember(&image);
-                    if let Direction::Add { copy, .. } = &mut plan.direction {
-                        *copy = Arc::new(ImageCopy::of(&image));
+                    if let Direction::Add { image: known, .. } = &mut plan.direction {
+                        *known = Arc::new(Known::of(&image));
                     }
                 }
                 Attempt::MiscountedImage => {
@@ -172,14 +192,19 @@ impl Store {
         open: &mut [&mut Entry<'_>],
         count_is_low: bool,
     ) -> Result<Attempt, ApiError> {
-        let mut items = vec![self.count_item(plan, open.len(), count_is_low)?];
+        // They differ for direct calls only, which have one entry.
+        let op = open.first().map_or(plan.stamp.op, |entry| entry.op);
+        let mut items = vec![self.count_item(plan, op, open.len(), count_is_low)?];
         for entry in open.iter() {
             items.push(self.member_write(plan, entry.member, entry.op)?);
         }
         let reasons = match self.transact("change members", items).await? {
             Transacted::Applied => {
                 for entry in open {
-                    entry.change = Some(Change::Applied);
+                    entry.change = Some(match plan.status(entry.member) {
+                        MemberStatus::Pending => Change::Applied,
+                        status => Change::Answered(status),
+                    });
                 }
                 return Ok(Attempt::Applied);
             }
@@ -200,13 +225,16 @@ impl Store {
         };
         let image = reason.item().map(item::image).transpose()?.flatten();
         Ok(match (image, &plan.direction) {
-            (Some(image), Direction::Add { copy, .. })
-                if plan.allows(&image) && copy.op != image.op =>
+            (Some(image), Direction::Add { image: known, .. })
+                if plan.allows(&image) && known.op != image.op =>
             {
                 Attempt::NewerImage(Box::new(image))
             }
             (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
-                full(plan, open, *quota, &image);
+                match image.declared.filter(|declared| *declared > op) {
+                    Some(declared) => outdated(plan, open, declared),
+                    None => full(plan, open, *quota, &image),
+                }
                 Attempt::Again
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
@@ -246,7 +274,9 @@ impl Store {
             Step::Write => None,
             Step::Done(change) => Some(change),
             Step::Confirm => {
-                let done = self.confirm_member(image, member, op).await?;
+                let done = self
+                    .confirm_member(image, member, op, plan.status(member))
+                    .await?;
                 done.then_some(Change::Unneeded)
             }
             Step::LeaveTombstone => {
@@ -267,7 +297,7 @@ impl Store {
 
 /// Whether a caller may change an image's members, as far as it is known before a transaction.
 enum MayChange {
-    Now(Known),
+    Now(Arc<Known>),
     /// It may not. The image as it is stored; `None` if it does not exist.
     Not(Option<Box<Image>>),
 }
@@ -284,6 +314,22 @@ enum Attempt {
     MiscountedImage,
     /// It was cancelled; open entries may be tried again.
     Again,
+}
+
+/// Resolves shares of projects that are no members, on an image whose members were declared later: a
+/// direct call moves its id past the declaration.
+fn outdated(plan: &Plan, open: &mut [&mut Entry<'_>], declared: OperationId) {
+    for entry in open.iter_mut().filter(|entry| entry.change.is_none()) {
+        match plan.stamp.order {
+            Order::Direct => entry.op = entry.op.not_before(declared),
+            Order::Batch => {
+                let absent = absent(None, Some(declared));
+                if let Step::Done(change) = step(absent.as_ref(), plan.kind(), entry.op) {
+                    entry.change = Some(change);
+                }
+            }
+        }
+    }
 }
 
 /// Leaves as many entries open as there is room for; the rest exceed the quota.

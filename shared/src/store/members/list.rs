@@ -1,7 +1,5 @@
 //! Lists the members of an image that the caller may see.
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
@@ -10,6 +8,7 @@ use super::super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::facts::Facts;
 use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::member::{Member, Membership};
 use crate::domain::policy::Caller;
 
@@ -19,13 +18,22 @@ const FIRST_PAGE: i32 = 200;
 const MEMBER_BYTES: usize = 250;
 /// The largest answer, in bytes: Lambda allows 6 MB.
 const ANSWER_BYTES: usize = 4_000_000;
-/// The filter that leaves out tombstones.
+/// The condition that leaves out tombstones.
 pub(super) const PRESENT: &str = "attribute_not_exists(#gone)";
 
-/// A filter of memberships, and the value that it compares with, if it has one.
-pub(super) struct RowFilter {
-    pub(super) filter: &'static str,
-    pub(super) value: Option<(&'static str, AttributeValue)>,
+/// Which members to read. It has to leave out tombstones, as [`PRESENT`] does.
+pub(super) struct Filter {
+    pub(super) condition: &'static str,
+    pub(super) values: Item,
+}
+
+impl Filter {
+    pub(super) fn of(condition: &'static str) -> Self {
+        Self {
+            condition,
+            values: Item::new(),
+        }
+    }
 }
 
 impl Store {
@@ -122,6 +130,29 @@ impl Store {
         }
     }
 
+    /// Reads all members of an image, sorted by id; `None` if there are more than `most`.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn members_at(
+        &self,
+        image: &Image,
+        most: usize,
+    ) -> Result<Option<Vec<Member>>, ApiError> {
+        let (mut members, mut start) = (Vec::new(), None);
+        let present = Filter::of(PRESENT);
+        loop {
+            let read = self.members_from(image.id, at::MEMBER_PREFIX, &present, None, start.take());
+            let (found, next) = Box::pin(read).await?;
+            members.extend(found);
+            match next {
+                _ if members.len() > most => return Ok(None),
+                Some(key) => start = Some(key),
+                None => return Ok(Some(members)),
+            }
+        }
+    }
+
     /// Reads one page of an image's members, sorted by id: at most `limit` after `marker`.
     ///
     /// # Errors
@@ -138,10 +169,7 @@ impl Store {
         // One row more than wanted, because the marker's own row may be among them. From the second
         // read on whole pages are read, so that tombstones do not cost a request each.
         let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
-        let present = RowFilter {
-            filter: PRESENT,
-            value: None,
-        };
+        let present = Filter::of(PRESENT);
         while members.len() < limit {
             let (found, next) = self
                 .members_from(image, &from, &present, rows.take(), start.take())
@@ -158,31 +186,29 @@ impl Store {
     }
 
     /// Reads one page of an image's members that match a filter, from a sort key on, and where the next
-    /// page begins if there is one. The filter has to leave out tombstones, as [`PRESENT`] does.
+    /// page begins if there is one.
     pub(super) async fn members_from(
         &self,
         image: ImageId,
         from: &str,
-        filter: &RowFilter,
+        filter: &Filter,
         limit: Option<i32>,
         start: Option<Item>,
     ) -> Result<(Vec<Member>, Option<Item>), ApiError> {
         let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
-        let mut values = Item::from([
+        let mut values = filter.values.clone();
+        values.extend([
             (":pk".to_owned(), s(at::image_pk(image))),
             (":from".to_owned(), s(from)),
             (":end".to_owned(), s(at::MEMBERS_END)),
         ]);
-        if let Some((name, value)) = &filter.value {
-            values.insert((*name).to_owned(), value.clone());
-        }
         let page = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression(condition)
-            .filter_expression(filter.filter)
-            .set_expression_attribute_names(names(&[condition, filter.filter]))
+            .filter_expression(filter.condition)
+            .set_expression_attribute_names(names(&[condition, filter.condition]))
             .set_expression_attribute_values(Some(values))
             .consistent_read(true)
             .set_limit(limit)

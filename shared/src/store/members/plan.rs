@@ -1,5 +1,6 @@
 //! What adding and removing members writes: the parts of one transaction, each with its conditions.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{
@@ -7,22 +8,25 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::super::expression::{names, values};
-use super::super::item::{self, ImageCopy};
+use super::super::item;
 use super::super::keys::{self as at, n, s};
-use super::super::table::Store;
+use super::super::table::{Known, Store};
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use super::{Order, Stamp};
+use crate::domain::change::EntryKind;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::job::JobKind;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::visibility::Visibility;
 
 /// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
 /// store `shared`.
 pub(super) const NO_NEWER_SHARE: &str =
     "#added < :op AND (attribute_not_exists(#shared) OR #shared < :op)";
+
+/// The condition, added to others, that no newer request than `:op` has declared the members.
+const NO_NEWER_DECLARATION: &str = " AND (attribute_not_exists(#declared) OR #declared <= :op)";
 
 /// What is done to the members, and the conditions on their image.
 #[derive(Clone, Debug)]
@@ -31,26 +35,34 @@ pub(super) struct Plan {
     /// The project that must own the image; `None` for any.
     pub(super) owner: Option<ProjectId>,
     pub(super) direction: Direction,
+    /// The statuses of new members who have a rule for the image's owner.
+    pub(super) by_rule: HashMap<ProjectId, MemberStatus>,
     pub(super) stamp: Stamp,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Direction {
-    /// Adds them, up to a quota; negative for none. Each holds what is known of the image, which has to
-    /// be so when it is added.
+    /// Adds them, up to a quota; negative for none. Each holds what is known of the image, which must be so
+    /// when the transaction is applied.
     Add {
         quota: i64,
-        copy: Arc<ImageCopy>,
+        image: Arc<Known>,
     },
     Remove,
 }
 
 impl Plan {
-    pub(super) const fn kind(&self) -> JobKind {
+    pub(super) const fn kind(&self) -> EntryKind {
         match &self.direction {
-            Direction::Add { .. } => JobKind::Add,
-            Direction::Remove => JobKind::Remove,
+            Direction::Add { .. } => EntryKind::Add,
+            Direction::Remove => EntryKind::Remove,
         }
+    }
+
+    /// The status of a new membership of this project.
+    pub(super) fn status(&self, member: &ProjectId) -> MemberStatus {
+        let by_rule = self.by_rule.get(member).copied();
+        by_rule.unwrap_or(MemberStatus::Pending)
     }
 
     /// Whether the image meets the conditions, apart from its count of members.
@@ -64,11 +76,12 @@ impl Plan {
 }
 
 impl Store {
-    /// Builds the update of the image's count of members, with all conditions on the image. The count
-    /// never goes below zero; a count that is too low becomes zero.
+    /// Builds the update of the image's count of members, with all conditions on the image: among them,
+    /// that no newer request than `op` has declared the members to be added to. The count never goes below zero; a count that is too low becomes zero.
     pub(super) fn count_item(
         &self,
         plan: &Plan,
+        op: OperationId,
         members: usize,
         count_is_low: bool,
     ) -> Result<TransactWriteItem, ApiError> {
@@ -80,35 +93,39 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(at::image_key(plan.image)))
             .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
+            .expression_attribute_values(":one", n(1))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if let Some(owner) = &plan.owner {
             condition.push_str(" AND #owner = :owner");
             update = update.expression_attribute_values(":owner", s(owner.as_str()));
         }
         let expression = match &plan.direction {
-            Direction::Add { quota, copy } => {
+            Direction::Add { quota, image } => {
                 condition.push_str(" AND #op = :seen");
-                update = update.expression_attribute_values(":seen", s(copy.op.to_string()));
+                update = update.expression_attribute_values(":seen", s(image.op.to_string()));
                 if *quota >= 0 {
                     condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
-                update = update.expression_attribute_values(":change", n(members));
-                "ADD #member_count :change"
+                condition.push_str(NO_NEWER_DECLARATION);
+                update = update
+                    .expression_attribute_values(":change", n(members))
+                    .expression_attribute_values(":op", s(op.to_string()));
+                "ADD #member_count :change, #member_version :one"
             }
             Direction::Remove if count_is_low => {
                 condition.push_str(" AND #member_count < :members");
                 update = update
                     .expression_attribute_values(":members", n(members))
                     .expression_attribute_values(":zero", n(0));
-                "SET #member_count = :zero"
+                "SET #member_count = :zero ADD #member_version :one"
             }
             Direction::Remove => {
                 condition.push_str(" AND #member_count >= :members");
                 update = update
                     .expression_attribute_values(":members", n(members))
                     .expression_attribute_values(":change", n(-members));
-                "ADD #member_count :change"
+                "ADD #member_count :change, #member_version :one"
             }
         };
         let update = update
@@ -127,9 +144,9 @@ impl Store {
         op: OperationId,
     ) -> Result<TransactWriteItem, ApiError> {
         match &plan.direction {
-            Direction::Add { copy, .. } => {
-                let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
-                self.put_member(&member, copy)
+            Direction::Add { image, .. } => {
+                let new = Member::new(plan.image, member.clone(), op, plan.stamp.now);
+                self.put_member(&new.answered_by_rule(plan.status(member)), image)
             }
             Direction::Remove => {
                 let stamp = Stamp { op, ..plan.stamp };
@@ -138,11 +155,7 @@ impl Store {
         }
     }
 
-    fn put_member(
-        &self,
-        member: &Member,
-        image: &ImageCopy,
-    ) -> Result<TransactWriteItem, ApiError> {
+    fn put_member(&self, member: &Member, image: &Known) -> Result<TransactWriteItem, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(item::member_item(member, image)))
@@ -169,8 +182,8 @@ impl Store {
             Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
         let update = format!(
-            "{TOMBSTONE} REMOVE #gpk, #gsk, #npk, #named, #projection, #status, #vault_id, \
-             #created_at, #updated_at, #shared, #ended"
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
+             #created_at, #updated_at, #shared, #shared_as, #ended"
         );
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");

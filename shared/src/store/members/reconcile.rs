@@ -1,6 +1,6 @@
-//! Reconciles memberships with their image: they end when it is deleted, they are in the index only
-//! while it is shared, and they hold its projection. So a recipient's list neither has to skip what an
-//! owner has taken back, nor to read the image.
+//! Reconciles memberships with their image: they end when it is deleted, they are in the indexes only
+//! while it is shared, under its present owner, and they hold its projection. So a recipient's list
+//! neither has to skip what an owner has taken back, nor to read the image.
 //!
 //! The write that deletes an image that has members, or changes it, marks the image as due; the last
 //! write here clears the mark.
@@ -8,12 +8,12 @@
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 
 use super::super::expression::{names, values};
-use super::super::item::{self, ImageCopy};
+use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
-use super::super::table::Store;
+use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, single};
-use super::list::{PRESENT, RowFilter};
+use super::list::{Filter, PRESENT};
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Order, Stamp, TRANSACTION_MEMBERS};
 use crate::domain::error::ApiError;
@@ -37,7 +37,7 @@ struct ImageState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Deleted,
-    Shared(ImageCopy),
+    Shared(Known),
     NotShared,
 }
 
@@ -120,7 +120,7 @@ impl Store {
         let state = match item::image(&stored)? {
             None => State::Deleted,
             Some(image) => match image.visibility {
-                Visibility::Shared => State::Shared(ImageCopy::of(&image)),
+                Visibility::Shared => State::Shared(Known::of(&image)),
                 Visibility::Public | Visibility::Private | Visibility::Community => {
                     State::NotShared
                 }
@@ -132,20 +132,18 @@ impl Store {
 
     /// Returns up to one transaction's worth of memberships that do not match the image's state.
     async fn members_to_reconcile(&self, image: &ImageState) -> Result<Vec<Member>, ApiError> {
-        let (filter, op) = match image.state {
-            State::Deleted => (PRESENT, None),
-            State::Shared(_) => (
-                "attribute_not_exists(#gone) AND (attribute_not_exists(#projection) OR NOT \
-                 begins_with(#projection, :op))",
-                Some((":op", s(image.op.to_string()))),
-            ),
-            State::NotShared => (
+        let filter = match &image.state {
+            State::Deleted => Filter::of(PRESENT),
+            State::Shared(_) => Filter {
+                condition: "attribute_not_exists(#gone) AND (attribute_not_exists(#projection) OR NOT \
+                            begins_with(#projection, :op))",
+                values: Item::from([(":op".to_owned(), s(image.op.to_string()))]),
+            },
+            State::NotShared => Filter::of(
                 "attribute_not_exists(#gone) AND (attribute_exists(#gpk) OR \
                  attribute_exists(#projection))",
-                None,
             ),
         };
-        let filter = RowFilter { filter, value: op };
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         loop {
@@ -190,7 +188,7 @@ impl Store {
                 };
                 return self.remove_member(image.id, &member.member_id, stamp);
             }
-            State::Shared(copy) => item::listed(member, copy),
+            State::Shared(known) => item::listed(member, known),
             State::NotShared => Item::new(),
         };
         let condition = "attribute_not_exists(#gone) AND #op = :seen";
