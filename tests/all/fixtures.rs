@@ -83,7 +83,8 @@ fn normalized(value: Value) -> Value {
             entries
                 .into_iter()
                 .map(|(name, value)| {
-                    let changes = name.ends_with("_at") || name.ends_with("_time");
+                    let changes =
+                        name.ends_with("_at") || name.ends_with("_time") || name == "etag";
                     let new = name == "job_id" && value != JOB;
                     let any = (changes || new) && value.is_string();
                     (

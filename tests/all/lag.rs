@@ -151,6 +151,9 @@ async fn send(app: &App, project: &str, method: &str, path: &str, body: Option<V
         ("POST", true) => answer(app, request, add_member::handle).await,
         ("DELETE", true) => answer(app, request, remove_member::handle).await,
         ("PUT", true) => answer(app, request, update_member::handle).await,
+        ("GET", _) if path.contains("/cloudimages/") => {
+            answer(app, request, read_members::handle).await
+        }
         _ => answer(app, request, images::handle).await,
     };
     assert!(
@@ -168,6 +171,19 @@ async fn listed(app: &App, project: &str, query: &str) -> Vec<String> {
     let ids = list["images"].as_array().unwrap().iter();
     ids.map(|image| image["id"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// How many invitations the member has, and how many shares the owner.
+async fn memberships(app: &App) -> [usize; 2] {
+    let count = async |project: &str, list: &str| {
+        let path = format!("/v1/{project}/cloudimages/{list}?status=all");
+        let found = send(app, project, "GET", &path, None).await;
+        found[list].as_array().unwrap().len()
+    };
+    [
+        count(MEMBER, "invitations").await,
+        count(OWNER, "shares").await,
+    ]
 }
 
 async fn create(app: &App, project: &str, body: Value) -> String {
@@ -258,6 +274,7 @@ async fn what_was_hidden_is_in_nobodys_list() {
     tokio::time::sleep(2 * LAG).await;
     assert_eq!(listed(&app, THIRD, "").await.len(), 2);
     assert_eq!(listed(&app, MEMBER, "").await.len(), 3);
+    assert_eq!(memberships(&app).await, [1, 1]);
 
     change(&app, ADMIN, &made_private, "visibility", "private").await;
     assert_eq!(
@@ -277,6 +294,7 @@ async fn what_was_hidden_is_in_nobodys_list() {
     }
     change(&app, OWNER, &shared, "visibility", "private").await;
     assert!(listed(&app, MEMBER, "").await.is_empty());
+    assert_eq!(memberships(&app).await, [0, 0]);
 }
 
 /// The member sees nothing of what its owner has ended, and what it has as it is, while the indexes and
