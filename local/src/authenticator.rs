@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use authorizer::AuthError;
 use hyper::HeaderMap;
-use serde_json::Value;
 use shared::auth::principal::Principal;
 use shared::domain::error::ApiError;
 use shared::domain::id::ProjectId;
@@ -14,9 +13,6 @@ use shared::domain::time::{Clock, Timestamp};
 use crate::identity::IdentityFile;
 use crate::identity::service::IdentityService;
 use crate::identity::tokens::Token;
-
-/// The authorizer's context: names and values that a gateway adds to a request.
-pub type Context = Vec<(String, Value)>;
 
 /// Resolves tokens; cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,29 +39,28 @@ impl Authenticator {
             .map_err(|error| format!("no certificates to know Keystone by: {error}"))
     }
 
-    /// Returns the context of a token; `None` if the token is not valid.
+    /// Returns the principal of a token; `None` if the token is not valid.
     ///
     /// # Errors
     /// If Keystone cannot be asked.
-    pub async fn context(&self, token: &[u8], now: Timestamp) -> Result<Option<Context>, ApiError> {
-        let principal = match self {
+    pub async fn principal(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<Principal>, ApiError> {
+        match self {
             Self::File(service, roles) => {
                 let token = std::str::from_utf8(token).ok();
                 let token = token.and_then(|token| service.token(token, now));
-                token.and_then(|token| principal(&token, roles))
+                Ok(token.and_then(|token| principal(&token, roles)))
             }
-            Self::Keystone(authorizer) => match authorizer.identify(token).await {
-                Ok(principal) => Some(principal),
-                Err(AuthError::Unauthorized) => None,
-                Err(AuthError::Unavailable(why)) => return Err(ApiError::unavailable(why)),
+            // Boxed: a request to Keystone would make every request's future as large as its own.
+            Self::Keystone(authorizer) => match Box::pin(authorizer.identify(token)).await {
+                Ok(principal) => Ok(Some(principal)),
+                Err(AuthError::Unauthorized) => Ok(None),
+                Err(AuthError::Unavailable(why)) => Err(ApiError::unavailable(why)),
             },
-        };
-        Ok(principal.map(|principal| {
-            let fields = principal.to_context().into_iter();
-            fields
-                .map(|(name, value)| (name.to_owned(), Value::from(value)))
-                .collect()
-        }))
+        }
     }
 }
 

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use dynoxide::Database;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
@@ -18,7 +16,7 @@ use serde_json::json;
 use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, JsonResponse};
 
-/// The engine, which is an HTTP client for the SDK; cheap to clone.
+/// The engine; cheap to clone. [`crate::in_process`] makes it an HTTP client for the SDK.
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
@@ -100,7 +98,7 @@ impl Engine {
 
     /// Like `perform`, without idempotency tokens: in-process calls are never retried, and the
     /// engine scans ten minutes of tokens for each.
-    async fn perform_once(&self, operation: &str, body: &str) -> JsonResponse {
+    pub(crate) async fn perform_once(&self, operation: &str, body: &str) -> JsonResponse {
         self.durably(operation, body, |transaction| {
             transaction.client_request_token = None;
         })
@@ -164,11 +162,27 @@ impl Engine {
         };
         match outcome {
             Ok(body) => (200, body),
-            Err(error) => match fault(&error) {
-                Some(fault) => self.broken(fault),
-                None => (error.status_code(), error.to_json()),
-            },
+            Err(error) => self.failed(&error),
         }
+    }
+
+    /// The response for an error.
+    pub(crate) fn failed(&self, error: &DynoxideError) -> JsonResponse {
+        match fault(error) {
+            Some(fault) => self.broken(fault),
+            None => (error.status_code(), error.to_json()),
+        }
+    }
+
+    /// The database, for an operation of `body` that is counted.
+    pub(crate) fn reading<Q: DeserializeOwned, R>(
+        &self,
+        operation: &str,
+        body: &str,
+        read: impl FnOnce(&Database, Q) -> Result<R, DynoxideError>,
+    ) -> Result<R, DynoxideError> {
+        self.count(operation);
+        read(&self.database, parse(body)?)
     }
 
     fn count(&self, operation: &str) {
@@ -236,10 +250,11 @@ fn call<Q: DeserializeOwned, R: Serialize>(
     body: &str,
     operation: impl FnOnce(Q) -> Result<R, DynoxideError>,
 ) -> Result<String, DynoxideError> {
-    let request = serde_json::from_str(body)
-        .map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
-    serde_json::to_string(&operation(request)?)
+    serde_json::to_string(&operation(parse(body)?)?)
         .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-transport::sdk_transport!(Engine, perform_once);
+fn parse<Q: DeserializeOwned>(body: &str) -> Result<Q, DynoxideError> {
+    serde_json::from_str(body)
+        .map_err(|error| DynoxideError::SerializationException(error.to_string()))
+}

@@ -1,8 +1,8 @@
 //! The gateway of the local server: reads HTTP, calls the function of the route, writes HTTP.
 //!
-//! It hands a function what a REST API would: the path as it was sent, the query, the authorizer's
-//! context. Identity headers sent by the client are ignored. A request that needs a token and has
-//! none is refused before its body is read.
+//! It hands a function the request as the client sent it, and the principal of its token as an
+//! extension: nothing becomes an event of a gateway and back. Identity headers sent by the client are
+//! ignored. A request that needs a token and has none is refused before its body is read.
 
 use std::future::ready;
 use std::time::Duration;
@@ -11,17 +11,16 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, RequestExt as _};
+use lambda_http::Body;
+use shared::auth::principal::Principal;
 use shared::domain::error::ApiError;
 use shared::http::discovery::Health;
-use shared::http::routes::{self, Function, Path};
+use shared::http::routes::{Function, NotUtf8, Path};
 use shared::http::{self, Handled, Request, Response};
 use shared::runtime::api::{answer, answer_within};
 use shared::runtime::app::App;
 
-use crate::authenticator::{self, Authenticator, Context};
+use crate::authenticator::{self, Authenticator};
 use crate::body::{Bodies, Sender, Unread, ignore};
 use crate::connection::Limits;
 use crate::docs::Docs;
@@ -71,7 +70,8 @@ impl Gateway {
     }
 
     async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
-        let (context, sender) = match self.identify(&parts).await {
+        let target = target(&parts);
+        let (principal, sender) = match self.identify(&parts, target.as_ref()).await {
             Ok(known) => known,
             Err(error) => {
                 // After `Expect: 100-continue` the client has sent no body yet, so there is none to
@@ -80,13 +80,13 @@ impl Gateway {
                     ignore(body);
                 }
                 let request = Request::from_parts(parts, Body::Empty);
-                return answer(self.app, addressed(request), |_, _| ready(Err(error))).await;
+                return answer(self.app, request, |_, _| ready(Err(error))).await;
             }
         };
         let whole = match self.bodies.read(body, sender).await {
             Ok(whole) => whole,
             Err(unread) => {
-                let request = addressed(Request::from_parts(parts, Body::Empty));
+                let request = Request::from_parts(parts, Body::Empty);
                 return answer(self.app, request, |_, _| ready(not_read(unread))).await;
             }
         };
@@ -96,8 +96,11 @@ impl Gateway {
             true => Body::Empty,
             false => Body::Binary(bytes),
         };
-        self.answered(Request::from_parts(parts, body), context)
-            .await
+        let mut request = Request::from_parts(parts, body);
+        if let Some(principal) = principal {
+            request.extensions_mut().insert(principal);
+        }
+        self.answered(request, target.ok()).await
     }
 
     /// Authenticates a request by its token. The function authenticates a signed request instead,
@@ -106,30 +109,32 @@ impl Gateway {
     /// # Errors
     /// 401 if the route needs a token and the request has no valid one; 503 if Keystone cannot be
     /// asked.
-    async fn identify(&self, parts: &Parts) -> Result<(Context, Sender), ApiError> {
+    async fn identify(
+        &self,
+        parts: &Parts,
+        target: Result<&Path, &NotUtf8>,
+    ) -> Result<(Option<Principal>, Sender), ApiError> {
         let path = parts.uri.path();
         let identity =
             matches!(self.authenticator, Authenticator::File(..)) && IdentityService::serves(path);
         // A path that is not UTF-8 gets its 400 whether or not the token is valid.
-        let needs_token = target(parts).is_ok_and(|path| !path.is_open(parts.method.as_str()));
+        let needs_token = target.is_ok_and(|path| !path.is_open(parts.method.as_str()));
         if identity || Docs::find(parts).is_some() || !needs_token {
-            return Ok((Context::new(), Sender::Unknown));
+            return Ok((None, Sender::Unknown));
         }
-        let context = match authenticator::token(&parts.headers) {
-            Some(token) => self.authenticator.context(token, self.app.now()).await?,
+        let principal = match authenticator::token(&parts.headers) {
+            Some(token) => self.authenticator.principal(token, self.app.now()).await?,
             None => None,
         };
-        match context {
-            Some(context) => Ok((context, Sender::Known)),
-            None if parts.headers.contains_key("authorization") => {
-                Ok((Context::new(), Sender::Unknown))
-            }
+        match principal {
+            Some(principal) => Ok((Some(principal), Sender::Known)),
+            None if parts.headers.contains_key("authorization") => Ok((None, Sender::Unknown)),
             None => Err(ApiError::Unauthorized),
         }
     }
 
-    async fn answered(self, request: Request, authorized: Context) -> Response {
-        let request = addressed(request);
+    /// Answers a request that is read and authenticated; `target` is its path, if it is UTF-8.
+    async fn answered(self, request: Request, target: Option<Path>) -> Response {
         if let Authenticator::File(service, _) = &self.authenticator
             && IdentityService::serves(request.uri().path())
         {
@@ -142,20 +147,16 @@ impl Gateway {
             let handler = |app: App, request: Request| ready(docs.answer(&app, &request));
             return answer(self.app, request, handler).await;
         }
-        if is_health_check(request.uri().path()) && self.is_broken().await {
+        if target.as_ref().is_some_and(is_health_check) && self.is_broken().await {
             return answer(self.app, request, |_, request| ready(Ok(broken(&request)))).await;
         }
-        self.run(request, authorized).await
+        self.run(request, target).await
     }
 
     /// Calls the function of the request's route.
-    async fn run(self, request: Request, authorized: Context) -> Response {
+    async fn run(self, request: Request, target: Option<Path>) -> Response {
         let method = request.method().as_str();
-        let target = http::target(&request);
         let function = target.map_or(Function::Discovery, |path| path.resolve(method).function());
-        let mut context = ApiGatewayProxyRequestContext::default();
-        context.authorizer.fields.extend(authorized);
-        let request = request.with_request_context(RequestContext::ApiGatewayV1(context));
         let (app, work) = (self.app, self.work);
         match function {
             Function::AddMember => answer_within(app, request, work, add_member::handle).await,
@@ -186,14 +187,6 @@ impl Gateway {
     }
 }
 
-/// Adds the path and the query as the client sent them, which is what signatures cover.
-fn addressed(mut request: Request) -> Request {
-    let path = request.uri().path().to_owned();
-    let query = request.uri().query().unwrap_or_default().to_owned();
-    request.extensions_mut().insert(http::SentQuery(query));
-    request.with_raw_http_path(path)
-}
-
 /// The response to a request whose body was not read.
 fn not_read(unread: Unread) -> Handled {
     let told = |status: u16, text: &str| {
@@ -211,7 +204,7 @@ fn not_read(unread: Unread) -> Handled {
 }
 
 /// Parses the path of a request that has not been handed to a function yet.
-fn target(parts: &Parts) -> Result<Path, routes::NotUtf8> {
+fn target(parts: &Parts) -> Result<Path, NotUtf8> {
     let accept = parts
         .headers
         .get("accept")
@@ -219,9 +212,8 @@ fn target(parts: &Parts) -> Result<Path, routes::NotUtf8> {
     Path::parse(parts.uri.path()).map(|path| path.with_version_of(accept))
 }
 
-fn is_health_check(path: &str) -> bool {
-    Path::parse(path)
-        .is_ok_and(|path| matches!(path.segments()[..], ["healthcheck"] | ["healthcheck", ""]))
+fn is_health_check(path: &Path) -> bool {
+    matches!(path.segments()[..], ["healthcheck"] | ["healthcheck", ""])
 }
 
 /// The response of the health check while records cannot be written.

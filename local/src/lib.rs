@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`engine`] | the embedded DynamoDB, which gets the SDK's requests without a socket |
+//! | [`engine`] | the embedded DynamoDB |
+//! | [`in_process`] | answers the SDK's requests by the engine, without a socket |
 //! | [`table`] | the service's table, created as the template has it |
 //! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
@@ -14,7 +15,7 @@
 //! | [`access_keys`] | the table of access keys, filled from the identity file |
 //! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
 //! | [`connection`], [`body`] | HTTP connections and bodies, and their limits |
-//! | [`gateway`] | the gateway: the route table and the authorizer's context |
+//! | [`gateway`] | the gateway: the route table and the caller's principal |
 //! | [`docs`] | the OpenAPI document and the page that shows it |
 //! | [`seed`] | the records that `events/` needs |
 //! | [`options`] | what a server is started with |
@@ -30,6 +31,7 @@ pub mod docs;
 pub mod engine;
 pub mod gateway;
 pub mod identity;
+pub mod in_process;
 pub mod options;
 pub mod outage;
 pub mod queue;

@@ -17,6 +17,7 @@ mod fixtures;
 mod fuzz;
 mod harness;
 mod identity;
+mod in_process;
 mod isolation;
 mod keystone;
 mod lag;

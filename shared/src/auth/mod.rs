@@ -1,5 +1,6 @@
 //! Authenticates requests: by the authorizer's context, or else by their signature. Identity headers
-//! sent by the client are ignored.
+//! sent by the client are ignored. The local server is its own gateway: it attaches the principal
+//! itself.
 //!
 //! It knows tokens only as the context describes them; the function `authorizer` checks them with
 //! Keystone. It must not know what a caller may do: that is [`crate::domain::policy`].
@@ -27,7 +28,6 @@ use crate::domain::error::ApiError;
 use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
 use crate::http::Request;
-use crate::http::request;
 use crate::store::access_keys::AccessKeys;
 use principal::Principal;
 
@@ -57,9 +57,12 @@ impl Authentication {
     /// 401 if the request is neither authorized nor validly signed, or if its token has expired since or
     /// does not permit this request.
     pub async fn caller(&self, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
-        if let Some(principal) = Principal::of_context(|name| context_field(request, name)) {
-            let path = request::target(request).map_err(ApiError::from)?;
-            return principal?.caller(request.method().as_str(), &path, now);
+        let principal = match request.extensions().get::<Principal>() {
+            Some(attached) => Some(Ok(attached.clone())),
+            None => Principal::of_context(|name| context_field(request, name)),
+        };
+        if let Some(principal) = principal {
+            return principal?.caller(request, now);
         }
         #[cfg(feature = "dev-identity")]
         if let Some(tokens) = &self.dev_tokens

@@ -1,5 +1,5 @@
 //! The principal of a token. The authorizer writes it into the gateway's context, and functions read
-//! it from there.
+//! it from there; the local server attaches it to the request as an extension.
 
 use serde_json::Value;
 
@@ -8,7 +8,8 @@ use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::policy::{Caller, Role};
 use crate::domain::time::Timestamp;
-use crate::http::routes::Path;
+use crate::http::Request;
+use crate::http::request;
 
 /// The names of the context's fields.
 const PROJECT: &str = "project_id";
@@ -85,15 +86,16 @@ impl Principal {
     ///
     /// # Errors
     /// 401 if the token has expired, or does not permit the request.
-    pub fn caller(self, method: &str, path: &Path, now: Timestamp) -> Result<Caller, ApiError> {
+    pub fn caller(self, request: &Request, now: Timestamp) -> Result<Caller, ApiError> {
         // A gateway may cache the context longer than the token lives.
         if self.expires_at.is_some_and(|until| until <= now) {
             return Err(ApiError::Unauthorized);
         }
-        if let Some(rules) = &self.access_rules
-            && !rules.permit(method, path)
-        {
-            return Err(ApiError::Unauthorized);
+        if let Some(rules) = &self.access_rules {
+            let path = request::target(request).map_err(ApiError::from)?;
+            if !rules.permit(request.method().as_str(), &path) {
+                return Err(ApiError::Unauthorized);
+            }
         }
         Ok(Caller {
             project: self.project,
@@ -178,8 +180,10 @@ mod tests {
         let until = principal().expires_at.unwrap();
         let before = until.plus_seconds(-1);
         let calls = |principal: Principal, method: &str, now| {
-            let path = Path::parse("/v2/images").unwrap();
-            principal.caller(method, &path, now).is_ok()
+            let mut request = Request::default();
+            *request.method_mut() = method.parse().unwrap();
+            *request.uri_mut() = "/v2/images".parse().unwrap();
+            principal.caller(&request, now).is_ok()
         };
         assert!(calls(principal(), "GET", before));
         assert!(!calls(principal(), "GET", until));

@@ -30,7 +30,7 @@ pub mod site;
 
 pub use error_form::{ErrorCode, status_of};
 pub use precondition::{IfMatch, with_etag};
-pub use query::{SentQuery, link, query, utf8_query};
+pub use query::{link, query, utf8_query};
 pub use request::{
     BODY_MAX, MemberInPath, Request, accept, body, body_bytes, destination, image_id, no_body,
     operation, path, request_id, target,

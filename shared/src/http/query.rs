@@ -18,11 +18,6 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b' ');
 
-/// The query of a request as it was sent: an extension of a request that comes with a map of its
-/// arguments, which has forgotten their order.
-#[derive(Clone, Debug)]
-pub struct SentQuery(pub String);
-
 /// The decoded arguments of the query in their order; by their names if the order is not known.
 pub fn query(request: &Request) -> Vec<(String, String)> {
     if let Some(sent) = sent(request) {
@@ -39,14 +34,11 @@ pub fn query(request: &Request) -> Vec<(String, String)> {
 }
 
 /// The query as it was sent. A REST API does not say it: what its request has for one is made from the
-/// map.
+/// map. Without a gateway the request is the client's own.
 fn sent(request: &Request) -> Option<&str> {
-    if let Some(SentQuery(sent)) = request.extensions().get() {
-        return Some(sent);
-    }
     match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(_)) => request.uri().query(),
-        _ => None,
+        Some(RequestContext::ApiGatewayV1(_)) => None,
+        Some(_) | None => request.uri().query(),
     }
 }
 
@@ -125,10 +117,13 @@ mod tests {
 
     const SENT: &str = "z=1&a+b=%C3%BC&c&z=2&&%20=%FF";
 
-    fn request(context: RequestContext) -> Request {
+    fn request(context: Option<RequestContext>) -> Request {
         let request = Http::get(format!("http://images.example/v2/images?{SENT}"));
         let request = request.body(lambda_http::Body::Empty).unwrap();
-        request.with_request_context(context)
+        match context {
+            Some(context) => request.with_request_context(context),
+            None => request,
+        }
     }
 
     #[test]
@@ -142,11 +137,8 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let http_api = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
-        assert_eq!(query(&request(http_api)), expected);
-        let rest = || RequestContext::ApiGatewayV1(ApiGatewayProxyRequestContext::default());
-        let mut local = request(rest());
-        local.extensions_mut().insert(SentQuery(SENT.to_owned()));
-        assert_eq!(query(&local), expected);
+        assert_eq!(query(&request(Some(http_api))), expected);
+        assert_eq!(query(&request(None)), expected);
         // A REST API: the query in its request is in no order.
         let map = [("z", vec!["2", "1"]), ("a b", vec!["x"])];
         let map = map.map(|(name, values)| {
@@ -154,7 +146,8 @@ mod tests {
             (name.to_owned(), values)
         });
         let map = std::collections::HashMap::<String, Vec<String>>::from(map);
-        let gateway = request(rest()).with_query_string_parameters(map);
+        let rest = RequestContext::ApiGatewayV1(ApiGatewayProxyRequestContext::default());
+        let gateway = request(Some(rest)).with_query_string_parameters(map);
         let expected = [("a b", "x"), ("z", "2"), ("z", "1")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(query(&gateway), expected);

@@ -68,7 +68,8 @@ where
     F: Future<Output = Handled>,
 {
     let handler = |app: App, request: Request| {
-        let handled = tokio::time::timeout(limit, handler(app, request));
+        // Boxed: every layer around it would move its kilobytes once more.
+        let handled = tokio::time::timeout(limit, Box::pin(handler(app, request)));
         async move {
             let late = |_| Err(ApiError::unavailable(format!("no answer within {limit:?}")));
             handled.await.unwrap_or_else(late)
@@ -115,7 +116,7 @@ struct Envelope {
     path: String,
     form: ErrorForm,
     cross_origin: Option<CrossOrigin>,
-    /// The methods of the path, as `Allow` lists them.
+    /// The methods of the path, as `Allow` lists them, if the answer is to name them.
     methods: Option<String>,
     /// The route's path, if the request has one.
     resource: Option<&'static str>,
@@ -131,10 +132,11 @@ impl Envelope {
         let target = request::target(&request);
         let form = ErrorForm::of(&request, &target, site);
         let cross_origin = CrossOrigin::of(&site.cors_origins, &request);
-        let methods = target.as_ref().ok().and_then(Path::allowed);
+        let methods = || target.as_ref().ok().and_then(Path::allowed);
         // The gateway takes an encoded slash as part of a parameter; here it separates segments.
         let misrouted =
-            target.is_ok() && methods.is_none() && request::gateway_has_parameters(&request);
+            target.is_ok() && request::gateway_has_parameters(&request) && methods().is_none();
+        let methods = cross_origin.as_ref().and_then(|_| methods());
         let destination = target.map(|target| target.resolve(request.method().as_str()));
         let envelope = Self {
             id,

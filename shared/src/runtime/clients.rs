@@ -7,7 +7,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::{
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::http::{
 use lambda_http::http::Uri;
 
 use super::config::{ConfigError, optional, required};
+use super::in_process::InProcess;
 use super::metrics::RequestCounter;
 
 /// How often a request to the store is tried in all.
@@ -132,19 +134,23 @@ impl Clients {
 
     /// A DynamoDB client over the network.
     pub fn dynamodb(&self, endpoint: Option<String>) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_over(self.https(), endpoint)
+        let mut config = self.dynamodb_config(self.https());
+        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
     /// A DynamoDB client of an engine in this process.
     pub fn dynamodb_in_process(engine: impl HttpConnector + 'static) -> aws_sdk_dynamodb::Client {
-        Self::in_process().dynamodb_over(client_of(engine), None)
+        let in_process = InProcess::new();
+        let config = Self::in_process()
+            .dynamodb_config(client_of(engine))
+            .endpoint_resolver(in_process.clone())
+            .identity_cache(IdentityCache::no_cache())
+            .interceptor(in_process);
+        aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    fn dynamodb_over(
-        &self,
-        http: SharedHttpClient,
-        endpoint: Option<String>,
-    ) -> aws_sdk_dynamodb::Client {
+    fn dynamodb_config(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::config::Builder {
         let mut config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
@@ -158,8 +164,7 @@ impl Clients {
             Some(credentials) => config.set_credentials_provider(Some(credentials.clone())),
             None => config.set_allow_no_auth(),
         };
-        config.set_endpoint_url(endpoint.or_else(|| self.endpoint.clone()));
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+        config
     }
 
     /// An SQS client over the network.

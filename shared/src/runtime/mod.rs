@@ -7,6 +7,7 @@
 //! | [`app`] | everything that a handler needs, put together once |
 //! | [`config`] | the environment: the one reader of it |
 //! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
+//! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
@@ -15,6 +16,7 @@ pub mod api;
 pub mod app;
 pub mod clients;
 pub mod config;
+pub mod in_process;
 pub mod log;
 pub mod messages;
 pub mod metrics;

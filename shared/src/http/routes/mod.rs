@@ -144,18 +144,24 @@ impl Path {
 
     /// The parameters of the path, if it has the form of a pattern. An empty segment is no parameter.
     fn matched(&self, pattern: &'static str) -> Option<Vec<(&'static str, String)>> {
-        let parts = || pattern.split('/').skip(1).zip(&self.segments);
-        let same_length = pattern.split('/').skip(1).count() == self.segments.len();
-        let fits = same_length
-            && parts().all(|(part, segment)| match parameter(part) {
+        let mut parts = pattern.split('/').skip(1);
+        // Most patterns differ early, so nothing is collected or counted before.
+        for segment in &self.segments {
+            let part = parts.next()?;
+            let fits = match parameter(part) {
                 Some(_) => !segment.is_empty(),
                 None => part == segment,
-            });
-        fits.then(|| {
-            parts()
-                .filter_map(|(part, segment)| Some((parameter(part)?, segment.clone())))
-                .collect()
-        })
+            };
+            if !fits {
+                return None;
+            }
+        }
+        if parts.next().is_some() {
+            return None;
+        }
+        let parts = pattern.split('/').skip(1).zip(&self.segments);
+        let named = parts.filter_map(|(part, segment)| Some((parameter(part)?, segment.clone())));
+        Some(named.collect())
     }
 }
 

@@ -60,23 +60,18 @@ impl Path {
     fn of_segments(parts: impl Iterator<Item = String>) -> Self {
         let mut segments: Vec<String> = Vec::new();
         // Repeated slashes count once; a path that ends in a slash ends in an empty segment.
-        let push = |segments: &mut Vec<String>, segment: &str| {
+        let push = |segments: &mut Vec<String>, segment: String| {
             if segments.last().is_some_and(String::is_empty) {
                 segments.pop();
             }
-            segments.push(segment.to_owned());
+            segments.push(segment);
         };
         for part in parts {
-            let keeps_slashes = match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-                ["v1", ..] => true,
-                [version, "images", _, "members"] => is_v2(version),
-                _ => false,
-            };
-            if keeps_slashes {
-                push(&mut segments, &part);
+            if !part.contains('/') || keeps_slashes(&segments) {
+                push(&mut segments, part);
             } else {
                 for segment in part.split('/') {
-                    push(&mut segments, segment);
+                    push(&mut segments, segment.to_owned());
                 }
             }
         }
@@ -116,6 +111,17 @@ impl Path {
             ["v1", _, ..] | ["v2", "cloudimages"] => Family::Ims,
             _ => Family::Glance,
         }
+    }
+}
+
+/// Whether slashes in the part after these segments belong to it.
+fn keeps_slashes(segments: &[String]) -> bool {
+    match segments {
+        [version, ..] if version == "v1" => true,
+        [version, images, _, members] => {
+            images == "images" && members == "members" && is_v2(version)
+        }
+        _ => false,
     }
 }
 
