@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::domain::id::ProjectId;
+use shared::domain::image::Image;
+use shared::domain::policy::{Caller, Role};
+use shared::store::members::Changed;
 
 use crate::budget::requests;
 use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, THIRD, Who};
@@ -325,4 +329,48 @@ async fn a_filter_that_leaves_rows_out_costs_a_bounded_number_of_requests() {
     assert_eq!(found.len(), 3);
     let members: BTreeSet<_> = found.into_iter().map(|(_, member)| member).collect();
     assert_eq!(members, BTreeSet::from(["p0500".to_owned()]));
+}
+
+/// Shares this many more new images of the owner with the member.
+async fn share_many(harness: &Harness, count: usize) {
+    let app = &harness.server.app;
+    let caller = Caller {
+        project: ProjectId::parse(OWNER).unwrap(),
+        role: Role::Member,
+    };
+    let member = [ProjectId::parse(MEMBER).unwrap()];
+    for _ in 0..count {
+        let (op, now) = (app.operation(), app.now());
+        let body = json!({"name": "n"});
+        let image = Image::from_request(body, app.policy(), &caller, op, now).unwrap();
+        assert!(app.store().create_image(&image).await.unwrap());
+        let add = app
+            .store()
+            .add_members(&caller, image.id, &member, -1, app.stamp());
+        assert!(matches!(add.await.unwrap(), Changed::Members(_)));
+    }
+}
+
+/// The cost of a page depends on the page. `IMSHARE_SHARE_SIZES` sets other sizes, as in `100,100000`.
+#[tokio::test]
+async fn a_page_costs_the_same_however_many_rows_there_are() {
+    let sizes = std::env::var("IMSHARE_SHARE_SIZES").unwrap_or_else(|_| "100,1000".to_owned());
+    let harness = Harness::new().await;
+    let (mut made, mut costs) = (0, Vec::new());
+    for size in sizes.split(',').map(|size| size.parse::<usize>().unwrap()) {
+        share_many(&harness, size - made).await;
+        made = size;
+        let mut found = Vec::new();
+        for (who, path) in [
+            (Who::Member, invitations(MEMBER, "?limit=25")),
+            (Who::Member, invitations(MEMBER, "?limit=25&status=all")),
+            (Who::Owner, shares("?limit=25")),
+        ] {
+            let read = async { harness.get(who, &path).await.expect(200) };
+            found.push(requests(&harness, read).await);
+        }
+        println!("{size}: {found:?}");
+        costs.push(found);
+    }
+    assert!(costs.windows(2).all(|pair| pair[0] == pair[1]), "{costs:?}");
 }

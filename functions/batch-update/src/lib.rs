@@ -45,7 +45,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
         BatchKind::Add => Change::Add,
         BatchKind::Update => Change::Update,
         BatchKind::Remove => Change::Remove,
-        BatchKind::Replace => return replace::handle(&app, &caller, &request, may).await,
+        // On the heap: together these futures are too large for a thread's stack.
+        BatchKind::Replace => {
+            return Box::pin(replace::handle(&app, &caller, &request, may)).await;
+        }
     };
     let asked = parse(kind, http::body_bytes(&request)?, may)?;
     let idempotency = idempotency_of(&request, None)?;

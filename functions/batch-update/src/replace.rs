@@ -64,7 +64,7 @@ pub async fn handle(
     };
     may(ApiAction::StartBatch)?;
     for _ in 0..TRIES {
-        if let Some(answer) = accept(app, &asked).await? {
+        if let Some(answer) = Box::pin(accept(app, &asked)).await? {
             return Ok(answer);
         }
     }
@@ -75,7 +75,7 @@ pub async fn handle(
 /// meanwhile.
 async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, ApiError> {
     let (caller, store) = (asked.caller, app.store());
-    let facts = store.facts(asked.image, &[&caller.project]).await?;
+    let facts = Box::pin(store.facts(asked.image, &[&caller.project])).await?;
     let action = Action::Image(ImageAction::ReplaceMembers, facts.target(&asked.text));
     let decided = app.policy().decide(caller, action);
     decided.map_err(|denied| denied.ims())?;
@@ -92,7 +92,7 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
     let Some(image) = facts.image else {
         return Err(ApiError::ims_in_path(ImsCode::ImageNotFound));
     };
-    let Some(members) = store.members_at(&image, ENTRIES_MAX).await? else {
+    let Some(members) = Box::pin(store.members_at(&image, ENTRIES_MAX)).await? else {
         return Err(too_many(ENTRIES_MAX + 1));
     };
     let (batch, changes) = Batch::replacing(
@@ -107,9 +107,9 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
     }
     let idempotency = asked.idempotency.as_ref();
     let created = store.create_replacement(&batch, idempotency, &image, changes);
-    match created.await? {
+    match Box::pin(created).await? {
         Created::New => {
-            start(app, &batch).await?;
+            Box::pin(start(app, &batch)).await?;
             Ok(Some(accepted(batch.job.id)))
         }
         Created::Before(job) => Ok(Some(accepted(job))),

@@ -35,8 +35,11 @@ pub async fn handle(app: App, request: Request) -> Handled {
         ReadMembers::Show => show(&app, &caller, &request).await,
         ReadMembers::ListCloud => list_cloud(&app, &caller, &request).await,
         ReadMembers::ShowCloud => show_cloud(&app, &caller, &request).await,
-        ReadMembers::ListInvitations => shares::list_invitations(&app, &caller, &request).await,
-        ReadMembers::ListShares => shares::list_shares(&app, &caller, &request).await,
+        // On the heap: together these futures are too large for a thread's stack.
+        ReadMembers::ListInvitations => {
+            Box::pin(shares::list_invitations(&app, &caller, &request)).await
+        }
+        ReadMembers::ListShares => Box::pin(shares::list_shares(&app, &caller, &request)).await,
     }
 }
 

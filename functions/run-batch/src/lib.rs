@@ -289,7 +289,9 @@ async fn apply_group(
         }
         Task::Share => change_members(work, id, facts, group.entries(), Direction::Share).await,
         Task::Unshare => change_members(work, id, facts, group.entries(), Direction::Unshare).await,
-        Task::Replace { removes } => replace_members(work, id, facts, group, *removes).await,
+        Task::Replace { removes } => {
+            Box::pin(replace_members(work, id, facts, group, *removes)).await
+        }
     }
 }
 

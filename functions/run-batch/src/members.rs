@@ -103,8 +103,11 @@ pub async fn replace_members(
         .cloned()
         .partition(|(row, _)| *row < removes);
     let (gone, declared) = ((text, &gone[..]), (text, &declared[..]));
-    let mut done = change_members(work, image, facts, gone, Direction::Unshare).await?;
-    let added = change_members(work, image, facts, declared, Direction::Share).await?;
+    // On the heap: together these futures are too large for a thread's stack.
+    let removed = change_members(work, image, facts, gone, Direction::Unshare);
+    let mut done = Box::pin(removed).await?;
+    let added = change_members(work, image, facts, declared, Direction::Share);
+    let added = Box::pin(added).await?;
     let full = |applied: &Applied| applied.outcome == Outcome::Failed(ImsCode::QuotaFull);
     let (refused, added): (Vec<_>, Vec<_>) = added.into_iter().partition(full);
     done.extend(added);
@@ -112,14 +115,15 @@ pub async fn replace_members(
         done.extend(refused);
         return Ok(done);
     }
-    make_room(work, image, facts, text).await?;
+    Box::pin(make_room(work, image, facts, text)).await?;
     let refused = declared.1.iter().filter(|(row, _)| {
         let mut refused = refused.iter();
         refused.any(|applied| applied.row == *row)
     });
     let again: Vec<_> = refused.cloned().collect();
     let again = (text, &again[..]);
-    done.extend(change_members(work, image, facts, again, Direction::Share).await?);
+    let added = change_members(work, image, facts, again, Direction::Share);
+    done.extend(Box::pin(added).await?);
     Ok(done)
 }
 

@@ -22,8 +22,9 @@ pub async fn handle(app: App, request: Request) -> Handled {
         return Err(ApiError::no_such_resource());
     };
     match operation {
-        OnTrustedOwners::Show => show(&app, &caller, &request).await,
-        OnTrustedOwners::Replace => replace(&app, &caller, &request).await,
+        // On the heap: together these futures are too large for a thread's stack.
+        OnTrustedOwners::Show => Box::pin(show(&app, &caller, &request)).await,
+        OnTrustedOwners::Replace => Box::pin(replace(&app, &caller, &request)).await,
     }
 }
 

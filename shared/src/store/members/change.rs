@@ -53,7 +53,8 @@ impl Store {
         };
         let mut tries = Tries::begin();
         loop {
-            let by_rule = self.answers_by_rule(&known.owner, members, stamp.now);
+            // On the heap, here and below: these futures are part of many others.
+            let by_rule = Box::pin(self.answers_by_rule(&known.owner, members, stamp.now));
             let plan = Plan {
                 image,
                 owner: Some(known.owner.clone()),
@@ -64,7 +65,7 @@ impl Store {
                 },
                 stamp,
             };
-            let changed = self.change_members(plan, members).await?;
+            let changed = Box::pin(self.change_members(plan, members)).await?;
             let Changed::Image(Some(stored)) = &changed else {
                 return Ok(changed);
             };
