@@ -1,12 +1,15 @@
-//! `imshare`: the whole service on one machine.
+//! `imshare`: the whole service on one machine, and the commands for people who use it or another.
 
 mod arguments;
+mod demo_env;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::Serve;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use cli::login::LoginOptions;
+use demo_env::DemoEnv;
 use local::identity::IdentityFile;
 use local::server::Server;
 
@@ -15,23 +18,39 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Image sharing between the projects of a cloud.
+/// Share machine images between the projects of a cloud.
 #[derive(Debug, Parser)]
 #[command(name = "imshare", version, about)]
 struct Cli {
+    #[command(flatten)]
+    login: LoginOptions,
+
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the whole service in this process.
-    Serve(Serve),
+    /// Run the whole service in this process.
+    Serve(Box<Serve>),
+    /// Print the variables of a demo user of the service on this machine.
+    DemoEnv(DemoEnv),
+    #[command(flatten)]
+    Client(cli::arguments::Command),
 }
 
 fn main() -> ExitCode {
-    let Command::Serve(serve) = Cli::parse().command;
-    match run(serve) {
+    cli::completion::answer(Cli::command);
+    let Cli { login, command } = Cli::parse();
+    let done = match command {
+        Command::Client(command) => return cli::run(command, &login, Cli::command),
+        _ if !login.is_empty() => {
+            Err("the login options are for commands that ask a service".to_owned())
+        }
+        Command::Serve(serve) => run(*serve),
+        Command::DemoEnv(demo) => demo.print(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
@@ -124,8 +143,9 @@ Try:
   curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' \
        -d '{{"member": "edc89b490d7d4392898e19b2deb34797"}}' {url}/v2/images/IMAGE_ID/members
 
-  openstack --os-auth-url {url}/identity/v3 --os-username owner --os-password secret \
-            --os-project-name owner --os-user-domain-name Default --os-project-domain-name Default image list
+  eval "$(imshare demo-env owner --url {url})"    # for imshare and openstack
+  imshare image create debian-12; imshare share debian-12 --with member,member2
+  openstack image list
 "#
         ));
     }

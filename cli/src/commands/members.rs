@@ -1,0 +1,68 @@
+//! `imshare members` and `imshare pending`: the owner's view.
+
+use crate::arguments::{MemberStatus, Members, Pending};
+use crate::context::{Context, Done};
+use crate::error::{Outcome, count};
+use crate::names::images::{self, Side};
+use crate::names::projects;
+use crate::output::{self, Table};
+
+/// Lists the members of an image.
+pub fn members(context: &Context, asked: &Members) -> Outcome<Done> {
+    let image = images::find_one(&context.client, &asked.image, Side::Mine)?;
+    let (members, _) = context.client.members(&image.id)?;
+    let mut table = Table::new(&["Project", "Status", "Shared At", "Updated At"]);
+    for member in members {
+        if asked.status == MemberStatus::All || asked.status.as_str() == member.status {
+            table.push([
+                member.member_id.into(),
+                member.status.into(),
+                member.created_at.into(),
+                member.updated_at.into(),
+            ]);
+        }
+    }
+    if table.is_empty() {
+        let status = match asked.status {
+            MemberStatus::All => String::new(),
+            status => format!(" whose answer is {}", status.as_str()),
+        };
+        context.note(&format!(
+            "The image {:?} has no members{status}.",
+            image.name
+        ));
+    }
+    output::list(&context.terminal, &context.output, table)?;
+    Ok(Done::All)
+}
+
+/// Lists who has not answered, over all images.
+pub fn pending(context: &Context, asked: &Pending) -> Outcome<Done> {
+    let member = asked.member.as_deref();
+    let member = member
+        .map(|name| projects::find_one(&context.client, name))
+        .transpose()?;
+    let member = member.as_ref().map(|member| member.id.as_str());
+    let shares = context.client.shares("pending", member)?;
+    let mut table = Table::new(&["Image", "Name", "Project", "Shared At"]);
+    let images: std::collections::HashSet<&str> =
+        shares.iter().map(|share| &*share.image_id).collect();
+    match shares.is_empty() {
+        true => context.note("Everybody has answered."),
+        false => context.note(&format!(
+            "{} for {}",
+            count(shares.len(), "open invitation"),
+            count(images.len(), "image")
+        )),
+    }
+    for share in shares {
+        table.push([
+            share.image_id.into(),
+            share.image_name.into(),
+            share.member_id.into(),
+            share.created_at.into(),
+        ]);
+    }
+    output::list(&context.terminal, &context.output, table)?;
+    Ok(Done::All)
+}

@@ -1,0 +1,163 @@
+//! What came of the entries of jobs.
+
+use super::batch::Names;
+use super::{Started, short};
+use crate::api::{Entry, Task};
+use crate::context::{Context, Done};
+use crate::error::{Outcome, grouped};
+use crate::output::{self, Form, Table};
+
+/// The failures that are listed.
+const SHOWN: usize = 20;
+
+/// What is said of entries: of those that changed, and of those that were so already.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    done: &'static str,
+    already: &'static str,
+    /// What a retry has to be told.
+    retry: &'static str,
+}
+
+/// The words for a task.
+pub fn words(task: &Task) -> Words {
+    let (done, already, retry) = match task {
+        Task::Share => ("shared", "shared already", ""),
+        Task::Unshare => ("no longer shared", "not shared before", ""),
+        Task::Answer { accept: true, .. } => ("accepted", "accepted already", " --accept"),
+        Task::Answer { accept: false, .. } => ("rejected", "rejected already", " --reject"),
+    };
+    Words {
+        done,
+        already,
+        retry,
+    }
+}
+
+/// The words for a job that somebody else may have started.
+pub const ANY: Words = Words {
+    done: "done",
+    already: "so already",
+    retry: "",
+};
+
+/// Reads the entries of jobs and prints what came of them.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) -> Outcome<Done> {
+    let mut entries = Vec::new();
+    for job in jobs {
+        entries.push((job, context.client.entries(&job.id, None)?));
+    }
+    let all = || entries.iter().flat_map(|(_, entries)| entries);
+    let failed = all().filter(|entry| entry.status == "failed").count();
+    match context.output.format {
+        Form::Table => {
+            let text = in_words(words, &entries, names);
+            context.terminal.print(&text);
+        }
+        _ => output::list(&context.terminal, &context.output, table(all(), names))?,
+    }
+    Ok(if failed == 0 {
+        Done::All
+    } else {
+        Done::SomeFailed
+    })
+}
+
+/// Entries as a table.
+pub fn table<'a>(entries: impl Iterator<Item = &'a Entry>, names: &Names) -> Table {
+    let columns = [
+        "Image",
+        "Image Name",
+        "Project",
+        "Project Name",
+        "Status",
+        "Changed",
+        "Code",
+        "Reason",
+    ];
+    let mut table = Table::new(&columns);
+    for entry in entries {
+        table.push([
+            entry.image_id.clone().into(),
+            names.get(&entry.image_id).cloned().into(),
+            entry.project_id.clone().into(),
+            names.get(&entry.project_id).cloned().into(),
+            entry.status.clone().into(),
+            entry.changed.into(),
+            entry.error_code.clone().into(),
+            entry.fail_reason.clone().into(),
+        ]);
+    }
+    table
+}
+
+/// "28 shared, 2 failed", the failures, and how to repeat them.
+fn in_words(words: Words, jobs: &[(&Started, Vec<Entry>)], names: &Names) -> String {
+    let all = || jobs.iter().flat_map(|(_, entries)| entries);
+    let failed: Vec<&Entry> = all().filter(|entry| entry.status == "failed").collect();
+    let already = |entry: &&Entry| entry.status == "success" && entry.changed == Some(false);
+    let already = all().filter(already).count();
+    let done = all().count() - failed.len() - already;
+    let numbers = [
+        (done, words.done),
+        (already, words.already),
+        (failed.len(), "failed"),
+    ];
+    let shown: Vec<String> = numbers
+        .iter()
+        .enumerate()
+        .filter(|(place, (number, _))| *number > 0 || (*place == 0 && already == 0))
+        .map(|(_, (number, word))| format!("{} {word}", grouped(*number)))
+        .collect();
+    let mut text = shown.join(", ") + "\n";
+    if failed.is_empty() {
+        return text;
+    }
+    text.push_str(&failures(&failed, names));
+    for (job, entries) in jobs {
+        if entries.iter().any(|entry| entry.status == "failed") {
+            let id = short(&job.id);
+            text.push_str(&format!(
+                "Repeat them with: imshare job retry {id}{}\n",
+                words.retry
+            ));
+        }
+    }
+    text
+}
+
+fn failures(failed: &[&Entry], names: &Names) -> String {
+    let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
+    let several = |of: fn(&Entry) -> &String| {
+        let first = failed.first().map(|entry| of(entry));
+        failed.iter().any(|entry| Some(of(entry)) != first)
+    };
+    let (images, projects) = (
+        several(|entry| &entry.image_id),
+        several(|entry| &entry.project_id),
+    );
+    let label = |entry: &Entry| match (images, projects) {
+        (true, true) => format!("{} for {}", name(&entry.image_id), name(&entry.project_id)),
+        (true, false) => name(&entry.image_id),
+        (false, _) => name(&entry.project_id),
+    };
+    let mut table = Table::new(&["", " "]);
+    for entry in failed.iter().take(SHOWN) {
+        let reason = entry
+            .fail_reason
+            .clone()
+            .or_else(|| entry.error_code.clone());
+        table.push([format!("  {}", label(entry)).into(), reason.into()]);
+    }
+    let text = output::table::rows(&table);
+    match failed.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!(
+            "{text}  … and {} more: imshare job show JOB --failed\n",
+            grouped(more)
+        ),
+    }
+}

@@ -1,0 +1,275 @@
+//! Logging in as the `openstack` command does: options, `OS_*` variables, `clouds.yaml`, Keystone.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | this one | what a login is made of, and which source wins |
+//! | [`clouds`] | `clouds.yaml`, `secure.yaml`, `clouds-public.yaml` |
+//! | [`keystone`] | tokens, the catalog, the names of projects |
+
+pub mod clouds;
+pub mod keystone;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::Outcome;
+use crate::http::Trust;
+
+/// Declares the options of a login; each is also a setting of that name.
+macro_rules! options {
+    ($($(#[$more:meta])* $field:ident: $setting:literal, $value:literal, $help:literal;)*) => {
+        /// Options of a login, as the `openstack` command has them. Each can also be a variable such as
+        /// `OS_USERNAME`, or be in `clouds.yaml`.
+        #[derive(Clone, Default, Args)]
+        #[command(next_help_heading = "Login")]
+        pub struct LoginOptions {
+            /// The cloud of clouds.yaml to log in to [env: OS_CLOUD].
+            #[arg(long, value_name = "NAME")]
+            pub os_cloud: Option<String>,
+            $(
+                #[doc = $help]
+                #[arg(long, value_name = $value, hide_short_help = true)]
+                $(#[$more])*
+                pub $field: Option<String>,
+            )*
+            /// Trust every certificate.
+            #[arg(long, hide_short_help = true)]
+            pub insecure: bool,
+        }
+
+        impl LoginOptions {
+            /// These options, and those of `other` that these do not have.
+            #[must_use]
+            pub fn or(self, other: &Self) -> Self {
+                Self {
+                    os_cloud: self.os_cloud.or_else(|| other.os_cloud.clone()),
+                    $($field: self.$field.or_else(|| other.$field.clone()),)*
+                    insecure: self.insecure || other.insecure,
+                }
+            }
+
+            /// Whether none is given.
+            pub fn is_empty(&self) -> bool {
+                self.os_cloud.is_none() && !self.insecure $(&& self.$field.is_none())*
+            }
+
+            fn settings(&self) -> Settings {
+                let mut settings = Settings::default();
+                $(settings.set($setting, self.$field.as_deref());)*
+                if self.insecure {
+                    settings.set("verify", Some("false"));
+                }
+                settings
+            }
+        }
+    };
+}
+
+options! {
+    os_auth_url: "auth_url", "URL", "The address of the identity service.";
+    os_auth_type: "auth_type", "TYPE", "password, token, v3applicationcredential or admin_token.";
+    os_username: "username", "NAME", "The user.";
+    os_user_id: "user_id", "ID", "The user, by id.";
+    os_password: "password", "PASSWORD", "The user's password; better in OS_PASSWORD, since other users see options.";
+    os_user_domain_name: "user_domain_name", "NAME", "The user's domain.";
+    os_user_domain_id: "user_domain_id", "ID", "The user's domain, by id.";
+    os_project_name: "project_name", "NAME", "The project.";
+    os_project_id: "project_id", "ID", "The project, by id.";
+    os_project_domain_name: "project_domain_name", "NAME", "The project's domain.";
+    os_project_domain_id: "project_domain_id", "ID", "The project's domain, by id.";
+    os_token: "token", "TOKEN", "A token; better in OS_TOKEN, since other users see options.";
+    os_application_credential_id: "application_credential_id", "ID", "An application credential.";
+    os_application_credential_name: "application_credential_name", "NAME", "An application credential of the user.";
+    os_application_credential_secret: "application_credential_secret", "SECRET", "Its secret; better in the environment.";
+    os_region_name: "region_name", "NAME", "The region whose image service is used.";
+    os_interface: "interface", "INTERFACE", "public, internal or admin.";
+    os_image_endpoint_override: "image_endpoint_override", "URL", "The address of the image service, instead of the catalog's.";
+    os_cacert: "cacert", "FILE", "Certificates to trust instead of the system's.";
+}
+
+impl fmt::Debug for LoginOptions {
+    /// Without the values, some of which are secrets.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "LoginOptions({:?})", self.settings())
+    }
+}
+
+/// What a login is made of, by the names that `clouds.yaml` uses.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+impl fmt::Debug for Settings {
+    /// The names only: some values are secrets.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// Older names of settings.
+const RENAMED: [(&str, &str); 6] = [
+    ("tenant_name", "project_name"),
+    ("tenant_id", "project_id"),
+    ("endpoint_type", "interface"),
+    ("user_name", "username"),
+    ("url", "endpoint"),
+    ("auth_token", "token"),
+];
+
+impl Settings {
+    /// Sets one, unless the value is empty.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let renamed = RENAMED.iter().find(|(before, _)| *before == name);
+        let name = renamed.map_or(name, |(_, now)| now);
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// One setting.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// These, and those of `other` that these do not have.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        for (name, value) in other.0 {
+            self.0.entry(name).or_insert(value);
+        }
+        self
+    }
+
+    /// The settings that the variables `OS_*` are.
+    fn of_environment(variables: &Variables) -> Self {
+        let mut settings = Self::default();
+        for (name, value) in &variables.0 {
+            if let Some(name) = name.strip_prefix("OS_") {
+                settings.set(&name.to_ascii_lowercase(), Some(value));
+            }
+        }
+        settings
+    }
+
+    /// How connections are trusted.
+    pub fn trust(&self) -> Trust {
+        let off = |name, word: &str| {
+            self.get(name)
+                .is_some_and(|it| it.eq_ignore_ascii_case(word))
+        };
+        Trust {
+            cacert: self.get("cacert").map(PathBuf::from),
+            insecure: off("verify", "false") || off("insecure", "true") || off("insecure", "1"),
+        }
+    }
+
+    /// Whether a login needs no question: its password, secret or token is there.
+    pub fn can_log_in_silently(&self) -> bool {
+        let secrets = ["password", "token", "application_credential_secret"];
+        secrets.iter().any(|name| self.get(name).is_some())
+    }
+
+    /// A text that tells logins apart, to make a digest of: a token is in it, passwords are not.
+    pub fn identity(&self) -> String {
+        let secret = |name: &str| {
+            ["password", "secret"]
+                .iter()
+                .any(|word| name.contains(word))
+        };
+        let shown = self.0.iter().filter(|(name, _)| !secret(name));
+        shown
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect()
+    }
+}
+
+/// The environment, passed in so that tests have their own.
+#[derive(Clone, Debug, Default)]
+pub struct Variables(pub BTreeMap<String, String>);
+
+impl Variables {
+    /// The process's environment.
+    pub fn of_process() -> Self {
+        let utf8 = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self(utf8.collect())
+    }
+
+    /// A variable that is not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+/// Collects the settings: an option wins over a variable, and a variable over `clouds.yaml`, as with
+/// the `openstack` command.
+///
+/// # Errors
+/// If the cloud is not in `clouds.yaml`, or the file cannot be read.
+pub fn settings(options: &LoginOptions, variables: &Variables) -> Outcome<Settings> {
+    let given = options.settings().or(Settings::of_environment(variables));
+    let asked = options
+        .os_cloud
+        .as_deref()
+        .or_else(|| variables.get("OS_CLOUD"));
+    let of_cloud = match asked {
+        Some(name) => clouds::named(name, variables, given.get("region_name"))?,
+        // As the SDK has it: a single cloud needs no name.
+        None if given.get("auth_url").is_none() && given.get("endpoint").is_none() => {
+            clouds::single(variables, given.get("region_name"))?
+        }
+        None => Settings::default(),
+    };
+    Ok(given.or(of_cloud))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let owned = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Variables(owned.collect())
+    }
+
+    #[test]
+    fn an_option_wins_over_a_variable_and_that_over_the_file() {
+        let directory = std::env::temp_dir().join(format!("imshare-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&directory).unwrap();
+        let file = directory.join("clouds.yaml");
+        let text = "clouds: {prod: {auth: {auth_url: 'http://yaml', username: yaml, password: yaml, \
+                    project_name: yaml}, region_name: yaml, verify: false}}";
+        std::fs::write(&file, text).unwrap();
+        let variables = variables(&[
+            ("OS_CLIENT_CONFIG_FILE", file.to_str().unwrap()),
+            ("OS_CLOUD", "prod"),
+            ("OS_USERNAME", "variable"),
+            ("OS_TENANT_NAME", "variable"),
+            ("OS_PASSWORD", ""),
+        ]);
+        let options = LoginOptions {
+            os_project_name: Some("option".to_owned()),
+            ..LoginOptions::default()
+        };
+        let found = settings(&options, &variables).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(found.get("project_name"), Some("option"));
+        assert_eq!(found.get("username"), Some("variable"));
+        assert_eq!(found.get("password"), Some("yaml"));
+        assert!(found.trust().insecure);
+        // Neither form shows a value.
+        for shown in [format!("{found:?}"), format!("{options:?}")] {
+            assert!(
+                !shown.contains("yaml") && !shown.contains("\"option\""),
+                "{shown}"
+            );
+        }
+        assert!(!found.identity().contains("password"));
+    }
+}
