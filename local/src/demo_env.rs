@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use local::identity::IdentityFile;
+
+use crate::identity::IdentityFile;
 
 /// The settings of other logins, which would mix with these.
 const OTHERS: [&str; 12] = [

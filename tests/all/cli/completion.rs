@@ -81,9 +81,8 @@ async fn every_shell_gets_its_script() {
     // Bash itself reads it.
     let script = shell.run(&["completion", "bash"]).await.expect(0).out;
     let file = shell.write("completion.bash", &script);
-    let read = std::process::Command::new("bash")
-        .args(["-c", &format!("source {file}; complete -p imshare")]);
-    let mut read = read;
+    let mut read = std::process::Command::new("bash");
+    read.args(["-c", &format!("source {file}; complete -p imshare")]);
     let output = read.output().unwrap();
     assert!(output.status.success(), "{output:?}");
 }

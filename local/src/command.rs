@@ -1,65 +1,18 @@
-//! `imshare`: the whole service on one machine, and the commands for people who use it or another.
-
-mod arguments;
-mod demo_env;
+//! `imshare serve`: runs the server until a signal stops it.
 
 use std::io::Write as _;
-use std::process::ExitCode;
-
-use arguments::Serve;
-use clap::{CommandFactory as _, Parser, Subcommand};
-use cli::login::LoginOptions;
-use demo_env::DemoEnv;
-use local::identity::IdentityFile;
-use local::server::Server;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::arguments::Serve;
+use crate::identity::IdentityFile;
+use crate::server::Server;
 
-/// Share machine images between the projects of a cloud.
-#[derive(Debug, Parser)]
-#[command(name = "imshare", version, about)]
-struct Cli {
-    #[command(flatten)]
-    login: LoginOptions,
-
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the whole service in this process.
-    Serve(Box<Serve>),
-    /// Print the variables of a demo user of the service on this machine.
-    DemoEnv(DemoEnv),
-    #[command(flatten)]
-    Client(cli::arguments::Command),
-}
-
-fn main() -> ExitCode {
-    cli::completion::answer(Cli::command);
-    let Cli { login, command } = Cli::parse();
-    let done = match command {
-        Command::Client(command) => return cli::run(command, &login, Cli::command),
-        _ if !login.is_empty() => {
-            Err("the login options are for commands that ask a service".to_owned())
-        }
-        Command::Serve(serve) => run(*serve),
-        Command::DemoEnv(demo) => demo.print(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(serve: Serve) -> Result<(), String> {
+/// Runs the whole service in this process.
+///
+/// # Errors
+/// One sentence for the operator, if it does not start.
+pub fn run(serve: Serve) -> Result<(), String> {
     let filter = shared::runtime::log::filter(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
     tracing_subscriber::fmt()
