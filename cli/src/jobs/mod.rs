@@ -97,7 +97,7 @@ fn send_all(
             Ok(None) => unsent.extend(split(&part, part.entries().div_ceil(2)).into_iter().rev()),
             Err(failure) if started.is_empty() => {
                 watch.finish();
-                return Err(failure.and("nothing was sent"));
+                return Err(failure.and("nothing was changed"));
             }
             Err(failure) => {
                 watch.finish();

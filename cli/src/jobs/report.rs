@@ -116,7 +116,8 @@ fn in_words(words: Words, jobs: &[(&Started, Vec<Entry>)], names: &Names) -> Str
     if failed.is_empty() {
         return text;
     }
-    text.push_str(&failures(&failed, names));
+    let all: Vec<&Entry> = all().collect();
+    text.push_str(&failures(&failed, &all, names));
     for (job, entries) in jobs {
         if entries.iter().any(|entry| entry.status == "failed") {
             let id = short(&job.id);
@@ -129,11 +130,12 @@ fn in_words(words: Words, jobs: &[(&Started, Vec<Entry>)], names: &Names) -> Str
     text
 }
 
-fn failures(failed: &[&Entry], names: &Names) -> String {
+/// The failures, each with what tells it apart in the request.
+fn failures(failed: &[&Entry], all: &[&Entry], names: &Names) -> String {
     let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
     let several = |of: fn(&Entry) -> &String| {
-        let first = failed.first().map(|entry| of(entry));
-        failed.iter().any(|entry| Some(of(entry)) != first)
+        let first = all.first().map(|entry| of(entry));
+        all.iter().any(|entry| Some(of(entry)) != first)
     };
     let (images, projects) = (
         several(|entry| &entry.image_id),

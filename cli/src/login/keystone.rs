@@ -184,8 +184,8 @@ fn required<'a>(settings: &'a Settings, name: &str) -> Outcome<&'a str> {
     settings.get(name).ok_or_else(|| {
         let upper = name.to_uppercase();
         Failure::refused(format!(
-            "not logged in: OS_{upper} is not set; name a cloud of clouds.yaml with --os-cloud, or set the \
-             OS_ variables as for the openstack command"
+            "not logged in: there is no {name}; set OS_{upper} and the other variables as for the openstack \
+             command, or name a cloud of clouds.yaml that has it with --os-cloud"
         ))
     })
 }

@@ -205,13 +205,12 @@ pub(super) fn not_found(noun: &str, unknown: &[String], known: &[String], list: 
     } else {
         String::new()
     };
-    let noun = if unknown.len() == 1 {
-        noun.to_owned()
-    } else {
-        format!("{noun}s")
+    let noun = match unknown.len() {
+        1 => format!("is no {noun}"),
+        _ => format!("are no {noun}s"),
     };
     let described = described.join(", ");
     Failure::wrong_use(format!(
-        "there is no {noun} {described}{more}; nothing was sent; {list}"
+        "there {noun} {described}{more}; nothing was sent; {list}"
     ))
 }

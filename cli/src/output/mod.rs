@@ -188,13 +188,18 @@ fn plain(value: &Value) -> String {
 pub fn list(terminal: &Terminal, options: &OutputOptions, table: Table) -> Outcome<()> {
     let table = table.arrange(options)?;
     let text = match options.format {
-        Form::Table => table::list(&table, terminal),
+        Form::Table => return print_table(terminal, &table::list(&table, terminal)),
         Form::Json => forms::json_list(&table),
         Form::Yaml => forms::yaml(&forms::records(&table)),
         Form::Csv => forms::csv(&table),
         Form::Value => forms::values(&table),
     };
-    terminal.print(&text);
+    terminal.print_data(&text);
+    Ok(())
+}
+
+fn print_table(terminal: &Terminal, text: &str) -> Outcome<()> {
+    terminal.print(text);
     Ok(())
 }
 
@@ -214,13 +219,13 @@ pub fn record(
     }
     .arrange(options)?;
     let text = match options.format {
-        Form::Table => table::record(&table, terminal),
+        Form::Table => return print_table(terminal, &table::record(&table, terminal)),
         Form::Json => forms::json_record(&table),
         Form::Yaml => forms::yaml(&forms::first_record(&table)),
         Form::Csv => forms::csv(&table),
         Form::Value => forms::lines(&table),
     };
-    terminal.print(&text);
+    terminal.print_data(&text);
     Ok(())
 }
 

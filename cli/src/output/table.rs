@@ -9,7 +9,7 @@ use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::status::{Meaning, is_status};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, visible};
 use super::{Table, plain};
 
 /// The spaces between columns.
@@ -44,16 +44,6 @@ impl Cell {
             },
             None => cell,
         }
-    }
-}
-
-/// A character that is safe to print: no control, and none that turns the direction of writing.
-fn visible(character: char) -> char {
-    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if character.is_control() || turns {
-        '\u{fffd}'
-    } else {
-        character
     }
 }
 

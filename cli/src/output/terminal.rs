@@ -43,6 +43,22 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Prints what is for programs: as it is, but for control characters on a terminal, which would
+    /// move its cursor.
+    pub fn print_data(&self, text: &str) {
+        let shown: String;
+        let text = match self.width.is_some() {
+            true => {
+                let visible = |c: char| if c == '\n' { c } else { visible(c) };
+                shown = text.chars().map(visible).collect();
+                &shown
+            }
+            false => text,
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Prints a note to standard error.
     pub fn note(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), ColorChoice::Auto);
@@ -64,4 +80,17 @@ fn unicode(variables: &Variables) -> bool {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
+}
+
+/// A character that is safe to print: no control, and none that turns the direction of writing.
+pub fn visible(character: char) -> char {
+    let turns = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    if character.is_control() || turns {
+        '\u{fffd}'
+    } else {
+        character
+    }
 }

@@ -28,7 +28,7 @@ async fn complete(shell: &Shell, words: &[&str]) -> Vec<String> {
 async fn commands_options_and_images_are_completed() {
     let harness = Harness::new().await;
     let owner = owner(&harness).await;
-    assert_eq!(complete(&owner, &["imshare", "una"]).await, ["unshare"]);
+    assert_eq!(complete(&owner, &["imshare", "uns"]).await, ["unshare"]);
     let options = complete(&owner, &["imshare", "share", "--with"]).await;
     assert_eq!(options, ["--with", "--with-file"]);
     assert_eq!(

@@ -98,7 +98,10 @@ impl State {
         if path.starts_with("/v2/images/") || path == "/v2/images" {
             let image = json!({"id": DEBIAN, "name": "debian-12", "owner": OWNER, "status": "active",
                                "visibility": "shared", "created_at": "2026-01-01T00:00:00Z"});
-            return json_reply(200, &json!({"images": [image]}));
+            return match path.as_str() {
+                "/v2/images" => json_reply(200, &json!({"images": [image]})),
+                _ => json_reply(200, &image),
+            };
         }
         if let Some((status, body)) = self.next.pop_front() {
             return json_reply(status, &body);

@@ -228,7 +228,7 @@ async fn a_batch_is_sent_again_with_the_same_key() {
     let words = [
         "is not able to answer",
         "\"The service is not available\" (503, req-",
-        "nothing was sent",
+        "nothing was changed",
     ];
     shell
         .run(&["share", DEBIAN, "--with", &project])

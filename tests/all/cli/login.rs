@@ -90,7 +90,7 @@ async fn a_cloud_of_clouds_yaml_needs_its_name_only() {
         .run(&["image", "list"])
         .await
         .says(2, &["no cloud \"here\"", "./clouds.yaml"]);
-    shell.write("clouds.yaml", "clouds: {here: [");
+    shell.write("clouds.yaml", "clouds: {here: ]");
     shell
         .run(&["image", "list"])
         .await
@@ -153,13 +153,13 @@ async fn what_a_login_lacks_is_named() {
     shell
         .run(&["inbox"])
         .await
-        .says(3, &["OS_AUTH_URL is not set", "--os-cloud"]);
+        .says(3, &["there is no auth_url; set OS_AUTH_URL", "--os-cloud"]);
     let owner = Shell::of(&harness, "owner").await;
     let owner = owner.without("OS_PASSWORD");
     owner
         .run(&["inbox"])
         .await
-        .says(3, &["OS_PASSWORD is not set"]);
+        .says(3, &["there is no password; set OS_PASSWORD"]);
     let owner = owner
         .with("OS_PASSWORD", "secret")
         .without("OS_PROJECT_NAME");

@@ -8,7 +8,7 @@ use super::{DEBIAN, Shell, owner};
 use crate::harness::Harness;
 use crate::restart::binary;
 
-/// A terminal of some size, in which a shell runs.
+/// A terminal of some size.
 struct Tmux {
     socket: String,
 }
@@ -22,10 +22,9 @@ impl Tmux {
         command
             .args(["-S", &tmux.socket, "-f", "/dev/null", "new-session", "-d"])
             .args(["-x", &columns.to_string(), "-y", "20"])
-            .arg("bash --norc --noprofile")
+            .arg("sleep 600")
             .env_clear()
             .envs(&shell.variables)
-            .env("PS1", "> ")
             .current_dir(shell.home.path());
         let output = command.output().expect("tmux is installed");
         assert!(output.status.success(), "{output:?}");
@@ -45,13 +44,13 @@ impl Tmux {
         self.ask(&[&["send-keys", "-t", "0"], keys].concat());
     }
 
-    /// Types a command of ours.
+    /// Runs a command of ours on an empty screen.
     fn run(&self, arguments: &str) {
-        let line = format!("{} {arguments}; echo \"exit $?\"", binary().display());
-        // The path of the binary is long and no part of the picture.
-        self.keys(&["clear", "Enter"]);
-        self.wait(|screen| screen.trim() == ">");
-        self.keys(&["-l", &format!("i() {{ {line}; }}; clear; i\n")]);
+        let line = format!(
+            "{} {arguments}; echo \"exit $?\"; exec sleep 600",
+            binary().display()
+        );
+        self.ask(&["respawn-pane", "-k", "-t", "0", &line]);
     }
 
     fn screen(&self) -> String {
