@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::http::{Handled, Request};
 use shared::runtime::metrics;
 
-use crate::harness::{Harness, MEMBER, OWNER, Who, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
 
 /// The requests that some work makes, by operation.
 pub async fn requests<F: Future>(harness: &Harness, work: F) -> BTreeMap<String, u64> {
@@ -50,11 +50,32 @@ async fn the_happy_paths_keep_their_budget() {
         requests(&harness, create).await,
         &[("PutItem", 1)],
     );
+    // The register of projects with rules, which the instance then remembers.
+    let add = async { harness.share(&image, "first").await.expect(200) };
+    check(
+        "first add",
+        requests(&harness, add).await,
+        &[("GetItem", 1), ("TransactWriteItems", 1)],
+    );
     let add = async { harness.share(&image, MEMBER).await.expect(200) };
     check(
         "add",
         requests(&harness, add).await,
         &[("TransactWriteItems", 1)],
+    );
+    let path_of_rules = format!("/v1/{MEMBER2}/cloudimages/trusted-owners");
+    let rules = json!({"rules": [{"owner": OWNER, "mode": "accept"}]});
+    let set = async { harness.put(Who::Member2, &path_of_rules, rules).await };
+    check(
+        "set rules",
+        requests(&harness, set).await,
+        &[("TransactWriteItems", 1)],
+    );
+    let show = async { harness.get(Who::Member2, &path_of_rules).await.expect(200) };
+    check(
+        "show rules",
+        requests(&harness, show).await,
+        &[("GetItem", 1)],
     );
     let show = async { harness.get(Who::Member, &row).await.expect(200) };
     check(
@@ -92,6 +113,21 @@ async fn the_happy_paths_keep_their_budget() {
         "list images",
         requests(&harness, list).await,
         &[("BatchGetItem", 1), ("Query", 3)],
+    );
+    // One stream for a status, and the images with the memberships; an owner's shares likewise.
+    let path = format!("/v1/{MEMBER}/cloudimages/invitations?status=accepted");
+    let list = async { harness.get(Who::Member, &path).await.expect(200) };
+    check(
+        "invitations",
+        requests(&harness, list).await,
+        &[("BatchGetItem", 1), ("Query", 1)],
+    );
+    let path = format!("/v1/{OWNER}/cloudimages/shares");
+    let list = async { harness.get(Who::Owner, &path).await.expect(200) };
+    check(
+        "shares",
+        requests(&harness, list).await,
+        &[("BatchGetItem", 1), ("Query", 1)],
     );
     let remove = async { harness.delete(Who::Owner, &row).await.expect(204) };
     check(
@@ -234,6 +270,16 @@ async fn lists_cost_the_same_however_much_there_is() {
         let list = event(members, OWNER, &path, &[("limit", "25")]);
         let (requests, units) = cost(&harness, read_members::handle(app(), list)).await;
         found.push(("members", requests, units));
+        for (what, project, list, query) in [
+            ("invitations", MEMBER, "invitations", &[("limit", "25")][..]),
+            ("answered", MEMBER, "invitations", &[("status", "all")]),
+            ("shares", OWNER, "shares", &[("limit", "25")]),
+        ] {
+            let path = format!("/v1/{project}/cloudimages/{list}");
+            let list = event(members, project, &path, query);
+            let (requests, units) = cost(&harness, read_members::handle(app(), list)).await;
+            found.push((what, requests, units));
+        }
         println!("{size}: {found:?}");
         costs.push(found);
     }

@@ -76,6 +76,9 @@ fn body(route: &Route, image: &str) -> Option<Value> {
         ("DELETE", "/v1/cloudimages/members") => {
             Some(json!({"images": [image], "projects": [MEMBER]}))
         }
+        ("PUT", "/v1/{project_id}/cloudimages/trusted-owners") => {
+            Some(json!({"rules": [{"owner": "somebody", "mode": "accept"}]}))
+        }
         (method, path) => panic!("how is {method} {path} asked?"),
     }
 }
@@ -116,6 +119,12 @@ async fn outcome(
         }
         ("GET", path) if path.ends_with("/members") => {
             format!("200 rows:{}", rows("members").len())
+        }
+        ("GET", path) if path.ends_with("/invitations") => {
+            format!("200 rows:{}", rows("invitations").len())
+        }
+        ("GET", path) if path.ends_with("/shares") => {
+            format!("200 rows:{}", rows("shares").len())
         }
         ("GET", path) if path.ends_with("/jobs") => format!("200 rows:{}", rows("jobs").len()),
         (_, "/v1/cloudimages/members") => {

@@ -8,11 +8,17 @@
 //! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | until its messages are known to be sent |
 //! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
 //! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
+//! | trusted owners | `PROJECT#<project>` | `TRUST` | – | – | – |
+//! | projects that have any | `PROJECT#` | `REGISTER` | – | – | – |
 //! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
 //!
 //! `by_due` holds the records that are due, that is, with work that is still to be done for them:
 //! `DUE#<0..15>` / `<time from which the sweep does it>`. The write that makes work necessary sets
 //! the key; the write that finishes the work removes it.
+//!
+//! `by_owner` (`opk` / `osk`) holds the memberships of shared images, by the project that shares:
+//! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
+//! costs no write of this index.
 //!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
@@ -21,6 +27,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::domain::member::MemberStatus;
@@ -47,6 +54,12 @@ pub const BY_DUE: &str = "by_due";
 pub const DPK: &str = "dpk";
 /// Sort key of [`BY_DUE`].
 pub const DSK: &str = "dsk";
+/// The index from an owner to the memberships of its images.
+pub const BY_OWNER: &str = "by_owner";
+/// Partition key of [`BY_OWNER`].
+pub const OPK: &str = "opk";
+/// Sort key of [`BY_OWNER`].
+pub const OSK: &str = "osk";
 /// Partitions of [`BY_DUE`]. Each adds the write throughput of one key.
 pub const DUE_PARTITIONS: u8 = 16;
 /// The expiry of an item (DynamoDB's TTL), in seconds since 1970.
@@ -60,6 +73,8 @@ pub const OP: &str = "op";
 pub const ADDED: &str = "added";
 /// The id of the newest share of a membership.
 pub const SHARED: &str = "shared";
+/// The status that the newest share gives to a membership, unless it is pending.
+pub const SHARED_AS: &str = "shared_as";
 /// The id of the removal that ended the membership before this one, if it arrived late.
 pub const ENDED: &str = "ended";
 /// The number of members of an image.
@@ -143,6 +158,11 @@ pub const DIGEST: &str = "digest";
 /// The job that an idempotency key is bound to.
 pub const JOB_ID: &str = "job_id";
 
+/// The rules of a project about trusted owners, as JSON.
+pub const RULES: &str = "rules";
+/// The classes of projects with such rules, a set of numbers.
+pub const CLASSES: &str = "classes";
+
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
 /// The user of an access key. It is not read; it helps whoever inspects the table.
@@ -161,11 +181,14 @@ pub const ATTRIBUTES: &[&str] = &[
     VPK,
     DPK,
     DSK,
+    OPK,
+    OSK,
     EXPIRES_AT,
     GONE,
     OP,
     ADDED,
     SHARED,
+    SHARED_AS,
     ENDED,
     MEMBER_COUNT,
     OWNER,
@@ -207,6 +230,8 @@ pub const ATTRIBUTES: &[&str] = &[
     REQUEST_ID,
     DIGEST,
     JOB_ID,
+    RULES,
+    CLASSES,
     SECRET,
     USER,
     ROLES,
@@ -324,6 +349,20 @@ pub fn result_key(id: JobId, chunk: usize) -> Item {
     key(job_pk(id), result_sk(chunk))
 }
 
+/// The prefix of the partition keys of projects.
+pub const PROJECT_PREFIX: &str = "PROJECT#";
+
+/// Key of a project's rules about trusted owners.
+pub fn trust_key(project: &ProjectId) -> Item {
+    key(format!("{PROJECT_PREFIX}{project}"), "TRUST".to_owned())
+}
+
+/// Key of the register of projects with rules. No project has an empty id, so no other item has this
+/// partition key.
+pub fn register_key() -> Item {
+    key(PROJECT_PREFIX.to_owned(), "REGISTER".to_owned())
+}
+
 /// Key of an idempotency record. The key has no line end, so the two parts cannot be confused.
 pub fn idempotency_key(project: &ProjectId, key_text: &str) -> Item {
     key(format!("KEY#{key_text}\n{project}"), KEY.to_owned())
@@ -337,6 +376,19 @@ pub fn owner_gpk(project: &ProjectId) -> String {
 /// Index partition of the memberships of a project in one status.
 pub fn status_gpk(status: MemberStatus, member: &ProjectId) -> String {
     format!("{}#{member}", status.as_str())
+}
+
+/// Index partition of what a project shares with others.
+pub fn shared_by_opk(owner: &ProjectId) -> String {
+    format!("SHARED_BY#{owner}")
+}
+
+/// Index sort key of a membership among those of its image's owner: by the share that created it. Of the
+/// member it has a hash, because a sort key has at most 1024 bytes.
+pub fn share_osk(share: OperationId, image: ImageId, member: &ProjectId) -> String {
+    let hash = Sha256::digest(member.as_str());
+    let hash = hash.first_chunk::<8>().map(hex::encode).unwrap_or_default();
+    format!("{share}#{image}#{hash}")
 }
 
 /// Index partition of a project's jobs.

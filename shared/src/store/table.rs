@@ -14,6 +14,7 @@ use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::time::Timestamp;
+use crate::domain::trust::TrustCache;
 
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
@@ -27,6 +28,7 @@ pub struct Store {
     pub(super) table: String,
     pub(super) indexes: Indexes,
     known: Arc<ExpiringCache<ImageId, Known>>,
+    pub(super) trust: Arc<TrustCache>,
 }
 
 /// Whether an index shows a write at once.
@@ -38,13 +40,22 @@ pub enum Indexes {
     Eventual,
 }
 
-/// What an instance caches of an image. The creation time never changes, and a transaction that adds a
-/// member cannot read it. The owner may have changed; it only decides whether a transaction is tried,
-/// and the transaction's condition has the last word.
+/// What an instance caches of an image: what a transaction that adds a member writes into its index keys
+/// and cannot read. The creation time never changes; the owner may have, so it is a condition of the
+/// transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) owner: ProjectId,
     pub(super) created_at: Timestamp,
+}
+
+impl Known {
+    pub(super) fn of(image: &Image) -> Self {
+        Self {
+            owner: image.owner.clone(),
+            created_at: image.created_at,
+        }
+    }
 }
 
 impl Store {
@@ -55,16 +66,13 @@ impl Store {
             table,
             indexes,
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
+            trust: Arc::default(),
         }
     }
 
     pub(super) fn remember(&self, image: &Image) {
-        let known = Known {
-            owner: image.owner.clone(),
-            created_at: image.created_at,
-        };
         self.known
-            .insert(image.id, known, Timestamp::from_micros(i64::MAX));
+            .insert(image.id, Known::of(image), Timestamp::from_micros(i64::MAX));
     }
 
     pub(super) fn remembered(&self, id: ImageId) -> Option<Known> {

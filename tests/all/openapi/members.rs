@@ -3,10 +3,11 @@
 use serde_json::json;
 use shared::domain::bodies::{MemberAnswer, NewMember};
 use shared::domain::member::MemberView;
-use shared::http::answers::{CloudMembers, FramedMember, Members};
-use shared::http::routes::{Operation, ReadMembers};
+use shared::domain::trust::{REMEMBERED_SECONDS, RULES_MAX};
+use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares, TrustRules};
+use shared::http::routes::{OnTrustedOwners, Operation, ReadMembers};
 
-use super::describe::{Described, empty, json, json_such, link};
+use super::describe::{Described, component, empty, json, json_like, json_such, link};
 
 fn new(summary: &'static str) -> Described {
     Described::new("Members", summary)
@@ -35,6 +36,54 @@ pub fn read(operation: ReadMembers) -> Described {
         ReadMembers::ShowCloud => new("Show a membership, in the form of IMS")
             .done(200, json::<FramedMember>("The membership."))
             .refuses(&[404]),
+        ReadMembers::ListInvitations => new("List the images that are shared with a project")
+            .description(format!(
+                "Those that it has not answered, unless the request asks for another status; newest \
+                 image first. {} on a page unless the request asks otherwise. A page may have fewer \
+                 rows than that, even none, and a `next_marker`: it ends after so many rows that a \
+                 filter leaves out.",
+                read_members::shares::PAGE_DEFAULT
+            ))
+            .parameters(&["InvitationStatus", "ShareOwner", "ShareName"])
+            .parameters(&["PageLimit", "PageMarker"])
+            .done(200, json::<Invitations>("A page of memberships of the project."))
+            .refuses(&[403]),
+        ReadMembers::ListShares => new("List what a project shares with others")
+            .description(format!(
+                "The memberships of all its shared images, newest first; those of one `image` by the \
+                 members' ids. {} on a page unless the request asks otherwise. A page may have fewer \
+                 rows than that, even none, and a `next_marker`: it ends after so many rows that a \
+                 filter leaves out.",
+                read_members::shares::PAGE_DEFAULT
+            ))
+            .parameters(&["ShareStatus", "ShareMember", "ShareImage"])
+            .parameters(&["PageLimit", "PageMarker"])
+            .done(200, json::<Shares>("A page of memberships of the project's images."))
+            .refuses(&[403]),
+    }
+}
+
+pub fn trusted_owners(operation: OnTrustedOwners) -> Described {
+    let rules = json!({"rules": [{"owner": "edc89b490d7d4392898e19b2deb34797", "mode": "accept"}]});
+    let done = |description: &str| {
+        let response = json_like::<TrustRules>(description, rules.clone());
+        response.header_ref("ETag", component("headers", "ETag"))
+    };
+    match operation {
+        OnTrustedOwners::Show => new("Show the trusted owners of a project")
+            .done(200, done("The rules."))
+            .refuses(&[403]),
+        OnTrustedOwners::Replace => new("Set the trusted owners of a project")
+            .description(format!(
+                "Sets all rules at once, at most {RULES_MAX}. A new share by an owner with a rule is \
+                 stored as accepted, or rejected, from the beginning: within {REMEMBERED_SECONDS} \
+                 seconds after this answer. Shares that exist stay as they are. A rule about the \
+                 project itself, or a second one about an owner, is 400."
+            ))
+            .body::<TrustRules>(rules.clone())
+            .parameters(&["IfMatch"])
+            .done(200, done("The rules as they are now."))
+            .refuses(&[403, 412]),
     }
 }
 
@@ -43,7 +92,10 @@ pub fn add() -> Described {
         let parameters = [("image_id", "image_id"), ("member_id", "member_id")];
         link(operation, &parameters)
     };
-    let added = json_such::<MemberView>("The new membership. Its status is `pending`.", "Member")
+    let added = json_such::<MemberView>(
+        "The new membership. Its status is `pending`, unless the project has a rule for this owner.",
+        "Member",
+    )
         .link("show", of(Operation::Members(ReadMembers::Show)))
         .link("answer", of(Operation::UpdateMember))
         .link("remove", of(Operation::RemoveMember));

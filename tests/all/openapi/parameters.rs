@@ -37,11 +37,13 @@ pub fn all() -> Vec<(&'static str, Parameter)> {
     let mut all = vec![
         ("RequestId", request_id()),
         ("IdempotencyKey", idempotency_key()),
+        ("IfMatch", if_match()),
     ];
     all.extend(of_paths());
     all.extend(of_image_lists());
     all.extend(filters());
     all.extend(of_pages());
+    all.extend(of_shares());
     all
 }
 
@@ -104,6 +106,13 @@ fn idempotency_key() -> Parameter {
     parameter(ParameterIn::Header, "Idempotency-Key", description, schema)
         .example(Some(json!("accept-the-release-of-june")))
         .build()
+}
+
+fn if_match() -> Parameter {
+    let description = "Changes only what has this `ETag`, or one of several; anything else is 412.";
+    let tag = "(W/)?\"[!#-~]*\"";
+    let schema = pattern(&format!(r"^(\*|{tag}( *, *{tag})*)$"));
+    parameter(ParameterIn::Header, "If-Match", description, schema).build()
 }
 
 fn of_paths() -> Vec<(&'static str, Parameter)> {
@@ -334,6 +343,37 @@ fn of_pages() -> Vec<(&'static str, Parameter)> {
                 "Another name of `job_type`, which comes first.",
                 text(),
             ),
+        ),
+    ]
+}
+
+fn of_shares() -> Vec<(&'static str, Parameter)> {
+    let statuses = MemberStatus::ALL.map(MemberStatus::as_str).into_iter();
+    let statuses = || text().enum_values(Some(statuses.clone().chain(["all"])));
+    let project = reference::<ProjectId>;
+    let pending = statuses().default(Some(json!("pending")));
+    let all = statuses().default(Some(json!("all")));
+    vec![
+        (
+            "InvitationStatus",
+            query("status", "Memberships with this answer.", pending),
+        ),
+        (
+            "ShareStatus",
+            query("status", "Memberships with this answer.", all),
+        ),
+        (
+            "ShareOwner",
+            query("owner", "Images of this project.", project()),
+        ),
+        ("ShareName", query("name", "Images of this name.", text())),
+        (
+            "ShareMember",
+            query("member", "Shared with this project.", project()),
+        ),
+        (
+            "ShareImage",
+            query("image", "Members of this image.", reference::<ImageId>()),
         ),
     ]
 }

@@ -52,7 +52,10 @@ impl Denied<'_> {
                 | ApiAction::AnswerFor(_)
                 | ApiAction::ReadJobs
                 | ApiAction::ReadJobsOf(_)
-                | ApiAction::ReadMembersAs(_) => return self.ims(),
+                | ApiAction::ReadMembersAs(_)
+                | ApiAction::ListShares
+                | ApiAction::ReadTrustedOwners
+                | ApiAction::SetTrustedOwners => return self.ims(),
             }),
         }
     }

@@ -269,6 +269,9 @@ fn api(out: &mut String) {
         ("ReadJobsOf(other)", ApiAction::ReadJobsOf("other")),
         ("ReadMembersAs(own)", ApiAction::ReadMembersAs("own")),
         ("ReadMembersAs(other)", ApiAction::ReadMembersAs("other")),
+        ("ListShares", ApiAction::ListShares),
+        ("ReadTrustedOwners", ApiAction::ReadTrustedOwners),
+        ("SetTrustedOwners", ApiAction::SetTrustedOwners),
     ];
     for (name, action) in all {
         for role in Role::ALL {

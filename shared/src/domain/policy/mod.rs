@@ -181,7 +181,7 @@ pub enum ApiAction<'a> {
     ReadStoreDetails,
     /// Start a batch.
     StartBatch,
-    /// Answer for this project in a batch.
+    /// Answer for this project: in a batch, or in advance.
     AnswerFor(&'a ProjectId),
     /// Read jobs.
     ReadJobs,
@@ -189,6 +189,12 @@ pub enum ApiAction<'a> {
     ReadJobsOf(&'a str),
     /// Read memberships by a path that names this project.
     ReadMembersAs(&'a str),
+    /// List what is shared with a project that it acts for, or by it.
+    ListShares,
+    /// Read the trusted owners of a project that it acts for.
+    ReadTrustedOwners,
+    /// Set them.
+    SetTrustedOwners,
 }
 
 impl Policy {
@@ -330,10 +336,14 @@ fn refuse_setting(caller: &Caller, setting: Setting<'_>) -> Option<Reason> {
 
 fn refuse_api(caller: &Caller, action: ApiAction<'_>) -> Option<Reason> {
     let allowed = match action {
-        ApiAction::ListImages | ApiAction::ShowQuota | ApiAction::ReadJobs => {
-            caller.role != Role::None
+        ApiAction::ListImages
+        | ApiAction::ShowQuota
+        | ApiAction::ReadJobs
+        | ApiAction::ListShares
+        | ApiAction::ReadTrustedOwners => caller.role != Role::None,
+        ApiAction::CreateImage | ApiAction::StartBatch | ApiAction::SetTrustedOwners => {
+            caller.may_write()
         }
-        ApiAction::CreateImage | ApiAction::StartBatch => caller.may_write(),
         ApiAction::ReadTasks | ApiAction::ReadStoreDetails => caller.is_admin(),
         ApiAction::AnswerFor(project) => caller.acts_for(project.as_str()),
         ApiAction::ReadJobsOf(project) | ApiAction::ReadMembersAs(project) => {

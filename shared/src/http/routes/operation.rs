@@ -17,6 +17,8 @@ pub enum Function {
     GetJob,
     /// Images' records, one or many.
     Images,
+    /// Trusted owners.
+    TrustedOwners,
     /// Versions, schemas, and every path or method that no route has.
     Discovery,
 }
@@ -32,6 +34,7 @@ impl Function {
             Self::BatchUpdate => "batch-update",
             Self::GetJob => "get-job",
             Self::Images => "images",
+            Self::TrustedOwners => "trusted-owners",
             Self::Discovery => "discovery",
         }
     }
@@ -54,6 +57,8 @@ pub enum Operation {
     Jobs(ReadJobs),
     /// Something with images.
     Images(OnImages),
+    /// Something with trusted owners.
+    TrustedOwners(OnTrustedOwners),
     /// Something about the API as a whole.
     Discovery(Discover),
 }
@@ -69,6 +74,10 @@ pub enum ReadMembers {
     ListCloud,
     /// Show one, in the form of IMS.
     ShowCloud,
+    /// List the images that are shared with a project.
+    ListInvitations,
+    /// List what a project shares with others.
+    ListShares,
 }
 
 /// The operations of the function `batch-update`.
@@ -122,6 +131,15 @@ pub enum OnImages {
     ShowQuota,
 }
 
+/// The operations of the function `trusted-owners`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OnTrustedOwners {
+    /// Show a project's rules.
+    Show,
+    /// Set all of them.
+    Replace,
+}
+
 /// The operations of the function `discovery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Discover {
@@ -152,6 +170,7 @@ impl Operation {
             Self::Batch(_) => Function::BatchUpdate,
             Self::Jobs(_) => Function::GetJob,
             Self::Images(_) => Function::Images,
+            Self::TrustedOwners(_) => Function::TrustedOwners,
             Self::Discovery(_) => Function::Discovery,
         }
     }
@@ -167,6 +186,8 @@ impl Operation {
                 ReadMembers::Show => "showMember",
                 ReadMembers::ListCloud => "listCloudMembers",
                 ReadMembers::ShowCloud => "showCloudMember",
+                ReadMembers::ListInvitations => "listInvitations",
+                ReadMembers::ListShares => "listShares",
             },
             Self::Batch(batch) => match batch {
                 BatchKind::Add => "addMembersInBatch",
@@ -191,6 +212,10 @@ impl Operation {
                 OnImages::ListTasks => "listImageTasks",
                 OnImages::ListCloud => "listCloudImages",
                 OnImages::ShowQuota => "showQuota",
+            },
+            Self::TrustedOwners(rules) => match rules {
+                OnTrustedOwners::Show => "showTrustedOwners",
+                OnTrustedOwners::Replace => "replaceTrustedOwners",
             },
             Self::Discovery(discovery) => match discovery {
                 Discover::ShowSchema => "showSchema",

@@ -1,6 +1,8 @@
 //! Adds and removes members of one image: one transaction for all of them, repeated until each has a
 //! result. A removed membership leaves a tombstone under its key.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::super::item;
@@ -12,7 +14,7 @@ use crate::domain::change::{Change, Step, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::member::Membership;
+use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::policy::Caller;
 
 /// One member that is added or removed.
@@ -43,20 +45,35 @@ impl Store {
         quota: i64,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        let known = match self.may_change_members(caller, image).await? {
+        let mut known = match self.may_change_members(caller, image).await? {
             MayChange::Now(known) => known,
             MayChange::Not(image) => return Ok(Changed::Image(image)),
         };
-        let plan = Plan {
-            image,
-            owner: caller.required_owner().cloned(),
-            direction: Direction::Add {
-                quota,
-                created_at: known.created_at,
-            },
-            stamp,
-        };
-        self.change_members(&plan, members).await
+        let mut tries = Tries::begin();
+        loop {
+            let by_rule = self.answers_by_rule(&known.owner, members, stamp.now);
+            let plan = Plan {
+                image,
+                owner: Some(known.owner.clone()),
+                by_rule: by_rule.await?,
+                direction: Direction::Add {
+                    quota,
+                    image: known.clone(),
+                },
+                stamp,
+            };
+            let changed = self.change_members(&plan, members).await?;
+            let Changed::Image(Some(stored)) = &changed else {
+                return Ok(changed);
+            };
+            self.remember(stored);
+            let next = Known::of(stored);
+            // Only another owner is a reason to try again, and only for an admin, who may act for it.
+            if next == known || !caller.acts_for(next.owner.as_str()) || !tries.again().await {
+                return Ok(changed);
+            }
+            known = next;
+        }
     }
 
     /// Ends the memberships of some projects, the counterpart of [`Store::add_members`].
@@ -80,6 +97,7 @@ impl Store {
         let plan = Plan {
             image,
             owner: caller.required_owner().filter(|_| !leaving).cloned(),
+            by_rule: HashMap::new(),
             direction: Direction::Remove,
             stamp,
         };
@@ -102,10 +120,7 @@ impl Store {
         };
         self.remember(&image);
         if caller.acts_for(image.owner.as_str()) {
-            Ok(MayChange::Now(Known {
-                owner: image.owner,
-                created_at: image.created_at,
-            }))
+            Ok(MayChange::Now(Known::of(&image)))
         } else {
             Ok(MayChange::Not(Some(Box::new(image))))
         }
@@ -168,7 +183,10 @@ impl Store {
         let reasons = match self.transact("change members", items).await? {
             Transacted::Applied => {
                 for entry in open {
-                    entry.change = Some(Change::Applied);
+                    entry.change = Some(match plan.status(entry.member) {
+                        MemberStatus::Pending => Change::Applied,
+                        status => Change::Answered(status),
+                    });
                 }
                 return Ok(Attempt::Applied);
             }
@@ -188,9 +206,9 @@ impl Store {
             return Ok(Attempt::Again);
         };
         let image = reason.item().map(item::image).transpose()?.flatten();
-        Ok(match (image, plan.direction) {
+        Ok(match (image, &plan.direction) {
             (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
-                full(plan, open, quota, &image);
+                full(plan, open, *quota, &image);
                 Attempt::Again
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
@@ -212,7 +230,7 @@ impl Store {
     ) -> Result<(), ApiError> {
         let stored = reason.item().map(item::membership).transpose()?;
         if plan.stamp.order == Order::Direct {
-            entry.change = match (&stored, plan.direction) {
+            entry.change = match (&stored, &plan.direction) {
                 (Some(Membership::Present(_)), Direction::Add { .. })
                 | (None | Some(Membership::Gone { .. }), Direction::Remove) => {
                     Some(Change::Unneeded)
@@ -230,7 +248,9 @@ impl Store {
             Step::Write => None,
             Step::Done(change) => Some(change),
             Step::Confirm => {
-                let done = self.confirm_member(image, member, op).await?;
+                let done = self
+                    .confirm_member(image, member, op, plan.status(member))
+                    .await?;
                 done.then_some(Change::Unneeded)
             }
             Step::LeaveTombstone => {

@@ -1,5 +1,7 @@
 //! What adding and removing members writes: the parts of one transaction, each with its conditions.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
@@ -7,15 +9,14 @@ use aws_sdk_dynamodb::types::{
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, n, s};
-use super::super::table::Store;
+use super::super::table::{Known, Store};
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use super::{Order, Stamp};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::job::JobKind;
-use crate::domain::member::Member;
-use crate::domain::time::Timestamp;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::visibility::Visibility;
 
 /// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
@@ -30,15 +31,18 @@ pub(super) struct Plan {
     /// The project that must own the image; `None` for any.
     pub(super) owner: Option<ProjectId>,
     pub(super) direction: Direction,
+    /// The statuses of new members who have a rule for the image's owner.
+    pub(super) by_rule: HashMap<ProjectId, MemberStatus>,
     pub(super) stamp: Stamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Direction {
-    /// Adds them, up to a quota; negative for none.
+    /// Adds them, up to a quota; negative for none. What the index keys hold of the image must still
+    /// hold when the transaction is applied.
     Add {
         quota: i64,
-        created_at: Timestamp,
+        image: Known,
     },
     Remove,
 }
@@ -49,6 +53,12 @@ impl Plan {
             Direction::Add { .. } => JobKind::Add,
             Direction::Remove => JobKind::Remove,
         }
+    }
+
+    /// The status of a new membership of this project.
+    pub(super) fn status(&self, member: &ProjectId) -> MemberStatus {
+        let by_rule = self.by_rule.get(member).copied();
+        by_rule.unwrap_or(MemberStatus::Pending)
     }
 
     /// Whether the image meets the conditions, apart from its count of members.
@@ -83,9 +93,9 @@ impl Store {
             condition.push_str(" AND #owner = :owner");
             update = update.expression_attribute_values(":owner", s(owner.as_str()));
         }
-        let expression = match plan.direction {
+        let expression = match &plan.direction {
             Direction::Add { quota, .. } => {
-                if quota >= 0 {
+                if *quota >= 0 {
                     condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
@@ -122,10 +132,10 @@ impl Store {
         member: &ProjectId,
         op: OperationId,
     ) -> Result<TransactWriteItem, ApiError> {
-        match plan.direction {
-            Direction::Add { created_at, .. } => {
-                let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
-                self.put_member(&member, created_at)
+        match &plan.direction {
+            Direction::Add { image, .. } => {
+                let new = Member::new(plan.image, member.clone(), op, plan.stamp.now);
+                self.put_member(&new.answered_by_rule(plan.status(member)), image)
             }
             Direction::Remove => {
                 let stamp = Stamp { op, ..plan.stamp };
@@ -134,14 +144,10 @@ impl Store {
         }
     }
 
-    fn put_member(
-        &self,
-        member: &Member,
-        image_created_at: Timestamp,
-    ) -> Result<TransactWriteItem, ApiError> {
+    fn put_member(&self, member: &Member, image: &Known) -> Result<TransactWriteItem, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(item::member_item(member, image_created_at)))
+            .set_item(Some(item::member_item(member, image)))
             .set_expression_attribute_names(names(&[NO_NEWER_MEMBERSHIP]))
             .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
             .condition_expression(NO_NEWER_MEMBERSHIP)
@@ -165,8 +171,8 @@ impl Store {
             Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
         let update = format!(
-            "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
-             #ended"
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #opk, #osk, #status, #vault_id, #created_at, #updated_at, #shared, \
+             #shared_as, #ended"
         );
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");
