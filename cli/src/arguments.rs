@@ -154,6 +154,9 @@ pub struct Members {
     /// Those with this status only.
     #[arg(long, default_value = "all")]
     pub status: MemberStatus,
+    /// Show the names of projects too, as far as the identity service tells them.
+    #[arg(long)]
+    pub names: bool,
     /// What every command takes.
     #[command(flatten)]
     pub common: Box<Common>,
@@ -165,6 +168,9 @@ pub struct Pending {
     /// Those of this project only, by name or id.
     #[arg(long, value_name = "PROJECT")]
     pub member: Option<String>,
+    /// Show the names of projects too, as far as the identity service tells them.
+    #[arg(long)]
+    pub names: bool,
     /// What every command takes.
     #[command(flatten)]
     pub common: Box<Common>,
@@ -179,6 +185,9 @@ pub struct Inbox {
     /// Those of this owner only, a project by name or id.
     #[arg(long, value_name = "PROJECT")]
     pub from: Option<String>,
+    /// Show the names of projects too, as far as the identity service tells them.
+    #[arg(long)]
+    pub names: bool,
     /// What every command takes.
     #[command(flatten)]
     pub common: Box<Common>,

@@ -1,5 +1,6 @@
 //! `imshare inbox`: the recipient's view.
 
+use super::members::{NAME, name_in, project_names, shown};
 use crate::arguments::{Inbox, MemberStatus};
 use crate::context::{Context, Done};
 use crate::error::{Outcome, count};
@@ -21,22 +22,35 @@ pub fn inbox(context: &Context, asked: &Inbox) -> Outcome<Done> {
         (true, MemberStatus::Pending) => context.note("Nothing waits for an answer."),
         (true, _) => context.note("Nothing is shared with this project so."),
         (false, MemberStatus::Pending) => context.note(&format!(
-            "{} from {} wait for an answer. Accept them with: imshare accept --all",
+            "{} from {} {} for an answer. Accept with: imshare accept --all",
             count(invitations.len(), "image"),
-            count(owners.len(), "project")
+            count(owners.len(), "project"),
+            if invitations.len() == 1 {
+                "waits"
+            } else {
+                "wait"
+            }
         )),
         (false, _) => {}
     }
-    let mut table = Table::new(&["Image", "Name", "Owner", "Status", "Shared At"]);
+    let names = project_names(context, asked.names)?;
+    let mut table = Table::new(&["Image", "Name", "Owner", NAME, "Status", "Shared At"]);
     for invitation in invitations {
+        let owner = invitation.owner.as_deref().unwrap_or_default();
+        let owner_name = name_in(&names, owner);
         table.push([
             invitation.image_id.into(),
             invitation.image_name.into(),
             invitation.owner.into(),
+            owner_name,
             invitation.status.into(),
             invitation.created_at.into(),
         ]);
     }
-    output::list(&context.terminal, &context.output, table)?;
+    output::list(
+        &context.terminal,
+        &context.output,
+        shown(table, asked.names),
+    )?;
     Ok(Done::All)
 }

@@ -1,5 +1,9 @@
 //! `imshare members` and `imshare pending`: the owner's view.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use crate::arguments::{MemberStatus, Members, Pending};
 use crate::context::{Context, Done};
 use crate::error::{Outcome, count};
@@ -7,15 +11,42 @@ use crate::names::images::{self, Side};
 use crate::names::projects;
 use crate::output::{self, Table};
 
+/// The column of projects' names, which is shown if it is asked for.
+pub(super) const NAME: &str = "Project Name";
+
+/// The names of projects, if they are asked for.
+pub(super) fn project_names(context: &Context, asked: bool) -> Outcome<HashMap<String, String>> {
+    match asked {
+        true => projects::names(&context.client),
+        false => Ok(HashMap::new()),
+    }
+}
+
+/// A project's name, if it is known.
+pub(super) fn name_in(names: &HashMap<String, String>, id: &str) -> Value {
+    names.get(id).cloned().into()
+}
+
+/// The table without the names if they are not asked for.
+pub(super) fn shown(table: Table, names: bool) -> Table {
+    match names {
+        true => table,
+        false => table.without(&[NAME]),
+    }
+}
+
 /// Lists the members of an image.
 pub fn members(context: &Context, asked: &Members) -> Outcome<Done> {
     let image = images::find_one(&context.client, &asked.image, Side::Mine)?;
     let (members, _) = context.client.members(&image.id)?;
-    let mut table = Table::new(&["Project", "Status", "Shared At", "Updated At"]);
+    let names = project_names(context, asked.names)?;
+    let mut table = Table::new(&["Project", NAME, "Status", "Shared At", "Updated At"]);
     for member in members {
         if asked.status == MemberStatus::All || asked.status.as_str() == member.status {
+            let name = name_in(&names, &member.member_id);
             table.push([
                 member.member_id.into(),
+                name,
                 member.status.into(),
                 member.created_at.into(),
                 member.updated_at.into(),
@@ -32,7 +63,11 @@ pub fn members(context: &Context, asked: &Members) -> Outcome<Done> {
             image.name
         ));
     }
-    output::list(&context.terminal, &context.output, table)?;
+    output::list(
+        &context.terminal,
+        &context.output,
+        shown(table, asked.names),
+    )?;
     Ok(Done::All)
 }
 
@@ -44,7 +79,8 @@ pub fn pending(context: &Context, asked: &Pending) -> Outcome<Done> {
         .transpose()?;
     let member = member.as_ref().map(|member| member.id.as_str());
     let shares = context.client.shares("pending", member)?;
-    let mut table = Table::new(&["Image", "Name", "Project", "Shared At"]);
+    let names = project_names(context, asked.names)?;
+    let mut table = Table::new(&["Image", "Name", "Project", NAME, "Shared At"]);
     let images: std::collections::HashSet<&str> =
         shares.iter().map(|share| &*share.image_id).collect();
     match shares.is_empty() {
@@ -56,13 +92,19 @@ pub fn pending(context: &Context, asked: &Pending) -> Outcome<Done> {
         )),
     }
     for share in shares {
+        let name = name_in(&names, &share.member_id);
         table.push([
             share.image_id.into(),
             share.image_name.into(),
             share.member_id.into(),
+            name,
             share.created_at.into(),
         ]);
     }
-    output::list(&context.terminal, &context.output, table)?;
+    output::list(
+        &context.terminal,
+        &context.output,
+        shown(table, asked.names),
+    )?;
     Ok(Done::All)
 }

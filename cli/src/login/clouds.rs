@@ -57,15 +57,23 @@ pub fn single(variables: &Variables, region: Option<&str>) -> Outcome<Settings> 
 fn clouds(variables: &Variables) -> Outcome<(Option<PathBuf>, Mapping)> {
     let open = find("clouds", "OS_CLIENT_CONFIG_FILE", variables)?;
     let secure = find("secure", "OS_CLIENT_SECURE_FILE", variables)?;
-    let (path, mut file) = open.map_or((None, Value::Null), |(path, file)| (Some(path), file));
-    if let Some((_, secure)) = secure {
-        merge(&mut file, secure);
+    let (path, file) = open.map_or((None, Value::Null), |(path, file)| (Some(path), file));
+    let mut clouds = clouds_of(file);
+    // Secrets alone are no cloud.
+    let mut secrets = clouds_of(secure.map_or(Value::Null, |(_, file)| file));
+    for (name, cloud) in &mut clouds {
+        if let Some(secrets) = secrets.remove(name) {
+            merge(cloud, secrets);
+        }
     }
-    let clouds = match file.get_mut("clouds").map(std::mem::take) {
+    Ok((path, clouds))
+}
+
+fn clouds_of(mut file: Value) -> Mapping {
+    match file.get_mut("clouds").map(std::mem::take) {
         Some(Value::Mapping(clouds)) => clouds,
         _ => Mapping::new(),
-    };
-    Ok((path, clouds))
+    }
 }
 
 /// Finds and reads a file: the one that a variable names, or the first of the search path.

@@ -1,5 +1,7 @@
 //! Finds the projects that names and ids stand for, through Keystone where it allows that.
 
+use std::collections::HashMap;
+
 use super::images::not_found;
 use super::{Named, looks_like_id, unique, unique_ids};
 use crate::api::Client;
@@ -49,6 +51,19 @@ pub fn find_one(client: &Client, text: &str) -> Outcome<Named> {
     let found = find(client, &[text.to_owned()])?;
     let missing = || Failure::wrong_use(format!("there is no project {text:?}"));
     found.into_iter().next().ok_or_else(missing)
+}
+
+/// The names of projects by their ids: of all, or of the user's own where it may not see the others.
+///
+/// # Errors
+/// If Keystone is away.
+pub fn names(client: &Client) -> Outcome<HashMap<String, String>> {
+    let projects = client.directory(|directory| match directory.projects(None)? {
+        Lookup::Found(projects) => Ok(projects),
+        Lookup::NotAllowed(_) => directory.own_projects(),
+    })?;
+    let projects = projects.unwrap_or_default().into_iter();
+    Ok(projects.map(|project| (project.id, project.name)).collect())
 }
 
 fn by_name(directory: &Directory<'_>, names: &[String]) -> Outcome<Vec<Named>> {

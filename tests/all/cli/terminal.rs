@@ -194,7 +194,7 @@ async fn a_narrow_window_is_no_problem() {
 
     let harness = Harness::new().await;
     let owner = owner(&harness).await;
-    let tmux = Tmux::open(&owner, 60);
+    let tmux = Tmux::open(&owner, 70);
     tmux.run("image list");
     let screen = tmux.ended(0);
     assert!(
