@@ -6,17 +6,17 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use clap::ValueEnum;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{Client, Query};
-use crate::arguments::Shell;
-use crate::context::Done;
-use crate::error::{Failure, Outcome};
+use crate::error::{Done, Failure, Outcome};
 use crate::http::Http;
-use crate::login::{self, LoginOptions, Variables};
+use crate::login::settings::Variables;
+use crate::login::{self, LoginOptions};
 
 /// The variable by which a shell asks for completion.
 const VARIABLE: &str = "IMSHARE_COMPLETE";
@@ -26,6 +26,17 @@ const TIME_LIMIT: Duration = Duration::from_millis(800);
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// The most names.
 const NAMES_MAX: usize = 1000;
+
+/// The shells that are completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
+}
 
 /// Answers a shell that asks for completion, and ends the process then. Nothing may be printed before.
 pub fn answer(whole: fn() -> clap::Command) {

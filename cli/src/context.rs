@@ -4,18 +4,10 @@ use crate::api::Client;
 use crate::arguments::Common;
 use crate::error::Outcome;
 use crate::http::Http;
-use crate::login::{self, LoginOptions, Variables};
+use crate::login::settings::Variables;
+use crate::login::{self, LoginOptions};
 use crate::output::OutputOptions;
 use crate::output::terminal::Terminal;
-
-/// How a command that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// Everything is done.
-    All,
-    /// Some entries of a job failed.
-    SomeFailed,
-}
 
 /// A login and a terminal.
 pub struct Context {

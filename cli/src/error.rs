@@ -15,6 +15,15 @@ pub enum Exit {
     Away = 4,
 }
 
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Everything is done.
+    All,
+    /// Some entries of a job failed.
+    SomeFailed,
+}
+
 /// A failed command.
 #[derive(Debug)]
 pub struct Failure {

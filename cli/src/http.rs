@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::Agent;
@@ -312,6 +313,18 @@ impl Answer {
             _ => Failure::wrong_use(format!("{service} does not take this: {said}")),
         }
     }
+}
+
+/// What stays as it is in a segment of a path.
+const SEGMENT: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// A text as one segment of a path.
+pub fn segment(text: &str) -> String {
+    utf8_percent_encode(text, &SEGMENT).to_string()
 }
 
 /// What went wrong with a connection, in few words.

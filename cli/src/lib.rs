@@ -31,8 +31,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::Command;
-use context::{Context, Done};
-use error::{Exit, Failure, Outcome};
+use context::Context;
+use error::{Done, Exit, Failure, Outcome};
 use login::LoginOptions;
 
 /// Runs a command and says on standard error why it fails, if it does. `whole` is the program's

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+# Commands run in another directory.
+BINARY = os.path.abspath(os.environ["IMSHARE"])
 DOMAINS = {"OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
 
 
@@ -31,7 +33,7 @@ def run(keystone, catalog, tmp_path):
     def run(variables, *arguments):
         environment = {"HOME": str(tmp_path), "OS_AUTH_URL": keystone.url, "OS_REGION_NAME": "RegionOne", **variables}
         environment = {name: value for name, value in environment.items() if value is not None}
-        command = [os.environ["IMSHARE"], *arguments]
+        command = [BINARY, *arguments]
         ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         return ended.returncode, ended.stdout, ended.stderr
 

@@ -2,8 +2,8 @@
 
 use crate::api::Task;
 use crate::arguments::Answer;
-use crate::context::{Context, Done};
-use crate::error::Outcome;
+use crate::context::Context;
+use crate::error::{Done, Outcome};
 use crate::jobs::{self, batch::Part};
 use crate::names::images::{self, Side};
 use crate::names::{Named, projects};

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Query;
 use crate::arguments::{ImageCommand, MemberStatus, Visibility};
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome};
 use crate::names::images::{self, Side};
 use crate::output::{self, Table};
 

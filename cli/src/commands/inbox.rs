@@ -2,8 +2,8 @@
 
 use super::members::{NAME, name_in, project_names, shown};
 use crate::arguments::{Inbox, MemberStatus};
-use crate::context::{Context, Done};
-use crate::error::{Outcome, count};
+use crate::context::Context;
+use crate::error::{Done, Outcome, count};
 use crate::names::projects;
 use crate::output::{self, Table};
 

@@ -2,11 +2,12 @@
 
 use crate::api::{Job, Task};
 use crate::arguments::{JobCommand, JobStatus};
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome, count};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome, count};
 use crate::jobs::batch::{Names, of_entries};
+use crate::jobs::started::{Started, short};
 use crate::jobs::watch::Watch;
-use crate::jobs::{self, Started, report};
+use crate::jobs::{self, report};
 use crate::output::{self, Table};
 
 /// The digits of an id.
@@ -175,7 +176,7 @@ fn words(jobs: &[Job]) -> report::Words {
 
 /// What a retry does. The service does not tell what a job has answered.
 fn task_of(job: &Job, accept: bool, reject: bool, vault: Option<String>) -> Outcome<Task> {
-    let short = jobs::short(&job.job_id);
+    let short = short(&job.job_id);
     match (job.job_type.as_str(), accept || reject) {
         (SHARE, false) => Ok(Task::Share),
         (UNSHARE, false) => Ok(Task::Unshare),

@@ -3,8 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::context::Done;
-use crate::error::{Failure, Outcome};
+use crate::error::{Done, Failure, Outcome};
 
 /// Prints the program's page, or writes those of all its commands to a directory.
 ///

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::arguments::{MemberStatus, Members, Pending};
-use crate::context::{Context, Done};
-use crate::error::{Outcome, count};
+use crate::context::Context;
+use crate::error::{Done, Outcome, count};
 use crate::names::images::{self, Side};
 use crate::names::projects;
 use crate::output::{self, Table};

@@ -12,8 +12,8 @@ mod trust;
 
 use crate::api::Task;
 use crate::arguments::Command;
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome};
 
 /// Runs a command that asks the service.
 ///

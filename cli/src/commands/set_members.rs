@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use crate::arguments::SetMembers;
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome, grouped};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome, grouped};
+use crate::jobs::started::Started;
 use crate::jobs::watch::Watch;
-use crate::jobs::{self, Started, report};
+use crate::jobs::{self, report};
 use crate::names::images::{self, Side};
 use crate::names::{self, Named, projects};
 use crate::output::{self, Form, Table};

@@ -2,8 +2,8 @@
 
 use crate::api::Task;
 use crate::arguments::{JobOptions, WithProjects};
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome};
 use crate::jobs::{self, batch::Part};
 use crate::names::images::Side;
 use crate::names::{self, images, projects};

@@ -2,8 +2,8 @@
 
 use crate::api::TrustRule;
 use crate::arguments::{TrustCommand, TrustMode};
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome, count};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome, count};
 use crate::names::{Named, projects};
 use crate::output::{self, Table};
 

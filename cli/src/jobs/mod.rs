@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | this one | runs a batch from the question to the report |
+//! | [`started`] | a job that was started |
 //! | [`batch`] | what is sent, in parts that the service takes |
 //! | [`watch`] | waits for jobs, with a bar and Ctrl-C |
 //! | [`bar`] | the bar |
@@ -11,37 +12,22 @@
 pub mod bar;
 pub mod batch;
 pub mod report;
+pub mod started;
 pub mod watch;
 
 use crate::api::{Client, Task};
 use crate::arguments::JobOptions;
-use crate::context::{Context, Done};
-use crate::error::{Failure, Outcome, count};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome, count};
 use crate::output::{self, Table};
 use batch::{ENTRIES_MAX, Part, split};
+use started::Started;
 use watch::Watch;
 
 /// The fewest entries that are asked about.
 const CONFIRM_FROM: usize = 100;
 /// The code for more entries than the service takes at once.
 const TOO_MANY: &str = "IMG.0060";
-/// The digits of a job's id that are shown: those of its time, in milliseconds.
-const SHORT_ID: usize = 12;
-
-/// The start of a job's id, which names it in practice.
-pub fn short(id: &str) -> &str {
-    id.get(..SHORT_ID).unwrap_or(id)
-}
-
-/// A job that was started, and the entries that it is for.
-#[derive(Clone, Debug)]
-pub struct Started {
-    /// Its id.
-    pub id: String,
-    /// Its entries.
-    pub total: usize,
-}
-
 /// Runs a batch: asks, sends, waits, and reports.
 ///
 /// # Errors

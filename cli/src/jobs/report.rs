@@ -1,10 +1,10 @@
 //! What came of the entries of jobs.
 
 use super::batch::Names;
-use super::{Started, short};
+use super::started::{Started, short};
 use crate::api::{Entry, Task};
-use crate::context::{Context, Done};
-use crate::error::{Outcome, grouped};
+use crate::context::Context;
+use crate::error::{Done, Outcome, grouped};
 use crate::output::{self, Form, Table};
 
 /// The failures that are listed.

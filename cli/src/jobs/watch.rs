@@ -8,7 +8,7 @@ use signal_hook::consts::SIGINT;
 use signal_hook::iterator::Signals;
 
 use super::bar::Bar;
-use super::{Started, short};
+use super::started::{Started, short};
 use crate::api::{Client, Counts};
 use crate::context::Context;
 use crate::error::{Exit, Failure, Outcome, count};

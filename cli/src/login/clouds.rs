@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use yaml_serde::{Mapping, Value};
 
-use super::{Settings, Variables};
+use super::settings::{Settings, Variables};
 use crate::error::{Failure, Outcome};
 use crate::names::nearest;
 

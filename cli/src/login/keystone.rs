@@ -1,9 +1,9 @@
-//! Keystone: a token, the catalog, and the names of projects.
+//! Keystone: a token, and the catalog.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::settings::Settings;
 use crate::error::{Failure, Outcome};
 use crate::http::{Answer, Http, Request};
 
@@ -32,9 +32,15 @@ struct Described {
 
 #[derive(Debug, Deserialize)]
 struct TokenBody {
-    project: Option<ProjectBody>,
+    project: Option<Scope>,
     #[serde(default)]
     catalog: Vec<Service>,
+}
+
+/// The project that a token is for.
+#[derive(Debug, Deserialize)]
+struct Scope {
+    id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,25 +56,6 @@ struct Endpoint {
     url: String,
     region: Option<String>,
     region_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Projects {
-    projects: Vec<ProjectBody>,
-}
-
-#[derive(Debug, Deserialize)]
-struct OneProject {
-    project: ProjectBody,
-}
-
-/// A project, as Keystone describes it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ProjectBody {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
 }
 
 /// The kinds of logins.
@@ -95,7 +82,7 @@ pub fn log_in(http: &Http, settings: &Settings) -> Outcome<Session> {
         Kind::Token if !scoped(settings) => {
             describe(http, &identity, required(settings, "token")?)?
         }
-        _ => issue(http, &identity, &body(kind, settings)?)?,
+        _ => issue(http, &identity, kind, &body(kind, settings)?)?,
     };
     let TokenBody { project, catalog } = described.token;
     let project = project.ok_or_else(|| {
@@ -294,7 +281,7 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// Asks for a token.
-fn issue(http: &Http, identity: &str, body: &Value) -> Outcome<(String, Described)> {
+fn issue(http: &Http, identity: &str, kind: Kind, body: &Value) -> Outcome<(String, Described)> {
     let answer = http.send(&Request {
         service: SERVICE,
         method: "POST",
@@ -310,6 +297,7 @@ fn issue(http: &Http, identity: &str, body: &Value) -> Outcome<(String, Describe
         ))
     };
     match answer.status {
+        401 | 404 if kind == Kind::Token => Err(refused(&answer, "get a new token")),
         401 => Err(refused(
             &answer,
             "check the user, the password and the project",
@@ -344,7 +332,7 @@ fn describe(http: &Http, identity: &str, token: &str) -> Outcome<(String, Descri
     }
 }
 
-fn get(http: &Http, url: &str, headers: Vec<(&'static str, String)>) -> Outcome<Answer> {
+pub(super) fn get(http: &Http, url: &str, headers: Vec<(&'static str, String)>) -> Outcome<Answer> {
     http.send(&Request {
         service: SERVICE,
         method: "GET",
@@ -392,78 +380,6 @@ fn endpoint(catalog: &[Service], settings: &Settings) -> Outcome<String> {
             others.join(", ")
         ),
     }))
-}
-
-/// What Keystone says to a question about projects.
-pub enum Lookup<T> {
-    /// The answer.
-    Found(T),
-    /// This user may not ask.
-    NotAllowed(String),
-}
-
-/// Looks projects up for a user.
-pub struct Directory<'a> {
-    /// The client.
-    pub http: &'a Http,
-    /// The login.
-    pub session: &'a Session,
-    /// The address of the identity service.
-    pub identity: &'a str,
-}
-
-impl Directory<'_> {
-    /// The projects of this name, or all projects.
-    ///
-    /// # Errors
-    /// If Keystone is away.
-    pub fn projects(&self, name: Option<&str>) -> Outcome<Lookup<Vec<ProjectBody>>> {
-        let query = name.map_or_else(String::new, |name| {
-            let pair = form_urlencoded::Serializer::new(String::new());
-            format!("?{}", { pair }.append_pair("name", name).finish())
-        });
-        let answer = self.ask(&format!("projects{query}"))?;
-        self.lookup(answer, |answer| Ok(answer.json::<Projects>()?.projects))
-    }
-
-    /// The project with this id.
-    ///
-    /// # Errors
-    /// If Keystone is away.
-    pub fn project(&self, id: &str) -> Outcome<Lookup<Option<ProjectBody>>> {
-        let answer = self.ask(&format!("projects/{}", crate::api::segment(id)))?;
-        if answer.status == 404 {
-            return Ok(Lookup::Found(None));
-        }
-        self.lookup(answer, |answer| {
-            Ok(Some(answer.json::<OneProject>()?.project))
-        })
-    }
-
-    /// The projects in which the user has a role: every user may ask that.
-    ///
-    /// # Errors
-    /// If Keystone is away.
-    pub fn own_projects(&self) -> Outcome<Vec<ProjectBody>> {
-        let answer = self.ask("auth/projects")?;
-        match self.lookup(answer, |answer| Ok(answer.json::<Projects>()?.projects))? {
-            Lookup::Found(projects) => Ok(projects),
-            Lookup::NotAllowed(_) => Ok(Vec::new()),
-        }
-    }
-
-    fn ask(&self, path: &str) -> Outcome<Answer> {
-        let headers = vec![("x-auth-token", self.session.token.clone())];
-        get(self.http, &format!("{}/{path}", self.identity), headers)
-    }
-
-    fn lookup<T>(&self, answer: Answer, read: impl Fn(Answer) -> Outcome<T>) -> Outcome<Lookup<T>> {
-        match answer.status {
-            // 401 is what the token of an application credential with access rules gets.
-            401 | 403 => Ok(Lookup::NotAllowed(answer.said())),
-            _ => read(answer).map(Lookup::Found),
-        }
-    }
 }
 
 #[cfg(test)]

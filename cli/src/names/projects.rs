@@ -6,7 +6,7 @@ use super::images::not_found;
 use super::{Named, looks_like_id, unique, unique_ids};
 use crate::api::Client;
 use crate::error::{Failure, Outcome};
-use crate::login::keystone::{Directory, Lookup, ProjectBody};
+use crate::login::directory::{Directory, Lookup, ProjectBody};
 
 /// From this many names on, the list of all projects is read instead of asking for each.
 const MANY: usize = 10;

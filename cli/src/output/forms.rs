@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Table, plain};
+use super::rows::{Table, plain};
 
 fn record_of(table: &Table, row: &[Value]) -> Value {
     let names = table.columns.iter().map(|name| (*name).to_owned());

@@ -8,9 +8,9 @@ use anstyle::Style;
 use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use super::rows::{Table, plain};
 use super::status::{Meaning, is_status};
 use super::terminal::{Terminal, visible};
-use super::{Table, plain};
 
 /// The spaces between columns.
 const GAP: usize = 2;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anstream::{AutoStream, ColorChoice};
 use console::Term;
 
-use crate::login::Variables;
+use crate::login::settings::Variables;
 
 /// The narrowest window that tables are made for.
 const NARROWEST: usize = 20;

@@ -203,14 +203,12 @@ async fn a_narrow_window_is_no_problem() {
     );
     let first = screen.lines().find(|line| line.starts_with("ID ")).unwrap();
     assert!(first.contains("Status"), "{screen}");
-    // The last column is below the first in a window of half that width.
-    let tmux = Tmux::open(
-        &Shell {
-            home: tempfile::tempdir().unwrap(),
-            ..owner
-        },
-        30,
-    );
+    // The last column is below the first in a window of less than half that width.
+    let narrow = Shell {
+        home: tempfile::tempdir().unwrap(),
+        ..owner
+    };
+    let tmux = Tmux::open(&narrow, 30);
     tmux.run("image list");
     let screen = tmux.ended(0);
     assert!(
