@@ -18,16 +18,17 @@ use local::table::{self, Upgrade};
 use local::transport;
 use serde_json::json;
 use shared::domain::batch::Batch;
-use shared::domain::change::Change;
+use shared::domain::change::{Change, EntryKind};
 use shared::domain::entries::Entries;
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::image::Image;
-use shared::domain::job::{Job, JobStatus};
+use shared::domain::job::{Job, JobKind, JobStatus};
 use shared::domain::member::MemberStatus;
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Clock;
+use shared::domain::trust::{TrustMode, TrustRule, TrustedOwners};
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
@@ -195,11 +196,14 @@ impl Run {
 
     /// Accepts a batch as the service does: first its record, then its messages.
     async fn batch(&self, most: usize) -> usize {
+        if fastrand::usize(..4) == 0 {
+            return self.declaration().await;
+        }
         let intent = self.intent();
         let images = 1 + fastrand::usize(..IMAGES);
         let members = match intent {
             Intent::Answer(_) => 1,
-            Intent::Share | Intent::Unshare => 1 + fastrand::usize(..MEMBERS),
+            Intent::Share | Intent::Unshare | Intent::Declare(_) => 1 + fastrand::usize(..MEMBERS),
         };
         let pick = |count: usize, of: usize| {
             let from = fastrand::usize(..of);
@@ -217,7 +221,7 @@ impl Run {
         }
         let task = match intent {
             Intent::Share => Task::Share,
-            Intent::Unshare => Task::Unshare,
+            Intent::Unshare | Intent::Declare(_) => Task::Unshare,
             Intent::Answer(status) => Task::Answer(Answer {
                 status,
                 vault_id: None,
@@ -233,6 +237,46 @@ impl Run {
         ) {
             return 0;
         }
+        self.send(batch, intent)
+    }
+
+    /// Declares all members of an image as the service does, on top of those that are read.
+    async fn declaration(&self) -> usize {
+        let store = self.app.store();
+        let image = self.images[fastrand::usize(..IMAGES)].id;
+        let Ok(Some(image)) = store.image(image).await else {
+            return 0;
+        };
+        let Ok(Some(members)) = store.members_at(&image, MEMBERS).await else {
+            return 0;
+        };
+        let from = fastrand::usize(..MEMBERS);
+        let declared: Vec<_> = (0..1 + fastrand::usize(..MEMBERS - 1))
+            .map(|at| self.members[(from + at) % MEMBERS].clone())
+            .collect();
+        let (op, now) = (self.app.operation(), self.app.now());
+        let of = (&image, &members[..]);
+        let (mut batch, changes) =
+            Batch::replacing(&self.owner, of, &declared, (op, now), "req".to_owned());
+        batch.job.chunk_rows = 1 + fastrand::usize(..MEMBERS);
+        match store
+            .create_replacement(&batch, None, &image, changes)
+            .await
+        {
+            Ok(Created::New) => self.send(batch, Intent::Share),
+            Ok(_) => 0,
+            // The answer may have been lost: what was accepted is declared, and its job is due.
+            Err(_) => loop {
+                match store.job(batch.job.id, now).await {
+                    Ok(None) => return 0,
+                    Ok(Some(_)) => return self.send(batch, Intent::Share),
+                    Err(_) => {}
+                }
+            },
+        }
+    }
+
+    fn send(&self, batch: Batch, intent: Intent) -> usize {
         let mut post = self.post.lock().unwrap();
         for message in batch.messages() {
             let body = serde_json::to_string(&message).unwrap();
@@ -268,7 +312,7 @@ impl Run {
                         .add_members(&self.owner, image.id, &members, -1, stamp)
                         .await
                 }
-                Intent::Unshare => {
+                Intent::Unshare | Intent::Declare(_) => {
                     store
                         .remove_members(&self.owner, image.id, &members, false, stamp)
                         .await
@@ -296,8 +340,11 @@ impl Run {
                 }
             };
             match done {
-                Ok(Changed::Members(done)) if done == [Change::Applied] => Reported::Succeeded,
-                Ok(_) => Reported::Refused,
+                Ok(Changed::Members(done)) => match done[..] {
+                    [Change::Applied | Change::Answered(_)] => Reported::Succeeded,
+                    _ => Reported::Refused,
+                },
+                Ok(Changed::Image(_)) => Reported::Refused,
                 Err(_) => Reported::GaveUp,
             }
         };
@@ -415,7 +462,23 @@ async fn check(run: &Run, app: &App) {
         let rows = store.results(&job, 0, job.total).await.unwrap();
         assert_eq!(rows.len(), job.total, "rows of the results");
         let mut good = 0;
-        for (image, project, outcome) in rows {
+        // A declaration ends what it does not name, whether or not there was a membership.
+        if job.kind == JobKind::Replace {
+            let (image, _, _) = &rows.first().expect("it declares somebody");
+            let image = ImageId::any_spelling(image).unwrap();
+            let named = |member: &ProjectId| rows.iter().any(|(_, project, _)| project == member);
+            for member in run.members.iter().filter(|member| !named(member)) {
+                let of_key = requests.entry((image, member.clone())).or_default();
+                of_key.push((job.id, Intent::Unshare, Reported::Succeeded));
+            }
+        }
+        for (row, (image, project, outcome)) in rows.into_iter().enumerate() {
+            let kind = job.entry_kind(row);
+            let intent = match kind {
+                EntryKind::Add => Intent::Share,
+                EntryKind::Remove => Intent::Unshare,
+                EntryKind::Update => intent,
+            };
             let outcome = outcome.unwrap_or_else(|| panic!("an entry has no result: {job:?}"));
             let key = (
                 ImageId::any_spelling(&image).unwrap(),
@@ -428,7 +491,7 @@ async fn check(run: &Run, app: &App) {
             );
             let reported = match outcome {
                 Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => Reported::Succeeded,
-                Outcome::Failed(code) if code == job.kind.gave_up() => Reported::GaveUp,
+                Outcome::Failed(code) if code == kind.gave_up() => Reported::GaveUp,
                 Outcome::Failed(_) => Reported::Refused,
             };
             of_key.push((job.id, intent, reported));
@@ -469,7 +532,7 @@ async fn check(run: &Run, app: &App) {
                 "a refusal without a cause: {requests:#?}"
             );
             assert!(
-                possible(None, requests.clone()).contains(&seen),
+                possible(None, rule_of(member), requests.clone()).contains(&seen),
                 "image {} member {member:?} is {stored:#?} after {requests:#?}",
                 image.id
             );
@@ -480,6 +543,15 @@ async fn check(run: &Run, app: &App) {
             "the count of image {}",
             image.id
         );
+    }
+}
+
+/// The status that a member's rule gives to new shares.
+fn rule_of(member: &ProjectId) -> MemberStatus {
+    match member.as_str() {
+        "member-0" => MemberStatus::Accepted,
+        "member-1" => MemberStatus::Rejected,
+        _ => MemberStatus::Pending,
     }
 }
 
@@ -520,6 +592,26 @@ async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
         assert!(calm.store().create_image(&image).await.unwrap());
         images.push(image);
     }
+    let members: Vec<ProjectId> = (0..MEMBERS)
+        .map(|at| ProjectId::parse(format!("member-{at}")).unwrap())
+        .collect();
+    for member in &members {
+        let mode = match rule_of(member) {
+            MemberStatus::Pending => continue,
+            MemberStatus::Accepted => TrustMode::Accept,
+            MemberStatus::Rejected => TrustMode::Reject,
+        };
+        let rules = TrustedOwners {
+            rules: vec![TrustRule {
+                owner: owner.project.clone(),
+                mode,
+            }],
+            op: Some(calm.operation()),
+        };
+        let store = calm.store();
+        let set = store.set_trusted_owners(member, &rules, None, calm.now());
+        assert!(set.await.unwrap());
+    }
     let conflicts = Arc::new(AtomicUsize::new(0));
     let run = Run {
         app: app(FaultyStore {
@@ -528,9 +620,7 @@ async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
             conflicts: conflicts.clone(),
         }),
         images,
-        members: (0..MEMBERS)
-            .map(|at| ProjectId::parse(format!("member-{at}")).unwrap())
-            .collect(),
+        members,
         owner,
         // Open until everything has been sent.
         post: Arc::new(Mutex::new(FakeQueue {
@@ -614,7 +704,7 @@ fn nothing_is_lost_or_done_twice() {
 /// removal depends on.
 #[test]
 fn a_broken_store_is_found() {
-    let broken: [BrokenCondition; 2] = [
+    let broken: [BrokenCondition; 3] = [
         // An older answer overwrites a newer one.
         (
             "AND attribute_not_exists(#gone) AND #op < :op",
@@ -622,6 +712,11 @@ fn a_broken_store_is_found() {
         ),
         // An older removal ends a membership that was shared again.
         ("OR #shared < :op)", "OR #shared <> :op)"),
+        // An older share adds whom a declaration has left out.
+        (
+            "OR #declared <= :op)",
+            "OR #declared >= :op OR #declared < :op)",
+        ),
     ];
     for confused in broken {
         let found = (0..20).any(|seed| outcome_of(seed, 300, Some(confused)).is_none());

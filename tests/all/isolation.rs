@@ -22,6 +22,7 @@ async fn hidden(harness: &Harness) -> String {
 fn body(method: &str, path: &str) -> Option<&'static str> {
     match (method, path.rsplit('/').next()) {
         ("POST", Some("members")) => Some(r#"{"member": "m"}"#),
+        ("PUT", Some("members")) => Some(r#"{"projects": ["m"]}"#),
         ("PUT", Some("{member_id}")) => Some(r#"{"status": "accepted"}"#),
         ("PATCH", _) => Some(r#"[{"op": "replace", "path": "/name", "value": "n"}]"#),
         _ => None,

@@ -22,7 +22,15 @@ enum Step {
     Delete(Who, usize),
     List(Who, &'static str),
     Members(Who, usize),
+    /// What a member answers to new shares by the owner.
+    Trust(usize, &'static str),
+    /// The members of an image by their places: a bit for each.
+    Declare(Who, usize, usize),
+    Invitations(usize, &'static str),
 }
+
+/// Who acts for a member that has a token.
+const BY: [Who; 2] = [Who::Member, Who::Member2];
 
 fn who() -> impl Strategy<Value = Who> {
     prop_oneof![
@@ -46,7 +54,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (image.clone(), visibility).prop_map(|(i, v)| Step::Visibility(i, v)),
         1 => (who(), image.clone()).prop_map(|(w, i)| Step::Delete(w, i)),
         2 => (who(), status).prop_map(|(w, s)| Step::List(w, s)),
-        2 => (who(), image).prop_map(|(w, i)| Step::Members(w, i)),
+        2 => (who(), image.clone()).prop_map(|(w, i)| Step::Members(w, i)),
+        1 => (0..2_usize, prop_oneof![Just("accepted"), Just("rejected"), Just("pending")])
+            .prop_map(|(m, s)| Step::Trust(m, s)),
+        2 => (who(), image, 0..8_usize).prop_map(|(w, i, d)| Step::Declare(w, i, d)),
+        1 => (0..2_usize, prop_oneof![Just("accepted"), Just("rejected"), Just("pending")])
+            .prop_map(|(m, s)| Step::Invitations(m, s)),
     ]
 }
 
@@ -93,8 +106,12 @@ impl ModelImage {
     }
 }
 
+/// The statuses of new shares with members that have a rule.
+type Rules = BTreeMap<&'static str, &'static str>;
+
 /// Applies a step to the model and returns the expected status.
-fn expected(images: &mut [Option<ModelImage>], step: &Step) -> u16 {
+fn expected(images: &mut [Option<ModelImage>], rules: &mut Rules, step: &Step) -> u16 {
+    let new = |rules: &Rules, member: &str| rules.get(member).copied().unwrap_or("pending");
     let result = (|| match *step {
         Step::Add(who, i, m) => {
             let image = ModelImage::gate(images[i].as_mut(), who)?;
@@ -104,7 +121,7 @@ fn expected(images: &mut [Option<ModelImage>], step: &Step) -> u16 {
             if image.members.len() >= QUOTA {
                 return Err(413);
             }
-            match image.members.insert(MEMBERS[m], "pending") {
+            match image.members.insert(MEMBERS[m], new(rules, MEMBERS[m])) {
                 None => Ok(200),
                 Some(before) => {
                     image.members.insert(MEMBERS[m], before);
@@ -157,10 +174,50 @@ fn expected(images: &mut [Option<ModelImage>], step: &Step) -> u16 {
             images[i] = None;
             Ok(204)
         }
-        Step::List(..) => Ok(200),
+        Step::List(..) | Step::Invitations(..) => Ok(200),
+        Step::Trust(m, status) => {
+            rules.insert(MEMBERS[m], status);
+            Ok(200)
+        }
+        Step::Declare(who, i, declared) => {
+            let image = ModelImage::gate(images[i].as_mut(), who);
+            // The batch API says 400 of an image that the caller sees.
+            let image = image.map_err(|status| if status == 403 { 400 } else { status })?;
+            if !ModelImage::is_owner(who) {
+                return Err(400);
+            }
+            let declared = places(declared);
+            image.members.retain(|member, _| declared.contains(member));
+            for member in declared {
+                let room = image.members.len() < QUOTA;
+                if room && !image.members.contains_key(member) {
+                    image.members.insert(member, new(rules, member));
+                }
+            }
+            Ok(200)
+        }
         Step::Members(who, i) => ModelImage::gate(images[i].as_mut(), who).map(|_| 200),
     })();
     result.unwrap_or_else(|status| status)
+}
+
+/// The members whose bits are set.
+fn places(bits: usize) -> Vec<&'static str> {
+    let set = |place: &usize| bits & (1 << place) != 0;
+    (0..MEMBERS.len())
+        .filter(set)
+        .map(|place| MEMBERS[place])
+        .collect()
+}
+
+/// The images of the invitations of a member in a status.
+async fn invited(harness: &Harness, member: usize, status: &str) -> BTreeSet<String> {
+    let project = MEMBERS[member];
+    let path = format!("/v1/{project}/cloudimages/invitations?status={status}");
+    let found = harness.get(BY[member], &path).await.expect(200).json();
+    let rows = found["invitations"].as_array().unwrap().iter();
+    rows.map(|row| row["image_id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn run(steps: Vec<Step>) {
@@ -180,11 +237,12 @@ async fn run(steps: Vec<Step>) {
         })
     };
     let mut images: Vec<Option<ModelImage>> = (0..IMAGES).map(|_| new()).collect();
+    let mut rules = Rules::new();
     for step in &steps {
         let path = |i: &usize| format!("/v2/images/{}", ids[*i]);
         let row = |i: &usize, m: &usize| format!("{}/members/{}", path(i), MEMBERS[*m]);
         let before = images.clone();
-        let status = expected(&mut images, step);
+        let status = expected(&mut images, &mut rules, step);
         let answer = match step {
             Step::Add(who, i, m) => {
                 harness
@@ -222,6 +280,40 @@ async fn run(steps: Vec<Step>) {
                     .filter(|(image, _)| image.as_ref().is_some_and(listed))
                     .map(|(_, id)| id.clone())
                     .collect();
+                assert_eq!(found, all, "{step:?} of {steps:?}");
+                continue;
+            }
+            Step::Trust(m, status) => {
+                let mode = match *status {
+                    "accepted" => Some("accept"),
+                    "rejected" => Some("reject"),
+                    _ => None,
+                };
+                let rules = mode.map(|mode| json!({"owner": OWNER, "mode": mode}));
+                let rules: Vec<_> = rules.into_iter().collect();
+                let path = format!("/v1/{}/cloudimages/trusted-owners", MEMBERS[*m]);
+                harness.put(BY[*m], &path, json!({"rules": rules})).await
+            }
+            Step::Declare(who, i, declared) => {
+                let path = format!("/v1/{}/cloudimages/{}/members", project(*who), ids[*i]);
+                let body = json!({"projects": places(*declared)});
+                let answer = harness.put(*who, &path, body).await;
+                if answer.status == 200 {
+                    harness.ended(*who, &answer.text("/job_id")).await;
+                }
+                answer
+            }
+            Step::Invitations(m, s) => {
+                let shared = |image: &ModelImage| {
+                    image.visibility == "shared" && image.members.get(MEMBERS[*m]) == Some(s)
+                };
+                let all: BTreeSet<_> = before
+                    .iter()
+                    .zip(&ids)
+                    .filter(|(image, _)| image.as_ref().is_some_and(shared))
+                    .map(|(_, id)| id.clone())
+                    .collect();
+                let found = invited(&harness, *m, s).await;
                 assert_eq!(found, all, "{step:?} of {steps:?}");
                 continue;
             }

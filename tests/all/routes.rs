@@ -79,6 +79,9 @@ fn body(route: &Route, image: &str) -> Option<Value> {
         ("PUT", "/v1/{project_id}/cloudimages/trusted-owners") => {
             Some(json!({"rules": [{"owner": "somebody", "mode": "accept"}]}))
         }
+        ("PUT", "/v1/{project_id}/cloudimages/{image_id}/members") => {
+            Some(json!({"projects": ["new"]}))
+        }
         (method, path) => panic!("how is {method} {path} asked?"),
     }
 }
@@ -127,7 +130,7 @@ async fn outcome(
             format!("200 rows:{}", rows("shares").len())
         }
         ("GET", path) if path.ends_with("/jobs") => format!("200 rows:{}", rows("jobs").len()),
-        (_, "/v1/cloudimages/members") => {
+        (_, "/v1/cloudimages/members" | "/v1/{project_id}/cloudimages/{image_id}/members") => {
             let job = harness.ended(Who::Admin, &answer.text("/job_id")).await;
             let row = &job["entities"]["results"][0];
             let code = row["error_code"].as_str().filter(|code| !code.is_empty());

@@ -2,10 +2,9 @@
 //! operation on every membership that can be stored, and then its redelivery.
 
 use serde_json::json;
-use shared::domain::change::{Change, Step, outcome, step};
+use shared::domain::change::{Change, EntryKind, Step, outcome, step};
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::image::Image;
-use shared::domain::job::JobKind;
 use shared::domain::member::{MemberStatus, Membership};
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::Answer;
@@ -65,7 +64,7 @@ impl StoreFixture {
         facts.membership(member).cloned()
     }
 
-    async fn apply(&self, kind: JobKind, member: &ProjectId, op: OperationId) -> Change {
+    async fn apply(&self, kind: EntryKind, member: &ProjectId, op: OperationId) -> Change {
         let stamp = Stamp {
             op,
             now: Timestamp::from_micros(1),
@@ -73,18 +72,18 @@ impl StoreFixture {
         };
         let (id, members): (ImageId, _) = (self.image.id, [member.clone()]);
         let changed = match kind {
-            JobKind::Add => {
+            EntryKind::Add => {
                 self.store
                     .add_members(&self.owner, id, &members, -1, stamp)
                     .await
             }
-            JobKind::Remove => {
+            EntryKind::Remove => {
                 let store = &self.store;
                 store
                     .remove_members(&self.owner, id, &members, false, stamp)
                     .await
             }
-            JobKind::Update => {
+            EntryKind::Update => {
                 let answer = Answer {
                     status: MemberStatus::Accepted,
                     vault_id: None,
@@ -104,11 +103,11 @@ impl StoreFixture {
     }
 }
 
-const KINDS: [JobKind; 3] = [JobKind::Add, JobKind::Update, JobKind::Remove];
+const KINDS: [EntryKind; 3] = [EntryKind::Add, EntryKind::Update, EntryKind::Remove];
 
 /// All sequences of operations that lead to a stored membership: kinds and indexes of operation
 /// ids.
-fn histories() -> Vec<Vec<(JobKind, usize)>> {
+fn histories() -> Vec<Vec<(EntryKind, usize)>> {
     let mut all = vec![vec![]];
     for length in 1..=3 {
         let mut longer = Vec::new();
@@ -205,7 +204,9 @@ async fn a_direct_removal_is_newer_than_all_that_is_stored() {
     let fixture = StoreFixture::new().await;
     let member = ProjectId::parse("m").unwrap();
     for at in [1, 4] {
-        let change = fixture.apply(JobKind::Add, &member, fixture.ops[at]).await;
+        let change = fixture
+            .apply(EntryKind::Add, &member, fixture.ops[at])
+            .await;
         assert!(!matches!(change, Change::Superseded(_)), "{change:?}");
     }
     let stamp = Stamp {

@@ -90,3 +90,18 @@ def raw():
         return requests.request(method, URL + path, headers=headers, timeout=20, **more)
 
     return send
+
+
+@pytest.fixture
+def trusting(raw, people):
+    """A project that accepts what the owner shares in advance, for the time of a test."""
+    name, project = "member2", people["member2"][1]
+    path = f"/v1/{project}/cloudimages/trusted-owners"
+
+    def rules(*owners):
+        found = [{"owner": owner, "mode": "accept"} for owner in owners]
+        assert raw(name, "PUT", path, json={"rules": found}).status_code == 200
+
+    rules(people["owner"][1])
+    yield name, project
+    rules()

@@ -62,6 +62,14 @@ def test_tour(ok, glance, image, people):
     assert glance("owner", "image-show", image)[0] == 1
 
 
+def test_a_share_that_is_accepted_at_once(ok, image, trusting):
+    name, project = trusting
+    assert [image, project, "accepted"] in ok("owner", "member-create", image, project)
+    assert image in [row[0] for row in ok(name, "image-list")]
+    assert [image, project, "accepted"] in ok(name, "member-update", image, project, "accepted")
+    ok("owner", "image-delete", image)
+
+
 def test_refusals(ok, glance, image, people):
     member = people["member"][1]
     ok("owner", "member-create", image, member)

@@ -81,6 +81,18 @@ def test_tour(ok, openstack, image, people):
     assert openstack("owner", "image", "show", image)[0] != 0
 
 
+def test_a_share_that_is_accepted_at_once(ok, image, trusting):
+    name, project = trusting
+    added = ok("owner", "image", "add", "project", image, project, "-f", "json")
+    assert (added["member_id"], added["status"]) == (project, "accepted")
+    assert image in ids(ok(name, "image", "list", "--shared", "-f", "json"))
+    # What clients do after a share: the answer that is there already.
+    ok(name, "image", "set", "--accept", image)
+    rows = ok("owner", "image", "member", "list", image, "-f", "json")
+    assert [(row["Member ID"], row["Status"]) for row in rows] == [(project, "accepted")]
+    ok("owner", "image", "delete", image)
+
+
 def test_the_command_of_the_readme(url):
     readme = Path(__file__).parents[2] / "README.md"
     text = readme.read_text().replace("\\\n", " ")

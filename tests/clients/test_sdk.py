@@ -62,6 +62,17 @@ def test_tour(connect, people):
         owner.get_image(image.id)
 
 
+def test_a_share_that_is_accepted_at_once(connect, trusting):
+    name, project = trusting
+    owner, member = connect("owner"), connect(name)
+    image = owner.create_image(f"debian-{uuid4()}", visibility="shared", disk_format="raw", container_format="bare")
+    added = owner.add_member(image, member_id=project)
+    assert (added.member_id, added.status) == (project, "accepted")
+    assert [(row.member_id, row.status) for row in owner.members(image)] == [(project, "accepted")]
+    assert image.id in [each.id for each in member.images()]
+    owner.delete_image(image.id, ignore_missing=False)
+
+
 def test_refusals(connect, people):
     owner, stranger = connect("owner"), connect("member2")
     project = people["member"][1]

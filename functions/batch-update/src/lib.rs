@@ -1,13 +1,17 @@
-//! `POST`, `PUT` and `DELETE /v1/cloudimages/members`: accepts a batch and makes it a job.
+//! `POST`, `PUT` and `DELETE /v1/cloudimages/members`: accepts a batch and makes it a job. So does `PUT
+//! /v1/{project_id}/cloudimages/{image_id}/members`, for the declared members of one image: see
+//! [`replace`].
 //!
 //! The job's record exists before its id is answered and before its messages are sent.
+
+mod replace;
 
 use sha2::{Digest as _, Sha256};
 use shared::domain::batch::{Batch, ENTRIES_MAX};
 use shared::domain::bodies::{BatchAnswers, BatchMembers};
 use shared::domain::entries::Entries;
 use shared::domain::error::ApiError;
-use shared::domain::id::{JobId, ProjectId};
+use shared::domain::id::{ImageId, JobId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::policy::{Action, ApiAction};
 use shared::domain::task::{Answer, Task};
@@ -37,8 +41,14 @@ pub async fn handle(app: App, request: Request) -> Handled {
         let decided = app.policy().decide(&caller, Action::Api(action));
         decided.map_err(|denied| denied.ims())
     };
+    let kind = match kind {
+        BatchKind::Add => Change::Add,
+        BatchKind::Update => Change::Update,
+        BatchKind::Remove => Change::Remove,
+        BatchKind::Replace => return replace::handle(&app, &caller, &request, may).await,
+    };
     let asked = parse(kind, http::body_bytes(&request)?, may)?;
-    let idempotency = idempotency_of(&request)?;
+    let idempotency = idempotency_of(&request, None)?;
     may(ApiAction::StartBatch)?;
     let request_id = http::request_id(&request);
     let (op, now) = (app.operation(), app.now());
@@ -50,10 +60,30 @@ pub async fn handle(app: App, request: Request) -> Handled {
         }
         // If its messages were not sent, they are due: the sweep sends them.
         Created::Before(id) => Ok(accepted(id)),
-        Created::OtherRequest => Err(ApiError::unprocessable(
-            "The Idempotency-Key was used for another request within the last 24 hours.",
-        )),
+        Created::OtherRequest => Err(other_request()),
+        Created::ImageChanged => Err(ApiError::internal("create job: of no single image")),
     }
+}
+
+fn other_request() -> ApiError {
+    ApiError::unprocessable(
+        "The Idempotency-Key was used for another request within the last 24 hours.",
+    )
+}
+
+fn too_many(entries: usize) -> ApiError {
+    ApiError::ims_because(
+        ImsCode::TooMany,
+        format!("{entries} entries at once, Maximum: {ENTRIES_MAX}."),
+    )
+}
+
+/// What a batch over many images asks for.
+#[derive(Clone, Copy)]
+enum Change {
+    Add,
+    Update,
+    Remove,
 }
 
 fn accepted(job: JobId) -> http::Response {
@@ -69,7 +99,7 @@ async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
     let unsent = app.queue().send(&chunks, &batch.request_id).await?;
     if !unsent.is_empty() {
         tracing::error!(job.id = %job.id, unsent = unsent.len(), "the queue refused messages: left to the sweep");
-    } else if chunks.len() > 1
+    } else if chunks.len() != 1
         && let Err(error) = app.store().messages_sent(job.id).await
     {
         tracing::warn!(job.id = %job.id, error.why = error.for_log(), "left to the sweep");
@@ -79,20 +109,20 @@ async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
 
 /// Reads what a request asks for.
 fn parse(
-    kind: BatchKind,
+    kind: Change,
     bytes: &[u8],
     may: impl Fn(ApiAction<'_>) -> Result<(), ApiError>,
 ) -> Result<Asked, ApiError> {
     let (task, images, projects) = match kind {
-        BatchKind::Add | BatchKind::Remove => {
+        Change::Add => {
             let BatchMembers { images, projects } = BatchMembers::parse(bytes)?;
-            let task = match kind {
-                BatchKind::Remove => Task::Unshare,
-                BatchKind::Add | BatchKind::Update => Task::Share,
-            };
-            (task, images, projects)
+            (Task::Share, images, projects)
         }
-        BatchKind::Update => {
+        Change::Remove => {
+            let BatchMembers { images, projects } = BatchMembers::parse(bytes)?;
+            (Task::Unshare, images, projects)
+        }
+        Change::Update => {
             let may_answer = |project: &ProjectId| may(ApiAction::AnswerFor(project));
             let body = BatchAnswers::parse(bytes, may_answer)?;
             let task = Task::Answer(Answer {
@@ -104,15 +134,17 @@ fn parse(
     };
     let entries = Entries::of_request(&images, &projects);
     if entries.rows > ENTRIES_MAX {
-        return Err(ApiError::ims_because(
-            ImsCode::TooMany,
-            format!("{} entries at once, Maximum: {ENTRIES_MAX}.", entries.rows),
-        ));
+        return Err(too_many(entries.rows));
     }
     Ok(Asked { task, entries })
 }
 
-fn idempotency_of(request: &Request) -> Result<Option<Idempotency>, ApiError> {
+/// The key that makes a request safe to repeat. Of a request about one image the key stands for that
+/// image too.
+fn idempotency_of(
+    request: &Request,
+    image: Option<ImageId>,
+) -> Result<Option<Idempotency>, ApiError> {
     let Some(key) = request.headers().get("idempotency-key") else {
         return Ok(None);
     };
@@ -129,6 +161,9 @@ fn idempotency_of(request: &Request) -> Result<Option<Idempotency>, ApiError> {
     let mut digest = Sha256::new();
     digest.update(request.method().as_str());
     digest.update(b"\n");
+    if let Some(image) = image {
+        digest.update(format!("{image}\n"));
+    }
     digest.update(http::body_bytes(request)?);
     Ok(Some(Idempotency {
         key: key.to_owned(),

@@ -4,8 +4,9 @@
 use shared::domain::error::ApiError;
 use shared::domain::id::{JobId, ProjectId};
 use shared::domain::ims_code::ImsCode;
-use shared::domain::job::view::{JobView, ResultRow};
-use shared::domain::job::{JobKind, JobStatus, RESULTS_PAGE};
+use shared::domain::job::view::{JobView, ResultRow, ResultStatus};
+use shared::domain::job::{Job, JobKind, JobStatus, RESULTS_PAGE};
+use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Action, ApiAction, Caller};
 use shared::http::answers::{JobWithResults, Jobs, Results};
 use shared::http::page::{self, PageInfo, PageRequest};
@@ -16,6 +17,9 @@ use shared::store::job_list::JobFilter;
 
 /// Jobs on a page of the list, unless asked otherwise.
 pub const PAGE_DEFAULT: usize = 25;
+
+/// The image, the project and the recorded outcome of an entry.
+type Row = (String, ProjectId, Option<Outcome>);
 
 /// Shows one job with a page of its results, or lists the project's jobs.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -58,9 +62,17 @@ async fn show(
 ) -> Handled {
     let not_found = || ApiError::ims(ImsCode::JobNotFound);
     let id = JobId::parse(&http::path(request, "job_id")?).ok_or_else(not_found)?;
-    let page = PageRequest::of_query(&http::query(request), RESULTS_PAGE, |marker| {
+    let query = http::query(request);
+    let page = PageRequest::of_query(&query, RESULTS_PAGE, |marker| {
         page::decode_marker(marker)?.parse().ok()
     })?;
+    let wanted = match query.iter().rev().find(|(name, _)| name == "status") {
+        None => None,
+        Some((_, word)) => Some(ResultStatus::parse(word).ok_or_else(|| {
+            let message = "status must be success, failed or running.";
+            ApiError::ims_because(ImsCode::BadRequest, message)
+        })?),
+    };
     let from: usize = page.after.unwrap_or(0);
     let now = app.now();
     let job = app.store().job(id, now).await?.ok_or_else(not_found)?;
@@ -68,17 +80,17 @@ async fn show(
     if project.is_some_and(|project| project != job.project) {
         return Err(not_found());
     }
-    let rows = app.store().results(&job, from, page.limit).await?;
-    let next = from.saturating_add(rows.len());
-    let more = next < job.total && !rows.is_empty();
+    let (rows, next) = results(app, &job, wanted, from, page.limit).await?;
     let results: Vec<ResultRow<'_>> = rows
         .iter()
-        .map(|(image, project, outcome)| job.row(image, project, *outcome, now))
+        .map(|(number, (image, project, outcome))| {
+            job.row(*number, (image, project), *outcome, now)
+        })
         .collect();
     let page_info = PageInfo {
         current_count: results.len(),
-        total_count: Some(job.total),
-        next_marker: more.then(|| page::encode_marker(&next.to_string())),
+        total_count: Some(wanted.map_or(job.total, |status| job.count(status, now))),
+        next_marker: next.map(|next| page::encode_marker(&next.to_string())),
     };
     let JobView { summary, entities } = job.view(now);
     let entities = Results {
@@ -87,6 +99,48 @@ async fn show(
         page_info,
     };
     Ok(http::json(200, &JobWithResults { summary, entities }))
+}
+
+/// A page of a job's results in one status, or in any, from a row on: each with its number, and the row
+/// from which the next page goes on, if there is one.
+///
+/// Rows are read a thousand at a time. Where the record tells that none has failed, none is read for those
+/// that have.
+async fn results(
+    app: &App,
+    job: &Job,
+    wanted: Option<ResultStatus>,
+    from: usize,
+    limit: usize,
+) -> Result<(Vec<(usize, Row)>, Option<usize>), ApiError> {
+    let (mut shown, mut row) = (Vec::new(), from);
+    let now = app.now();
+    while row < job.total {
+        let end = match wanted {
+            None if shown.len() == limit => return Ok((shown, Some(row))),
+            None => row.saturating_add(limit),
+            // The end of a stored page.
+            Some(_) => (row / RESULTS_PAGE + 1) * RESULTS_PAGE,
+        };
+        let end = end.min(job.total);
+        if wanted == Some(ResultStatus::Failed) && !job.may_have_failed(row..end, now) {
+            row = end;
+            continue;
+        }
+        let found = app.store().results(job, row, end - row).await?;
+        for (number, found) in (row..end).zip(found) {
+            let status = ResultStatus::of(job.outcome(number, found.2, now));
+            if wanted.is_some_and(|wanted| wanted != status) {
+                continue;
+            }
+            if shown.len() == limit {
+                return Ok((shown, Some(number)));
+            }
+            shown.push((number, found));
+        }
+        row = end;
+    }
+    Ok((shown, None))
 }
 
 async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {

@@ -15,7 +15,7 @@ use shared::domain::policy::{
 use shared::http::answers::{CloudMembers, FramedMember, Members};
 use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadMembers};
-use shared::http::{self, Handled, MemberInPath, Request};
+use shared::http::{self, Handled, MemberInPath, Request, Response};
 use shared::runtime::app::App;
 
 /// Members on a page of the paged form, unless asked otherwise.
@@ -47,11 +47,20 @@ async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     let action = Action::Image(ImageAction::ListMembers, facts.target(&text));
     let decided = app.policy().decide(caller, action);
     decided.map_err(|denied| denied.glance())?;
+    let version = facts.members_version(caller);
     let members = Members {
         members: members.iter().map(Member::view).collect(),
         schema: SCHEMA,
     };
-    Ok(http::json(200, &members))
+    Ok(versioned(http::json(200, &members), version))
+}
+
+/// The answer with the ETag of a list of members.
+fn versioned(answer: Response, version: Option<String>) -> Response {
+    match version {
+        Some(version) => http::with_etag(answer, &version),
+        None => answer,
+    }
 }
 
 async fn show(app: &App, caller: &Caller, request: &Request) -> Handled {
@@ -125,12 +134,13 @@ async fn list_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
         total_count: None,
         next_marker: last.map(|last| page::encode_marker(last.member_id.as_str())),
     };
+    let version = facts.members_version(caller);
     let members = CloudMembers {
         members: members.iter().map(Member::cloud_view).collect(),
         schema: SCHEMA,
         page_info,
     };
-    Ok(http::json(200, &members))
+    Ok(versioned(http::json(200, &members), version))
 }
 
 /// The members after `marker` that the caller may see: one more than `limit`, if there are more.

@@ -5,15 +5,17 @@
 //! its message acknowledged. Each step may be repeated on a redelivery: an entry that was applied
 //! before is recognized by its operation id, a chunk that was counted before by its results.
 
+mod members;
+
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt as _, stream};
-use shared::domain::change;
+use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
-use shared::domain::job::{DEADLINE_SECONDS, JobKind};
+use shared::domain::job::DEADLINE_SECONDS;
 use shared::domain::message::{Chunk, Message};
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Action, Caller, EntryAction, ImageAction, Role, Target};
@@ -21,8 +23,10 @@ use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::SqsRecord;
-use shared::store::members::{Changed, Order, Stamp, TRANSACTION_MEMBERS};
+use shared::store::members::{Order, Stamp};
 use shared::store::results::Finished;
+
+use members::{Direction, change_members, replace_members};
 
 /// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
 /// answers.
@@ -116,6 +120,11 @@ struct Group {
 }
 
 impl Group {
+    /// The image's id as it was sent, and the rows.
+    fn entries(&self) -> (&str, &[(usize, ProjectId)]) {
+        (&self.text, &self.rows)
+    }
+
     /// The same outcome for all entries.
     fn all(&self, outcome: Outcome) -> Vec<Applied> {
         let rows = self.rows.iter();
@@ -217,7 +226,8 @@ fn gather(
     chunk: &Chunk,
     done: Vec<Result<Vec<Applied>, ApiError>>,
 ) -> Result<Vec<Outcome>, ApiError> {
-    let mut rows = vec![Outcome::Failed(chunk.task.kind().gave_up()); chunk.entries.rows];
+    let gave_up = |row| Outcome::Failed(chunk.task.entry_kind(row).gave_up());
+    let mut rows: Vec<Outcome> = (0..chunk.entries.rows).map(gave_up).collect();
     for group in done {
         match group {
             Ok(group) => {
@@ -250,7 +260,7 @@ fn member_asked<'a>(chunk: &'a Chunk, groups: &'a BTreeMap<&str, Group>) -> &'a 
     };
     match &chunk.task {
         Task::Answer(_) => answering().unwrap_or(&chunk.project),
-        Task::Share | Task::Unshare => &chunk.project,
+        Task::Share | Task::Unshare | Task::Replace { .. } => &chunk.project,
     }
 }
 
@@ -277,8 +287,9 @@ async fn apply_group(
             }
             Ok(done)
         }
-        Task::Share => change_members(work, id, facts, group, Direction::Share).await,
-        Task::Unshare => change_members(work, id, facts, group, Direction::Unshare).await,
+        Task::Share => change_members(work, id, facts, group.entries(), Direction::Share).await,
+        Task::Unshare => change_members(work, id, facts, group.entries(), Direction::Unshare).await,
+        Task::Replace { removes } => replace_members(work, id, facts, group, *removes).await,
     }
 }
 
@@ -313,118 +324,5 @@ async fn apply_answer(
     let change = store
         .update_member_in_batch(image.id, image.created_at, member, answer, work.stamp)
         .await?;
-    Ok(change::outcome(JobKind::Update, &change, work.stamp.op))
-}
-
-/// Whether members are added to an image or removed from it.
-#[derive(Clone, Copy)]
-enum Direction {
-    Share,
-    Unshare,
-}
-
-impl Direction {
-    const fn action(self, member: &ProjectId) -> ImageAction<'_> {
-        match self {
-            Self::Share => ImageAction::Entry(EntryAction::Share(member)),
-            Self::Unshare => ImageAction::Entry(EntryAction::Unshare(member)),
-        }
-    }
-
-    const fn kind(self) -> JobKind {
-        match self {
-            Self::Share => JobKind::Add,
-            Self::Unshare => JobKind::Remove,
-        }
-    }
-}
-
-/// Adds or removes an image's members, as many at once as a transaction holds.
-async fn change_members(
-    work: &Work<'_>,
-    image: ImageId,
-    facts: &Facts,
-    group: &Group,
-    direction: Direction,
-) -> Result<Vec<Applied>, ApiError> {
-    let mut done = Vec::with_capacity(group.rows.len());
-    let mut open = Vec::new();
-    for (row, member) in &group.rows {
-        match work.decide(
-            &work.caller,
-            facts.target(&group.text),
-            direction.action(member),
-        ) {
-            Ok(()) => open.push((*row, member.clone())),
-            Err(code) => done.push(Applied {
-                row: *row,
-                outcome: Outcome::Failed(code),
-            }),
-        }
-    }
-    for part in open.chunks(TRANSACTION_MEMBERS) {
-        work.check_time()?;
-        match change_part(work, image, facts, part, direction).await? {
-            Changed::Members(changes) => {
-                let changes = part.iter().zip(&changes);
-                done.extend(changes.map(|((row, _), change)| Applied {
-                    row: *row,
-                    outcome: change::outcome(direction.kind(), change, work.stamp.op),
-                }));
-            }
-            // The image has changed since the chunk was begun.
-            Changed::Image(now) => {
-                let facts = Facts {
-                    image: now.map(|image| *image),
-                    memberships: facts.memberships.clone(),
-                };
-                done.extend(part.iter().map(|(row, member)| {
-                    let decided = work.decide(
-                        &work.caller,
-                        facts.target(&group.text),
-                        direction.action(member),
-                    );
-                    let code = decided.err().unwrap_or(ImsCode::ImageUnavailable);
-                    Applied {
-                        row: *row,
-                        outcome: Outcome::Failed(code),
-                    }
-                }));
-            }
-        }
-    }
-    Ok(done)
-}
-
-/// Adds or removes the members of one transaction.
-async fn change_part(
-    work: &Work<'_>,
-    image: ImageId,
-    facts: &Facts,
-    part: &[(usize, ProjectId)],
-    direction: Direction,
-) -> Result<Changed, ApiError> {
-    let (store, caller) = (work.app.store(), &work.caller);
-    // The time of the write, by which what is remembered of rules expires.
-    let stamp = Stamp {
-        now: work.app.now(),
-        ..work.stamp
-    };
-    let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
-    match direction {
-        Direction::Share => {
-            let quota = work.app.config().member_quota;
-            store
-                .add_members(caller, image, &members, quota, stamp)
-                .await
-        }
-        Direction::Unshare => {
-            // Only a member that leaves may remove a membership without acting for the owner.
-            let owner = facts.image.as_ref().map(|image| image.owner.as_str());
-            let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
-            store
-                .remove_members(caller, image, &members, leaving, stamp)
-                .await
-        }
-    }
+    Ok(change::outcome(EntryKind::Update, &change, work.stamp.op))
 }

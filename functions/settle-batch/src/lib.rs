@@ -32,7 +32,7 @@ pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<()
 }
 
 async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
-    let (job, kind) = (chunk.job, chunk.task.kind());
+    let job = chunk.job;
     let entries: Vec<Option<(ImageId, ProjectId)>> = chunk
         .entries
         .entries()
@@ -42,14 +42,18 @@ async fn settle(app: &App, chunk: &Chunk) -> Result<(), ApiError> {
     let stored = app.store().memberships(&keys).await?;
     let outcomes: Vec<Outcome> = entries
         .iter()
-        .map(|entry| match entry {
-            None => Outcome::Failed(ImsCode::BadImageId),
-            Some(key) => match step(stored.get(key), kind, job) {
+        .enumerate()
+        .map(|(row, entry)| {
+            let kind = chunk.task.entry_kind(row);
+            let Some(key) = entry else {
+                return Outcome::Failed(ImsCode::BadImageId);
+            };
+            match step(stored.get(key), kind, job) {
                 Step::Done(done) => change::outcome(kind, &done, job),
                 Step::Write | Step::Confirm | Step::Renew(_) | Step::LeaveTombstone => {
                     Outcome::Failed(kind.gave_up())
                 }
-            },
+            }
         })
         .collect();
     let finished = app

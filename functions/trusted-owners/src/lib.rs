@@ -50,7 +50,7 @@ async fn replace(app: &App, caller: &Caller, request: &Request) -> Handled {
     };
     for _ in 0..TRIES {
         let seen = store.trusted_owners(&project).await?;
-        expected.check(&seen.etag())?;
+        expected.check(&seen.version())?;
         let set = store.set_trusted_owners(&project, &next, Some(&seen), app.now());
         if set.await? {
             return Ok(shown(&next));
@@ -68,7 +68,7 @@ fn shown(found: &TrustedOwners) -> Response {
             rules: &found.rules,
         },
     );
-    http::with_header(answer, "etag", &found.etag())
+    http::with_etag(answer, &found.version())
 }
 
 /// The project that the path names, if the caller may do this for it.

@@ -4,9 +4,13 @@
 //! Its entries (image × project) are rows, image by image in the order of the request. A chunk is a
 //! run of rows, and becomes one message.
 
+use std::collections::HashSet;
+
 use super::entries::Entries;
-use super::id::OperationId;
+use super::id::{OperationId, ProjectId};
+use super::image::Image;
 use super::job::Job;
+use super::member::Member;
 use super::message::{Chunk, Message};
 use super::policy::Caller;
 use super::task::Task;
@@ -39,7 +43,10 @@ impl Batch {
         now: Timestamp,
         request_id: String,
     ) -> Self {
-        let job = Job::new(op, caller.project.clone(), task.kind(), &entries, now);
+        let mut job = Job::new(op, caller.project.clone(), task.kind(), &entries, now);
+        if let Task::Replace { removes } = task {
+            job.removes = removes;
+        }
         Self {
             job,
             task,
@@ -47,6 +54,36 @@ impl Batch {
             entries,
             request_id,
         }
+    }
+
+    /// Accepts the declaration of all members of an image, on top of those that were read. Returns the batch
+    /// that leads from these to the declared ones, and whether it changes any.
+    ///
+    /// Its entries are first the members that are not declared, then the declared projects in the order of
+    /// the request, members or not: an older removal that arrives later must not end what is declared.
+    pub fn replacing(
+        caller: &Caller,
+        (image, members): (&Image, &[Member]),
+        declared: &[ProjectId],
+        (op, now): (OperationId, Timestamp),
+        request_id: String,
+    ) -> (Self, bool) {
+        let kept: HashSet<&ProjectId> = declared.iter().collect();
+        let undeclared = members
+            .iter()
+            .map(|member| &member.member_id)
+            .filter(|member| !kept.contains(member));
+        let mut projects: Vec<ProjectId> = undeclared.cloned().collect();
+        let removes = projects.len();
+        projects.extend_from_slice(declared);
+        // Newer than all that was seen, although clocks differ.
+        let stored = members.iter().map(Member::newest).chain(image.declared);
+        let op = stored.max().map_or(op, |newest| op.not_before(newest));
+        let entries = Entries::of_request(&[image.id.to_string()], &projects);
+        let task = Task::Replace { removes };
+        let changes = removes > 0 || members.len() != kept.len();
+        let batch = Self::new(caller, task, entries, op, now, request_id);
+        (batch, changes)
     }
 
     /// Builds the messages of all chunks.
@@ -64,7 +101,7 @@ impl Batch {
             number,
             project: job.project.clone(),
             admin: self.admin,
-            task: self.task.clone(),
+            task: self.task.part(number * job.chunk_rows, job.chunk_rows),
             deadline: job.deadline,
             entries: self.entries.part(number * job.chunk_rows, job.chunk_rows),
             only: job.chunks() == 1,
@@ -124,6 +161,54 @@ mod tests {
                 assert_eq!((chunk.number, chunk.only), (place, sizes.len() == 1));
             }
         }
+    }
+
+    #[test]
+    fn a_declaration_ends_first_what_is_not_declared() {
+        let batch = batch(Role::Member, 1, 1);
+        let caller = Caller {
+            project: project("asks"),
+            role: Role::Member,
+        };
+        let (op, now) = (OperationId::at(1_000_000), batch.job.begin);
+        let body = serde_json::json!({});
+        let image = Image::from_request(body, Default::default(), &caller, op, now).unwrap();
+        let newer = OperationId::at(9_000_000);
+        let member = |id: &str, op| Member::new(image.id, project(id), op, now);
+        let members = [member("a", op), member("b", newer), member("c", op)];
+        let declared = ["d", "b", "e"].map(project);
+        let replace = |members: &[Member], declared: &[ProjectId]| {
+            let (id, at) = (OperationId::at(5_000_000), now);
+            let of = (&image, members);
+            Batch::replacing(&caller, of, declared, (id, at), "req".to_owned())
+        };
+        let (batch, changes) = replace(&members, &declared);
+        assert_eq!(
+            batch.entries.projects,
+            ["a", "c", "d", "b", "e"].map(project)
+        );
+        assert_eq!(
+            (&batch.task, changes),
+            (&Task::Replace { removes: 2 }, true)
+        );
+        assert_eq!((batch.job.removes, batch.job.total), (2, 5));
+        // It is newer than all that it has seen.
+        assert!(batch.job.id > newer);
+        let (same, changes) = replace(&members, &["c", "a", "b"].map(project));
+        assert_eq!(
+            (&same.task, changes),
+            (&Task::Replace { removes: 0 }, false)
+        );
+        let (none, changes) = replace(&members, &[]);
+        assert_eq!((&none.task, changes), (&Task::Replace { removes: 3 }, true));
+        let (nothing, changes) = replace(&[], &[]);
+        assert_eq!((nothing.job.chunks(), changes), (0, false));
+        // Each message says of its own entries which end memberships.
+        let many: Vec<_> = (0..1_500).map(|i| member(&format!("m{i}"), op)).collect();
+        let (large, _) = replace(&many, &declared);
+        let tasks: Vec<_> = chunks(&large).into_iter().map(|chunk| chunk.task).collect();
+        let expected = [1_000, 500].map(|removes| Task::Replace { removes });
+        assert_eq!(tasks, expected);
     }
 
     #[test]

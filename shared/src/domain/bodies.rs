@@ -126,6 +126,35 @@ impl BatchMembers {
     }
 }
 
+/// The body of a request that declares all members of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", serde(deny_unknown_fields))]
+pub struct DeclaredMembers {
+    /// The projects. An empty list ends all memberships.
+    #[cfg_attr(feature = "openapi", schema(max_items = 10000))]
+    pub projects: Vec<ProjectId>,
+}
+
+impl DeclaredMembers {
+    /// Parses the body. An empty list has to be there: nobody ends all memberships by a body that says
+    /// nothing.
+    ///
+    /// # Errors
+    /// A code of IMS for what is missing, of another type, or unknown.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let body = object(bytes, &["projects"])?;
+        let projects = match body.get("projects") {
+            Some(Value::Array(none)) if none.is_empty() => Vec::new(),
+            _ => texts(&body, "projects")?,
+        };
+        let projects = projects.iter().map(|project| project_of(project));
+        Ok(Self {
+            projects: projects.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 /// The body of a batch that accepts or rejects images for a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -7,9 +7,32 @@ use std::cmp::Ordering;
 
 use crate::domain::id::OperationId;
 use crate::domain::ims_code::ImsCode;
-use crate::domain::job::JobKind;
 use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::outcome::Outcome;
+
+/// What an entry does to its membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// Shares the image with the project.
+    Add,
+    /// Answers for the project.
+    Update,
+    /// Ends the membership.
+    Remove,
+}
+
+impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Remove];
+
+    /// The code of an entry that could not be applied after all retries.
+    pub const fn gave_up(self) -> ImsCode {
+        match self {
+            Self::Add => ImsCode::AddFailed,
+            Self::Update | Self::Remove => ImsCode::DeleteFailed,
+        }
+    }
+}
 
 /// The result of a request for one membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,15 +80,15 @@ pub enum Step {
 /// | share | write | write | superseded | unneeded | unneeded | confirm |
 /// | answer | absent | absent | absent | superseded | write | write, or superseded by a newer answer |
 /// | remove | tombstone | tombstone | superseded | superseded | renew | write |
-pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step {
+pub fn step(stored: Option<&Membership>, kind: EntryKind, op: OperationId) -> Step {
     use Change::{Absent, AppliedBefore, Superseded, Unneeded};
     match (kind, stored) {
-        (JobKind::Add, None) => Step::Write,
-        (JobKind::Add, Some(Membership::Gone { op: gone, .. })) if *gone < op => Step::Write,
-        (JobKind::Add, Some(gone @ Membership::Gone { .. })) => {
+        (EntryKind::Add, None) => Step::Write,
+        (EntryKind::Add, Some(Membership::Gone { op: gone, .. })) if *gone < op => Step::Write,
+        (EntryKind::Add, Some(gone @ Membership::Gone { .. })) => {
             Step::Done(Superseded(gone.clone()))
         }
-        (JobKind::Add, Some(Membership::Present(member))) => match member {
+        (EntryKind::Add, Some(Membership::Present(member))) => match member {
             _ if member.added == op => Step::Done(match member.shared_as {
                 // Of a later share it tells nothing about this one.
                 status if status != MemberStatus::Pending && member.shared == op => {
@@ -76,16 +99,16 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
             _ if member.shared >= op => Step::Done(Unneeded),
             _ => Step::Confirm,
         },
-        (JobKind::Update, None | Some(Membership::Gone { .. })) => Step::Done(Absent),
-        (JobKind::Update, Some(present @ Membership::Present(member))) => {
+        (EntryKind::Update, None | Some(Membership::Gone { .. })) => Step::Done(Absent),
+        (EntryKind::Update, Some(present @ Membership::Present(member))) => {
             match member.op.cmp(&op) {
                 Ordering::Less => Step::Write,
                 Ordering::Equal => Step::Done(AppliedBefore),
                 Ordering::Greater => Step::Done(Superseded(present.clone())),
             }
         }
-        (JobKind::Remove, None) => Step::LeaveTombstone,
-        (JobKind::Remove, Some(gone @ Membership::Gone { added, op: removed })) => {
+        (EntryKind::Remove, None) => Step::LeaveTombstone,
+        (EntryKind::Remove, Some(gone @ Membership::Gone { added, op: removed })) => {
             match removed.cmp(&op) {
                 Ordering::Less => Step::LeaveTombstone,
                 // This removal left it where there was no member.
@@ -94,7 +117,7 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
                 Ordering::Greater => Step::Done(Superseded(gone.clone())),
             }
         }
-        (JobKind::Remove, Some(present @ Membership::Present(member))) => match member {
+        (EntryKind::Remove, Some(present @ Membership::Present(member))) => match member {
             _ if member.ended == Some(op) => Step::Done(AppliedBefore),
             _ if member.added > op => Step::Done(Superseded(present.clone())),
             _ if member.shared > op => Step::Renew(member.clone()),
@@ -103,28 +126,43 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
     }
 }
 
+/// What a share finds where nothing is stored, on an image whose members were declared: everybody who
+/// was neither a member nor declared counts as removed by that request.
+///
+/// It keeps out a share that was accepted before the declaration and arrives after it. Who is a member,
+/// or was removed later, is judged by what is stored.
+pub fn absent(stored: Option<Membership>, declared: Option<OperationId>) -> Option<Membership> {
+    match (stored, declared) {
+        (None, Some(op)) => Some(Membership::Gone { added: op, op }),
+        (Some(Membership::Gone { added, op: removed }), Some(op)) if removed < op => {
+            Some(Membership::Gone { added, op })
+        }
+        (stored, _) => stored,
+    }
+}
+
 /// The outcome of an entry, by its change.
-pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
+pub fn outcome(kind: EntryKind, change: &Change, op: OperationId) -> Outcome {
     match (kind, change) {
         (_, Change::Applied | Change::AppliedBefore) => Outcome::Changed,
         (_, Change::Answered(status)) => Outcome::Answered(*status),
         (_, Change::Unneeded) => Outcome::Unchanged,
         (_, Change::QuotaFull) => Outcome::Failed(ImsCode::QuotaFull),
         // A newer request has the last word; this one has nothing left to change.
-        (JobKind::Add | JobKind::Remove, Change::Superseded(_) | Change::Absent) => {
+        (EntryKind::Add | EntryKind::Remove, Change::Superseded(_) | Change::Absent) => {
             Outcome::Unchanged
         }
-        (JobKind::Update, Change::Superseded(Membership::Present(member)))
+        (EntryKind::Update, Change::Superseded(Membership::Present(member)))
             if member.added <= op =>
         {
             Outcome::Unchanged
         }
         // The membership was ended, and the image shared anew, after this answer was accepted.
-        (JobKind::Update, Change::Superseded(Membership::Present(_))) => {
+        (EntryKind::Update, Change::Superseded(Membership::Present(_))) => {
             Outcome::Failed(ImsCode::NoSuchMember)
         }
         // A project that is not a member must not learn of the image.
-        (JobKind::Update, Change::Superseded(Membership::Gone { .. }) | Change::Absent) => {
+        (EntryKind::Update, Change::Superseded(Membership::Gone { .. }) | Change::Absent) => {
             Outcome::Failed(ImsCode::ImageNotFound)
         }
     }
@@ -211,7 +249,7 @@ mod tests {
                 Step::Write,
             ),
         ] {
-            let steps = JobKind::ALL.map(|kind| step(stored, kind, op(5)));
+            let steps = EntryKind::ALL.map(|kind| step(stored, kind, op(5)));
             assert_eq!(steps, [share, answer, remove], "{stored:?}");
         }
     }
@@ -235,33 +273,55 @@ mod tests {
         };
         for (kind, stored, expected) in [
             // Its own share, also after an answer or a later share.
-            (JobKind::Add, present(5, 5, 5), &before),
-            (JobKind::Add, present(5, 6, 7), &before),
+            (EntryKind::Add, present(5, 5, 5), &before),
+            (EntryKind::Add, present(5, 6, 7), &before),
             // A rule had answered for it.
-            (JobKind::Add, by_rule(5), &answered),
-            (JobKind::Add, by_rule(6), &before),
+            (EntryKind::Add, by_rule(5), &answered),
+            (EntryKind::Add, by_rule(6), &before),
             // Its own confirmation of an older share.
-            (JobKind::Add, present(1, 5, 1), &unneeded),
+            (EntryKind::Add, present(1, 5, 1), &unneeded),
             (
-                JobKind::Add,
+                EntryKind::Add,
                 own_share_removed.clone(),
                 &Step::Done(Change::Superseded(own_share_removed)),
             ),
             // No two operations have one id, so no share finds a tombstone of its own.
             (
-                JobKind::Add,
+                EntryKind::Add,
                 gone(1, 5),
                 &Step::Done(Change::Superseded(gone(1, 5))),
             ),
-            (JobKind::Update, present(1, 1, 5), &before),
-            (JobKind::Remove, gone(1, 5), &before),
+            (EntryKind::Update, present(1, 1, 5), &before),
+            (EntryKind::Remove, gone(1, 5), &before),
             // Its own tombstone, left where there was no member.
-            (JobKind::Remove, gone(5, 5), &unneeded),
+            (EntryKind::Remove, gone(5, 5), &unneeded),
             // Its own removal, after which the image was shared anew in the same write.
-            (JobKind::Remove, ended, &before),
+            (EntryKind::Remove, ended, &before),
         ] {
             assert_eq!(step(Some(&stored), kind, op(5)), *expected, "{stored:?}");
         }
+    }
+
+    #[test]
+    fn a_declaration_keeps_out_whom_it_does_not_name() {
+        let declared = Some(op(5));
+        let add = |stored: Option<Membership>, of| {
+            step(absent(stored, declared).as_ref(), EntryKind::Add, op(of))
+        };
+        for stored in [None, Some(gone(1, 4))] {
+            // An older share comes too late; the declaration's own and newer ones are applied.
+            let late = add(stored.clone(), 4);
+            assert!(
+                matches!(late, Step::Done(Change::Superseded(_))),
+                "{late:?}"
+            );
+            assert_eq!(add(stored.clone(), 6), Step::Write);
+            assert_eq!(absent(stored.clone(), None), stored);
+        }
+        assert_eq!(absent(None, declared), Some(gone(5, 5)));
+        assert_eq!(absent(Some(gone(1, 6)), declared), Some(gone(1, 6)));
+        let member = present(1, 1, 1);
+        assert_eq!(absent(Some(member.clone()), declared), Some(member));
     }
 
     /// Shares of one operation at the very instant of another are neither before nor after it.
@@ -272,7 +332,7 @@ mod tests {
             (present(1, 5, 5), Step::Write),
             (present(1, 1, 5), Step::Write),
         ] {
-            assert_eq!(step(Some(&stored), JobKind::Remove, op(5)), expected);
+            assert_eq!(step(Some(&stored), EntryKind::Remove, op(5)), expected);
         }
     }
 
@@ -302,7 +362,7 @@ mod tests {
                 [Unchanged, Failed(ImsCode::NoSuchMember), Unchanged],
             ),
         ] {
-            let found = JobKind::ALL.map(|kind| outcome(kind, &change, op(5)));
+            let found = EntryKind::ALL.map(|kind| outcome(kind, &change, op(5)));
             assert_eq!(found, outcomes, "{change:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::id::ProjectId;
 use super::image::Image;
 use super::member::{Member, Membership, Memberships};
-use super::policy::{Subject, Target};
+use super::policy::{Caller, Subject, Target};
 
 /// An image and some memberships of it, read in one consistent request.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,18 @@ impl Facts {
     /// Whether a project is a member.
     pub fn is_member(&self, project: &ProjectId) -> bool {
         matches!(self.membership(project), Some(Membership::Present(_)))
+    }
+
+    /// The version of the list of members that a caller sees: another text after each addition and removal.
+    /// Who sees only its own membership is told nothing of the others.
+    pub fn members_version(&self, caller: &Caller) -> Option<String> {
+        let image = self.image.as_ref()?;
+        if caller.acts_for(image.owner.as_str()) {
+            let created = image.created_at.micros();
+            return Some(format!("{created:x}-{:x}", image.member_version));
+        }
+        let (_, own) = self.member(Some(&caller.project))?;
+        Some(own.added.to_string())
     }
 
     /// The image as the policy has to know it, by its id as the request has it.
@@ -99,7 +111,17 @@ mod tests {
         assert_eq!((target.id, subject.owner), ("as sent", &image.owner));
         assert_eq!(subject.visibility, image.visibility);
 
+        let as_project = |project: &ProjectId| Caller {
+            project: project.clone(),
+            role: Role::Member,
+        };
+        assert_eq!(facts.members_version(&caller).as_deref(), Some("0-0"));
+        let own = facts.members_version(&as_project(&here));
+        assert_eq!(own, Some(op.to_string()));
+        assert_eq!(facts.members_version(&as_project(&was)), None);
+
         facts.image = None;
+        assert_eq!(facts.members_version(&caller), None);
         assert_eq!(facts.member(Some(&here)), None);
         assert!(facts.target("x").subject.is_none());
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::change::EntryKind;
 use crate::domain::image::Image;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::JobKind;
@@ -17,6 +18,12 @@ pub enum Task {
     Answer(Answer),
     /// Ends the membership.
     Unshare,
+    /// Makes the members of an image those that were declared.
+    Replace {
+        /// How many of the entries, the first ones, end memberships. The others share the image with the
+        /// declared projects.
+        removes: usize,
+    },
 }
 
 /// A member's answer.
@@ -62,6 +69,27 @@ impl Task {
             Self::Share => JobKind::Add,
             Self::Answer(_) => JobKind::Update,
             Self::Unshare => JobKind::Remove,
+            Self::Replace { .. } => JobKind::Replace,
+        }
+    }
+
+    /// What the entry in this row does.
+    pub const fn entry_kind(&self, row: usize) -> EntryKind {
+        match self {
+            Self::Replace { removes } if row < *removes => EntryKind::Remove,
+            Self::Share | Self::Replace { .. } => EntryKind::Add,
+            Self::Answer(_) => EntryKind::Update,
+            Self::Unshare => EntryKind::Remove,
+        }
+    }
+
+    /// The task of the entries `from..from + rows`.
+    pub fn part(&self, from: usize, rows: usize) -> Self {
+        match self {
+            Self::Replace { removes } => Self::Replace {
+                removes: removes.saturating_sub(from).min(rows),
+            },
+            Self::Share | Self::Answer(_) | Self::Unshare => self.clone(),
         }
     }
 }
@@ -77,6 +105,9 @@ pub struct Fields {
     /// The vault, if an answer names one.
     #[serde(default)]
     pub vault_id: Option<String>,
+    /// How many entries end memberships, where members are replaced.
+    #[serde(default)]
+    pub removes: usize,
 }
 
 impl TryFrom<Fields> for Task {
@@ -86,11 +117,16 @@ impl TryFrom<Fields> for Task {
         match (fields.kind, fields.status) {
             (JobKind::Add, None) => Ok(Self::Share),
             (JobKind::Remove, None) => Ok(Self::Unshare),
+            (JobKind::Replace, None) => Ok(Self::Replace {
+                removes: fields.removes,
+            }),
             (JobKind::Update, Some(status)) => Ok(Self::Answer(Answer {
                 status,
                 vault_id: fields.vault_id,
             })),
-            (JobKind::Add | JobKind::Remove, Some(_)) => Err("only an answer has a status"),
+            (JobKind::Add | JobKind::Remove | JobKind::Replace, Some(_)) => {
+                Err("only an answer has a status")
+            }
             (JobKind::Update, None) => Err("an answer has a status"),
         }
     }
@@ -99,14 +135,19 @@ impl TryFrom<Fields> for Task {
 impl From<Task> for Fields {
     fn from(task: Task) -> Self {
         let kind = task.kind();
+        let removes = match task {
+            Task::Replace { removes } => removes,
+            Task::Share | Task::Answer(_) | Task::Unshare => 0,
+        };
         let (status, vault_id) = match task {
             Task::Answer(answer) => (Some(answer.status), answer.vault_id),
-            Task::Share | Task::Unshare => (None, None),
+            Task::Share | Task::Unshare | Task::Replace { .. } => (None, None),
         };
         Self {
             kind,
             status,
             vault_id,
+            removes,
         }
     }
 }
@@ -188,8 +229,21 @@ mod tests {
     #[test]
     fn each_task_is_a_kind_of_job() {
         let task = Task::Answer(answer(MemberStatus::Pending, None));
-        let kinds = [Task::Share, task, Task::Unshare].map(|task| task.kind());
+        let replace = Task::Replace { removes: 1 };
+        let kinds = [Task::Share, task, Task::Unshare, replace].map(|task| task.kind());
         assert_eq!(kinds, JobKind::ALL);
+    }
+
+    #[test]
+    fn the_first_entries_of_a_replacement_end_memberships() {
+        let task = Task::Replace { removes: 5 };
+        let kinds = |task: &Task| (0..3).map(|row| task.entry_kind(row)).collect::<Vec<_>>();
+        let (add, remove) = (EntryKind::Add, EntryKind::Remove);
+        for (from, expected) in [(0, [remove; 3]), (3, [remove, remove, add]), (6, [add; 3])] {
+            assert_eq!(kinds(&task.part(from, 3)), expected, "{from}");
+        }
+        assert_eq!(kinds(&Task::Unshare.part(9, 3)), [remove; 3]);
+        assert_eq!(kinds(&Task::Share), [add; 3]);
     }
 
     #[test]
@@ -198,7 +252,8 @@ mod tests {
             status: MemberStatus::Accepted,
             vault_id: Some("v".to_owned()),
         });
-        for task in [Task::Share, answer, Task::Unshare] {
+        let replace = Task::Replace { removes: 3 };
+        for task in [Task::Share, answer, Task::Unshare, replace] {
             let text = serde_json::to_string(&task).unwrap();
             assert_eq!(serde_json::from_str::<Task>(&text).unwrap(), task, "{text}");
         }
@@ -206,6 +261,7 @@ mod tests {
             r#"{"kind": "update"}"#,
             r#"{"kind": "add", "status": "accepted"}"#,
             r#"{"kind": "remove", "status": "rejected"}"#,
+            r#"{"kind": "replace", "status": "rejected"}"#,
             r#"{"kind": "other"}"#,
         ] {
             assert!(serde_json::from_str::<Task>(bad).is_err(), "{bad}");

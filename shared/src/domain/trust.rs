@@ -78,12 +78,9 @@ impl TrustedOwners {
         rule.map_or(MemberStatus::Pending, |rule| rule.mode.status())
     }
 
-    /// The ETag of the rules: another one whenever they are set.
-    pub fn etag(&self) -> String {
-        match self.op {
-            Some(op) => format!("\"{op}\""),
-            None => "\"0\"".to_owned(),
-        }
+    /// A text that is another one whenever the rules are set.
+    pub fn version(&self) -> String {
+        self.op.map_or_else(|| "0".to_owned(), |op| op.to_string())
     }
 }
 
@@ -171,13 +168,13 @@ mod tests {
         ] {
             assert_eq!(rules.status(&project(owner)), status);
         }
-        assert_eq!(rules.etag(), "\"0\"");
+        assert_eq!(rules.version(), "0");
         let op = OperationId::at(1);
         let set = TrustedOwners {
             op: Some(op),
             ..rules
         };
-        assert_eq!(set.etag(), format!("\"{op}\""));
+        assert_eq!(set.version(), op.to_string());
         assert_eq!(TrustMode::parse("Accept"), None);
     }
 

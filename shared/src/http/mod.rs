@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`routes`] | every path and method of the API, and its operation |
 //! | [`mod@request`], [`mod@query`] | a request's path, parameters, body, id |
-//! | [`precondition`] | the header `If-Match` |
+//! | [`precondition`] | the headers `ETag` and `If-Match` |
 //! | [`response`], [`page`] | how an answer and a page of a list are written |
 //! | [`answers`], [`discovery`] | the bodies of answers that are not one record of the domain |
 //! | [`error_form`] | an error's status, and its body for each family of clients |
@@ -29,7 +29,7 @@ pub mod routes;
 pub mod site;
 
 pub use error_form::{ErrorCode, status_of};
-pub use precondition::IfMatch;
+pub use precondition::{IfMatch, with_etag};
 pub use query::{SentQuery, link, query, utf8_query};
 pub use request::{
     BODY_MAX, MemberInPath, Request, accept, body, body_bytes, destination, image_id, no_body,

@@ -66,7 +66,7 @@ pub struct PageInfo {
     pub current_count: usize,
     /// Rows on all pages, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 1))]
+    #[cfg_attr(feature = "openapi", schema(nullable = false, minimum = 0))]
     pub total_count: Option<usize>,
     /// The marker of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,16 +1,22 @@
-//! The header `If-Match`: a change is made only to what the caller has seen.
+//! The headers `ETag` and `If-Match`: a change is made only to what the caller has seen.
 
 use lambda_http::http::header;
 
 use super::request::Request;
+use super::response::{Response, with_header};
 use crate::domain::error::ApiError;
+
+/// Adds the ETag of what an answer shows, by a version: a text without spaces and quotes.
+pub fn with_etag(answer: Response, version: &str) -> Response {
+    with_header(answer, "etag", &format!("\"{version}\""))
+}
 
 /// What a request expects its target to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
     /// Anything that exists: `*`.
     Any,
-    /// What has one of these ETags. A weak one matches nothing, so it is not kept.
+    /// What has one of these versions. A weak ETag matches nothing, so it is not kept.
     OneOf(Vec<String>),
 }
 
@@ -47,7 +53,7 @@ impl IfMatch {
                 return None;
             }
             if !weak {
-                tags.push(format!("\"{tag}\""));
+                tags.push(tag.to_owned());
             }
             let after = after.trim_start();
             rest = match after.strip_prefix(',') {
@@ -60,14 +66,14 @@ impl IfMatch {
         (!text.trim().is_empty()).then_some(Self::OneOf(tags))
     }
 
-    /// Checks what is there, by its ETag.
+    /// Checks what is there, by its version.
     ///
     /// # Errors
     /// 412 if it is not what the request expects.
-    pub fn check(&self, etag: &str) -> Result<(), ApiError> {
+    pub fn check(&self, version: &str) -> Result<(), ApiError> {
         match self {
             Self::Any => Ok(()),
-            Self::OneOf(tags) if tags.iter().any(|tag| tag == etag) => Ok(()),
+            Self::OneOf(tags) if tags.iter().any(|tag| tag == version) => Ok(()),
             Self::OneOf(_) => Err(ApiError::precondition_failed(
                 "It has changed since it was read: If-Match names another state.",
             )),
@@ -82,8 +88,8 @@ mod tests {
     #[test]
     fn a_list_of_etags_is_read() {
         let of = |tags: &[&str]| {
-            let tags = tags.iter().map(|tag| format!("\"{tag}\"")).collect();
-            Some(IfMatch::OneOf(tags))
+            let tags = tags.iter().map(|tag| (*tag).to_owned());
+            Some(IfMatch::OneOf(tags.collect()))
         };
         for (text, expected) in [
             ("*", Some(IfMatch::Any)),
@@ -109,9 +115,9 @@ mod tests {
     #[test]
     fn only_what_is_expected_is_changed() {
         let expected = IfMatch::parse(r#""a", W/"b""#).unwrap();
-        for (etag, ok) in [("\"a\"", true), ("\"b\"", false), ("a", false)] {
-            assert_eq!(expected.check(etag).is_ok(), ok, "{etag}");
+        for (version, ok) in [("a", true), ("b", false), ("\"a\"", false)] {
+            assert_eq!(expected.check(version).is_ok(), ok, "{version}");
         }
-        assert!(IfMatch::Any.check("\"x\"").is_ok());
+        assert!(IfMatch::Any.check("x").is_ok());
     }
 }

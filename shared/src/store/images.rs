@@ -10,7 +10,6 @@ use super::expression::{names, values};
 use super::item;
 use super::keys::{self as at, Item, n, s};
 use super::members::Stamp;
-use super::sdk_error::failed;
 use super::table::Store;
 use super::write::{Single, Transacted, single};
 use crate::domain::error::ApiError;
@@ -169,16 +168,7 @@ impl Store {
 
     /// Reads an image's item, strongly consistent: its record or its tombstone.
     pub(super) async fn image_item(&self, id: ImageId) -> Result<Option<Item>, ApiError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|e| failed("get image", &e))?;
-        Ok(answer.item)
+        self.single_item(at::image_key(id)).await
     }
 
     /// Replaces an image, if it is still as it was read (`seen`).

@@ -167,6 +167,8 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
         created_at: projection.created_at,
         updated_at: projection.updated_at,
         member_count: read.member_count()?,
+        member_version: read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0),
+        declared: read.optional_id(at::DECLARED)?,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
     }))

@@ -8,13 +8,13 @@ use super::due::due_key;
 use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n, s};
-use super::sdk_error::failed;
 use super::table::Store;
-use super::write::{Transacted, single};
+use super::write::{Transacted, condition_failed, single};
 use crate::domain::batch::Batch;
 use crate::domain::entries::Entries;
 use crate::domain::error::ApiError;
 use crate::domain::id::{JobId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
 use crate::domain::time::Timestamp;
@@ -42,6 +42,8 @@ pub enum Created {
     Before(JobId),
     /// The key is bound to another request.
     OtherRequest,
+    /// The image whose members are to be replaced has changed since it was read. Nothing was created.
+    ImageChanged,
 }
 
 impl Store {
@@ -55,10 +57,59 @@ impl Store {
         batch: &Batch,
         idempotency: Option<&Idempotency>,
     ) -> Result<Created, ApiError> {
+        self.create_job_if(batch, idempotency, None).await
+    }
+
+    /// Creates a job that replaces the members of an image, if the image and the set of its members are
+    /// still as they were read, and records on the image that they are declared. `changes` says whether
+    /// the declared set differs from the present one.
+    ///
+    /// # Errors
+    /// As [`Store::create_job`].
+    pub async fn create_replacement(
+        &self,
+        batch: &Batch,
+        idempotency: Option<&Idempotency>,
+        seen: &Image,
+        changes: bool,
+    ) -> Result<Created, ApiError> {
+        let declared = self.declare_members(seen, batch.job.id, changes)?;
+        self.create_job_if(batch, idempotency, Some(declared)).await
+    }
+
+    /// The job that a key is bound to by the same request, if it is.
+    ///
+    /// # Errors
+    /// If the store does not answer or the record does not parse.
+    pub async fn job_of_key(
+        &self,
+        project: &ProjectId,
+        sent: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<JobId>, ApiError> {
+        let found = self.single_item(at::idempotency_key(project, &sent.key));
+        let Some(found) = found.await? else {
+            return Ok(None);
+        };
+        let read = item::Reader::new(&found);
+        let bound = read.number::<i64>(at::EXPIRES_AT)? > now.unix_seconds()
+            && read.text(at::DIGEST)? == sent.digest;
+        let job = read.parsed(at::JOB_ID, JobId::parse)?;
+        Ok(bound.then_some(job))
+    }
+
+    async fn create_job_if(
+        &self,
+        batch: &Batch,
+        idempotency: Option<&Idempotency>,
+        condition: Option<TransactWriteItem>,
+    ) -> Result<Created, ApiError> {
         let mut items = vec![self.put_new(record_of(batch)?, None)?];
         for page in pages_of(batch)? {
             items.push(self.put_new(page, None)?);
         }
+        let conditional = condition.is_some().then_some(items.len());
+        items.extend(condition);
         if let Some(idempotency) = idempotency {
             let record = idempotency.record(&batch.job);
             items.push(self.put_new(record, Some(batch.job.begin))?);
@@ -67,15 +118,18 @@ impl Store {
             Transacted::Applied => return Ok(Created::New),
             Transacted::Cancelled(reasons) => reasons,
         };
-        let Some(stored) = reasons.last().and_then(|reason| reason.item()) else {
-            return Err(ApiError::internal("create job: the job's id is taken"));
-        };
-        let read = item::Reader::new(stored);
-        match idempotency {
-            Some(sent) if read.text(at::DIGEST)? == sent.digest => {
-                Ok(Created::Before(read.parsed(at::JOB_ID, JobId::parse)?))
-            }
-            _ => Ok(Created::OtherRequest),
+        let bound = reasons.last().and_then(|reason| reason.item());
+        if let (Some(sent), Some(stored)) = (idempotency, bound) {
+            let read = item::Reader::new(stored);
+            return Ok(match read.text(at::DIGEST)? == sent.digest {
+                true => Created::Before(read.parsed(at::JOB_ID, JobId::parse)?),
+                false => Created::OtherRequest,
+            });
+        }
+        let condition = conditional.and_then(|place| reasons.get(place));
+        match condition_failed(condition) {
+            true => Ok(Created::ImageChanged),
+            false => Err(ApiError::internal("create job: the job's id is taken")),
         }
     }
 
@@ -176,14 +230,7 @@ impl Store {
     }
 
     async fn job_record(&self, id: JobId) -> Result<Option<Item>, ApiError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(at::job_key(id)))
-            .consistent_read(true);
-        let answer = request.send().await.map_err(|e| failed("get job", &e))?;
-        Ok(answer.item)
+        self.single_item(at::job_key(id)).await
     }
 }
 
@@ -203,6 +250,7 @@ fn record_of(batch: &Batch) -> Result<Item, ApiError> {
         (at::ADMIN.to_owned(), AttributeValue::Bool(batch.admin)),
         (at::REQUEST_ID.to_owned(), s(&batch.request_id)),
         (at::TOTAL.to_owned(), n(job.total)),
+        (at::REMOVES.to_owned(), n(job.removes)),
         (at::CHUNK_ROWS.to_owned(), n(job.chunk_rows)),
         (at::SUCCEEDED.to_owned(), n(job.succeeded)),
         (at::FAILED.to_owned(), n(job.failed)),
@@ -266,6 +314,7 @@ pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
         id,
         project: read.parsed(at::PROJECT, |text| ProjectId::parse(text).ok())?,
         kind: read.parsed(at::KIND, JobKind::parse)?,
+        removes: read.optional_number(at::REMOVES)?.unwrap_or(0),
         total: read.number(at::TOTAL)?,
         chunk_rows: read.parsed_number(at::CHUNK_ROWS, |rows| rows > 0)?,
         succeeded: read.number(at::SUCCEEDED)?,

@@ -79,6 +79,10 @@ pub const SHARED_AS: &str = "shared_as";
 pub const ENDED: &str = "ended";
 /// The number of members of an image.
 pub const MEMBER_COUNT: &str = "member_count";
+/// Another number after each addition and removal of a member of an image.
+pub const MEMBER_VERSION: &str = "member_version";
+/// The id of the newest request that declared the members of an image.
+pub const DECLARED: &str = "declared";
 /// An attribute of images, called as in the API.
 pub const OWNER: &str = "owner";
 /// See [`OWNER`].
@@ -135,6 +139,8 @@ pub const KIND: &str = "kind";
 pub const TASK: &str = "task";
 /// Entries of a job.
 pub const TOTAL: &str = "total";
+/// Entries of a job that end memberships, if it replaces members.
+pub const REMOVES: &str = "removes";
 /// Rows of each chunk of a job but the last.
 pub const CHUNK_ROWS: &str = "chunk_rows";
 /// Entries that succeeded.
@@ -191,6 +197,8 @@ pub const ATTRIBUTES: &[&str] = &[
     SHARED_AS,
     ENDED,
     MEMBER_COUNT,
+    MEMBER_VERSION,
+    DECLARED,
     OWNER,
     VISIBILITY,
     NAME,
@@ -219,6 +227,7 @@ pub const ATTRIBUTES: &[&str] = &[
     KIND,
     TASK,
     TOTAL,
+    REMOVES,
     CHUNK_ROWS,
     SUCCEEDED,
     FAILED,

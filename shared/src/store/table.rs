@@ -79,6 +79,18 @@ impl Store {
         self.known.get(&id, Timestamp::from_micros(0))
     }
 
+    /// Reads an item, strongly consistent.
+    pub(super) async fn single_item(&self, key: Item) -> Result<Option<Item>, ApiError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .consistent_read(true);
+        let answer = Box::pin(request.send()).await;
+        Ok(answer.map_err(|e| failed("get item", &e))?.item)
+    }
+
     /// Reads the items of these keys, strongly consistent, in as few requests as possible. Keys without
     /// an item are left out.
     pub(super) async fn batch_get(&self, keys: Vec<Item>) -> Result<Vec<Item>, ApiError> {

@@ -13,7 +13,6 @@ use super::expression::{names, values};
 use super::item;
 use super::jobs::to_json;
 use super::keys::{self as at, Item, s};
-use super::sdk_error::failed;
 use super::table::Store;
 use super::write::Transacted;
 use crate::domain::error::ApiError;
@@ -28,7 +27,7 @@ impl Store {
     /// # Errors
     /// If the store does not answer or the record does not parse.
     pub async fn trusted_owners(&self, project: &ProjectId) -> Result<TrustedOwners, ApiError> {
-        let found = self.item(at::trust_key(project)).await?;
+        let found = self.single_item(at::trust_key(project)).await?;
         Ok(found.as_ref().map(rules).transpose()?.unwrap_or_default())
     }
 
@@ -148,7 +147,10 @@ impl Store {
         if let Some(classes) = self.trust.classes(now) {
             return Ok(classes);
         }
-        let found = self.item(at::register_key()).await?.unwrap_or_default();
+        let found = self
+            .single_item(at::register_key())
+            .await?
+            .unwrap_or_default();
         let classes = match found.get(at::CLASSES) {
             None => BTreeSet::new(),
             Some(AttributeValue::Ns(classes)) => classes
@@ -191,18 +193,6 @@ impl Store {
                 .remember_rules(project.clone(), rules.clone(), now);
         }
         Ok(all)
-    }
-
-    /// Reads an item, strongly consistent.
-    async fn item(&self, key: Item) -> Result<Option<Item>, ApiError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .consistent_read(true);
-        let answer = Box::pin(request.send()).await;
-        Ok(answer.map_err(|e| failed("get trusted owners", &e))?.item)
     }
 }
 

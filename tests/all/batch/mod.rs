@@ -2,7 +2,9 @@
 
 mod delivery;
 mod entries;
+mod replaced;
 mod requests;
+mod results;
 
 use std::collections::BTreeMap;
 
@@ -89,6 +91,11 @@ async fn held(
     );
     // Only the test sends them.
     app.store().messages_sent(batch.job.id).await.unwrap();
+    (batch.job.id, records(&batch))
+}
+
+/// The messages of a batch as the queue delivers them.
+fn records(batch: &Batch) -> Vec<SqsRecord> {
     let messages = batch.messages();
     let records = messages
         .iter()
@@ -101,7 +108,7 @@ async fn held(
             },
             message_attributes: BTreeMap::new(),
         });
-    (batch.job.id, records.collect())
+    records.collect()
 }
 
 fn answer(status: MemberStatus) -> Task {

@@ -11,8 +11,8 @@ mod protocol;
 
 use std::collections::HashSet;
 
+use shared::domain::change::EntryKind;
 use shared::domain::id::OperationId;
-use shared::domain::job::JobKind;
 use shared::domain::member::MemberStatus;
 
 use protocol::{Protocol, Scenario};
@@ -23,29 +23,32 @@ pub enum Intent {
     Share,
     Answer(MemberStatus),
     Unshare,
+    /// Declares all members: it is one of them, or is not.
+    Declare(bool),
 }
 
-use Intent::{Answer, Share, Unshare};
+use Intent::{Answer, Declare, Share, Unshare};
 
 /// The visible part of a membership.
 pub type Seen = Option<MemberStatus>;
 
 impl Intent {
-    pub fn kind(self) -> JobKind {
+    pub fn kind(self) -> EntryKind {
         match self {
-            Share => JobKind::Add,
-            Answer(_) => JobKind::Update,
-            Unshare => JobKind::Remove,
+            Share | Declare(true) => EntryKind::Add,
+            Answer(_) => EntryKind::Update,
+            Unshare | Declare(false) => EntryKind::Remove,
         }
     }
 
-    /// The effect without faults: the whole service in four lines.
-    fn does(self, before: Seen) -> Seen {
+    /// The effect without faults, where a rule of the member's gives new shares this status: the whole
+    /// service in four lines.
+    fn does(self, before: Seen, rule: MemberStatus) -> Seen {
         match (self, before) {
-            (Share, None) => Some(MemberStatus::Pending),
+            (Share | Declare(true), None) => Some(rule),
             (Answer(status), Some(_)) => Some(status),
-            (Unshare, _) => None,
-            (Share, Some(_)) | (Answer(_), None) => before,
+            (Unshare | Declare(false), _) => None,
+            (Share | Declare(true), Some(_)) | (Answer(_), None) => before,
         }
     }
 }
@@ -70,15 +73,19 @@ pub enum Reported {
 ///
 /// An answer may also apply to a membership that was ended and shared again since, by older
 /// requests that were carried out later.
-pub fn possible(before: Seen, mut requests: Vec<(OperationId, Intent, Reported)>) -> HashSet<Seen> {
+pub fn possible(
+    before: Seen,
+    rule: MemberStatus,
+    mut requests: Vec<(OperationId, Intent, Reported)>,
+) -> HashSet<Seen> {
     requests.sort_by_key(|(op, _, _)| *op);
     let mut now = HashSet::from([before]);
     let mut ended = false;
     let mut anew = false;
     for (_, intent, reported) in requests {
-        ended |= intent == Unshare;
-        anew |= ended && intent == Share;
-        let done = now.iter().map(|seen| intent.does(*seen));
+        ended |= intent.kind() == EntryKind::Remove;
+        anew |= ended && intent.kind() == EntryKind::Add;
+        let done = now.iter().map(|seen| intent.does(*seen, rule));
         now = match reported {
             Reported::Refused if !matches!(intent, Answer(_)) => continue,
             Reported::Succeeded if !(anew && matches!(intent, Answer(_))) => done.collect(),
@@ -97,12 +104,13 @@ pub fn wrong_refusal(
     entries: &[(OperationId, Intent, Reported)],
     all: &[(OperationId, Intent, Reported)],
 ) -> Option<Intent> {
-    let may_be_absent = before.is_none() || all.iter().any(|(_, intent, _)| *intent == Unshare);
+    let ends = |intent: &Intent| intent.kind() == EntryKind::Remove;
+    let may_be_absent = before.is_none() || all.iter().any(|(_, intent, _)| ends(intent));
     let refused = entries
         .iter()
         .filter(|(_, _, reported)| *reported == Reported::Refused);
     let mut wrong_refusal = refused.filter(|(_, intent, _)| match intent {
-        Share | Unshare => true,
+        Share | Unshare | Declare(_) => true,
         Answer(_) => !may_be_absent,
     });
     wrong_refusal.next().map(|(_, intent, _)| *intent)
@@ -120,8 +128,14 @@ fn scenario(shared_before: bool, jobs: [Intent; 2], direct: &[Intent], place: us
         direct,
         place,
         chunk_rows: 2,
+        rule: MemberStatus::Pending,
         protocol,
     }
+}
+
+/// The same where a rule of the members' accepts, or rejects, new shares.
+fn by_rule(rule: MemberStatus, scenario: Scenario) -> Scenario {
+    Scenario { rule, ..scenario }
 }
 
 fn check_all(scenarios: &[Scenario]) {
@@ -199,6 +213,42 @@ fn an_older_removal_does_not_undo_a_newer_share() {
     ]);
 }
 
+/// By what was accepted when: an older share does not bring back whom a declaration leaves out, an older
+/// removal does not end whom it names, and a newer request has the last word.
+#[test]
+fn declarations_among_other_requests() {
+    check_all(&[
+        scenario(false, [Share, Declare(false)], &[], 0),
+        scenario(false, [Declare(false), Share], &[], 0),
+        scenario(false, [Declare(true), Unshare], &[], 0),
+        scenario(false, [Unshare, Declare(true)], &[], 0),
+        scenario(false, [Declare(true), Declare(false)], &[], 0),
+        scenario(true, [Share, Declare(false)], &[], 0),
+        scenario(true, [Declare(false), Share], &[], 0),
+        scenario(true, [Declare(false), ACCEPT], &[], 0),
+        scenario(true, [Unshare, Declare(true)], &[], 0),
+        scenario(true, [Declare(false), Declare(true)], &[], 0),
+        scenario(true, [Declare(true), REJECT], &[], 0),
+        scenario(false, [Share, Declare(false)], &[Share], 2),
+        scenario(false, [Share, Declare(false)], &[Share], 0),
+        scenario(true, [Unshare, Declare(true)], &[Unshare], 1),
+    ]);
+}
+
+/// A rule answers for each new share, also for one that a late removal makes a new one.
+#[test]
+fn rules_answer_for_new_shares() {
+    let (accepted, rejected) = (MemberStatus::Accepted, MemberStatus::Rejected);
+    check_all(&[
+        by_rule(accepted, scenario(false, [Share, Unshare], &[], 0)),
+        by_rule(accepted, scenario(false, [Share, REJECT], &[], 0)),
+        by_rule(rejected, scenario(true, [Unshare, Share], &[], 0)),
+        by_rule(rejected, scenario(true, [Unshare, Share], &[ACCEPT], 2)),
+        by_rule(rejected, scenario(true, [Unshare, Declare(true)], &[], 0)),
+        by_rule(rejected, scenario(true, [Share, Share], &[Unshare], 0)),
+    ]);
+}
+
 /// The check finds the faults that it is made for.
 #[test]
 fn every_broken_protocol_is_found() {
@@ -245,10 +295,22 @@ fn every_broken_protocol_is_found() {
             [Unshare, Share],
             "was refused",
         ),
+        (
+            Protocol::ForgetsDeclarations,
+            false,
+            [Share, Declare(false)],
+            "it is Some(Rejected) after",
+        ),
+        (
+            Protocol::ForgetsTheRule,
+            true,
+            [Unshare, Share],
+            "it is Some(Pending) after",
+        ),
     ] {
         let scenario = Scenario {
             protocol,
-            ..scenario(before, jobs, &[], 0)
+            ..by_rule(MemberStatus::Rejected, scenario(before, jobs, &[], 0))
         };
         let why = scenario.check().unwrap_err();
         assert!(why.contains(found), "{protocol:?} {jobs:?}: {why}");

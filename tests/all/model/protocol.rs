@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use shared::domain::change::{self, Change, Step, step};
+use shared::domain::change::{self, Change, EntryKind, Step, step};
 use shared::domain::id::{ImageId, OperationId, ProjectId};
-use shared::domain::job::{Job, JobStatus};
+use shared::domain::job::{Job, JobKind, JobStatus};
 use shared::domain::member::{Member, MemberStatus, Membership};
 use shared::domain::time::Timestamp;
 
-use super::Intent::{self, Answer, Share, Unshare};
+use super::Intent::{self, Answer, Declare, Share, Unshare};
 use super::{Reported, Seen, possible, wrong_refusal};
 use crate::harness::OWNER;
 
@@ -30,7 +30,8 @@ enum Cell {
 }
 
 impl Cell {
-    fn membership(self) -> Option<Membership> {
+    /// What is stored, where a rule gives new shares this status.
+    fn membership(self, rule: MemberStatus) -> Option<Membership> {
         thread_local!(static SOMEBODY: ProjectId = ProjectId::parse("m").unwrap());
         let time = Timestamp::from_micros(0);
         match self {
@@ -51,7 +52,7 @@ impl Cell {
                 updated_at: time,
                 added,
                 shared,
-                shared_as: MemberStatus::Pending,
+                shared_as: rule,
                 ended,
                 op,
             })),
@@ -87,8 +88,8 @@ impl Cell {
     }
 
     /// The write of a request that may be applied.
-    fn written(self, intent: Intent, op: OperationId) -> Self {
-        match (intent, self) {
+    fn written(self, intent: Intent, op: OperationId, rule: MemberStatus) -> Self {
+        match (intent.of_entry(), self) {
             (
                 Answer(status),
                 Self::Present {
@@ -105,17 +106,17 @@ impl Cell {
                 op,
             },
             (Unshare, Self::Present { added, .. }) => Self::Gone { added, op },
-            (Share, Self::Nothing | Self::Gone { .. }) => Self::new(MemberStatus::Pending, op),
-            (Share, Self::Present { .. })
-            | (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => {
+            (Share, Self::Nothing | Self::Gone { .. }) => Self::new(rule, op),
+            (Share | Declare(_), Self::Present { .. })
+            | (Answer(_) | Unshare | Declare(_), Self::Nothing | Self::Gone { .. }) => {
                 panic!("{intent:?} was to be applied to {self:?}")
             }
         }
     }
 
     /// An entry that is applied whatever was decided since.
-    fn forced(self, intent: Intent, op: OperationId) -> (Self, Reported) {
-        match (intent, self) {
+    fn forced(self, intent: Intent, op: OperationId, rule: MemberStatus) -> (Self, Reported) {
+        match (intent.of_entry(), self) {
             (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, Reported::Refused),
             (
                 Share,
@@ -137,16 +138,22 @@ impl Cell {
                 };
                 (confirmed, Reported::Succeeded)
             }
-            _ => (self.written(intent, op), Reported::Succeeded),
+            _ => (self.written(intent, op, rule), Reported::Succeeded),
         }
     }
 
     /// An entry of a batch, applied as the product does.
-    fn entry(self, intent: Intent, op: OperationId, protocol: Protocol) -> (Self, Reported) {
-        let stored = self.membership();
+    fn entry(self, intent: Intent, op: OperationId, scenario: &Scenario) -> (Self, Reported) {
+        let (protocol, rule) = (scenario.protocol, scenario.rule);
+        let declared = match intent.kind() {
+            EntryKind::Add if protocol != Protocol::ForgetsDeclarations => scenario.declared(),
+            EntryKind::Add | EntryKind::Update | EntryKind::Remove => None,
+        };
+        let older = declared.filter(|declared| *declared > op);
+        let stored = change::absent(self.membership(rule), older);
         let (next, change) = match (step(stored.as_ref(), intent.kind(), op), self) {
             (Step::Done(change), _) => (self, change),
-            (Step::Write, _) => (self.written(intent, op), Change::Applied),
+            (Step::Write, _) => (self.written(intent, op, rule), Change::Applied),
             (Step::LeaveTombstone, _) => (Self::Gone { added: op, op }, Change::Unneeded),
             (
                 Step::Confirm,
@@ -174,7 +181,16 @@ impl Cell {
             (Step::Renew(_), _) if protocol == Protocol::RefusesLateRemovals => {
                 return (self, Reported::Refused);
             }
-            (Step::Renew(member), _) => (Self::of(&member.renewed(op)), Change::Applied),
+            (Step::Renew(member), _) => {
+                let member = Member {
+                    shared_as: match protocol {
+                        Protocol::ForgetsTheRule => MemberStatus::Pending,
+                        _ => member.shared_as,
+                    },
+                    ..member
+                };
+                (Self::of(&member.renewed(op)), Change::Applied)
+            }
             (Step::Confirm, Self::Nothing | Self::Gone { .. }) => panic!("nothing to confirm"),
         };
         (next, reported(intent, &change, op))
@@ -201,6 +217,21 @@ pub enum Protocol {
     ForgetsTheFirstShare,
     /// A removal that finds a newer share fails.
     RefusesLateRemovals,
+    /// A share does not look at the newest declaration of the image's members.
+    ForgetsDeclarations,
+    /// The membership that a late removal leaves is pending, whatever the member's rule.
+    ForgetsTheRule,
+}
+
+impl Intent {
+    /// What an entry of it does.
+    fn of_entry(self) -> Self {
+        match self {
+            Declare(true) => Share,
+            Declare(false) => Unshare,
+            Share | Answer(_) | Unshare => self,
+        }
+    }
 }
 
 /// The requests, in the order in which they are accepted.
@@ -216,6 +247,8 @@ pub struct Scenario {
     pub place: usize,
     /// Entries of a chunk: one or both.
     pub chunk_rows: usize,
+    /// The status that both members' rules give to new shares.
+    pub rule: MemberStatus,
     pub protocol: Protocol,
 }
 
@@ -297,6 +330,18 @@ impl Scenario {
             })
     }
 
+    /// The newest declaration. All jobs are accepted before any is carried out.
+    fn declared(&self) -> Option<OperationId> {
+        let declares = |job: &usize| matches!(self.jobs[*job], Declare(_));
+        (0..2).filter(declares).map(|job| self.job_op(job)).max()
+    }
+
+    /// Whether a job has no entry for a membership: it was none when the job was accepted, and is not
+    /// declared.
+    fn has_no_entry(&self, job: usize) -> bool {
+        self.jobs[job] == Declare(false) && self.before.is_none()
+    }
+
     fn call_op(&self, call: usize) -> OperationId {
         self.op(1 + self.place + call)
     }
@@ -349,7 +394,13 @@ impl Scenario {
         Job {
             id: self.job_op(job),
             project: ProjectId::parse("p").unwrap(),
-            kind: self.jobs[job].kind(),
+            kind: match self.jobs[job] {
+                Share => JobKind::Add,
+                Answer(_) => JobKind::Update,
+                Unshare => JobKind::Remove,
+                Declare(_) => JobKind::Replace,
+            },
+            removes: 0,
             total: 2,
             chunk_rows: self.chunk_rows,
             succeeded: succeeded.into(),
@@ -434,8 +485,13 @@ impl Scenario {
                             let mut rows = rows;
                             let (intent, op) = (self.jobs[job], self.job_op(job));
                             let (written, reported) = match self.protocol {
-                                Protocol::IgnoresOrder => state.cells[cell].forced(intent, op),
-                                protocol => state.cells[cell].entry(intent, op, protocol),
+                                _ if self.has_no_entry(job) => {
+                                    (state.cells[cell], Reported::Succeeded)
+                                }
+                                Protocol::IgnoresOrder => {
+                                    state.cells[cell].forced(intent, op, self.rule)
+                                }
+                                _ => state.cells[cell].entry(intent, op, self),
                             };
                             next.cells[cell] = written;
                             rows[row] = Some(reported);
@@ -490,8 +546,9 @@ impl Scenario {
                 let (job, mut rows) = (self.job_of(chunk), [None; 2]);
                 let (intent, op) = (self.jobs[job], self.job_op(job));
                 for (row, cell) in self.cells_of(chunk).enumerate() {
-                    let stored = state.cells[cell].membership();
+                    let stored = state.cells[cell].membership(self.rule);
                     rows[row] = Some(match step(stored.as_ref(), intent.kind(), op) {
+                        _ if self.has_no_entry(job) => Reported::Succeeded,
                         Step::Done(change) => reported(intent, &change, op),
                         _ => Reported::GaveUp,
                     });
@@ -510,10 +567,10 @@ impl Scenario {
         };
         let (intent, op) = (self.direct[at], self.call_op(at));
         let cell = state.cells[0];
-        let newest = match cell.membership() {
-            None => op,
-            Some(stored) => op.not_before(stored.newest()),
-        };
+        let stored = cell.membership(self.rule).map(|stored| stored.newest());
+        let declared = self.declared().filter(|_| intent == Share);
+        let newest = stored.max(declared);
+        let newest = newest.map_or(op, |newest| op.not_before(newest));
         let allowed = matches!(cell, Cell::Present { .. }) != (intent == Share);
         add(&|next| match (state.calls[at], intent, cell) {
             _ if !allowed => next.calls[at] = Call::Refused,
@@ -524,7 +581,7 @@ impl Scenario {
                 next.calls[at] = Call::Read(stored);
             }
             _ => {
-                next.cells[0] = cell.written(intent, newest);
+                next.cells[0] = cell.written(intent, newest, self.rule);
                 next.calls[at] = Call::Applied(newest);
             }
         });
@@ -622,7 +679,7 @@ impl Scenario {
                 return Err(format!("{intent:?} was refused in {requests:?}"));
             }
             let seen = state.cells[cell].seen();
-            if !possible(before, requests.clone()).contains(&seen) {
+            if !possible(before, self.rule, requests.clone()).contains(&seen) {
                 return Err(format!("it is {seen:?} after {:?}", requests));
             }
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::domain::batch::ENTRIES_MAX;
-use shared::domain::bodies::{BatchAnswers, BatchMembers};
+use shared::domain::bodies::{BatchAnswers, BatchMembers, DeclaredMembers};
 use shared::domain::job::RESULTS_PAGE;
 use shared::http::answers::{JobAccepted, JobWithResults, Jobs};
 use shared::http::routes::{BatchKind, Operation, ReadJobs};
@@ -36,6 +36,17 @@ pub fn start(kind: BatchKind) -> Described {
         BatchKind::Remove => new("End memberships")
             .description("A DELETE with a body, as in IMS.")
             .body::<BatchMembers>(members),
+        BatchKind::Replace => new("Declare the members of an image")
+            .description(format!(
+                "Who is missing is added, who is not declared is removed, who is a member keeps its \
+                 answer. The members are those of the moment at which the request is accepted: older \
+                 requests that are carried out later change nothing about it, newer ones have the last \
+                 word. `result` of an entry says what became of it. An empty list removes all members. At \
+                 most {ENTRIES_MAX} entries, those that are removed included. With `If-Match`, the `ETag` \
+                 of a list of members, it is 412 if somebody was added or removed since."
+            ))
+            .body::<DeclaredMembers>(json!({"projects": ["edc89b490d7d4392898e19b2deb34797"]}))
+            .parameters(&["IfMatch"]),
     };
     let show = Operation::Jobs(ReadJobs::Show);
     let accepted = json_like::<JobAccepted>(
@@ -48,7 +59,10 @@ pub fn start(kind: BatchKind) -> Described {
             200,
             accepted.link("job", link(show, &[("job_id", "job_id")])),
         )
-        .refuses(&[403, 422])
+        .refuses(match kind {
+            BatchKind::Replace => &[403, 404, 412, 422],
+            BatchKind::Add | BatchKind::Update | BatchKind::Remove => &[403, 422],
+        })
 }
 
 pub fn read_jobs(operation: ReadJobs) -> Described {
@@ -59,7 +73,7 @@ pub fn read_jobs(operation: ReadJobs) -> Described {
              for fewer."
         );
         described
-            .parameters(&["PageLimit", "PageMarker"])
+            .parameters(&["ResultStatus", "PageLimit", "PageMarker"])
             .done(200, json_such::<JobWithResults>(&description, "Job"))
     };
     let described = match operation {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use shared::domain::bodies::{BatchAnswers, BatchMembers, MemberAnswer, NewMember};
+use shared::domain::bodies::{
+    BatchAnswers, BatchMembers, DeclaredMembers, MemberAnswer, NewMember,
+};
 use shared::domain::image::bodies::{NewImage, OldPatch, Patch};
 use shared::http::answers::{
     CloudImages, CloudMembers, FramedMember, Images, Invitations, JobAccepted, JobWithResults,
@@ -189,6 +191,7 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     add::<MemberAnswer>(&mut all);
     add::<BatchMembers>(&mut all);
     add::<BatchAnswers>(&mut all);
+    add::<DeclaredMembers>(&mut all);
     add::<Images<'_>>(&mut all);
     add::<CloudImages<'_>>(&mut all);
     add::<Members<'_>>(&mut all);

@@ -82,8 +82,8 @@ fn job() -> Value {
     let results = Results {
         counts: entities,
         results: vec![
-            job.row(IMAGE, &member, Some(Outcome::Changed), end),
-            job.row(missing, &member, Some(failed), end),
+            job.row(0, (IMAGE, &member), Some(Outcome::Changed), end),
+            job.row(1, (missing, &member), Some(failed), end),
         ],
         page_info: PageInfo {
             current_count: 2,

@@ -7,17 +7,25 @@ use shared::domain::trust::{REMEMBERED_SECONDS, RULES_MAX};
 use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares, TrustRules};
 use shared::http::routes::{OnTrustedOwners, Operation, ReadMembers};
 
+use utoipa::ToSchema;
+use utoipa::openapi::response::ResponseBuilder;
+
 use super::describe::{Described, component, empty, json, json_like, json_such, link};
 
 fn new(summary: &'static str) -> Described {
     Described::new("Members", summary)
 }
 
+/// A list of members, whose ETag changes with each addition and removal.
+fn listed<T: ToSchema>(description: &str) -> ResponseBuilder {
+    json::<T>(description).header_ref("ETag", component("headers", "ETag"))
+}
+
 pub fn read(operation: ReadMembers) -> Described {
     match operation {
         ReadMembers::List => new("List the members of an image")
             .description("The owner sees all of them, a member only itself.")
-            .done(200, json::<Members>("The memberships that the caller may see."))
+            .done(200, listed::<Members>("The memberships that the caller may see."))
             .refuses(&[403, 404]),
         ReadMembers::Show => new("Show a membership")
             .description("A member finds only its own.")
@@ -31,7 +39,7 @@ pub fn read(operation: ReadMembers) -> Described {
                 read_members::PAGE_DEFAULT
             ))
             .parameters(&["PageLimit", "PageMarker"])
-            .done(200, json::<CloudMembers>("A page of memberships."))
+            .done(200, listed::<CloudMembers>("A page of memberships."))
             .refuses(&[404]),
         ReadMembers::ShowCloud => new("Show a membership, in the form of IMS")
             .done(200, json::<FramedMember>("The membership."))

@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::domain::id::{ImageId, JobId, ProjectId};
 use shared::domain::job::JobStatus;
-use shared::domain::job::view::JobType;
+use shared::domain::job::view::{JobType, ResultStatus};
 use shared::domain::member::MemberStatus;
 use shared::domain::visibility::Visibility;
 use shared::http::page;
@@ -327,6 +327,14 @@ fn of_pages() -> Vec<(&'static str, Parameter)> {
         (
             "PageMarker",
             query("marker", "The `next_marker` of the page before.", text()),
+        ),
+        (
+            "ResultStatus",
+            query(
+                "status",
+                "Entries in this status; `total_count` and the pages are then of these.",
+                reference::<ResultStatus>(),
+            ),
         ),
         (
             "JobStatus",

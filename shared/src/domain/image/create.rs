@@ -98,6 +98,8 @@ impl Image {
             created_at: now,
             updated_at: now,
             member_count: 0,
+            member_version: 0,
+            declared: None,
             op,
             incomplete: false,
         }

@@ -89,6 +89,10 @@ pub struct Image {
     pub updated_at: Timestamp,
     /// The number of its members, maintained by the transactions that add and remove them.
     pub member_count: u64,
+    /// Another number after each addition and removal of a member.
+    pub member_version: u64,
+    /// The newest request that declared the whole set of its members.
+    pub declared: Option<OperationId>,
     /// The last operation applied to it, members apart.
     pub op: OperationId,
     /// Whether `tags` and `properties` are still to be read. The store keeps long ones apart, so that a

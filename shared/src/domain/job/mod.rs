@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::change::EntryKind;
 use crate::domain::entries::Entries;
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
+use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
 
 /// Seconds after which a job ends, whatever happens: the retention of messages in the queue.
@@ -28,11 +30,13 @@ pub enum JobKind {
     Update,
     /// Ends memberships.
     Remove,
+    /// Makes the members of an image those that were declared.
+    Replace,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Remove];
+    pub const ALL: [Self; 4] = [Self::Add, Self::Update, Self::Remove, Self::Replace];
 
     /// The job type in the API.
     pub const fn job_type(self) -> &'static str {
@@ -40,6 +44,7 @@ impl JobKind {
             Self::Add => "imsAddImageMembersJob",
             Self::Update => "imsUpdateImageMembersJob",
             Self::Remove => "imsDelImageMembersJob",
+            Self::Replace => "imsReplaceImageMembersJob",
         }
     }
 
@@ -50,19 +55,12 @@ impl JobKind {
             .find(|kind| kind.job_type() == job_type)
     }
 
-    /// The code of an entry that could not be applied after all retries.
-    pub const fn gave_up(self) -> ImsCode {
-        match self {
-            Self::Add => ImsCode::AddFailed,
-            Self::Update | Self::Remove => ImsCode::DeleteFailed,
-        }
-    }
-
     const fn task(self) -> &'static str {
         match self {
             Self::Add => "add image members",
             Self::Update => "update image members",
             Self::Remove => "delete image members",
+            Self::Replace => "replace image members",
         }
     }
 }
@@ -114,6 +112,8 @@ pub struct Job {
     pub kind: JobKind,
     /// The number of its entries.
     pub total: usize,
+    /// Of a job that replaces members: how many of its entries, the first ones, end memberships.
+    pub removes: usize,
     /// The number of rows of each chunk but the last.
     pub chunk_rows: usize,
     /// Entries that succeeded.
@@ -175,6 +175,7 @@ impl Job {
             id,
             project,
             kind,
+            removes: 0,
             total: entries.rows,
             chunk_rows: entries.chunk_rows(),
             succeeded: 0,
@@ -189,6 +190,36 @@ impl Job {
     /// The number of its chunks.
     pub fn chunks(&self) -> usize {
         self.total.div_ceil(self.chunk_rows.max(1))
+    }
+
+    /// What the entry in this row does.
+    pub const fn entry_kind(&self, row: usize) -> EntryKind {
+        match self.kind {
+            JobKind::Update => EntryKind::Update,
+            JobKind::Remove => EntryKind::Remove,
+            JobKind::Replace if row < self.removes => EntryKind::Remove,
+            JobKind::Add | JobKind::Replace => EntryKind::Add,
+        }
+    }
+
+    /// The outcome of the entry in this row, which is `None` while its chunk is unfinished: an entry of a
+    /// job that ended without it has failed.
+    pub fn outcome(
+        &self,
+        row: usize,
+        recorded: Option<Outcome>,
+        now: Timestamp,
+    ) -> Option<Outcome> {
+        let over = || self.end(now).is_some();
+        recorded.or_else(|| over().then(|| Outcome::Failed(self.entry_kind(row).gave_up())))
+    }
+
+    /// Whether an entry in these rows may have failed, as far as its record says.
+    pub fn may_have_failed(&self, rows: std::ops::Range<usize>, now: Timestamp) -> bool {
+        let unfinished = self.done() < self.total && self.end(now).is_some();
+        let chunk = |row: usize| row / self.chunk_rows.max(1);
+        let chunks = chunk(rows.start)..=chunk(rows.end.saturating_sub(1));
+        unfinished || self.errors.range(chunks).next().is_some()
     }
 
     fn done(&self) -> usize {
@@ -233,7 +264,7 @@ impl Job {
                     .values()
                     .next()
                     .copied()
-                    .unwrap_or(self.kind.gave_up()),
+                    .unwrap_or(self.entry_kind(0).gave_up()),
             ),
         }
     }

@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
+use super::view::ResultStatus;
 use super::*;
-use crate::domain::outcome::Outcome;
+use crate::domain::member::MemberStatus;
 
 const SECOND: i64 = 1_000_000;
 
@@ -97,8 +98,9 @@ fn the_error_code_is_the_first_failed_entrys() {
         (JobKind::Add, ImsCode::AddFailed),
         (JobKind::Update, ImsCode::DeleteFailed),
         (JobKind::Remove, ImsCode::DeleteFailed),
+        (JobKind::Replace, ImsCode::AddFailed),
     ] {
-        assert_eq!(kind.gave_up(), gave_up);
+        assert_eq!(job(kind, 0, 0).entry_kind(0).gave_up(), gave_up);
         for (succeeded, failed, now) in [(0, 0, OPEN), (8, 1, OPEN), (10, 0, OVER)] {
             assert_eq!(job(kind, succeeded, failed).error_code(now), None);
         }
@@ -177,7 +179,9 @@ fn a_row_shows_what_became_of_its_entry() {
         (Some(full), OPEN, "failed", false, json!("IMG.0088")),
     ] {
         let job = job(JobKind::Add, 1, 0);
-        let row = serde_json::to_value(job.row("i1", &member(), outcome, now)).unwrap();
+        let member = member();
+        let row = job.row(0, ("i1", &member), outcome, now);
+        let row = serde_json::to_value(row).unwrap();
         assert_eq!(
             (&row["image_id"], &row["project_id"]),
             (&json!("i1"), &json!("p"))
@@ -193,11 +197,70 @@ fn a_row_shows_what_became_of_its_entry() {
 }
 
 #[test]
+fn a_row_of_a_replacement_says_what_became_of_the_membership() {
+    let job = Job {
+        removes: 2,
+        ..job(JobKind::Replace, 1, 0)
+    };
+    let answered = Outcome::Answered(MemberStatus::Accepted);
+    let member = member();
+    for (row, outcome, result, status) in [
+        (1, Some(Outcome::Changed), json!("removed"), Value::Null),
+        (1, Some(Outcome::Unchanged), json!("unchanged"), Value::Null),
+        (2, Some(Outcome::Changed), json!("added"), Value::Null),
+        (2, Some(answered), json!("added"), json!("accepted")),
+        (9, Some(Outcome::Unchanged), json!("unchanged"), Value::Null),
+        (9, None, Value::Null, Value::Null),
+    ] {
+        let found = job.row(row, ("i1", &member), outcome, OPEN);
+        let found = serde_json::to_value(found).unwrap();
+        let shown = (&found["result"], &found["member_status"]);
+        assert_eq!(shown, (&result, &status), "{row} {outcome:?}");
+    }
+    for (row, code) in [(1, "IMG.0113"), (2, "IMG.0112")] {
+        let found = job.row(row, ("i1", &member), None, OVER);
+        assert_eq!(serde_json::to_value(found).unwrap()["error_code"], code);
+    }
+}
+
+#[test]
+fn what_has_failed_is_where_the_record_says() {
+    let job = Job {
+        chunk_rows: 3,
+        errors: [(1, ImsCode::QuotaFull)].into(),
+        ..job(JobKind::Add, 8, 2)
+    };
+    for (rows, expected) in [(0..3, false), (0..4, true), (5..6, true), (6..10, false)] {
+        assert_eq!(
+            job.may_have_failed(rows.clone(), OPEN),
+            expected,
+            "{rows:?}"
+        );
+    }
+    let cut = Job {
+        succeeded: 1,
+        ..job
+    };
+    assert!(!cut.may_have_failed(6..10, OPEN) && cut.may_have_failed(6..10, OVER));
+    let counts = |now| {
+        let all = [
+            ResultStatus::Success,
+            ResultStatus::Failed,
+            ResultStatus::Running,
+        ];
+        all.map(|status| cut.count(status, now))
+    };
+    assert_eq!(counts(OPEN), [1, 2, 7]);
+    assert_eq!(counts(OVER), [1, 9, 0]);
+}
+
+#[test]
 fn words_are_read_back() {
     for (kind, word) in JobKind::ALL.into_iter().zip([
         "imsAddImageMembersJob",
         "imsUpdateImageMembersJob",
         "imsDelImageMembersJob",
+        "imsReplaceImageMembersJob",
     ]) {
         assert_eq!(kind.job_type(), word);
         assert_eq!(JobKind::parse(word), Some(kind));
@@ -217,7 +280,8 @@ fn words_are_read_back() {
         [
             "add image members",
             "update image members",
-            "delete image members"
+            "delete image members",
+            "replace image members",
         ]
     );
 }

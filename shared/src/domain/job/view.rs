@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{Job, JobKind, JobStatus};
+use crate::domain::change::EntryKind;
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
 use crate::domain::member::MemberStatus;
@@ -48,7 +49,7 @@ pub struct JobSummary {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobCounts {
     /// Entries of the job.
-    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub total: usize,
     /// Entries that have succeeded.
     pub succeeded: usize,
@@ -99,6 +100,10 @@ pub struct ResultRow<'a> {
     /// Whether this job has changed the membership; false too for one that was already as it should
     /// be.
     pub changed: bool,
+    /// Of a job that replaces members: what became of the membership.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub result: Option<Replaced>,
     /// The status that a rule of the member's trusted owners gave to the new membership; without such a
     /// rule it is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +132,59 @@ pub enum ResultStatus {
     Running,
 }
 
+impl ResultStatus {
+    const ALL: [Self; 3] = [Self::Success, Self::Failed, Self::Running];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Running => "running",
+        }
+    }
+
+    /// Parses a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// The status of an outcome, `None` while the entry is under way.
+    pub const fn of(outcome: Option<Outcome>) -> Self {
+        match outcome {
+            None => Self::Running,
+            Some(outcome) if outcome.succeeded() => Self::Success,
+            Some(_) => Self::Failed,
+        }
+    }
+}
+
+/// What became of a membership when the members of an image were replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Replaced {
+    /// The project was no member, and is one now.
+    Added,
+    /// The project was not declared, and is no member any more.
+    Removed,
+    /// The project was a member before, and keeps its answer; or a newer request has decided.
+    Unchanged,
+}
+
 impl Job {
+    /// How many of the entries are in this status.
+    pub fn count(&self, status: ResultStatus, now: Timestamp) -> usize {
+        let over = self.end(now).is_some();
+        match status {
+            ResultStatus::Success => self.succeeded,
+            ResultStatus::Failed if over => self.total - self.succeeded,
+            ResultStatus::Failed => self.failed,
+            ResultStatus::Running if over => 0,
+            ResultStatus::Running => self.total - self.succeeded - self.failed,
+        }
+    }
+
     /// What the job's reader sees, without the rows of its results.
     pub fn view(&self, now: Timestamp) -> JobView {
         let status = self.status(now);
@@ -160,33 +217,47 @@ impl Job {
         JobView { summary, entities }
     }
 
-    /// One row of the results: an entry and its outcome, `None` while it is under way.
+    /// One row of the results: its number, the entry and its recorded outcome, `None` while it is under
+    /// way.
     pub fn row<'a>(
         &self,
-        image_id: &'a str,
-        project_id: &'a ProjectId,
-        outcome: Option<Outcome>,
+        number: usize,
+        (image_id, project_id): (&'a str, &'a ProjectId),
+        recorded: Option<Outcome>,
         now: Timestamp,
     ) -> ResultRow<'a> {
-        let ended = matches!(self.status(now), JobStatus::Success | JobStatus::Fail);
-        let outcome = outcome.or(ended.then_some(Outcome::Failed(self.kind.gave_up())));
-        let (status, changed, code) = match outcome {
-            None => (ResultStatus::Running, false, None),
-            Some(Outcome::Changed | Outcome::Answered(_)) => (ResultStatus::Success, true, None),
-            Some(Outcome::Unchanged) => (ResultStatus::Success, false, None),
-            Some(Outcome::Failed(code)) => (ResultStatus::Failed, false, Some(code)),
+        let outcome = self.outcome(number, recorded, now);
+        let code = match outcome {
+            Some(Outcome::Failed(code)) => Some(code),
+            Some(Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged) | None => None,
         };
         ResultRow {
             image_id,
             project_id,
-            status,
-            changed,
+            status: ResultStatus::of(outcome),
+            changed: matches!(outcome, Some(Outcome::Changed | Outcome::Answered(_))),
+            result: self.replaced(number, outcome),
             member_status: match outcome {
                 Some(Outcome::Answered(status)) => Some(status),
                 Some(Outcome::Changed | Outcome::Unchanged | Outcome::Failed(_)) | None => None,
             },
             error_code: code,
             fail_reason: code.map(ImsCode::reason),
+        }
+    }
+
+    /// What became of an entry of a job that replaces members.
+    fn replaced(&self, row: usize, outcome: Option<Outcome>) -> Option<Replaced> {
+        let (JobKind::Replace, Some(outcome)) = (self.kind, outcome) else {
+            return None;
+        };
+        match (outcome, self.entry_kind(row)) {
+            (Outcome::Changed | Outcome::Answered(_), EntryKind::Remove) => Some(Replaced::Removed),
+            (Outcome::Changed | Outcome::Answered(_), EntryKind::Add | EntryKind::Update) => {
+                Some(Replaced::Added)
+            }
+            (Outcome::Unchanged, _) => Some(Replaced::Unchanged),
+            (Outcome::Failed(_), _) => None,
         }
     }
 }

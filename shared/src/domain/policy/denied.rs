@@ -108,6 +108,7 @@ fn image_words(action: ImageAction<'_>, reason: Reason, image: &str) -> ApiError
             ImageAction::Record(_)
             | ImageAction::ListMembers
             | ImageAction::AddMember
+            | ImageAction::ReplaceMembers
             | ImageAction::Entry(_) => absent(action, image),
         },
         Reason::OwnImage | Reason::Forbidden => ApiError::not_authorized(policy_name(action)),
@@ -140,6 +141,7 @@ fn absent(action: ImageAction<'_>, image: &str) -> ApiError {
         ImageAction::Record(RecordAction::Tag)
         | ImageAction::ListMembers
         | ImageAction::AddMember
+        | ImageAction::ReplaceMembers
         | ImageAction::Row(..)
         | ImageAction::Entry(_) => format!("Image {image} not found."),
     };
@@ -157,7 +159,9 @@ fn no_members(action: ImageAction<'_>, image: &str) -> ApiError {
                 "Not allowed to list members for image {image}: Only shared images have members."
             ));
         }
-        ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => "create",
+        ImageAction::AddMember
+        | ImageAction::ReplaceMembers
+        | ImageAction::Entry(EntryAction::Share(_)) => "create",
         ImageAction::Row(RowAction::Update, _) | ImageAction::Entry(EntryAction::Answer) => {
             "update"
         }
@@ -184,7 +188,9 @@ const fn policy_name(action: ImageAction<'_>) -> &'static str {
         },
         ImageAction::ListMembers => "get_members",
         ImageAction::Row(RowAction::Show, _) => "get_member",
-        ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => "add_member",
+        ImageAction::AddMember
+        | ImageAction::ReplaceMembers
+        | ImageAction::Entry(EntryAction::Share(_)) => "add_member",
         ImageAction::Row(RowAction::Update, _) | ImageAction::Entry(EntryAction::Answer) => {
             "modify_member"
         }

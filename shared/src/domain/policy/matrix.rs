@@ -106,6 +106,7 @@ fn actions<'a>(
         .collect();
     all.push(("ListMembers".to_owned(), ImageAction::ListMembers));
     all.push(("AddMember".to_owned(), ImageAction::AddMember));
+    all.push(("ReplaceMembers".to_owned(), ImageAction::ReplaceMembers));
     let answer = ImageAction::Entry(EntryAction::Answer);
     all.push(("Answer".to_owned(), answer));
     let rows = [

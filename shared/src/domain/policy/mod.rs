@@ -102,6 +102,8 @@ pub enum ImageAction<'a> {
     ListMembers,
     /// Share it with a project.
     AddMember,
+    /// Declare all its members.
+    ReplaceMembers,
     /// Something with one membership, named by a path.
     Row(RowAction, Row<'a>),
     /// An entry of a batch.
@@ -272,6 +274,7 @@ impl Policy {
             | ImageAction::Record(_)
             | ImageAction::ListMembers
             | ImageAction::AddMember
+            | ImageAction::ReplaceMembers
             | ImageAction::Row(..) => false,
         };
         is_owners.then_some(Reason::OwnImage)
@@ -293,7 +296,9 @@ impl Policy {
                 RecordAction::RemoveLocation => caller.is_admin(),
             },
             ImageAction::ListMembers | ImageAction::Row(RowAction::Show, _) => true,
-            ImageAction::AddMember | ImageAction::Entry(EntryAction::Share(_)) => owns,
+            ImageAction::AddMember
+            | ImageAction::ReplaceMembers
+            | ImageAction::Entry(EntryAction::Share(_)) => owns,
             ImageAction::Row(RowAction::Update, _) => {
                 caller.is_admin() || caller.role == Role::Member && relation == Relation::Member
             }

@@ -33,6 +33,7 @@ const MEMBERS: &str = "/v2/images/{image_id}/members";
 const MEMBER: &str = "/v2/images/{image_id}/members/{member_id}";
 const TAG: &str = "/v2/images/{image_id}/tags/{tag}";
 const BATCH: &str = "/v1/cloudimages/members";
+const CLOUD_MEMBERS: &str = "/v1/{project_id}/cloudimages/{image_id}/members";
 const TRUSTED_OWNERS: &str = "/v1/{project_id}/cloudimages/trusted-owners";
 
 const fn route(method: &'static str, path: &'static str, operation: Operation) -> Route {
@@ -96,7 +97,8 @@ pub const ROUTES: &[Route] = &[
     members("/v1/{project_id}/cloudimages/shares", ReadMembers::ListShares),
     route("GET", TRUSTED_OWNERS, Operation::TrustedOwners(OnTrustedOwners::Show)),
     route("PUT", TRUSTED_OWNERS, Operation::TrustedOwners(OnTrustedOwners::Replace)),
-    members("/v1/{project_id}/cloudimages/{image_id}/members", ReadMembers::ListCloud),
+    members(CLOUD_MEMBERS, ReadMembers::ListCloud),
+    route("PUT", CLOUD_MEMBERS, Operation::Batch(BatchKind::Replace)),
     members("/v1/{project_id}/cloudimages/{image_id}/members/{member_id}", ReadMembers::ShowCloud),
 ];
 

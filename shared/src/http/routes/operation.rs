@@ -89,6 +89,8 @@ pub enum BatchKind {
     Update,
     /// End memberships.
     Remove,
+    /// Declare all members of an image.
+    Replace,
 }
 
 /// The operations of the function `get-job`.
@@ -193,6 +195,7 @@ impl Operation {
                 BatchKind::Add => "addMembersInBatch",
                 BatchKind::Update => "updateMembersInBatch",
                 BatchKind::Remove => "removeMembersInBatch",
+                BatchKind::Replace => "replaceMembers",
             },
             Self::Jobs(jobs) => match jobs {
                 ReadJobs::Show => "showJob",

@@ -10,10 +10,9 @@ use super::super::keys::{self as at, s};
 use super::super::table::Store;
 use super::super::write::{Single, Tries, single};
 use super::Stamp;
-use crate::domain::change::{Change, Step, step};
+use crate::domain::change::{Change, EntryKind, Step, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
-use crate::domain::job::JobKind;
 use crate::domain::member::{Member, Membership};
 use crate::domain::task::Answer;
 use crate::domain::time::Timestamp;
@@ -120,7 +119,7 @@ impl Store {
                     stored.as_ref().map(item::membership).transpose()?
                 }
             };
-            match step(stored.as_ref(), JobKind::Update, stamp.op) {
+            match step(stored.as_ref(), EntryKind::Update, stamp.op) {
                 Step::Done(change) => return Ok(change),
                 // It has changed between the write and its failure: try again.
                 Step::Write | Step::Confirm | Step::Renew(_) | Step::LeaveTombstone => {}

@@ -10,7 +10,7 @@ use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
 use super::plan::{Direction, Plan};
 use super::{Changed, Order, Stamp};
-use crate::domain::change::{Change, Step, step};
+use crate::domain::change::{Change, Step, absent, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -176,7 +176,9 @@ impl Store {
         open: &mut [&mut Entry<'_>],
         count_is_low: bool,
     ) -> Result<Attempt, ApiError> {
-        let mut items = vec![self.count_item(plan, open.len(), count_is_low)?];
+        // They differ for direct calls only, which have one entry.
+        let op = open.first().map_or(plan.stamp.op, |entry| entry.op);
+        let mut items = vec![self.count_item(plan, op, open.len(), count_is_low)?];
         for entry in open.iter() {
             items.push(self.member_write(plan, entry.member, entry.op)?);
         }
@@ -208,7 +210,10 @@ impl Store {
         let image = reason.item().map(item::image).transpose()?.flatten();
         Ok(match (image, &plan.direction) {
             (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
-                full(plan, open, *quota, &image);
+                match image.declared.filter(|declared| *declared > op) {
+                    Some(declared) => outdated(plan, open, declared),
+                    None => full(plan, open, *quota, &image),
+                }
                 Attempt::Again
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
@@ -285,6 +290,22 @@ enum Attempt {
     MiscountedImage,
     /// It was cancelled; open entries may be tried again.
     Again,
+}
+
+/// Resolves shares of projects that are no members, on an image whose members were declared later: a
+/// direct call moves its id past the declaration.
+fn outdated(plan: &Plan, open: &mut [&mut Entry<'_>], declared: OperationId) {
+    for entry in open.iter_mut().filter(|entry| entry.change.is_none()) {
+        match plan.stamp.order {
+            Order::Direct => entry.op = entry.op.not_before(declared),
+            Order::Batch => {
+                let absent = absent(None, Some(declared));
+                if let Step::Done(change) = step(absent.as_ref(), plan.kind(), entry.op) {
+                    entry.change = Some(change);
+                }
+            }
+        }
+    }
 }
 
 /// Leaves as many entries open as there is room for; the rest exceed the quota.

@@ -8,6 +8,7 @@ use super::super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::facts::Facts;
 use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::member::{Member, Membership};
 use crate::domain::policy::Caller;
 
@@ -125,6 +126,29 @@ impl Store {
             match page.last_evaluated_key {
                 Some(key) => start = Some(key),
                 None => return Ok((facts, members)),
+            }
+        }
+    }
+
+    /// Reads all members of an image, sorted by id; `None` if there are more than `most`.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record does not parse.
+    pub async fn members_at(
+        &self,
+        image: &Image,
+        most: usize,
+    ) -> Result<Option<Vec<Member>>, ApiError> {
+        let (mut members, mut start) = (Vec::new(), None);
+        let present = Filter::of(PRESENT);
+        loop {
+            let read = self.members_from(image.id, at::MEMBER_PREFIX, &present, None, start.take());
+            let (found, next) = Box::pin(read).await?;
+            members.extend(found);
+            match next {
+                _ if members.len() > most => return Ok(None),
+                Some(key) => start = Some(key),
+                None => return Ok(Some(members)),
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod change;
+mod declare;
 mod late;
 mod list;
 mod plan;

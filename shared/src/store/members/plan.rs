@@ -12,10 +12,10 @@ use super::super::keys::{self as at, n, s};
 use super::super::table::{Known, Store};
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use super::{Order, Stamp};
+use crate::domain::change::EntryKind;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::job::JobKind;
 use crate::domain::member::{Member, MemberStatus};
 use crate::domain::visibility::Visibility;
 
@@ -23,6 +23,9 @@ use crate::domain::visibility::Visibility;
 /// store `shared`.
 pub(super) const NO_NEWER_SHARE: &str =
     "#added < :op AND (attribute_not_exists(#shared) OR #shared < :op)";
+
+/// The condition, added to others, that no newer request than `:op` has declared the members.
+const NO_NEWER_DECLARATION: &str = " AND (attribute_not_exists(#declared) OR #declared <= :op)";
 
 /// What is done to the members, and the conditions on their image.
 #[derive(Clone, Debug)]
@@ -48,10 +51,10 @@ pub(super) enum Direction {
 }
 
 impl Plan {
-    pub(super) const fn kind(&self) -> JobKind {
+    pub(super) const fn kind(&self) -> EntryKind {
         match self.direction {
-            Direction::Add { .. } => JobKind::Add,
-            Direction::Remove => JobKind::Remove,
+            Direction::Add { .. } => EntryKind::Add,
+            Direction::Remove => EntryKind::Remove,
         }
     }
 
@@ -72,11 +75,12 @@ impl Plan {
 }
 
 impl Store {
-    /// Builds the update of the image's count of members, with all conditions on the image. The count
-    /// never goes below zero; a count that is too low becomes zero.
+    /// Builds the update of the image's count of members, with all conditions on the image: among them,
+    /// that no newer request than `op` has declared the members to be added to. The count never goes below zero; a count that is too low becomes zero.
     pub(super) fn count_item(
         &self,
         plan: &Plan,
+        op: OperationId,
         members: usize,
         count_is_low: bool,
     ) -> Result<TransactWriteItem, ApiError> {
@@ -88,6 +92,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(at::image_key(plan.image)))
             .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
+            .expression_attribute_values(":one", n(1))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         if let Some(owner) = &plan.owner {
             condition.push_str(" AND #owner = :owner");
@@ -99,22 +104,25 @@ impl Store {
                     condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
-                update = update.expression_attribute_values(":change", n(members));
-                "ADD #member_count :change"
+                condition.push_str(NO_NEWER_DECLARATION);
+                update = update
+                    .expression_attribute_values(":change", n(members))
+                    .expression_attribute_values(":op", s(op.to_string()));
+                "ADD #member_count :change, #member_version :one"
             }
             Direction::Remove if count_is_low => {
                 condition.push_str(" AND #member_count < :members");
                 update = update
                     .expression_attribute_values(":members", n(members))
                     .expression_attribute_values(":zero", n(0));
-                "SET #member_count = :zero"
+                "SET #member_count = :zero ADD #member_version :one"
             }
             Direction::Remove => {
                 condition.push_str(" AND #member_count >= :members");
                 update = update
                     .expression_attribute_values(":members", n(members))
                     .expression_attribute_values(":change", n(-members));
-                "ADD #member_count :change"
+                "ADD #member_count :change, #member_version :one"
             }
         };
         let update = update

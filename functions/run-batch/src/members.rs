@@ -1,0 +1,176 @@
+//! Adds and removes the members of one image, as many at once as a transaction holds.
+
+use shared::domain::change::{self, EntryKind};
+use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
+use shared::domain::id::{ImageId, ProjectId};
+use shared::domain::ims_code::ImsCode;
+use shared::domain::outcome::Outcome;
+use shared::domain::policy::{EntryAction, ImageAction};
+use shared::store::members::{Changed, Stamp, TRANSACTION_MEMBERS};
+
+use crate::{Applied, Group, Work};
+
+/// Whether members are added to an image or removed from it.
+#[derive(Clone, Copy)]
+pub enum Direction {
+    Share,
+    Unshare,
+}
+
+impl Direction {
+    const fn action(self, member: &ProjectId) -> ImageAction<'_> {
+        match self {
+            Self::Share => ImageAction::Entry(EntryAction::Share(member)),
+            Self::Unshare => ImageAction::Entry(EntryAction::Unshare(member)),
+        }
+    }
+
+    const fn kind(self) -> EntryKind {
+        match self {
+            Self::Share => EntryKind::Add,
+            Self::Unshare => EntryKind::Remove,
+        }
+    }
+}
+
+/// Adds or removes an image's members, as many at once as a transaction holds.
+pub async fn change_members(
+    work: &Work<'_>,
+    image: ImageId,
+    facts: &Facts,
+    (text, rows): (&str, &[(usize, ProjectId)]),
+    direction: Direction,
+) -> Result<Vec<Applied>, ApiError> {
+    let mut done = Vec::with_capacity(rows.len());
+    let mut open = Vec::new();
+    for (row, member) in rows {
+        match work.decide(&work.caller, facts.target(text), direction.action(member)) {
+            Ok(()) => open.push((*row, member.clone())),
+            Err(code) => done.push(Applied {
+                row: *row,
+                outcome: Outcome::Failed(code),
+            }),
+        }
+    }
+    for part in open.chunks(TRANSACTION_MEMBERS) {
+        work.check_time()?;
+        match change_part(work, image, facts, part, direction).await? {
+            Changed::Members(changes) => {
+                let changes = part.iter().zip(&changes);
+                done.extend(changes.map(|((row, _), change)| Applied {
+                    row: *row,
+                    outcome: change::outcome(direction.kind(), change, work.stamp.op),
+                }));
+            }
+            // The image has changed since the chunk was begun.
+            Changed::Image(now) => {
+                let facts = Facts {
+                    image: now.map(|image| *image),
+                    memberships: facts.memberships.clone(),
+                };
+                done.extend(part.iter().map(|(row, member)| {
+                    let decided =
+                        work.decide(&work.caller, facts.target(text), direction.action(member));
+                    let code = decided.err().unwrap_or(ImsCode::ImageUnavailable);
+                    Applied {
+                        row: *row,
+                        outcome: Outcome::Failed(code),
+                    }
+                }));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Makes the members of an image those that were declared: the first `removes` rows of the chunk end
+/// memberships, the others share the image.
+///
+/// Removals make room for what is added. Those of other chunks may not have been applied yet when the
+/// quota is full: then they are applied here too, which changes nothing about their own chunks' results.
+pub async fn replace_members(
+    work: &Work<'_>,
+    image: ImageId,
+    facts: &Facts,
+    group: &Group,
+    removes: usize,
+) -> Result<Vec<Applied>, ApiError> {
+    let text = group.text.as_str();
+    let (gone, declared): (Vec<_>, Vec<_>) = group
+        .rows
+        .iter()
+        .cloned()
+        .partition(|(row, _)| *row < removes);
+    let (gone, declared) = ((text, &gone[..]), (text, &declared[..]));
+    let mut done = change_members(work, image, facts, gone, Direction::Unshare).await?;
+    let added = change_members(work, image, facts, declared, Direction::Share).await?;
+    let full = |applied: &Applied| applied.outcome == Outcome::Failed(ImsCode::QuotaFull);
+    let (refused, added): (Vec<_>, Vec<_>) = added.into_iter().partition(full);
+    done.extend(added);
+    if refused.is_empty() || work.chunk.only {
+        done.extend(refused);
+        return Ok(done);
+    }
+    make_room(work, image, facts, text).await?;
+    let refused = declared.1.iter().filter(|(row, _)| {
+        let mut refused = refused.iter();
+        refused.any(|applied| applied.row == *row)
+    });
+    let again: Vec<_> = refused.cloned().collect();
+    let again = (text, &again[..]);
+    done.extend(change_members(work, image, facts, again, Direction::Share).await?);
+    Ok(done)
+}
+
+/// Applies all removals of the job.
+async fn make_room(
+    work: &Work<'_>,
+    image: ImageId,
+    facts: &Facts,
+    text: &str,
+) -> Result<(), ApiError> {
+    let store = work.app.store();
+    let Some(job) = store.job(work.chunk.job, work.app.now()).await? else {
+        return Ok(());
+    };
+    let rows = store.results(&job, 0, job.removes).await?;
+    let rows = rows.into_iter().enumerate();
+    let rows: Vec<_> = rows.map(|(row, (_, member, _))| (row, member)).collect();
+    let removed = change_members(work, image, facts, (text, &rows), Direction::Unshare);
+    Box::pin(removed).await?;
+    Ok(())
+}
+
+/// Adds or removes the members of one transaction.
+async fn change_part(
+    work: &Work<'_>,
+    image: ImageId,
+    facts: &Facts,
+    part: &[(usize, ProjectId)],
+    direction: Direction,
+) -> Result<Changed, ApiError> {
+    let (store, caller) = (work.app.store(), &work.caller);
+    // The time of the write, by which what is remembered of rules expires.
+    let stamp = Stamp {
+        now: work.app.now(),
+        ..work.stamp
+    };
+    let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
+    match direction {
+        Direction::Share => {
+            let quota = work.app.config().member_quota;
+            store
+                .add_members(caller, image, &members, quota, stamp)
+                .await
+        }
+        Direction::Unshare => {
+            // Only a member that leaves may remove a membership without acting for the owner.
+            let owner = facts.image.as_ref().map(|image| image.owner.as_str());
+            let leaving = owner.is_none_or(|owner| !caller.acts_for(owner));
+            store
+                .remove_members(caller, image, &members, leaving, stamp)
+                .await
+        }
+    }
+}
