@@ -117,7 +117,7 @@ def test_what_is_wrong_with_a_login_is_told(keystone, run):
         ({"OS_PASSWORD": "wrong"}, ["check the user, the password and the project", "(401, req-"]),
         ({"OS_PROJECT_NAME": "nowhere"}, ["(401, req-"]),
         ({"OS_PROJECT_NAME": None}, ["for no project", "OS_PROJECT_NAME"]),
-        ({"OS_USERNAME": None, "OS_PASSWORD": None, "OS_TOKEN": "x" * 32}, ["(401, req-"]),
+        ({"OS_USERNAME": None, "OS_PASSWORD": None, "OS_TOKEN": "x" * 32}, ["get a new token", "(404, req-"]),
     ]:
         code, out, errors = run({**olivia, **variables}, "image", "list")
         assert (code, out) == (3, ""), (variables, errors)

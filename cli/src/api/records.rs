@@ -108,8 +108,11 @@ pub struct Entry {
     pub image_id: String,
     /// The project.
     pub project_id: String,
-    /// `success`, `failed` or `running`; of a declared set also `added`, `removed`, `unchanged`.
+    /// `success`, `failed` or `running`.
     pub status: String,
+    /// Of a declared set of members: `added`, `removed` or `unchanged`.
+    #[serde(default)]
+    pub result: Option<String>,
     /// Whether the job has changed the membership.
     #[serde(default)]
     pub changed: Option<bool>,

@@ -66,7 +66,7 @@ pub fn set_members(context: &Context, asked: &SetMembers) -> Outcome<Done> {
         .map(|each| (each.id, each.name))
         .collect();
     known.insert(image.id, image.name);
-    report::report(context, report::ANY, &started, &known)
+    report::report(context, report::DECLARED, &started, &known)
 }
 
 impl Difference {

@@ -15,8 +15,30 @@ const SHOWN: usize = 20;
 pub struct Words {
     done: &'static str,
     already: &'static str,
-    /// What a retry has to be told.
-    retry: &'static str,
+    retry: Retry,
+}
+
+/// How failed entries are repeated.
+#[derive(Clone, Copy, Debug)]
+enum Retry {
+    /// By `imshare job retry`, with this behind the job.
+    With(&'static str),
+    /// By `imshare set-members` with the same list.
+    Declare,
+}
+
+impl Words {
+    /// The word for an entry that did not fail.
+    fn of<'a>(&self, entry: &'a Entry) -> &'a str
+    where
+        Self: 'a,
+    {
+        match (&entry.result, entry.changed) {
+            (Some(result), _) => result,
+            (None, Some(false)) => self.already,
+            (None, _) => self.done,
+        }
+    }
 }
 
 /// The words for a task.
@@ -27,6 +49,7 @@ pub fn words(task: &Task) -> Words {
         Task::Answer { accept: true, .. } => ("accepted", "accepted already", " --accept"),
         Task::Answer { accept: false, .. } => ("rejected", "rejected already", " --reject"),
     };
+    let retry = Retry::With(retry);
     Words {
         done,
         already,
@@ -38,7 +61,14 @@ pub fn words(task: &Task) -> Words {
 pub const ANY: Words = Words {
     done: "done",
     already: "so already",
-    retry: "",
+    retry: Retry::With(""),
+};
+
+/// The words for a declared set of members, of which each entry tells what became of it.
+pub const DECLARED: Words = Words {
+    done: "added or removed",
+    already: "unchanged",
+    retry: Retry::Declare,
 };
 
 /// Reads the entries of jobs and prints what came of them.
@@ -51,7 +81,7 @@ pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) 
         entries.push((job, context.client.entries(&job.id, None)?));
     }
     let all = || entries.iter().flat_map(|(_, entries)| entries);
-    let failed = all().filter(|entry| entry.status == "failed").count();
+    let failures = all().filter(|entry| failed(entry)).count();
     match context.output.format {
         Form::Table => {
             let text = in_words(words, &entries, names);
@@ -59,7 +89,7 @@ pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) 
         }
         _ => output::list(&context.terminal, &context.output, table(all(), names))?,
     }
-    Ok(if failed == 0 {
+    Ok(if failures == 0 {
         Done::All
     } else {
         Done::SomeFailed
@@ -75,6 +105,7 @@ pub fn table<'a>(entries: impl Iterator<Item = &'a Entry>, names: &Names) -> Tab
         "Project Name",
         "Status",
         "Changed",
+        "Result",
         "Code",
         "Reason",
     ];
@@ -87,6 +118,7 @@ pub fn table<'a>(entries: impl Iterator<Item = &'a Entry>, names: &Names) -> Tab
             names.get(&entry.project_id).cloned().into(),
             entry.status.clone().into(),
             entry.changed.into(),
+            entry.result.clone().into(),
             entry.error_code.clone().into(),
             entry.fail_reason.clone().into(),
         ]);
@@ -96,38 +128,38 @@ pub fn table<'a>(entries: impl Iterator<Item = &'a Entry>, names: &Names) -> Tab
 
 /// "28 shared, 2 failed", the failures, and how to repeat them.
 fn in_words(words: Words, jobs: &[(&Started, Vec<Entry>)], names: &Names) -> String {
-    let all = || jobs.iter().flat_map(|(_, entries)| entries);
-    let failed: Vec<&Entry> = all().filter(|entry| entry.status == "failed").collect();
-    let already = |entry: &&Entry| entry.status == "success" && entry.changed == Some(false);
-    let already = all().filter(already).count();
-    let done = all().count() - failed.len() - already;
-    let numbers = [
-        (done, words.done),
-        (already, words.already),
-        (failed.len(), "failed"),
-    ];
-    let shown: Vec<String> = numbers
-        .iter()
-        .enumerate()
-        .filter(|(place, (number, _))| *number > 0 || (*place == 0 && already == 0))
-        .map(|(_, (number, word))| format!("{} {word}", grouped(*number)))
-        .collect();
-    let mut text = shown.join(", ") + "\n";
-    if failed.is_empty() {
-        return text;
+    let all: Vec<&Entry> = jobs.iter().flat_map(|(_, entries)| entries).collect();
+    let (failed, done): (Vec<&Entry>, Vec<&Entry>) = all.iter().partition(|each| failed(each));
+    let mut shown: Vec<String> = Vec::new();
+    for word in [words.done, words.already, "added", "removed", "unchanged"] {
+        match done.iter().filter(|entry| words.of(entry) == word).count() {
+            0 => {}
+            number => shown.push(format!("{} {word}", grouped(number))),
+        }
     }
-    let all: Vec<&Entry> = all().collect();
+    if shown.is_empty() {
+        shown.push(format!("0 {}", words.done));
+    }
+    if failed.is_empty() {
+        return shown.join(", ") + "\n";
+    }
+    shown.push(format!("{} failed", grouped(failed.len())));
+    let mut text = shown.join(", ") + "\n";
     text.push_str(&failures(&failed, &all, names));
     for (job, entries) in jobs {
-        if entries.iter().any(|entry| entry.status == "failed") {
-            let id = short(&job.id);
-            text.push_str(&format!(
-                "Repeat them with: imshare job retry {id}{}\n",
-                words.retry
-            ));
+        if entries.iter().any(self::failed) {
+            let again = match words.retry {
+                Retry::With(option) => format!("imshare job retry {}{option}", short(&job.id)),
+                Retry::Declare => "the same imshare set-members".to_owned(),
+            };
+            text.push_str(&format!("Repeat them with: {again}\n"));
         }
     }
     text
+}
+
+fn failed(entry: &Entry) -> bool {
+    entry.status == "failed"
 }
 
 /// The failures, each with what tells it apart in the request.

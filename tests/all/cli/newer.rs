@@ -177,6 +177,53 @@ async fn trusted_owners_are_accepted_at_once() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_members_are_set_to_a_list() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    owner
+        .run(&["share", "debian-12", "--with", "member,member2"])
+        .await
+        .expect(0);
+    let member = Shell::of(&harness, "member").await;
+    member.run(&["accept", "debian-12"]).await.expect(0);
+    let file = owner.write("members", "member\nadmin\n");
+    let set = ["set-members", "debian-12", "--file", &file];
+    let dry = owner
+        .run(&[&set[..], &["--dry-run"]].concat())
+        .await
+        .expect(0);
+    let difference = format!("+ admin\n- {MEMBER2}\n1 to add, 1 to remove, 1 to keep\n");
+    assert_eq!(dry.out, difference);
+    let dry = owner
+        .run(&[&set[..], &["--dry-run", "-f", "json"]].concat())
+        .await;
+    assert_eq!(column(dry, "Change"), ["add", "keep", "remove"]);
+    let done = owner.run(&set).await.expect(0);
+    assert_eq!(done.err, difference);
+    assert_eq!(done.out, "1 added, 1 removed, 1 unchanged\n");
+    let rows = owner.run(&["members", "debian-12", "-f", "json"]).await;
+    assert_eq!(column(rows, "Status"), ["accepted", "pending"]);
+    // What is so already starts no job.
+    let same = owner.run(&set).await.expect(0);
+    assert_eq!(
+        (&*same.out, &*same.err),
+        ("", "0 to add, 0 to remove, 2 to keep\n")
+    );
+    let jobs = owner.run(&["job", "list", "-f", "json"]).await;
+    assert_eq!(column(jobs, "Kind"), ["set-members", "share"]);
+    let nobody = owner.write("nobody", "# nobody\n");
+    let none = ["set-members", "debian-12", "--file", &nobody];
+    let told = owner.run(&none).await.expect(2);
+    assert!(
+        told.err
+            .contains("ends every share of the image: say --yes"),
+        "{told:?}"
+    );
+    let ended = owner.run(&[&none[..], &["--yes"]].concat()).await.expect(0);
+    assert_eq!(ended.out, "2 removed\n");
+}
+
 /// A server without these routes is named as what it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_server_is_told_in_one_sentence() {
