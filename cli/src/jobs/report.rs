@@ -67,7 +67,7 @@ pub const ANY: Words = Words {
 /// The words for a declared set of members, of which each entry tells what became of it.
 pub const DECLARED: Words = Words {
     done: "added or removed",
-    already: "unchanged",
+    already: "so already",
     retry: Retry::Declare,
 };
 
