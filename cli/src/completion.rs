@@ -77,7 +77,7 @@ pub fn complete_image(word: &OsStr) -> Vec<CompletionCandidate> {
 /// The names of the images that the caller may see. A shell shows no errors here, so they are lost.
 fn image_names() -> Option<Vec<String>> {
     let variables = Variables::of_process();
-    let settings = login::settings(&LoginOptions::default(), &variables).ok()?;
+    let settings = login::collect(&LoginOptions::default(), &variables).ok()?;
     let file = file_for(&variables, &settings.identity());
     if let Some(names) = file.as_ref().and_then(remembered) {
         return Some(names);

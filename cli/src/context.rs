@@ -28,7 +28,7 @@ impl Context {
     pub fn new(common: &Common, before: &LoginOptions) -> Outcome<Self> {
         let variables = Variables::of_process();
         let options = common.login.clone().or(before);
-        let settings = login::settings(&options, &variables)?;
+        let settings = login::collect(&options, &variables)?;
         let client = Client::log_in(Http::new(settings.trust()), settings)?;
         Ok(Self {
             client,

@@ -24,11 +24,10 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(Some(entries as u64), target);
         let width = console::Term::stderr().size().1;
         let template = match width >= WIDE {
-            true => "{prefix}  {wide_bar:.green}  {pos}/{len}  {percent} %  {wide_msg}",
-            false => "{wide_bar:.green} {pos}/{len} {msg}",
+            true => "{prefix}  {wide_bar:.green}  {human_pos}/{human_len}  {percent} %  {msg}",
+            false => "{wide_bar:.green} {human_pos}/{human_len} {msg}",
         };
-        let template = template.replace("{wide_msg}", "{msg}");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             let characters = if terminal.unicode { "█▓░" } else { "=>-" };
             bar.set_style(style.progress_chars(characters));
         }

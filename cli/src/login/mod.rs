@@ -105,7 +105,7 @@ impl fmt::Debug for LoginOptions {
 ///
 /// # Errors
 /// If the cloud is not in `clouds.yaml`, or the file cannot be read.
-pub fn settings(options: &LoginOptions, variables: &Variables) -> Outcome<Settings> {
+pub fn collect(options: &LoginOptions, variables: &Variables) -> Outcome<Settings> {
     let given = options.settings().or(Settings::of_environment(variables));
     let asked = options
         .os_cloud
@@ -152,7 +152,7 @@ mod tests {
             os_project_name: Some("option".to_owned()),
             ..LoginOptions::default()
         };
-        let found = settings(&options, &variables).unwrap();
+        let found = collect(&options, &variables).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(found.get("project_name"), Some("option"));
         assert_eq!(found.get("username"), Some("variable"));
