@@ -6,14 +6,15 @@ use std::path::PathBuf;
 
 use authorizer::config::Config;
 use clap::Args;
-use local::connection::Limits;
-use local::identity::IdentityFile;
-use local::options::{Data, Options, SWEEP_EVERY};
-use local::queue::Settings;
 use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
 use shared::runtime::config::DEFAULT_MEMBER_QUOTA;
+
+use crate::connection::Limits;
+use crate::identity::IdentityFile;
+use crate::options::{Data, Options, SWEEP_EVERY};
+use crate::queue::Settings;
 
 /// The arguments of `imshare serve`.
 #[derive(Debug, Args)]

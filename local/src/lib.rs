@@ -20,13 +20,18 @@
 //! | [`seed`] | the records that `events/` needs |
 //! | [`options`] | what a server is started with |
 //! | [`server`] | starts and stops all of them |
+//! | [`command`], [`arguments`] | `imshare serve` and its arguments |
+//! | [`demo_env`] | `imshare demo-env` |
 
 pub mod access_keys;
+pub mod arguments;
 pub mod authenticator;
 pub mod aws;
 pub mod body;
+pub mod command;
 pub mod connection;
 pub mod contents;
+pub mod demo_env;
 pub mod docs;
 pub mod engine;
 pub mod gateway;

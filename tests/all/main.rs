@@ -6,6 +6,7 @@ mod authorizer;
 mod batch;
 mod bounded;
 mod budget;
+mod cli;
 mod contract;
 mod corrupt;
 mod credentials;

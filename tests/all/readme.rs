@@ -11,9 +11,10 @@ use crate::restart::binary;
 const README: &str = include_str!("../../README.md");
 const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
 /// Every document whose options and files have to exist, and its directory.
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 8] = [
     ("", README),
     ("", CONTRIBUTING),
+    ("docs", include_str!("../../docs/command-line.md")),
     ("docs", include_str!("../../docs/compatibility.md")),
     ("docs", include_str!("../../docs/guarantees.md")),
     ("docs", include_str!("../../docs/local.md")),
@@ -145,6 +146,50 @@ async fn the_tour_can_be_pasted_and_prints_what_it_says() {
             step.command,
             step.output,
             found.trim()
+        );
+    }
+}
+
+/// In one shell, as a reader's is. The bar is drawn in a terminal only (`cli::terminal` tests it).
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_of_the_command_line_prints_what_it_says() {
+    let harness = Harness::new().await;
+    let sessions = blocks("text");
+    assert_eq!(sessions.len(), 1);
+    let steps = steps(&sessions[0]);
+    assert!(steps.len() > 5, "{steps:?}");
+    let mark = "----- end of a step";
+    let script: String = steps
+        .iter()
+        .map(|step| format!("{}echo; echo '{mark}'\n", step.command))
+        .collect();
+    let url = format!("demo-env --url {} ", harness.server.url());
+    let home = tempfile::tempdir().unwrap();
+    let path = format!("{}:/usr/bin:/bin", binary().parent().unwrap().display());
+    let output = Command::new("bash")
+        .args([
+            "-c",
+            &format!("exec 2>&1\n{}", script.replace("demo-env ", &url)),
+        ])
+        .env_clear()
+        .envs([("PATH", path.as_str()), ("LANG", "C.UTF-8")])
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed: Vec<&str> = printed.split(mark).collect();
+    assert_eq!(printed.len(), steps.len() + 1);
+    for (step, found) in steps.iter().zip(printed) {
+        let lines = step.output.lines().filter(|line| !line.starts_with("job "));
+        let expected: Vec<&str> = lines.collect();
+        let expected = expected.join("\n");
+        assert!(
+            agrees(&expected, found),
+            "$ {}README: {expected}\nfound: {found}",
+            step.command
         );
     }
 }

@@ -154,6 +154,9 @@ const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/src");
 /// The directory of the local server's files.
 const LOCAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local/src");
 
+/// The directory of the command line's files.
+const COMMANDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/src");
+
 fn files(root: &str) -> Vec<File> {
     let root = Path::new(root);
     let mut paths = Vec::new();
@@ -240,7 +243,7 @@ fn imports_run_one_way_between_rooms() {
 /// file with the longest path.
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    for root in [SHARED, LOCAL] {
+    for root in [SHARED, LOCAL, COMMANDS] {
         let circles = circles(&files(root));
         assert!(
             circles.is_empty(),

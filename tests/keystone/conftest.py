@@ -128,7 +128,7 @@ def serving(keystone, log, user):
         headers = {"X-Auth-Token": token} if token else {}
         return requests.request(method, url + path, headers=headers, timeout=30, **more)
 
-    send.log = log
+    send.log, send.url = log, url
     yield send
     process.terminate()
     assert process.wait(30) == 0

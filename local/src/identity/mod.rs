@@ -184,7 +184,7 @@ impl IdentityFile {
     }
 
     /// The name of a project, or its id if the file does not list it.
-    fn project_name<'a>(&'a self, id: &'a str) -> &'a str {
+    pub(crate) fn project_name<'a>(&'a self, id: &'a str) -> &'a str {
         let found = self.project.iter().find(|project| project.id == id);
         found.map_or(id, |project| &project.name)
     }

@@ -1,46 +1,18 @@
-//! `imshare`: the whole service on one machine.
-
-mod arguments;
+//! `imshare serve`: runs the server until a signal stops it.
 
 use std::io::Write as _;
-use std::process::ExitCode;
-
-use arguments::Serve;
-use clap::{Parser, Subcommand};
-use local::identity::IdentityFile;
-use local::server::Server;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::arguments::Serve;
+use crate::identity::IdentityFile;
+use crate::server::Server;
 
-/// Image sharing between the projects of a cloud.
-#[derive(Debug, Parser)]
-#[command(name = "imshare", version, about)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Runs the whole service in this process.
-    Serve(Serve),
-}
-
-fn main() -> ExitCode {
-    let Command::Serve(serve) = Cli::parse().command;
-    match run(serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn run(serve: Serve) -> Result<(), String> {
+/// Runs the whole service in this process.
+///
+/// # Errors
+/// One sentence for the operator, if it does not start.
+pub fn run(serve: Serve) -> Result<(), String> {
     let filter = shared::runtime::log::filter(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
     tracing_subscriber::fmt()
@@ -124,8 +96,9 @@ Try:
   curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' \
        -d '{{"member": "edc89b490d7d4392898e19b2deb34797"}}' {url}/v2/images/IMAGE_ID/members
 
-  openstack --os-auth-url {url}/identity/v3 --os-username owner --os-password secret \
-            --os-project-name owner --os-user-domain-name Default --os-project-domain-name Default image list
+  eval "$(imshare demo-env owner --url {url})"    # for imshare and openstack
+  imshare image create debian-12; imshare share debian-12 --with member,member2
+  openstack image list
 "#
         ));
     }

@@ -1,0 +1,56 @@
+//! `imshare inbox`: the recipient's view.
+
+use super::members::{NAME, name_in, project_names, shown};
+use crate::arguments::{Inbox, MemberStatus};
+use crate::context::Context;
+use crate::error::{Done, Outcome, count};
+use crate::names::projects;
+use crate::output::{self, Table};
+
+/// Lists what is shared with the caller's project.
+pub fn inbox(context: &Context, asked: &Inbox) -> Outcome<Done> {
+    let owner = asked.from.as_deref();
+    let owner = owner
+        .map(|name| projects::find_one(&context.client, name))
+        .transpose()?;
+    let owner = owner.as_ref().map(|owner| owner.id.as_str());
+    let invitations = context
+        .client
+        .invitations(asked.status.as_str(), owner, usize::MAX)?;
+    let owners: std::collections::HashSet<_> = invitations.iter().map(|each| &each.owner).collect();
+    match (invitations.is_empty(), asked.status) {
+        (true, MemberStatus::Pending) => context.note("Nothing waits for an answer."),
+        (true, _) => context.note("Nothing is shared with this project so."),
+        (false, MemberStatus::Pending) => context.note(&format!(
+            "{} from {} {} for an answer. Accept with: imshare accept --all",
+            count(invitations.len(), "image"),
+            count(owners.len(), "project"),
+            if invitations.len() == 1 {
+                "waits"
+            } else {
+                "wait"
+            }
+        )),
+        (false, _) => {}
+    }
+    let names = project_names(context, asked.names)?;
+    let mut table = Table::new(&["Image", "Name", "Owner", NAME, "Status", "Shared At"]);
+    for invitation in invitations {
+        let owner = invitation.owner.as_deref().unwrap_or_default();
+        let owner_name = name_in(&names, owner);
+        table.push([
+            invitation.image_id.into(),
+            invitation.image_name.into(),
+            invitation.owner.into(),
+            owner_name,
+            invitation.status.into(),
+            invitation.created_at.into(),
+        ]);
+    }
+    output::list(
+        &context.terminal,
+        &context.output,
+        shown(table, asked.names),
+    )?;
+    Ok(Done::All)
+}

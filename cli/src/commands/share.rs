@@ -1,0 +1,36 @@
+//! `imshare share` and `imshare unshare`.
+
+use crate::api::Task;
+use crate::arguments::{JobOptions, WithProjects};
+use crate::context::Context;
+use crate::error::{Done, Failure, Outcome};
+use crate::jobs::{self, batch::Part};
+use crate::names::images::Side;
+use crate::names::{self, images, projects};
+
+/// Finds the images and projects, then shares them or stops sharing them.
+pub fn run(
+    context: &Context,
+    task: &Task,
+    wanted: &[String],
+    with: WithProjects,
+    options: &JobOptions,
+) -> Outcome<Done> {
+    let mut texts: Vec<String> = with
+        .with
+        .iter()
+        .map(|text| text.trim().to_owned())
+        .collect();
+    if let Some(file) = &with.with_file {
+        texts.extend(names::read_file(file)?);
+    }
+    texts.retain(|text| !text.is_empty());
+    if texts.is_empty() {
+        return Err(Failure::wrong_use(
+            "no project is named: write one a line, or use --with",
+        ));
+    }
+    let images = images::find(&context.client, wanted, Side::Mine)?;
+    let projects = Some(projects::find(&context.client, &texts)?);
+    jobs::run(context, task, vec![Part { images, projects }], options)
+}

@@ -1,0 +1,62 @@
+//! `imshare`: the whole service on one machine, and the commands for people who use it or another.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use cli::login::LoginOptions;
+
+#[cfg(feature = "server")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Share machine images between the projects of a cloud.
+#[derive(Debug, Parser)]
+#[command(name = "imshare", version, about)]
+struct Arguments {
+    #[command(flatten)]
+    login: LoginOptions,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Client(cli::arguments::Command),
+    /// Run the whole service in this process.
+    #[cfg(feature = "server")]
+    Serve(Box<local::arguments::Serve>),
+    /// Print the variables of a demo user of the service on this machine.
+    #[cfg(feature = "server")]
+    DemoEnv(local::demo_env::DemoEnv),
+}
+
+fn main() -> ExitCode {
+    cli::completion::answer(Arguments::command);
+    let Arguments { login, command } = Arguments::parse();
+    match command {
+        Command::Client(command) => cli::run(command, &login, Arguments::command),
+        #[cfg(feature = "server")]
+        Command::Serve(serve) => run_here(&login, || local::command::run(*serve)),
+        #[cfg(feature = "server")]
+        Command::DemoEnv(demo) => run_here(&login, || demo.print()),
+    }
+}
+
+/// Runs a command that asks no service, and so takes no login.
+#[cfg(feature = "server")]
+fn run_here(login: &LoginOptions, command: impl FnOnce() -> Result<(), String>) -> ExitCode {
+    use std::io::Write as _;
+    let done = match login.is_empty() {
+        true => command(),
+        false => Err("the login options are for commands that ask a service".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
+            ExitCode::from(2)
+        }
+    }
+}

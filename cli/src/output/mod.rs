@@ -1,0 +1,72 @@
+//! What commands print: a list or one record, in the form that the user asks for.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`options`] | the forms of output, and the options about them |
+//! | [`rows`] | rows and columns: choosing and sorting |
+//! | [`forms`] | JSON, YAML, CSV and plain values |
+//! | [`table`] | tables that fit the terminal |
+//! | [`status`] | the word, sign and colour of a status |
+//! | [`terminal`] | where output goes, its width, and whether it has colours |
+
+pub mod forms;
+pub mod options;
+pub mod rows;
+pub mod status;
+pub mod table;
+pub mod terminal;
+
+pub use options::{Form, OutputOptions};
+pub use rows::Table;
+use serde_json::Value;
+use terminal::Terminal;
+
+use crate::error::Outcome;
+
+/// Prints a list.
+///
+/// # Errors
+/// If a column that was asked for does not exist.
+pub fn list(terminal: &Terminal, options: &OutputOptions, table: Table) -> Outcome<()> {
+    let table = table.arrange(options)?;
+    let text = match options.format {
+        Form::Table => return print_table(terminal, &table::list(&table, terminal)),
+        Form::Json => forms::json_list(&table),
+        Form::Yaml => forms::yaml(&forms::records(&table)),
+        Form::Csv => forms::csv(&table),
+        Form::Value => forms::values(&table),
+    };
+    terminal.print_data(&text);
+    Ok(())
+}
+
+fn print_table(terminal: &Terminal, text: &str) -> Outcome<()> {
+    terminal.print(text);
+    Ok(())
+}
+
+/// Prints one record: its fields and their values.
+///
+/// # Errors
+/// If a field that was asked for does not exist.
+pub fn record(
+    terminal: &Terminal,
+    options: &OutputOptions,
+    fields: Vec<(&'static str, Value)>,
+) -> Outcome<()> {
+    let (columns, row): (Vec<&'static str>, Vec<Value>) = fields.into_iter().unzip();
+    let table = Table {
+        columns,
+        rows: vec![row],
+    }
+    .arrange(options)?;
+    let text = match options.format {
+        Form::Table => return print_table(terminal, &table::record(&table, terminal)),
+        Form::Json => forms::json_record(&table),
+        Form::Yaml => forms::yaml(&forms::first_record(&table)),
+        Form::Csv => forms::csv(&table),
+        Form::Value => forms::lines(&table),
+    };
+    terminal.print_data(&text);
+    Ok(())
+}

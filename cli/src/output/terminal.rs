@@ -1,0 +1,96 @@
+//! Where output goes: its width, its colours and its characters.
+
+use std::io::Write as _;
+
+use anstream::{AutoStream, ColorChoice};
+use console::Term;
+
+use crate::login::settings::Variables;
+
+/// The narrowest window that tables are made for.
+const NARROWEST: usize = 20;
+
+/// Standard output and standard error.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    /// The columns of standard output; `None` if it is no terminal, where lines have no end.
+    pub width: Option<usize>,
+    /// Whether signs may be other than ASCII.
+    pub unicode: bool,
+    /// Whether progress is shown: standard error is a terminal.
+    pub progress: bool,
+}
+
+impl Terminal {
+    /// Looks at the process's terminal and environment.
+    pub fn of_process(variables: &Variables, quiet: bool) -> Self {
+        let (out, err) = (Term::stdout(), Term::stderr());
+        let columns = variables.get("COLUMNS").and_then(|text| text.parse().ok());
+        let width = out
+            .is_term()
+            .then(|| columns.unwrap_or_else(|| usize::from(out.size().1)));
+        let dumb = variables.get("TERM") == Some("dumb");
+        Self {
+            width: width.map(|width| width.max(NARROWEST)),
+            unicode: unicode(variables),
+            progress: err.is_term() && !dumb && !quiet,
+        }
+    }
+
+    /// Prints to standard output; colours go only where they are wanted.
+    pub fn print(&self, text: &str) {
+        let mut out = AutoStream::new(std::io::stdout().lock(), choice());
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Prints what is for programs: as it is, but for control characters on a terminal, which would
+    /// move its cursor.
+    pub fn print_data(&self, text: &str) {
+        let shown: String;
+        let text = match self.width.is_some() {
+            true => {
+                let visible = |c: char| if c == '\n' { c } else { visible(c) };
+                shown = text.chars().map(visible).collect();
+                &shown
+            }
+            false => text,
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Prints a note to standard error.
+    pub fn note(&self, text: &str) {
+        let mut err = AutoStream::new(std::io::stderr().lock(), ColorChoice::Auto);
+        let _ = writeln!(err, "{text}");
+    }
+}
+
+/// Colours as NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM and the terminal have it.
+fn choice() -> ColorChoice {
+    AutoStream::choice(&std::io::stdout())
+}
+
+/// Whether the locale has characters beyond ASCII: it says UTF-8, or nothing.
+fn unicode(variables: &Variables) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| variables.get(name));
+    locale.is_none_or(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// A character that is safe to print: no control, and none that turns the direction of writing.
+pub fn visible(character: char) -> char {
+    let turns = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    if character.is_control() || turns {
+        '\u{fffd}'
+    } else {
+        character
+    }
+}

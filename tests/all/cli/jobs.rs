@@ -1,0 +1,292 @@
+//! Batches and jobs: confirmation, splitting, failures, retries, and services that come and go.
+
+use serde_json::{Value, json};
+
+use super::fake::{Fake, JOB};
+use super::{DEBIAN, Shell, owner};
+use crate::harness::{Harness, Who, options};
+
+fn projects(number: usize) -> String {
+    (0..number).map(|each| format!("{each:032x}\n")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_entries_need_a_yes() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let few = owner.write("few", &projects(99));
+    let many = owner.write("many", &projects(100));
+    owner
+        .run(&["share", "debian-12", "--with-file", &few])
+        .await
+        .expect(0);
+    let share = ["share", "debian-12", "--with-file", &many];
+    owner
+        .run(&share)
+        .await
+        .says(2, &["100 entries", "--yes", "nothing was sent"]);
+    let ended = owner
+        .run(&[&share[..], &["--yes"]].concat())
+        .await
+        .expect(0);
+    assert_eq!(ended.out, "1 shared, 99 shared already\n");
+}
+
+/// One entry more than a request takes: two jobs, one report.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_request_takes_becomes_several_jobs() {
+    let harness = Harness::with(local::options::Options {
+        member_quota: -1,
+        ..options()
+    })
+    .await;
+    let owner = owner(&harness).await;
+    let file = owner.write("projects", &projects(5001));
+    let share = [
+        "share",
+        "debian-12",
+        "ubuntu-24.04",
+        "--with-file",
+        &file,
+        "--yes",
+    ];
+    let ended = owner.run(&share).await.expect(0);
+    assert_eq!(ended.out, "10,002 shared\n");
+    assert!(ended.err.contains("5,001 projects, 2 images"), "{ended:?}");
+    let jobs = owner
+        .run(&["job", "list", "-f", "json"])
+        .await
+        .expect(0)
+        .json();
+    let entries = |job: &Value| job["Entries"].as_u64().unwrap();
+    let sizes: Vec<u64> = jobs.as_array().unwrap().iter().map(entries).collect();
+    assert_eq!(sizes.len(), 2);
+    assert_eq!(sizes.iter().sum::<u64>(), 10_002);
+    assert!(sizes.iter().all(|size| *size <= 10_000));
+    assert_eq!(harness.member_count(DEBIAN).await, 5001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_repeated_and_nothing_else() {
+    let harness = Harness::with(local::options::Options {
+        member_quota: 2,
+        ..options()
+    })
+    .await;
+    let owner = owner(&harness).await;
+    let share = [
+        "share",
+        "debian-12",
+        "ubuntu-24.04",
+        "--with",
+        "member,member2,admin",
+    ];
+    let ended = owner.run(&share).await.expect(1);
+    assert!(ended.out.starts_with("4 shared, 2 failed\n"), "{ended:?}");
+    let retry = ended.out.lines().last().unwrap();
+    let job = retry
+        .strip_prefix("Repeat them with: imshare job retry ")
+        .unwrap();
+    assert_eq!(job.len(), 12);
+    owner
+        .run(&["unshare", "debian-12", "--with", "member"])
+        .await
+        .expect(0);
+    let ended = owner.run(&["job", "retry", job]).await.expect(1);
+    assert!(ended.err.contains("1 project, 2 images"), "{ended:?}");
+    assert!(ended.out.starts_with("1 shared, 1 failed\n"), "{ended:?}");
+    let failed = owner
+        .run(&["job", "show", job, "--failed", "-f", "json"])
+        .await
+        .expect(0)
+        .json();
+    assert_eq!(failed.as_array().unwrap().len(), 2);
+    assert_eq!(failed[0]["Code"], "IMG.0088");
+    let all = owner
+        .run(&["job", "show", job, "--entries", "-f", "json"])
+        .await
+        .expect(0)
+        .json();
+    assert_eq!(all.as_array().unwrap().len(), 6);
+    // A job that ended is waited for without waiting.
+    owner.run(&["job", "wait", job]).await.expect(1);
+    owner
+        .run(&["job", "retry", "0123456789"])
+        .await
+        .says(2, &["there is no job \"0123456789\""]);
+    owner
+        .run(&["job", "show", "0123"])
+        .await
+        .says(2, &["too short"]);
+    owner
+        .run(&["job", "show", "last"])
+        .await
+        .says(2, &["there is no job \"last\""]);
+}
+
+/// What a job answered is not in its record, so a retry has to be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_repeated_with_their_word() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let member = Shell::of(&harness, "member").await;
+    owner
+        .run(&["share", "debian-12", "--with", "member"])
+        .await
+        .expect(0);
+    // The owner takes one image back between the look-up and the batch: as if by a slow hand.
+    let batch = json!({"images": [DEBIAN, super::UBUNTU], "project_id": crate::harness::MEMBER,
+                       "status": "accepted"});
+    let job = harness
+        .put(Who::Member, "/v1/cloudimages/members", batch)
+        .await
+        .expect(200)
+        .text("/job_id");
+    harness.ended(Who::Member, &job).await;
+    member
+        .run(&["job", "retry", &job])
+        .await
+        .says(2, &["say --accept or --reject"]);
+    owner
+        .run(&["share", "ubuntu-24.04", "--with", "member"])
+        .await
+        .expect(0);
+    let ended = member
+        .run(&["job", "retry", &job, "--accept"])
+        .await
+        .expect(0);
+    assert_eq!(ended.out, "1 accepted\n");
+    assert_eq!(
+        member
+            .run(&["job", "retry", &job, "--accept"])
+            .await
+            .expect(0)
+            .out,
+        "1 accepted already\n"
+    );
+    let none = member
+        .run(&["accept", "debian-12", "-f", "value", "-c", "Status"])
+        .await
+        .expect(0);
+    assert_eq!(none.out, "success\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_waiting_the_id_is_printed() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let ended = owner
+        .run(&[
+            "share",
+            "debian-12",
+            "--with",
+            "member",
+            "--no-wait",
+            "-f",
+            "value",
+            "-c",
+            "Job",
+        ])
+        .await
+        .expect(0);
+    let job = ended.lines()[0];
+    assert_eq!(job.len(), 32);
+    assert_eq!(
+        owner.run(&["job", "wait", job]).await.expect(0).out,
+        "1 shared\n"
+    );
+}
+
+/// A batch that got no answer is sent again with its key, so it becomes one job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_sent_again_with_the_same_key() {
+    let fake = Fake::start().await;
+    fake.counts(1, 1, 0);
+    let error = json!({"error": {"code": "x", "message": "The service is not available."}});
+    fake.next(503, error.clone());
+    fake.next(503, error.clone());
+    let shell = fake.shell();
+    let project = format!("{:032x}", 0);
+    shell
+        .run(&["share", DEBIAN, "--with", &project])
+        .await
+        .expect(0);
+    let sent: Vec<_> = fake
+        .got()
+        .into_iter()
+        .filter(|got| got.path == "/v1/cloudimages/members")
+        .collect();
+    assert_eq!(sent.len(), 3);
+    assert!(
+        sent[0].key.is_some() && sent.iter().all(|got| got.key == sent[0].key),
+        "{sent:?}"
+    );
+    // Not for ever.
+    for _ in 0..3 {
+        fake.next(503, error.clone());
+    }
+    let words = [
+        "is not able to answer",
+        "\"The service is not available\" (503, req-",
+        "nothing was changed",
+    ];
+    shell
+        .run(&["share", DEBIAN, "--with", &project])
+        .await
+        .says(4, &words);
+}
+
+/// A service that is away for a while does not end the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_outlasts_an_outage() {
+    let fake = Fake::start().await;
+    fake.counts(1, 1, 0);
+    let shell = fake.shell();
+    fake.next(200, json!({"job_id": JOB}));
+    for _ in 0..7 {
+        fake.next(503, json!({}));
+    }
+    let ended = shell
+        .run(&["share", DEBIAN, "--with", &format!("{:032x}", 0)])
+        .await
+        .expect(0);
+    assert_eq!(ended.out, "1 shared\n");
+}
+
+/// A server with a lower limit gets halves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_too_large_is_halved() {
+    let fake = Fake::start().await;
+    fake.counts(1, 1, 0);
+    fake.most(30);
+    let shell = fake.shell();
+    let file = shell.write("projects", &projects(99));
+    let ended = shell
+        .run(&["share", DEBIAN, "--with-file", &file])
+        .await
+        .expect(0);
+    let taken: Vec<usize> = fake
+        .got()
+        .iter()
+        .filter(|got| got.path == "/v1/cloudimages/members")
+        .map(|got| got.body["projects"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(taken, [99, 50, 25, 25, 49, 25, 24], "{ended:?}");
+}
+
+/// A job that the service has forgotten is an error with its words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_gone_is_told() {
+    let fake = Fake::start().await;
+    fake.counts(10, 1, 0);
+    fake.next(200, json!({"job_id": JOB}));
+    fake.next(
+        404,
+        json!({"error": {"code": "IMG.0023", "message": "No such job."}}),
+    );
+    let told = fake
+        .shell()
+        .run(&["share", DEBIAN, "--with", &format!("{:032x}", 0)])
+        .await;
+    told.says(2, &["there is no job 01a215412345 any more"]);
+}
