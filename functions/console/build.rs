@@ -1,0 +1,114 @@
+//! Compiles the files of the console into the crate: as they are, and compressed.
+//!
+//! Their common version is a digest of all of them. It is part of their paths, so that the files of
+//! one version always stay together, whatever a browser has cached.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+
+/// The directories whose files the browser loads.
+const DIRECTORIES: [&str; 3] = ["", "src", "vendor"];
+
+/// A file by its path in `console/`.
+struct File {
+    name: String,
+    text: String,
+}
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../console");
+    let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
+    let files = files(&root)?;
+    let version = version(&files);
+    let modules = files.iter().filter(|file| file.name.ends_with(".js"));
+    let modules: String = modules
+        .map(|file| {
+            let (name, pad) = (&file.name, "    ");
+            format!("<link rel=\"modulepreload\" href=\"console/{version}/{name}\">\n{pad}")
+        })
+        .collect();
+
+    let mut table = String::from("static ASSETS: &[Asset] = &[\n");
+    for (index, file) in files.iter().enumerate() {
+        let (path, text) = match file.name.as_str() {
+            "index.html" => (String::new(), page(&file.text, &version, modules.trim_end())),
+            name => (format!("/{version}/{name}"), file.text.clone()),
+        };
+        let kept = out.join(format!("{index}"));
+        let compressed = out.join(format!("{index}.gz"));
+        fs::write(&kept, &text)?;
+        fs::write(&compressed, gzip(&text)?)?;
+        let etag = format!("\"{}\"", short(&text));
+        let media_type = media_type(&file.name);
+        let _ = writeln!(
+            table,
+            "Asset {{ path: {path:?}, media_type: {media_type:?}, etag: {etag:?}, \
+             text: include_str!({kept:?}), gzip: include_bytes!({compressed:?}) }},"
+        );
+    }
+    table.push_str("];\n");
+    fs::write(out.join("assets.rs"), table)
+}
+
+/// The page with the addresses of its files.
+fn page(text: &str, version: &str, modules: &str) -> String {
+    text.replace("<!-- modules -->", modules)
+        .replace("{version}", version)
+}
+
+fn files(root: &Path) -> io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for directory in DIRECTORIES {
+        let path = root.join(directory);
+        println!("cargo:rerun-if-changed={}", path.display());
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?.path();
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            if entry.is_file() && is_served(&name) {
+                println!("cargo:rerun-if-changed={}", entry.display());
+                let text = fs::read_to_string(&entry)?;
+                let name = format!("{directory}/{name}");
+                let name = name.trim_start_matches('/').to_owned();
+                files.push(File { name, text });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn is_served(name: &str) -> bool {
+    media_type(name) != ""
+}
+
+/// The media type of a file that is served; empty for any other, such as types and licences.
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=UTF-8",
+        Some("css") => "text/css; charset=UTF-8",
+        Some("js") => "text/javascript; charset=UTF-8",
+        Some("svg") => "image/svg+xml",
+        _ => "",
+    }
+}
+
+fn version(files: &[File]) -> String {
+    let all = files.iter().map(|file| format!("{}\0{}\0", file.name, file.text));
+    short(&all.collect::<String>())
+}
+
+fn short(text: &str) -> String {
+    hex::encode(Sha256::digest(text)).chars().take(16).collect()
+}
+
+fn gzip(text: &str) -> io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
