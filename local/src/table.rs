@@ -11,8 +11,11 @@ use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
+use shared::domain::id::OperationId;
+use shared::domain::time::Clock;
 use shared::store::keys as at;
 use shared::store::sdk_error::words;
+use shared::store::{Indexes, Store};
 
 /// An index of the table: its name and keys, and whether it projects more than keys.
 struct Index {
@@ -22,7 +25,7 @@ struct Index {
     projects: bool,
 }
 
-const INDEXES: [Index; 3] = [
+const INDEXES: [Index; 4] = [
     Index {
         name: at::BY_PROJECT,
         hash: at::GPK,
@@ -39,6 +42,12 @@ const INDEXES: [Index; 3] = [
         name: at::BY_DUE,
         hash: at::DPK,
         range: at::DSK,
+        projects: false,
+    },
+    Index {
+        name: at::BY_OWNER,
+        hash: at::OPK,
+        range: at::OSK,
         projects: false,
     },
 ];
@@ -86,6 +95,22 @@ async fn bring_up_to_date(
     described: &TableDescription,
     upgrade: Upgrade,
 ) -> Result<(), String> {
+    let held = |name: &str| {
+        let mut found = described.global_secondary_indexes().iter();
+        found.any(|found| found.index_name() == Some(name))
+    };
+    if upgrade == Upgrade::Do && !held(at::BY_OWNER) {
+        // Before the index exists, so that a server that dies in between begins anew.
+        let store = Store::new(client.clone(), table.to_owned(), Indexes::Immediate);
+        let completed = store.complete_memberships(OperationId::now(), Clock::System.now());
+        let completed = completed
+            .await
+            .map_err(|error| why(table, &error.for_log()))?;
+        tracing::info!(
+            memberships = completed,
+            "completed records of an earlier release"
+        );
+    }
     for index in &INDEXES {
         let found = described
             .global_secondary_indexes()

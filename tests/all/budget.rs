@@ -93,6 +93,21 @@ async fn the_happy_paths_keep_their_budget() {
         requests(&harness, list).await,
         &[("BatchGetItem", 1), ("Query", 3)],
     );
+    // One stream for a status, and the images with the memberships; an owner's shares likewise.
+    let path = format!("/v1/{MEMBER}/cloudimages/invitations?status=accepted");
+    let list = async { harness.get(Who::Member, &path).await.expect(200) };
+    check(
+        "invitations",
+        requests(&harness, list).await,
+        &[("BatchGetItem", 1), ("Query", 1)],
+    );
+    let path = format!("/v1/{OWNER}/cloudimages/shares");
+    let list = async { harness.get(Who::Owner, &path).await.expect(200) };
+    check(
+        "shares",
+        requests(&harness, list).await,
+        &[("BatchGetItem", 1), ("Query", 1)],
+    );
     let remove = async { harness.delete(Who::Owner, &row).await.expect(204) };
     check(
         "remove",
@@ -234,6 +249,16 @@ async fn lists_cost_the_same_however_much_there_is() {
         let list = event(members, OWNER, &path, &[("limit", "25")]);
         let (requests, units) = cost(&harness, read_members::handle(app(), list)).await;
         found.push(("members", requests, units));
+        for (what, project, list, query) in [
+            ("invitations", MEMBER, "invitations", &[("limit", "25")][..]),
+            ("answered", MEMBER, "invitations", &[("status", "all")]),
+            ("shares", OWNER, "shares", &[("limit", "25")]),
+        ] {
+            let path = format!("/v1/{project}/cloudimages/{list}");
+            let list = event(members, project, &path, query);
+            let (requests, units) = cost(&harness, read_members::handle(app(), list)).await;
+            found.push((what, requests, units));
+        }
         println!("{size}: {found:?}");
         costs.push(found);
     }

@@ -38,6 +38,7 @@ mod routes;
 mod schema;
 mod secrets;
 mod serve;
+mod shares;
 mod signed;
 mod store_conditions;
 mod template;

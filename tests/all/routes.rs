@@ -117,6 +117,12 @@ async fn outcome(
         ("GET", path) if path.ends_with("/members") => {
             format!("200 rows:{}", rows("members").len())
         }
+        ("GET", path) if path.ends_with("/invitations") => {
+            format!("200 rows:{}", rows("invitations").len())
+        }
+        ("GET", path) if path.ends_with("/shares") => {
+            format!("200 rows:{}", rows("shares").len())
+        }
         ("GET", path) if path.ends_with("/jobs") => format!("200 rows:{}", rows("jobs").len()),
         (_, "/v1/cloudimages/members") => {
             let job = harness.ended(Who::Admin, &answer.text("/job_id")).await;

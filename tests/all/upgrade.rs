@@ -99,6 +99,34 @@ async fn what_was_there_is_there() {
     assert_eq!(harness.listed(Who::Owner, "?limit=1000").await.len(), 306);
 }
 
+/// Memberships of that release have no key of their owner; they get it at the first start.
+#[tokio::test]
+async fn what_was_shared_is_among_its_owners_shares() {
+    let (harness, _, _directory) = opened().await;
+    let of_owner = async |query: &str| {
+        let path = format!("/v1/{OWNER}/cloudimages/shares{query}");
+        let found = harness.get(Who::Owner, &path).await.expect(200).json();
+        let rows = found["shares"].as_array().unwrap().iter();
+        rows.map(|row| (row["member_id"].clone(), row["status"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let of_first = of_owner(&format!("?image={}", image(1))).await;
+    let row = |member: &str, status: &str| (json!(member), json!(status));
+    let expected = [
+        row(MEMBER2, "rejected"),
+        row("another", "pending"),
+        row(MEMBER, "accepted"),
+    ];
+    assert_eq!(of_first, expected);
+    let all = of_owner("?limit=1000").await;
+    assert!(of_first.iter().all(|row| all.contains(row)), "{all:?}");
+    let path = format!("/v1/{MEMBER}/cloudimages/invitations?status=accepted");
+    let found = harness.get(Who::Member, &path).await.expect(200).json();
+    let found = found["invitations"].as_array().unwrap().iter();
+    let found: Vec<_> = found.map(|row| row["image_id"].clone()).collect();
+    assert_eq!(found, [json!(image(1))]);
+}
+
 #[tokio::test]
 async fn what_was_under_way_goes_on() {
     let (harness, _, _directory) = opened().await;

@@ -1,5 +1,8 @@
 //! `GET …/members` and `GET …/members/{member_id}`: one request each, in Glance's form and in the
-//! paged form of IMS.
+//! paged form of IMS. Invitations and shares are in [`shares`].
+
+mod rows;
+pub mod shares;
 
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
@@ -32,6 +35,8 @@ pub async fn handle(app: App, request: Request) -> Handled {
         ReadMembers::Show => show(&app, &caller, &request).await,
         ReadMembers::ListCloud => list_cloud(&app, &caller, &request).await,
         ReadMembers::ShowCloud => show_cloud(&app, &caller, &request).await,
+        ReadMembers::ListInvitations => shares::list_invitations(&app, &caller, &request).await,
+        ReadMembers::ListShares => shares::list_shares(&app, &caller, &request).await,
     }
 }
 

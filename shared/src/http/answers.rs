@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::page::PageInfo;
-use crate::domain::id::JobId;
+use crate::domain::id::{ImageId, JobId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::image::view::ImageView;
 use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
-use crate::domain::member::{CloudMemberView, MemberView};
+use crate::domain::member::{CloudMemberView, Member, MemberStatus, MemberView};
+use crate::domain::time::Seconds;
 
 /// A page of images.
 #[derive(Debug, Serialize)]
@@ -106,6 +108,73 @@ pub struct CloudMembers<'a> {
 pub struct FramedMember<'a> {
     /// The membership.
     pub member: CloudMemberView<'a>,
+}
+
+/// A membership with its image, for the project that the image is shared with and for the one that
+/// shares it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Share))]
+pub struct ShareView<'a> {
+    /// The image.
+    pub image_id: ImageId,
+    /// The image's name.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub image_name: Option<&'a str>,
+    /// The project that owns the image.
+    pub owner: &'a ProjectId,
+    /// The project that the image is shared with.
+    pub member_id: &'a ProjectId,
+    /// What the member is: IMS knows domains and organizations beside projects.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^project$"))]
+    pub member_type: &'static str,
+    /// What the project answered.
+    pub status: MemberStatus,
+    /// When the image was shared with the project.
+    pub created_at: Seconds,
+    /// When the status last changed.
+    pub updated_at: Seconds,
+}
+
+impl<'a> ShareView<'a> {
+    /// The membership `member` of `image`.
+    pub fn new(image: &'a Image, member: &'a Member) -> Self {
+        let CloudMemberView {
+            member: view,
+            member_type,
+        } = member.cloud_view();
+        Self {
+            image_id: image.id,
+            image_name: image.name.as_deref(),
+            owner: &image.owner,
+            member_id: view.member_id,
+            member_type,
+            status: view.status,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
+        }
+    }
+}
+
+/// A page of the images that are shared with a project.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Invitations<'a> {
+    /// The memberships, newest image first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub invitations: Vec<ShareView<'a>>,
+    /// The page.
+    pub page_info: PageInfo,
+}
+
+/// A page of what a project shares with others.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Shares<'a> {
+    /// The memberships, newest first.
+    #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
+    pub shares: Vec<ShareView<'a>>,
+    /// The page.
+    pub page_info: PageInfo,
 }
 
 /// A job that was accepted.

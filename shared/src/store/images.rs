@@ -183,8 +183,8 @@ impl Store {
 
     /// Replaces an image, if it is still as it was read (`seen`).
     ///
-    /// A change to or from `shared` marks the image as due ([`Written::Owing`]): its memberships are to
-    /// be reconciled ([`Store::reconcile_members`]).
+    /// A change to or from `shared`, or of the owner of a shared image, marks it as due
+    /// ([`Written::Owing`]): its memberships are to be reconciled ([`Store::reconcile_members`]).
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
@@ -199,7 +199,8 @@ impl Store {
             next.visibility == Visibility::Shared,
         );
         // Members cannot be added to an image that is not shared, so none then means none now.
-        let owing = was_shared && !is_shared || !was_shared && is_shared && seen.member_count > 0;
+        let owing = was_shared && (!is_shared || seen.owner != next.owner)
+            || !was_shared && is_shared && seen.member_count > 0;
         let update = self.replacing(seen, next, owing.then_some(now));
         let refused = match (item::texts_item(next), item::has_texts_apart(seen)) {
             (None, false) => {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item, n, s};
+use super::table::Known;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::projection::{Fingerprints, Projection};
@@ -360,18 +361,29 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
     }))
 }
 
-/// Builds the item of a membership. Its index key has the creation time of its image.
-pub(super) fn member_item(member: &Member, image_created_at: Timestamp) -> Item {
-    let mut item = at::member_key(member.image_id, &member.member_id);
-    item.extend([
+/// Builds the index keys of a membership of a shared image, by what is known of that image. A membership
+/// of any other image has none of them.
+pub(super) fn membership_keys(member: &Member, image: &Known) -> Item {
+    let (id, project) = (member.image_id, &member.member_id);
+    Item::from([
         (
             at::GPK.to_owned(),
-            s(at::status_gpk(member.status, &member.member_id)),
+            s(at::status_gpk(member.status, project)),
         ),
+        (at::GSK.to_owned(), s(at::image_gsk(image.created_at, id))),
+        (at::OPK.to_owned(), s(at::shared_by_opk(&image.owner))),
         (
-            at::GSK.to_owned(),
-            s(at::image_gsk(image_created_at, member.image_id)),
+            at::OSK.to_owned(),
+            s(at::share_osk(member.added, id, project)),
         ),
+    ])
+}
+
+/// Builds the item of a membership of a shared image.
+pub(super) fn member_item(member: &Member, image: &Known) -> Item {
+    let mut item = at::member_key(member.image_id, &member.member_id);
+    item.extend(membership_keys(member, image));
+    item.extend([
         (at::STATUS.to_owned(), s(member.status.as_str())),
         (at::CREATED_AT.to_owned(), s(member.created_at.stored())),
         (at::UPDATED_AT.to_owned(), s(member.updated_at.stored())),

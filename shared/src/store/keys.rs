@@ -14,6 +14,10 @@
 //! `DUE#<0..15>` / `<time from which the sweep does it>`. The write that makes work necessary sets
 //! the key; the write that finishes the work removes it.
 //!
+//! `by_owner` (`opk` / `osk`) holds the memberships of shared images, by the project that shares:
+//! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
+//! costs no write of this index.
+//!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
@@ -21,6 +25,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::domain::member::MemberStatus;
@@ -47,6 +52,12 @@ pub const BY_DUE: &str = "by_due";
 pub const DPK: &str = "dpk";
 /// Sort key of [`BY_DUE`].
 pub const DSK: &str = "dsk";
+/// The index from an owner to the memberships of its images.
+pub const BY_OWNER: &str = "by_owner";
+/// Partition key of [`BY_OWNER`].
+pub const OPK: &str = "opk";
+/// Sort key of [`BY_OWNER`].
+pub const OSK: &str = "osk";
 /// Partitions of [`BY_DUE`]. Each adds the write throughput of one key.
 pub const DUE_PARTITIONS: u8 = 16;
 /// The expiry of an item (DynamoDB's TTL), in seconds since 1970.
@@ -161,6 +172,8 @@ pub const ATTRIBUTES: &[&str] = &[
     VPK,
     DPK,
     DSK,
+    OPK,
+    OSK,
     EXPIRES_AT,
     GONE,
     OP,
@@ -337,6 +350,19 @@ pub fn owner_gpk(project: &ProjectId) -> String {
 /// Index partition of the memberships of a project in one status.
 pub fn status_gpk(status: MemberStatus, member: &ProjectId) -> String {
     format!("{}#{member}", status.as_str())
+}
+
+/// Index partition of what a project shares with others.
+pub fn shared_by_opk(owner: &ProjectId) -> String {
+    format!("SHARED_BY#{owner}")
+}
+
+/// Index sort key of a membership among those of its image's owner: by the share that created it. Of the
+/// member it has a hash, because a sort key has at most 1024 bytes.
+pub fn share_osk(share: OperationId, image: ImageId, member: &ProjectId) -> String {
+    let hash = Sha256::digest(member.as_str());
+    let hash = hash.first_chunk::<8>().map(hex::encode).unwrap_or_default();
+    format!("{share}#{image}#{hash}")
 }
 
 /// Index partition of a project's jobs.

@@ -13,6 +13,8 @@
 //! | [`images`] | images: create, show, change, delete |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
+//! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
+//! | [`upgrade`] | what records of earlier releases lack |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
@@ -30,7 +32,9 @@ pub mod list;
 pub mod members;
 pub mod results;
 pub mod sdk_error;
+pub mod shares;
 mod table;
+pub mod upgrade;
 pub mod usage;
 mod write;
 

@@ -38,13 +38,22 @@ pub enum Indexes {
     Eventual,
 }
 
-/// What an instance caches of an image. The creation time never changes, and a transaction that adds a
-/// member cannot read it. The owner may have changed; it only decides whether a transaction is tried,
-/// and the transaction's condition has the last word.
+/// What an instance caches of an image: what a transaction that adds a member writes into its index keys
+/// and cannot read. The creation time never changes; the owner may have, so it is a condition of the
+/// transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) owner: ProjectId,
     pub(super) created_at: Timestamp,
+}
+
+impl Known {
+    pub(super) fn of(image: &Image) -> Self {
+        Self {
+            owner: image.owner.clone(),
+            created_at: image.created_at,
+        }
+    }
 }
 
 impl Store {
@@ -59,12 +68,8 @@ impl Store {
     }
 
     pub(super) fn remember(&self, image: &Image) {
-        let known = Known {
-            owner: image.owner.clone(),
-            created_at: image.created_at,
-        };
         self.known
-            .insert(image.id, known, Timestamp::from_micros(i64::MAX));
+            .insert(image.id, Known::of(image), Timestamp::from_micros(i64::MAX));
     }
 
     pub(super) fn remembered(&self, id: ImageId) -> Option<Known> {

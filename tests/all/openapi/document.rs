@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use shared::domain::bodies::{BatchAnswers, BatchMembers, MemberAnswer, NewMember};
 use shared::domain::image::bodies::{NewImage, OldPatch, Patch};
 use shared::http::answers::{
-    CloudImages, CloudMembers, FramedMember, Images, JobAccepted, JobWithResults, Jobs, Members,
-    Quotas,
+    CloudImages, CloudMembers, FramedMember, Images, Invitations, JobAccepted, JobWithResults,
+    Jobs, Members, Quotas, Shares,
 };
 use shared::http::discovery::{Health, ImageTasks, ImportMethods, Stores, Tasks, Usage, Versions};
 use shared::http::error_form::{GlanceError, ImsError};
@@ -194,6 +194,8 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     add::<Members<'_>>(&mut all);
     add::<CloudMembers<'_>>(&mut all);
     add::<FramedMember<'_>>(&mut all);
+    add::<Invitations<'_>>(&mut all);
+    add::<Shares<'_>>(&mut all);
     add::<JobAccepted>(&mut all);
     add::<JobWithResults<'_>>(&mut all);
     add::<Jobs>(&mut all);

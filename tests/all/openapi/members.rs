@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::domain::bodies::{MemberAnswer, NewMember};
 use shared::domain::member::MemberView;
-use shared::http::answers::{CloudMembers, FramedMember, Members};
+use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares};
 use shared::http::routes::{Operation, ReadMembers};
 
 use super::describe::{Described, empty, json, json_such, link};
@@ -35,6 +35,30 @@ pub fn read(operation: ReadMembers) -> Described {
         ReadMembers::ShowCloud => new("Show a membership, in the form of IMS")
             .done(200, json::<FramedMember>("The membership."))
             .refuses(&[404]),
+        ReadMembers::ListInvitations => new("List the images that are shared with a project")
+            .description(format!(
+                "Those that it has not answered, unless the request asks for another status; newest \
+                 image first. {} on a page unless the request asks otherwise. A page may have fewer \
+                 rows than that, even none, and a `next_marker`: it ends after so many rows that a \
+                 filter leaves out.",
+                read_members::shares::PAGE_DEFAULT
+            ))
+            .parameters(&["InvitationStatus", "ShareOwner", "ShareName"])
+            .parameters(&["PageLimit", "PageMarker"])
+            .done(200, json::<Invitations>("A page of memberships of the project."))
+            .refuses(&[403]),
+        ReadMembers::ListShares => new("List what a project shares with others")
+            .description(format!(
+                "The memberships of all its shared images, newest first; those of one `image` by the \
+                 members' ids. {} on a page unless the request asks otherwise. A page may have fewer \
+                 rows than that, even none, and a `next_marker`: it ends after so many rows that a \
+                 filter leaves out.",
+                read_members::shares::PAGE_DEFAULT
+            ))
+            .parameters(&["ShareStatus", "ShareMember", "ShareImage"])
+            .parameters(&["PageLimit", "PageMarker"])
+            .done(200, json::<Shares>("A page of memberships of the project's images."))
+            .refuses(&[403]),
     }
 }
 

@@ -42,6 +42,7 @@ pub fn all() -> Vec<(&'static str, Parameter)> {
     all.extend(of_image_lists());
     all.extend(filters());
     all.extend(of_pages());
+    all.extend(of_shares());
     all
 }
 
@@ -334,6 +335,37 @@ fn of_pages() -> Vec<(&'static str, Parameter)> {
                 "Another name of `job_type`, which comes first.",
                 text(),
             ),
+        ),
+    ]
+}
+
+fn of_shares() -> Vec<(&'static str, Parameter)> {
+    let statuses = MemberStatus::ALL.map(MemberStatus::as_str).into_iter();
+    let statuses = || text().enum_values(Some(statuses.clone().chain(["all"])));
+    let project = reference::<ProjectId>;
+    let pending = statuses().default(Some(json!("pending")));
+    let all = statuses().default(Some(json!("all")));
+    vec![
+        (
+            "InvitationStatus",
+            query("status", "Memberships with this answer.", pending),
+        ),
+        (
+            "ShareStatus",
+            query("status", "Memberships with this answer.", all),
+        ),
+        (
+            "ShareOwner",
+            query("owner", "Images of this project.", project()),
+        ),
+        ("ShareName", query("name", "Images of this name.", text())),
+        (
+            "ShareMember",
+            query("member", "Shared with this project.", project()),
+        ),
+        (
+            "ShareImage",
+            query("image", "Members of this image.", reference::<ImageId>()),
         ),
     ]
 }

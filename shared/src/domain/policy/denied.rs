@@ -52,7 +52,8 @@ impl Denied<'_> {
                 | ApiAction::AnswerFor(_)
                 | ApiAction::ReadJobs
                 | ApiAction::ReadJobsOf(_)
-                | ApiAction::ReadMembersAs(_) => return self.ims(),
+                | ApiAction::ReadMembersAs(_)
+                | ApiAction::ListShares => return self.ims(),
             }),
         }
     }

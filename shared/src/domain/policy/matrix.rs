@@ -269,6 +269,7 @@ fn api(out: &mut String) {
         ("ReadJobsOf(other)", ApiAction::ReadJobsOf("other")),
         ("ReadMembersAs(own)", ApiAction::ReadMembersAs("own")),
         ("ReadMembersAs(other)", ApiAction::ReadMembersAs("other")),
+        ("ListShares", ApiAction::ListShares),
     ];
     for (name, action) in all {
         for role in Role::ALL {

@@ -189,6 +189,8 @@ pub enum ApiAction<'a> {
     ReadJobsOf(&'a str),
     /// Read memberships by a path that names this project.
     ReadMembersAs(&'a str),
+    /// List what is shared with a project that it acts for, or by it.
+    ListShares,
 }
 
 impl Policy {
@@ -330,9 +332,10 @@ fn refuse_setting(caller: &Caller, setting: Setting<'_>) -> Option<Reason> {
 
 fn refuse_api(caller: &Caller, action: ApiAction<'_>) -> Option<Reason> {
     let allowed = match action {
-        ApiAction::ListImages | ApiAction::ShowQuota | ApiAction::ReadJobs => {
-            caller.role != Role::None
-        }
+        ApiAction::ListImages
+        | ApiAction::ShowQuota
+        | ApiAction::ReadJobs
+        | ApiAction::ListShares => caller.role != Role::None,
         ApiAction::CreateImage | ApiAction::StartBatch => caller.may_write(),
         ApiAction::ReadTasks | ApiAction::ReadStoreDetails => caller.is_admin(),
         ApiAction::AnswerFor(project) => caller.acts_for(project.as_str()),

@@ -89,6 +89,8 @@ pub const ROUTES: &[Route] = &[
     jobs("/v1/cloudimages/job/{job_id}", ReadJobs::Show),
     jobs("/v1/{project_id}/jobs", ReadJobs::List),
     jobs("/v1/{project_id}/jobs/{job_id}", ReadJobs::ShowOfProject),
+    members("/v1/{project_id}/cloudimages/invitations", ReadMembers::ListInvitations),
+    members("/v1/{project_id}/cloudimages/shares", ReadMembers::ListShares),
     members("/v1/{project_id}/cloudimages/{image_id}/members", ReadMembers::ListCloud),
     members("/v1/{project_id}/cloudimages/{image_id}/members/{member_id}", ReadMembers::ShowCloud),
 ];

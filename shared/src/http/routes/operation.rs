@@ -69,6 +69,10 @@ pub enum ReadMembers {
     ListCloud,
     /// Show one, in the form of IMS.
     ShowCloud,
+    /// List the images that are shared with a project.
+    ListInvitations,
+    /// List what a project shares with others.
+    ListShares,
 }
 
 /// The operations of the function `batch-update`.
@@ -167,6 +171,8 @@ impl Operation {
                 ReadMembers::Show => "showMember",
                 ReadMembers::ListCloud => "listCloudMembers",
                 ReadMembers::ShowCloud => "showCloudMember",
+                ReadMembers::ListInvitations => "listInvitations",
+                ReadMembers::ListShares => "listShares",
             },
             Self::Batch(batch) => match batch {
                 BatchKind::Add => "addMembersInBatch",

@@ -43,20 +43,33 @@ impl Store {
         quota: i64,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        let known = match self.may_change_members(caller, image).await? {
+        let mut known = match self.may_change_members(caller, image).await? {
             MayChange::Now(known) => known,
             MayChange::Not(image) => return Ok(Changed::Image(image)),
         };
-        let plan = Plan {
-            image,
-            owner: caller.required_owner().cloned(),
-            direction: Direction::Add {
-                quota,
-                created_at: known.created_at,
-            },
-            stamp,
-        };
-        self.change_members(&plan, members).await
+        let mut tries = Tries::begin();
+        loop {
+            let plan = Plan {
+                image,
+                owner: Some(known.owner.clone()),
+                direction: Direction::Add {
+                    quota,
+                    image: known.clone(),
+                },
+                stamp,
+            };
+            let changed = self.change_members(&plan, members).await?;
+            let Changed::Image(Some(stored)) = &changed else {
+                return Ok(changed);
+            };
+            self.remember(stored);
+            let next = Known::of(stored);
+            // Only another owner is a reason to try again, and only for an admin, who may act for it.
+            if next == known || !caller.acts_for(next.owner.as_str()) || !tries.again().await {
+                return Ok(changed);
+            }
+            known = next;
+        }
     }
 
     /// Ends the memberships of some projects, the counterpart of [`Store::add_members`].
@@ -102,10 +115,7 @@ impl Store {
         };
         self.remember(&image);
         if caller.acts_for(image.owner.as_str()) {
-            Ok(MayChange::Now(Known {
-                owner: image.owner,
-                created_at: image.created_at,
-            }))
+            Ok(MayChange::Now(Known::of(&image)))
         } else {
             Ok(MayChange::Not(Some(Box::new(image))))
         }
@@ -188,9 +198,9 @@ impl Store {
             return Ok(Attempt::Again);
         };
         let image = reason.item().map(item::image).transpose()?.flatten();
-        Ok(match (image, plan.direction) {
+        Ok(match (image, &plan.direction) {
             (Some(image), Direction::Add { quota, .. }) if plan.allows(&image) => {
-                full(plan, open, quota, &image);
+                full(plan, open, *quota, &image);
                 Attempt::Again
             }
             (Some(image), Direction::Remove) if plan.allows(&image) => match all_are_there {
@@ -212,7 +222,7 @@ impl Store {
     ) -> Result<(), ApiError> {
         let stored = reason.item().map(item::membership).transpose()?;
         if plan.stamp.order == Order::Direct {
-            entry.change = match (&stored, plan.direction) {
+            entry.change = match (&stored, &plan.direction) {
                 (Some(Membership::Present(_)), Direction::Add { .. })
                 | (None | Some(Membership::Gone { .. }), Direction::Remove) => {
                     Some(Change::Unneeded)

@@ -17,8 +17,23 @@ const FIRST_PAGE: i32 = 200;
 const MEMBER_BYTES: usize = 250;
 /// The largest answer, in bytes: Lambda allows 6 MB.
 const ANSWER_BYTES: usize = 4_000_000;
-/// The filter that leaves out tombstones.
+/// The condition that leaves out tombstones.
 pub(super) const PRESENT: &str = "attribute_not_exists(#gone)";
+
+/// Which members to read. It has to leave out tombstones, as [`PRESENT`] does.
+pub(super) struct Filter {
+    pub(super) condition: &'static str,
+    pub(super) values: Item,
+}
+
+impl Filter {
+    pub(super) fn of(condition: &'static str) -> Self {
+        Self {
+            condition,
+            values: Item::new(),
+        }
+    }
+}
 
 impl Store {
     /// Reads an image and the members that the caller may see, in the order in which they were added.
@@ -130,9 +145,10 @@ impl Store {
         // One row more than wanted, because the marker's own row may be among them. From the second
         // read on whole pages are read, so that tombstones do not cost a request each.
         let mut rows = Some(i32::try_from(limit + 1).unwrap_or(i32::MAX));
+        let present = Filter::of(PRESENT);
         while members.len() < limit {
             let (found, next) = self
-                .members_from(image, &from, PRESENT, rows.take(), start.take())
+                .members_from(image, &from, &present, rows.take(), start.take())
                 .await?;
             members.extend(found);
             members.retain(|member: &Member| marker != Some(&member.member_id));
@@ -146,28 +162,30 @@ impl Store {
     }
 
     /// Reads one page of an image's members that match a filter, from a sort key on, and where the next
-    /// page begins if there is one. The filter has to leave out tombstones, as [`PRESENT`] does.
+    /// page begins if there is one.
     pub(super) async fn members_from(
         &self,
         image: ImageId,
         from: &str,
-        filter: &str,
+        filter: &Filter,
         limit: Option<i32>,
         start: Option<Item>,
     ) -> Result<(Vec<Member>, Option<Item>), ApiError> {
         let condition = "#pk = :pk AND #sk BETWEEN :from AND :end";
+        let mut values = filter.values.clone();
+        values.extend([
+            (":pk".to_owned(), s(at::image_pk(image))),
+            (":from".to_owned(), s(from)),
+            (":end".to_owned(), s(at::MEMBERS_END)),
+        ]);
         let page = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression(condition)
-            .filter_expression(filter)
-            .set_expression_attribute_names(names(&[condition, filter]))
-            .set_expression_attribute_values(values([
-                (":pk", s(at::image_pk(image))),
-                (":from", s(from)),
-                (":end", s(at::MEMBERS_END)),
-            ]))
+            .filter_expression(filter.condition)
+            .set_expression_attribute_names(names(&[condition, filter.condition]))
+            .set_expression_attribute_values(Some(values))
             .consistent_read(true)
             .set_limit(limit)
             .set_exclusive_start_key(start)

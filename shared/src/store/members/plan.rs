@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, n, s};
-use super::super::table::Store;
+use super::super::table::{Known, Store};
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use super::{Order, Stamp};
 use crate::domain::error::ApiError;
@@ -15,7 +15,6 @@ use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::job::JobKind;
 use crate::domain::member::Member;
-use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
 /// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
@@ -33,12 +32,13 @@ pub(super) struct Plan {
     pub(super) stamp: Stamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Direction {
-    /// Adds them, up to a quota; negative for none.
+    /// Adds them, up to a quota; negative for none. What the index keys hold of the image must still
+    /// hold when the transaction is applied.
     Add {
         quota: i64,
-        created_at: Timestamp,
+        image: Known,
     },
     Remove,
 }
@@ -83,9 +83,9 @@ impl Store {
             condition.push_str(" AND #owner = :owner");
             update = update.expression_attribute_values(":owner", s(owner.as_str()));
         }
-        let expression = match plan.direction {
+        let expression = match &plan.direction {
             Direction::Add { quota, .. } => {
-                if quota >= 0 {
+                if *quota >= 0 {
                     condition.push_str(" AND #member_count <= :most");
                     update = update.expression_attribute_values(":most", n(quota - members));
                 }
@@ -122,10 +122,10 @@ impl Store {
         member: &ProjectId,
         op: OperationId,
     ) -> Result<TransactWriteItem, ApiError> {
-        match plan.direction {
-            Direction::Add { created_at, .. } => {
+        match &plan.direction {
+            Direction::Add { image, .. } => {
                 let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
-                self.put_member(&member, created_at)
+                self.put_member(&member, image)
             }
             Direction::Remove => {
                 let stamp = Stamp { op, ..plan.stamp };
@@ -134,14 +134,10 @@ impl Store {
         }
     }
 
-    fn put_member(
-        &self,
-        member: &Member,
-        image_created_at: Timestamp,
-    ) -> Result<TransactWriteItem, ApiError> {
+    fn put_member(&self, member: &Member, image: &Known) -> Result<TransactWriteItem, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
-            .set_item(Some(item::member_item(member, image_created_at)))
+            .set_item(Some(item::member_item(member, image)))
             .set_expression_attribute_names(names(&[NO_NEWER_MEMBERSHIP]))
             .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
             .condition_expression(NO_NEWER_MEMBERSHIP)
@@ -165,7 +161,7 @@ impl Store {
             Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
         let update = format!(
-            "{TOMBSTONE} REMOVE #gpk, #gsk, #status, #vault_id, #created_at, #updated_at, #shared, \
+            "{TOMBSTONE} REMOVE #gpk, #gsk, #opk, #osk, #status, #vault_id, #created_at, #updated_at, #shared, \
              #ended"
         );
         let condition =

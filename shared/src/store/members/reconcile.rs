@@ -1,7 +1,8 @@
-//! Reconciles memberships with their image: they end when it is deleted, and they are in the index
-//! only while it is shared. So a recipient's list never has to skip what an owner has taken back.
+//! Reconciles memberships with their image: they end when it is deleted, and they are in the indexes
+//! only while it is shared, under its present owner. So a recipient's list never has to skip what an
+//! owner has taken back.
 //!
-//! The write that deletes an image or changes its visibility marks the image as due; the last write
+//! The write that deletes an image or changes its visibility or its owner marks the image as due; the last write
 //! here clears the mark.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
@@ -10,9 +11,9 @@ use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
-use super::super::table::Store;
+use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, single};
-use super::list::PRESENT;
+use super::list::{Filter, PRESENT};
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Order, Stamp, TRANSACTION_MEMBERS};
 use crate::domain::error::ApiError;
@@ -25,7 +26,7 @@ use crate::domain::visibility::Visibility;
 const UNCHANGED: &str = "#op = :op";
 
 /// The state that the memberships have to match.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct ImageState {
     id: ImageId,
     /// The last operation applied to the image. Each write is conditional on it.
@@ -33,10 +34,10 @@ struct ImageState {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Deleted,
-    Shared { created_at: Timestamp },
+    Shared(Known),
     NotShared,
 }
 
@@ -59,13 +60,13 @@ impl Store {
         let mut changed = 0;
         let mut tries = Tries::begin();
         loop {
-            let members = self.members_to_reconcile(image).await?;
+            let members = self.members_to_reconcile(&image).await?;
             if members.is_empty() {
                 break;
             }
-            let mut items = vec![self.image_is_unchanged(image)?];
+            let mut items = vec![self.image_is_unchanged(&image)?];
             for member in &members {
-                items.push(self.reconcile_member(image, member, op, now)?);
+                items.push(self.reconcile_member(&image, member, op, now)?);
             }
             match self.transact("reconcile members", items).await? {
                 Transacted::Applied => changed += members.len(),
@@ -80,7 +81,7 @@ impl Store {
         if image.state == State::Deleted {
             self.delete_all_texts(image.id).await?;
         }
-        self.clear_due(image, now).await?;
+        self.clear_due(&image, now).await?;
         Ok(changed)
     }
 
@@ -118,9 +119,7 @@ impl Store {
         let state = match item::image(&stored)? {
             None => State::Deleted,
             Some(image) => match image.visibility {
-                Visibility::Shared => State::Shared {
-                    created_at: image.created_at,
-                },
+                Visibility::Shared => State::Shared(Known::of(&image)),
                 Visibility::Public | Visibility::Private | Visibility::Community => {
                     State::NotShared
                 }
@@ -131,17 +130,23 @@ impl Store {
     }
 
     /// Returns up to one transaction's worth of memberships that do not match the image's state.
-    async fn members_to_reconcile(&self, image: ImageState) -> Result<Vec<Member>, ApiError> {
-        let filter = match image.state {
-            State::Deleted => PRESENT,
-            State::Shared { .. } => "attribute_not_exists(#gone) AND attribute_not_exists(#gpk)",
-            State::NotShared => "attribute_not_exists(#gone) AND attribute_exists(#gpk)",
+    async fn members_to_reconcile(&self, image: &ImageState) -> Result<Vec<Member>, ApiError> {
+        let filter = match &image.state {
+            State::Deleted => Filter::of(PRESENT),
+            State::Shared(known) => Filter {
+                condition: "attribute_not_exists(#gone) AND \
+                            (attribute_not_exists(#gpk) OR attribute_not_exists(#opk) OR #opk <> :opk)",
+                values: Item::from([(":opk".to_owned(), s(at::shared_by_opk(&known.owner)))]),
+            },
+            State::NotShared => Filter::of(
+                "attribute_not_exists(#gone) AND (attribute_exists(#gpk) OR attribute_exists(#opk))",
+            ),
         };
         let mut members = Vec::new();
         let mut start: Option<Item> = None;
         loop {
             let (found, next) = self
-                .members_from(image.id, at::MEMBER_PREFIX, filter, None, start.take())
+                .members_from(image.id, at::MEMBER_PREFIX, &filter, None, start.take())
                 .await?;
             members.extend(found);
             members.truncate(TRANSACTION_MEMBERS);
@@ -153,7 +158,7 @@ impl Store {
     }
 
     /// Builds the check that the image has not been changed since its state was read.
-    fn image_is_unchanged(&self, image: ImageState) -> Result<TransactWriteItem, ApiError> {
+    fn image_is_unchanged(&self, image: &ImageState) -> Result<TransactWriteItem, ApiError> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(image.id)))
@@ -167,14 +172,14 @@ impl Store {
 
     fn reconcile_member(
         &self,
-        image: ImageState,
+        image: &ImageState,
         member: &Member,
         op: OperationId,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
         let condition = "attribute_not_exists(#gone) AND #op = :seen";
         let seen = s(member.op.to_string());
-        let (update, values) = match image.state {
+        let (update, values) = match &image.state {
             State::Deleted => {
                 let stamp = Stamp {
                     op: op.not_before(member.newest()),
@@ -183,15 +188,15 @@ impl Store {
                 };
                 return self.remove_member(image.id, &member.member_id, stamp);
             }
-            State::Shared { created_at } => (
-                "SET #gpk = :gpk, #gsk = :gsk",
-                values([
-                    (":seen", seen),
-                    (":gpk", s(at::status_gpk(member.status, &member.member_id))),
-                    (":gsk", s(at::image_gsk(created_at, image.id))),
-                ]),
-            ),
-            State::NotShared => ("REMOVE #gpk, #gsk", values([(":seen", seen)])),
+            State::Shared(known) => {
+                let keys = item::membership_keys(member, known).into_iter();
+                let keys = keys.map(|(name, value)| (format!(":{name}"), value));
+                (
+                    "SET #gpk = :gpk, #gsk = :gsk, #opk = :opk, #osk = :osk",
+                    Some(keys.chain([(":seen".to_owned(), seen)]).collect()),
+                )
+            }
+            State::NotShared => ("REMOVE #gpk, #gsk, #opk, #osk", values([(":seen", seen)])),
         };
         let update = Update::builder()
             .table_name(&self.table)
@@ -207,7 +212,7 @@ impl Store {
 
     /// Clears the image's due mark, unless the image was changed again. Only now does the tombstone of
     /// a deleted image get its expiry: it must outlive its memberships.
-    async fn clear_due(&self, image: ImageState, now: Timestamp) -> Result<(), ApiError> {
+    async fn clear_due(&self, image: &ImageState, now: Timestamp) -> Result<(), ApiError> {
         let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
         let mut request = self
             .client
