@@ -107,9 +107,10 @@ async function one(row, status, vault, gone) {
  * Keeps a row in its place when its image is taken back, so that nobody wonders where it went.
  * @param {Invitation[] | undefined} rows
  * @param {string} key of the page and its filters
+ * @param {(rows: Invitation[]) => void} onLeft what is on the page no longer
  * @returns {Gone}
  */
-export function useGone(rows, key) {
+export function useGone(rows, key, onLeft) {
   const [gone, setGone] = useState(/** @type {Map<string, {row: Invitation, at: number}>} */ (new Map()));
   const before = useRef({ key, rows: /** @type {Invitation[]} */ ([]) });
   const expected = useRef(/** @type {Set<string>} */ (new Set()));
@@ -124,9 +125,11 @@ export function useGone(rows, key) {
     }
     if (!rows) return;
     const here = new Set(rows.map((row) => row.image_id));
-    const left = before.current.rows.filter((row) => !here.has(row.image_id) && !expected.current.has(row.image_id));
+    const left = before.current.rows.filter((row) => !here.has(row.image_id));
     before.current = { key, rows };
-    void each(left.slice(0, MISSED), 4, async (row) => {
+    if (left.length) onLeft(left);
+    const unexpected = left.filter((row) => !expected.current.has(row.image_id));
+    void each(unexpected.slice(0, MISSED), 4, async (row) => {
       const image = await api.image(row.image_id).catch((error) => error);
       if (api.isGone(image)) add(row);
     });

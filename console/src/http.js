@@ -106,7 +106,7 @@ function failure(response, data) {
   const message = error?.message ?? data?.message ?? `The service answered ${status}.`;
   const more = { code: error?.code ?? '', requestId: headers.get('x-openstack-request-id') ?? '' };
   // What no route has is answered with the choice of versions.
-  if (status === 300) return new Missing(status, 'This server does not have this call.', more);
+  if (status === 300) return new Missing(status, 'This server is older than this page and cannot do this yet.');
   if (status >= 502 && status <= 504) return new Away(status, message, more);
   return new ApiError(status, String(message), more);
 }

@@ -13,7 +13,7 @@ import { ShareDialog } from './share.js';
 import { SelectionBar, Table, useSelection } from './table.js';
 import { Button, Empty, Name, Time } from './ui.js';
 
-const VISIBILITY = [['', 'All'], ['shared', 'Shareable'], ['private', 'Private'], ['public', 'Public']];
+const VISIBILITY = [['', 'All'], ['shared', 'Shared'], ['private', 'Private'], ['public', 'Public']];
 
 /** @param {Image} image */
 const idOf = (image) => image.id;
@@ -51,7 +51,7 @@ export function Images({ params }) {
   /** @type {import('./table.js').Column<Image>[]} */
   const columns = [
     { title: 'Image', kind: 'main', cell: (image) => html`<${Name} name=${image.name} id=${image.id} />` },
-    { title: 'Visibility', cell: (image) => (image.visibility === 'shared' ? 'shareable' : image.visibility) },
+    { title: 'Visibility', cell: (image) => image.visibility },
     { title: 'Members', kind: 'wide', cell: (image) => membersOf(image) },
     { title: 'Created', cell: (image) => html`<${Time} at=${image.created_at} />` },
     {

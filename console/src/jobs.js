@@ -50,5 +50,6 @@ const COLUMNS = [
 function took({ begin_time, end_time }) {
   if (!end_time) return '';
   const seconds = (Date.parse(end_time) - Date.parse(begin_time)) / 1000;
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }

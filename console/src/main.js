@@ -48,7 +48,7 @@ function Console({ session: { project, user } }) {
   return html`<${Fragment}>
     <header class="top">
       <span class="brand"><${Logo} />imshare</span>
-      <span class="project"><bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" /></span>
+      <span class="whose"><bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" /></span>
       <span class="user"><bdi>${user}</bdi></span>
       <button type="button" class="icon" aria-label="Keyboard help" title="Keyboard (?)" onClick=${() => setHelp(true)}>?</button>
       <${Button} onClick=${signOut}>Sign out<//>
@@ -67,7 +67,7 @@ function Console({ session: { project, user } }) {
       <h1 class="hidden">${title}</h1>
       <${View} key=${tab} params=${params} />
     </main>
-    <div class="corner"><${Toast} /><${Tray} /></div>
+    <div class="corner"><${Toast} /><${Tray} opened=${tab === 'jobs' ? params.open : undefined} /></div>
     ${help ? html`<${KeyboardHelp} onClose=${() => setHelp(false)} />` : null}
   <//>`;
 }

@@ -25,9 +25,14 @@ export function Shared({ params }) {
   const query = { status, owner, name };
   const filters = JSON.stringify(query);
   const page = useLoad(() => api.invitations({ ...query, marker: after, limit: api.PAGE }), [query, after]);
-  const gone = useGone(page.data?.rows, filters + (after ?? ''));
   /** @type {import('./table.js').Selection<Invitation>} */
   const selection = useSelection(filters);
+  const gone = useGone(page.data?.rows, filters + (after ?? ''), (left) => {
+    // On a full page they may have moved to the next one.
+    const whole = !page.data?.next && !after;
+    const rest = [...selection.rows].filter(([id]) => !left.some((row) => row.image_id === id));
+    if (whole && rest.length < selection.rows.size) selection.set(new Map(rest));
+  });
   const answering = useAnswering(gone, selection);
   const { answer, busy } = answering;
   const why = whyReadOnly();
@@ -61,9 +66,9 @@ export function Shared({ params }) {
     <section class="list" aria-label="Shared with me">
       <div class="filters">
         <${Choice} label="Status" name="status" value=${status} options=${STATUS} />
-        <${TextFilter} label="Name" name="name" value=${name} search />
+        <${TextFilter} label="Exact name" name="name" value=${name} search />
         <${OwnerFilter} owner=${owner} />
-        <button type="button" class="link last" aria-expanded=${trusts} onClick=${() => change({ open: trusts ? undefined : 'trusted' })}>Trusted owners</button>
+        <button type="button" class="last" aria-expanded=${trusts} onClick=${() => change({ open: trusts ? undefined : 'trusted' })}>Trusted owners</button>
       </div>
       <${SelectionBar} selection=${selection} onPage=${rows?.length ?? 0} more=${Boolean(page.data?.next || after)} id=${idOf} what="image"
         collect=${() => api.all(api.invitations, query)}>

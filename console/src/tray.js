@@ -9,8 +9,9 @@ import { dismiss, isOver, outcome, started, useJob } from './watch.js';
 /** Jobs that are shown; older ones are behind a button. */
 const SHOWN = 3;
 
-export function Tray() {
-  const jobs = useStore(started);
+/** @param {{opened: string | undefined}} props the job whose panel is open: it need not be here too */
+export function Tray({ opened }) {
+  const jobs = useStore(started).filter(({ id }) => id !== opened);
   const [whole, setWhole] = useState(false);
   if (jobs.length === 0) return null;
   const newest = [...jobs].reverse();

@@ -14,7 +14,7 @@ export function VaultDialog({ count, of = count, onVault, onClose }) {
     event.preventDefault();
     if (text) onVault(text);
   };
-  const which = of > count ? `${count} of the ${of} images were` : count === 1 ? 'This image was' : `${plural(count, 'image')} were`;
+  const which = of > count ? `${count} of the ${of} images ${count === 1 ? 'was' : 'were'}` : count === 1 ? 'This image was' : `${plural(count, 'image')} were`;
   return html`<${Dialog} title="Choose a vault" onClose=${onClose}>
     <form onSubmit=${submit}>
       <p>${which} made from a backup of a whole server. Accepting needs a vault of your project.</p>
