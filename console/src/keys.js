@@ -28,11 +28,11 @@ function pressed(event) {
   const { target, key } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (document.querySelector('dialog[open]')) return;
-  const typing = target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select');
-  if (typing) {
+  if (target instanceof HTMLElement && target.matches('input:not([type=checkbox], [type=radio]), textarea, select')) {
     if (key === 'Escape') target.blur();
     return;
   }
+  if (target instanceof HTMLInputElement && key.startsWith('Arrow')) return;
   const after = Date.now() - began < SEQUENCE;
   began = 0;
   const name = after ? `g ${key}` : key;

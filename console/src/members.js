@@ -79,7 +79,7 @@ function List({ image, quota }) {
       <thead><tr>
         <th scope="col" class="check"><input type="checkbox" aria-label="Select all members" checked=${isAll}
           onChange=${() => setChosen(new Set(isAll ? [] : rows.map(({ member_id }) => member_id)))} /></th>
-        <th scope="col">Project</th><th scope="col">Status</th><th scope="col">Since</th><td></td>
+        <th scope="col">Project</th><th scope="col">Status</th><th scope="col" class="since">Since</th><td></td>
       </tr></thead>
       <tbody>
         ${rows.slice(0, shown).map(
@@ -87,7 +87,7 @@ function List({ image, quota }) {
             <td class="check"><input type="checkbox" aria-label=${`Select ${nameOf(member.member_id) || member.member_id}`} checked=${chosen.has(member.member_id)} onChange=${() => toggle(member.member_id)} /></td>
             <td><${Project} id=${member.member_id} /></td>
             <td><${Status} status=${member.status} /></td>
-            <td><${Time} at=${member.updated_at} /></td>
+            <td class="since"><${Time} at=${member.updated_at} /></td>
             <td class="act"><${Button} kind="link" why=${why} label=${`Unshare with ${nameOf(member.member_id) || member.member_id}`} onClick=${() => setEnding([member])}>Unshare…<//></td>
           </tr>`,
         )}

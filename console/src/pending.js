@@ -2,10 +2,10 @@
 
 import * as api from './api.js';
 import { Dialog } from './dialog.js';
-import { html, number, plural, random, useRef, useState } from './lib.js';
+import { html, number, plural, random, useRef, useState, useStore } from './lib.js';
 import { useAction, useLoad } from './load.js';
 import { changed } from './outage.js';
-import { address } from './route.js';
+import { address, route } from './route.js';
 import { whyReadOnly } from './session.js';
 import { Button, ErrorNote, Project } from './ui.js';
 import { start } from './watch.js';
@@ -21,13 +21,15 @@ export function usePending() {
 /** @param {{rows: Invitation[], more: boolean}} props */
 export function Banner({ rows, more }) {
   const [asks, setAsks] = useState(false);
+  const { tab, params } = useStore(route);
+  const seen = tab === 'shared' && (params.status ?? 'pending') === 'pending';
   const owners = countBy(rows);
   if (rows.length === 0) return null;
   const images = rows.length === 1 ? '1 image' : `${more ? 'More than ' : ''}${number(rows.length)} images`;
   return html`<section class="banner" aria-label="Waiting for your answer">
     <p><strong>${images}</strong> from ${owners.length === 1 ? html`<${Project} id=${owners[0]?.owner} />` : plural(owners.length, 'project')} ${rows.length === 1 ? 'waits' : 'wait'} for your answer.</p>
     <${Button} kind="primary" why=${whyReadOnly()} onClick=${() => setAsks(true)}>Accept all<//>
-    <a href=${address('shared', { status: 'pending' })}>Look at them</a>
+    ${seen ? null : html`<a href=${address('shared')}>Look at them</a>`}
     ${asks ? html`<${AcceptAll} rows=${rows} more=${more} owners=${owners} onClose=${() => setAsks(false)} />` : null}
   </section>`;
 }

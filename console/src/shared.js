@@ -3,6 +3,7 @@
 import { nameOf, useAnswering, useGone } from './answering.js';
 import * as api from './api.js';
 import { Choice, TextFilter } from './filters.js';
+import { session } from './http.js';
 import { ImagePanel } from './image.js';
 import { html, useStore } from './lib.js';
 import { useKeys } from './keys.js';
@@ -12,7 +13,7 @@ import { address, change, filter } from './route.js';
 import { whyReadOnly } from './session.js';
 import { SelectionBar, Table, useSelection } from './table.js';
 import { Trusted } from './trusted.js';
-import { Button, Empty, Name, Project, Status, Time } from './ui.js';
+import { Button, Copyable, Empty, Name, Project, Status, Time } from './ui.js';
 
 const STATUS = [['pending', 'Waiting'], ['accepted', 'Accepted'], ['rejected', 'Rejected'], ['all', 'All']];
 
@@ -111,6 +112,6 @@ function Nothing({ status, filtered }) {
   }
   const what = status === 'all' ? 'No image is shared with this project' : `No image is ${status}`;
   return html`<${Empty} title=${what}>
-    <p>To get one, tell its owner the id of your project. It is at the top of this page.</p>
+    <p>To get one, tell its owner the id of your project: <${Copyable} text=${session.value?.project.id} what="the project's id" /></p>
   <//>`;
 }

@@ -136,18 +136,28 @@ function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
     focused.current = Boolean(inTable());
   });
   const here = row();
+  const inside = useInside(body);
   useKeys({
     j: () => move(1),
-    ArrowDown: () => move(1),
     k: () => move(-1),
-    ArrowUp: () => move(-1),
-    ...(here && inTable() ? { Enter: () => pressEnter(() => onOpen(here)) } : {}),
+    ...(here && inside ? { ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => pressEnter(() => onOpen(here)) } : {}),
     ...(here && selection ? { x: () => selection.set(toggled(selection.rows, id(here), here)) } : {}),
     ...(here && keys ? keys(here) : {}),
     n: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=next]'))?.click(),
     p: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=previous]'))?.click(),
   });
   return { at: latest.current.at, set };
+}
+
+/** Whether the focus is in an element. @param {{current: HTMLElement | null}} element */
+function useInside(element) {
+  const [inside, setInside] = useState(false);
+  useEffect(() => {
+    const look = () => setInside(Boolean(element.current?.contains(document.activeElement)));
+    document.addEventListener('focusin', look);
+    return () => document.removeEventListener('focusin', look);
+  }, []);
+  return inside;
 }
 
 /** Enter on a button of the row is the button's own. @param {() => void} open */

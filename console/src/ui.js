@@ -1,7 +1,7 @@
 // The small parts that every view is made of.
 
 import { ApiError } from './http.js';
-import { html, number, Store, useEffect, useState, useStore } from './lib.js';
+import { html, number, Store, useEffect, useRef, useState, useStore } from './lib.js';
 import { nameOf, names } from './names.js';
 
 /** @typedef {import('./lib.js').Children} Children */
@@ -89,17 +89,18 @@ export function LiveRegion() {
 
 /** A text that a button copies. @param {{text: string, what: string}} props */
 export function Copyable({ text, what }) {
+  const code = useRef(/** @type {HTMLElement | null} */ (null));
   const [copied, setCopied] = useState(false);
   const copy = () => {
     // Without TLS there is no clipboard: then the text is selected.
     const written = navigator.clipboard?.writeText(text) ?? Promise.reject();
-    written.then(() => setCopied(true), () => getSelection()?.selectAllChildren(document.getElementById(text) ?? document.body));
+    written.then(() => setCopied(true), () => code.current && getSelection()?.selectAllChildren(code.current));
   };
   useEffect(() => {
     const clock = copied ? setTimeout(() => setCopied(false), 2000) : 0;
     return () => clearTimeout(clock);
   }, [copied]);
-  return html`<span class="copyable"><code id=${text}>${text}</code>
+  return html`<span class="copyable"><code ref=${code}>${text}</code>
     <button type="button" class="icon" aria-label=${`Copy ${what}`} title=${`Copy ${what}`} onClick=${copy}>
       <${Icon} name=${copied ? 'accepted' : 'copy'} />
     </button></span>`;

@@ -163,7 +163,7 @@ export async function open(chrome, url, options = {}) {
 
 /** Signs in as a user of that name. */
 export async function signIn(page, name, project = name) {
-  await page.getByLabel('Project').fill(project);
+  await page.getByLabel('Project', { exact: true }).fill(project);
   await page.getByLabel('Name', { exact: true }).fill(name);
   await page.getByLabel('Password').fill('secret');
   await page.getByRole('button', { name: 'Sign in' }).click();
