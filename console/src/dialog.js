@@ -1,6 +1,6 @@
 // Dialogs (modal) and side panels (beside the table).
 
-import { html, useEffect, useRef } from './lib.js';
+import { html, useLayoutEffect, useRef } from './lib.js';
 import { Icon } from './ui.js';
 
 /** @typedef {import('./lib.js').Children} Children */
@@ -11,7 +11,8 @@ import { Icon } from './ui.js';
  */
 export function Dialog({ title, onClose, wide, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  // At once, so that the first key that is typed gets there.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {
@@ -38,7 +39,7 @@ export function Dialog({ title, onClose, wide, children }) {
  */
 export function Panel({ title, onClose, children }) {
   const heading = useRef(/** @type {HTMLHeadingElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     heading.current?.focus();
     return () => {

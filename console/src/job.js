@@ -77,6 +77,13 @@ export function Repeat({ job }) {
   const [asks, setAsks] = useState(/** @type {'' | 'vault' | 'answer'} */ (''));
   const keys = useRef(/** @type {string[]} */ ([]));
   const known = sent(job.job_id);
+  const answers = job.job_type === 'imsUpdateImageMembersJob';
+  const look = useAction(async () => {
+    const failed = answers ? await api.results(job.job_id, 'failed') : [];
+    if (failed.some(({ error_code }) => VAULT.includes(error_code ?? ''))) setAsks('vault');
+    else if (answers && !known?.status) setAsks('answer');
+    else void repeat.run(known?.status ? { status: known.status, vault_id: known.vault_id } : {});
+  });
   const repeat = useAction(async (/** @type {{status?: 'accepted' | 'rejected', vault_id?: string}} */ answer) => {
     const failed = await api.results(job.job_id, 'failed');
     for (const [index, batch] of again(job, failed, answer).entries()) {
@@ -86,22 +93,16 @@ export function Repeat({ job }) {
     keys.current = [];
   });
   if (!isOver(job) || !job.entities.failed || kindOf(job.job_type) === 'Set members') return null;
-  const answers = job.job_type === 'imsUpdateImageMembersJob';
-  const needsVault = answers && VAULT.includes(job.error_code ?? '');
-  const begin = () => {
-    if (needsVault) setAsks('vault');
-    else if (answers && !known?.status) setAsks('answer');
-    else void repeat.run(known?.status ? { status: known.status, vault_id: known.vault_id } : {});
-  };
+  const begin = () => look.run();
   const give = (/** @type {{status: 'accepted' | 'rejected', vault_id?: string}} */ answer) => {
     setAsks('');
     void repeat.run(answer);
   };
   return html`
-    <${Button} kind="primary" why=${whyReadOnly()} busy=${repeat.busy} onClick=${begin}>
-      ${needsVault ? 'Choose a vault and repeat' : 'Repeat what failed'}
+    <${Button} kind="primary" why=${whyReadOnly()} busy=${look.busy || repeat.busy} onClick=${begin}>
+      ${answers && VAULT.includes(job.error_code ?? '') ? 'Choose a vault and repeat' : 'Repeat what failed'}
     <//>
-    <${ErrorNote} error=${repeat.error} retry=${begin} />
+    <${ErrorNote} error=${look.error ?? repeat.error} retry=${begin} />
     ${asks === 'vault' ? html`<${VaultDialog} count=${job.entities.failed} onClose=${() => setAsks('')} onVault=${(/** @type {string} */ vault_id) => give({ status: 'accepted', vault_id })} />` : null}
     ${asks === 'answer'
       ? html`<p class="question">Which answer shall be given?

@@ -11,6 +11,7 @@ const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
+const VAULT = '5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01';
 const RTL = 'مشروع \u202eevil';
 
 /** @type {Server} */
@@ -259,20 +260,22 @@ describe('the console', { concurrency: 3 }, () => {
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Accept single' }).click();
-    await page.keyboard.type('vault-1');
+    await page.keyboard.type('vault');
+    await dialog.getByText('The id of a vault is a UUID.').waitFor();
+    await dialog.getByLabel('Vault id').fill(VAULT);
     await page.keyboard.press('Enter');
     await page.getByText('single is accepted.').waitFor();
     for (const name of ['double', 'simple']) await row(page, name).getByRole('checkbox').check();
     await selection(page).getByRole('button', { name: 'Accept' }).click();
     await dialog.getByText('1 of the 2 images').waitFor();
-    await dialog.getByLabel('Vault id').fill('vault-2');
+    await dialog.getByLabel('Vault id').fill(VAULT);
     await dialog.getByRole('button', { name: 'Accept with this vault' }).click();
     await tray(page).getByText('2 entries done').waitFor();
     // A batch that nobody has looked at before: the job asks afterwards.
     await page.getByRole('button', { name: 'Accept all' }).click();
     await page.getByRole('button', { name: 'Accept 1 image' }).click();
     await tray(page).getByRole('button', { name: 'Choose a vault and repeat' }).click();
-    await dialog.getByLabel('Vault id').fill('vault-3');
+    await dialog.getByLabel('Vault id').fill(VAULT);
     await page.keyboard.press('Enter');
     await tray(page).getByText('1 entry done').waitFor();
     assert.equal((await server.invitations('vault-member', 'status=accepted')).length, 4);

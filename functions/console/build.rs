@@ -12,8 +12,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-/// The directories whose files the browser loads.
-const DIRECTORIES: [&str; 3] = ["", "src", "vendor"];
+/// What the browser loads: these files, and all modules in these directories.
+const FILES: [&str; 3] = ["icon.svg", "index.html", "style.css"];
+const DIRECTORIES: [&str; 2] = ["src", "vendor"];
 
 /// A file by its path in `console/`.
 struct File {
@@ -83,38 +84,31 @@ fn lean(name: &str, text: &str) -> String {
 }
 
 fn files(root: &Path) -> io::Result<Vec<File>> {
-    let mut files = Vec::new();
+    let mut names: Vec<String> = FILES.map(str::to_owned).to_vec();
     for directory in DIRECTORIES {
-        let path = root.join(directory);
-        println!("cargo:rerun-if-changed={}", path.display());
-        for entry in fs::read_dir(&path)? {
-            let entry = entry?.path();
-            let name = entry.file_name().unwrap_or_default().to_string_lossy();
-            if entry.is_file() && is_served(&name) {
-                println!("cargo:rerun-if-changed={}", entry.display());
-                let text = fs::read_to_string(&entry)?;
-                let name = format!("{directory}/{name}");
-                let name = name.trim_start_matches('/').to_owned();
-                files.push(File { name, text });
+        println!("cargo:rerun-if-changed={}", root.join(directory).display());
+        for entry in fs::read_dir(root.join(directory))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".js") {
+                names.push(format!("{directory}/{name}"));
             }
         }
     }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    names.sort();
+    let read = names.into_iter().map(|name| {
+        println!("cargo:rerun-if-changed={}", root.join(&name).display());
+        let text = fs::read_to_string(root.join(&name))?;
+        Ok(File { name, text })
+    });
+    read.collect()
 }
 
-fn is_served(name: &str) -> bool {
-    media_type(name) != ""
-}
-
-/// The media type of a file that is served; empty for any other, such as types and licences.
 fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("html") => "text/html; charset=UTF-8",
         Some("css") => "text/css; charset=UTF-8",
-        Some("js") => "text/javascript; charset=UTF-8",
         Some("svg") => "image/svg+xml",
-        _ => "",
+        _ => "text/javascript; charset=UTF-8",
     }
 }
 
