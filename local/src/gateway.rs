@@ -172,6 +172,9 @@ impl Gateway {
             Function::BatchUpdate => answer_within(app, request, work, batch_update::handle).await,
             Function::GetJob => answer_within(app, request, work, get_job::handle).await,
             Function::Images => answer_within(app, request, work, images::handle).await,
+            Function::TrustedOwners => {
+                answer_within(app, request, work, trusted_owners::handle).await
+            }
             Function::Discovery => answer_within(app, request, work, discovery::handle).await,
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::http::{Handled, Request};
 use shared::runtime::metrics;
 
-use crate::harness::{Harness, MEMBER, OWNER, Who, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
 
 /// The requests that some work makes, by operation.
 pub async fn requests<F: Future>(harness: &Harness, work: F) -> BTreeMap<String, u64> {
@@ -50,11 +50,32 @@ async fn the_happy_paths_keep_their_budget() {
         requests(&harness, create).await,
         &[("PutItem", 1)],
     );
+    // The register of projects with rules, which the instance then remembers.
+    let add = async { harness.share(&image, "first").await.expect(200) };
+    check(
+        "first add",
+        requests(&harness, add).await,
+        &[("GetItem", 1), ("TransactWriteItems", 1)],
+    );
     let add = async { harness.share(&image, MEMBER).await.expect(200) };
     check(
         "add",
         requests(&harness, add).await,
         &[("TransactWriteItems", 1)],
+    );
+    let path_of_rules = format!("/v1/{MEMBER2}/cloudimages/trusted-owners");
+    let rules = json!({"rules": [{"owner": OWNER, "mode": "accept"}]});
+    let set = async { harness.put(Who::Member2, &path_of_rules, rules).await };
+    check(
+        "set rules",
+        requests(&harness, set).await,
+        &[("TransactWriteItems", 1)],
+    );
+    let show = async { harness.get(Who::Member2, &path_of_rules).await.expect(200) };
+    check(
+        "show rules",
+        requests(&harness, show).await,
+        &[("GetItem", 1)],
     );
     let show = async { harness.get(Who::Member, &row).await.expect(200) };
     check(

@@ -427,7 +427,7 @@ async fn check(run: &Run, app: &App) {
                 "two results of one entry"
             );
             let reported = match outcome {
-                Outcome::Changed | Outcome::Unchanged => Reported::Succeeded,
+                Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => Reported::Succeeded,
                 Outcome::Failed(code) if code == job.kind.gave_up() => Reported::GaveUp,
                 Outcome::Failed(_) => Reported::Refused,
             };

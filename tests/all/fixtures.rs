@@ -164,6 +164,7 @@ async fn answered(harness: &Harness, function: Function, event: &Value) -> Value
         Function::BatchUpdate => answer(app, request, batch_update::handle).await,
         Function::GetJob => answer(app, request, get_job::handle).await,
         Function::Images => answer(app, request, images::handle).await,
+        Function::TrustedOwners => answer(app, request, trusted_owners::handle).await,
         Function::Discovery => answer(app, request, discovery::handle).await,
     })
 }
@@ -204,6 +205,7 @@ async fn the_handlers_answer_every_event_as_expected() {
         Function::BatchUpdate,
         Function::GetJob,
         Function::Images,
+        Function::TrustedOwners,
         Function::Discovery,
     ];
     let mut count = 0;

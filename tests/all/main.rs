@@ -43,4 +43,5 @@ mod signed;
 mod store_conditions;
 mod template;
 mod tokens;
+mod trusted_owners;
 mod upgrade;

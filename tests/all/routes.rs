@@ -76,6 +76,9 @@ fn body(route: &Route, image: &str) -> Option<Value> {
         ("DELETE", "/v1/cloudimages/members") => {
             Some(json!({"images": [image], "projects": [MEMBER]}))
         }
+        ("PUT", "/v1/{project_id}/cloudimages/trusted-owners") => {
+            Some(json!({"rules": [{"owner": "somebody", "mode": "accept"}]}))
+        }
         (method, path) => panic!("how is {method} {path} asked?"),
     }
 }

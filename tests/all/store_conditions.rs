@@ -238,6 +238,7 @@ fn variant(step: &Step) -> &'static str {
         Step::Renew(_) => "renew",
         Step::LeaveTombstone => "tombstone",
         Step::Done(Change::Applied | Change::AppliedBefore) => "applied before",
+        Step::Done(Change::Answered(_)) => "answered",
         Step::Done(Change::Unneeded) => "unneeded",
         Step::Done(Change::Superseded(_)) => "superseded",
         Step::Done(Change::Absent) => "absent",

@@ -34,6 +34,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
                     let added = Member::new(id, member, stamp.op, stamp.now);
                     Ok(http::json(200, &added.view()))
                 }
+                Some(Change::Answered(status)) => {
+                    let added = Member::new(id, member, stamp.op, stamp.now);
+                    Ok(http::json(200, &added.answered_by_rule(*status).view()))
+                }
                 Some(Change::QuotaFull) => Err(quota_full(id, quota)),
                 _ => Err(ApiError::conflict(format!(
                     "Member {member} is duplicated for image {id}"

@@ -78,7 +78,7 @@ fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
     for outcome in outcomes {
         let code = match outcome {
             Outcome::Failed(code) => code.as_str(),
-            Outcome::Changed | Outcome::Unchanged => "Succeeded",
+            Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => "Succeeded",
         };
         *by_code.entry(code).or_default() += 1.0;
     }
@@ -404,7 +404,12 @@ async fn change_part(
     part: &[(usize, ProjectId)],
     direction: Direction,
 ) -> Result<Changed, ApiError> {
-    let (store, caller, stamp) = (work.app.store(), &work.caller, work.stamp);
+    let (store, caller) = (work.app.store(), &work.caller);
+    // The time of the write, by which what is remembered of rules expires.
+    let stamp = Stamp {
+        now: work.app.now(),
+        ..work.stamp
+    };
     let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
     match direction {
         Direction::Share => {

@@ -11,6 +11,7 @@ use super::ims_code::ImsCode;
 use super::member::MemberStatus;
 #[cfg(feature = "openapi")]
 use super::openapi;
+use super::trust::{RULES_MAX, TrustMode, TrustRule};
 
 /// The longest vault id, in characters.
 const VAULT_ID_MAX: usize = 255;
@@ -181,6 +182,54 @@ impl BatchAnswers {
     }
 }
 
+/// Parses the body that sets a project's rules about trusted owners.
+///
+/// # Errors
+/// A code of IMS for what is missing, of another type, or unknown; for a rule about the project itself, a
+/// second rule about an owner, and more rules than [`RULES_MAX`].
+pub fn trust_rules(bytes: &[u8], project: &ProjectId) -> Result<Vec<TrustRule>, ApiError> {
+    let body = object(bytes, &["rules"])?;
+    let rules = match body.get("rules") {
+        Some(Value::Array(rules)) => rules,
+        Some(_) => return Err(bad("rules must be a list.")),
+        None => return Err(bad("rules is missing.")),
+    };
+    if rules.len() > RULES_MAX {
+        let message = format!("{} rules at once, Maximum: {RULES_MAX}.", rules.len());
+        return Err(ApiError::ims_because(ImsCode::TooMany, message));
+    }
+    let mut parsed: Vec<TrustRule> = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let rule = trust_rule(rule)?;
+        if rule.owner == *project {
+            let message = "A project has no rule about itself.";
+            return Err(ApiError::ims_because(ImsCode::SharingWithYourself, message));
+        }
+        if parsed.iter().any(|other| other.owner == rule.owner) {
+            return Err(bad(format!("There are two rules about {}.", rule.owner)));
+        }
+        parsed.push(rule);
+    }
+    Ok(parsed)
+}
+
+fn trust_rule(rule: &Value) -> Result<TrustRule, ApiError> {
+    let Value::Object(rule) = rule else {
+        return Err(bad("A rule must be an object with owner and mode."));
+    };
+    only(rule, &["owner", "mode"])?;
+    let owner = match rule.get("owner") {
+        Some(Value::String(text)) => project_of(text)?,
+        Some(_) => return Err(bad("owner must be a string.")),
+        None => return Err(bad("owner is missing.")),
+    };
+    let mode = rule.get("mode").and_then(Value::as_str);
+    let mode = mode
+        .and_then(TrustMode::parse)
+        .ok_or_else(|| bad("mode must be \"accept\" or \"reject\"."))?;
+    Ok(TrustRule { owner, mode })
+}
+
 fn bad(message: impl Into<String>) -> ApiError {
     ApiError::ims_because(ImsCode::BadRequest, message)
 }
@@ -194,12 +243,17 @@ fn object(bytes: &[u8], known: &[&str]) -> Result<Map<String, Value>, ApiError> 
     let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
         return Err(ApiError::ims(ImsCode::BadRequest));
     };
+    only(&body, known)?;
+    Ok(body)
+}
+
+fn only(body: &Map<String, Value>, known: &[&str]) -> Result<(), ApiError> {
     match body.keys().find(|key| !known.contains(&key.as_str())) {
         Some(unknown) => Err(bad(format!(
             "{unknown} is not supported here; the body may have {}.",
             known.join(", ")
         ))),
-        None => Ok(body),
+        None => Ok(()),
     }
 }
 

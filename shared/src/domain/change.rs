@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use crate::domain::id::OperationId;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::JobKind;
-use crate::domain::member::{Member, Membership};
+use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::outcome::Outcome;
 
 /// The result of a request for one membership.
@@ -18,6 +18,9 @@ pub enum Change {
     Applied,
     /// An earlier delivery of this request had changed it.
     AppliedBefore,
+    /// This request, now or in an earlier delivery, shared the image, and a rule of the member's has
+    /// answered.
+    Answered(MemberStatus),
     /// Nothing had to change: the project is a member already, the answer was given already, or there
     /// was no member to remove.
     Unneeded,
@@ -63,7 +66,13 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
             Step::Done(Superseded(gone.clone()))
         }
         (JobKind::Add, Some(Membership::Present(member))) => match member {
-            _ if member.added == op => Step::Done(AppliedBefore),
+            _ if member.added == op => Step::Done(match member.shared_as {
+                // Of a later share it tells nothing about this one.
+                status if status != MemberStatus::Pending && member.shared == op => {
+                    Change::Answered(status)
+                }
+                _ => AppliedBefore,
+            }),
             _ if member.shared >= op => Step::Done(Unneeded),
             _ => Step::Confirm,
         },
@@ -98,6 +107,7 @@ pub fn step(stored: Option<&Membership>, kind: JobKind, op: OperationId) -> Step
 pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
     match (kind, change) {
         (_, Change::Applied | Change::AppliedBefore) => Outcome::Changed,
+        (_, Change::Answered(status)) => Outcome::Answered(*status),
         (_, Change::Unneeded) => Outcome::Unchanged,
         (_, Change::QuotaFull) => Outcome::Failed(ImsCode::QuotaFull),
         // A newer request has the last word; this one has nothing left to change.
@@ -124,7 +134,6 @@ pub fn outcome(kind: JobKind, change: &Change, op: OperationId) -> Outcome {
 mod tests {
     use super::*;
     use crate::domain::id::{ImageId, ProjectId};
-    use crate::domain::member::MemberStatus;
     use crate::domain::time::Timestamp;
 
     /// The n-th operation.
@@ -217,10 +226,20 @@ mod tests {
             ..member(6, 6, 6)
         });
         let own_share_removed = gone(5, 7);
+        let answered = Step::Done(Change::Answered(MemberStatus::Rejected));
+        let by_rule = |shared| {
+            Membership::Present(Member {
+                shared_as: MemberStatus::Rejected,
+                ..member(5, shared, 5)
+            })
+        };
         for (kind, stored, expected) in [
             // Its own share, also after an answer or a later share.
             (JobKind::Add, present(5, 5, 5), &before),
             (JobKind::Add, present(5, 6, 7), &before),
+            // A rule had answered for it.
+            (JobKind::Add, by_rule(5), &answered),
+            (JobKind::Add, by_rule(6), &before),
             // Its own confirmation of an older share.
             (JobKind::Add, present(1, 5, 1), &unneeded),
             (
@@ -259,13 +278,17 @@ mod tests {
 
     #[test]
     fn what_each_change_tells_of_its_entry() {
-        use Outcome::{Changed, Failed, Unchanged};
+        use Outcome::{Answered, Changed, Failed, Unchanged};
         let by = |stored: Membership| Change::Superseded(stored);
         let no_image = Failed(ImsCode::ImageNotFound);
         let full = Failed(ImsCode::QuotaFull);
         for (change, outcomes) in [
             (Change::Applied, [Changed; 3]),
             (Change::AppliedBefore, [Changed; 3]),
+            (
+                Change::Answered(MemberStatus::Accepted),
+                [Answered(MemberStatus::Accepted); 3],
+            ),
             (Change::Unneeded, [Unchanged; 3]),
             (Change::QuotaFull, [full; 3]),
             (Change::Absent, [Unchanged, no_image, Unchanged]),

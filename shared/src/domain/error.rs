@@ -61,6 +61,8 @@ pub enum ErrorKind {
     NotServed,
     /// What is there already does not allow it.
     Conflict,
+    /// What is there is not what the request expects.
+    PreconditionFailed,
     /// A limit is exceeded.
     TooLarge,
     /// The media type is none of a patch.
@@ -159,6 +161,15 @@ impl ApiError {
     /// 409 with the general sentence and a detail.
     pub fn conflict_detail(detail: impl Into<String>) -> Self {
         Self::glance(ErrorKind::Conflict, None, Some(detail.into()))
+    }
+
+    /// 412 with a sentence.
+    pub fn precondition_failed(explanation: impl Into<String>) -> Self {
+        Self::glance(
+            ErrorKind::PreconditionFailed,
+            Some(explanation.into()),
+            None,
+        )
     }
 
     /// 413 with a sentence.

@@ -60,6 +60,9 @@ pub struct Member {
     /// The newest share: `added`, or a later request that found the membership there. A removal that
     /// was accepted before it and arrives later must not end the membership for good.
     pub shared: OperationId,
+    /// The status that the newest share gives to a membership that it creates: pending, or what the
+    /// member's rule for the owner said when it was applied.
+    pub shared_as: MemberStatus,
     /// The removal that ended the membership before this one, if it arrived after `shared`.
     pub ended: Option<OperationId>,
     /// The last operation applied to it.
@@ -78,8 +81,18 @@ impl Member {
             updated_at: now,
             added: op,
             shared: op,
+            shared_as: MemberStatus::Pending,
             ended: None,
             op,
+        }
+    }
+
+    /// The new membership as a rule of the member's has answered for it.
+    pub fn answered_by_rule(self, status: MemberStatus) -> Self {
+        Self {
+            status,
+            shared_as: status,
+            ..self
         }
     }
 
@@ -99,7 +112,7 @@ impl Member {
             status: if answered {
                 self.status
             } else {
-                MemberStatus::Pending
+                self.shared_as
             },
             vault_id: self.vault_id.filter(|_| answered),
             updated_at: if answered { self.updated_at } else { shared_at },
@@ -280,7 +293,7 @@ mod tests {
             added: before.shared,
             ended: Some(removal),
             op: before.shared,
-            ..before
+            ..before.clone()
         };
         assert_eq!(renewed, expected);
         // Answered after it: the answer stays.
@@ -294,6 +307,12 @@ mod tests {
         };
         assert_eq!(renewed, expected);
         assert_eq!(expected.updated_at, at(40));
+        // A rule has answered for the newest share.
+        let by_rule = Member {
+            shared_as: MemberStatus::Rejected,
+            ..before
+        };
+        assert_eq!(by_rule.renewed(removal).status, MemberStatus::Rejected);
         // The share itself is no answer.
         let unanswered = Member {
             op: expected.shared,

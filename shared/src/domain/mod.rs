@@ -13,6 +13,7 @@
 //! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |
 //! | [`bodies`] | what requests about members and batches say, and the sentences for what they must not say |
 //! | [`change`], [`outcome`], [`job`] | what an entry does to a membership, its outcome, and the state of a job |
+//! | [`trust`] | rules by which a project answers in advance for what some owners share with it |
 //! | [`cache`] | a bounded cache whose entries expire |
 
 pub mod batch;
@@ -38,4 +39,5 @@ pub mod roles;
 pub mod secret;
 pub mod task;
 pub mod time;
+pub mod trust;
 pub mod visibility;

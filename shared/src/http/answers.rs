@@ -9,6 +9,7 @@ use crate::domain::image::view::ImageView;
 use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
 use crate::domain::member::{CloudMemberView, Member, MemberStatus, MemberView};
 use crate::domain::time::Seconds;
+use crate::domain::trust::TrustRule;
 
 /// A page of images.
 #[derive(Debug, Serialize)]
@@ -175,6 +176,15 @@ pub struct Shares<'a> {
     pub shares: Vec<ShareView<'a>>,
     /// The page.
     pub page_info: PageInfo,
+}
+
+/// The rules of a project about trusted owners.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TrustRules<'a> {
+    /// The rules.
+    #[cfg_attr(feature = "openapi", schema(max_items = 100))]
+    pub rules: &'a [TrustRule],
 }
 
 /// A job that was accepted.

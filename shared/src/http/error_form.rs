@@ -24,6 +24,7 @@ pub const fn status_of(error: &ApiError) -> u16 {
             ErrorKind::Forbidden => 403,
             ErrorKind::NotFound | ErrorKind::NotServed => 404,
             ErrorKind::Conflict => 409,
+            ErrorKind::PreconditionFailed => 412,
             ErrorKind::TooLarge => 413,
             ErrorKind::UnsupportedMediaType => 415,
             ErrorKind::Unprocessable => 422,
@@ -122,6 +123,7 @@ impl ErrorCode {
             ApiError::Glance(refused) => Self::Ims(match refused.kind {
                 ErrorKind::BadRequest
                 | ErrorKind::Conflict
+                | ErrorKind::PreconditionFailed
                 | ErrorKind::TooLarge
                 | ErrorKind::UnsupportedMediaType
                 | ErrorKind::Unprocessable => ImsCode::BadRequest,
@@ -310,6 +312,7 @@ const fn title(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Entity",

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`routes`] | every path and method of the API, and its operation |
 //! | [`mod@request`], [`mod@query`] | a request's path, parameters, body, id |
+//! | [`precondition`] | the header `If-Match` |
 //! | [`response`], [`page`] | how an answer and a page of a list are written |
 //! | [`answers`], [`discovery`] | the bodies of answers that are not one record of the domain |
 //! | [`error_form`] | an error's status, and its body for each family of clients |
@@ -20,6 +21,7 @@ pub mod cross_origin;
 pub mod discovery;
 pub mod error_form;
 pub mod page;
+pub mod precondition;
 pub mod query;
 pub mod request;
 pub mod response;
@@ -27,6 +29,7 @@ pub mod routes;
 pub mod site;
 
 pub use error_form::{ErrorCode, status_of};
+pub use precondition::IfMatch;
 pub use query::{SentQuery, link, query, utf8_query};
 pub use request::{
     BODY_MAX, MemberInPath, Request, accept, body, body_bytes, destination, image_id, no_body,

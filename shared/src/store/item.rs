@@ -352,6 +352,10 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
         // Releases up to 0.1.0 recorded a later share in `added` alone.
         shared: read.optional_id(at::SHARED)?.unwrap_or(added),
+        shared_as: match read.item.get(at::SHARED_AS) {
+            None => MemberStatus::Pending,
+            Some(_) => read.parsed(at::SHARED_AS, MemberStatus::parse)?,
+        },
         ended: read.optional_id(at::ENDED)?,
         vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),
         created_at: read.parsed(at::CREATED_AT, Timestamp::parse)?,
@@ -391,6 +395,10 @@ pub(super) fn member_item(member: &Member, image: &Known) -> Item {
         (at::SHARED.to_owned(), s(member.shared.to_string())),
         (at::OP.to_owned(), s(member.op.to_string())),
     ]);
+    if member.shared_as != MemberStatus::Pending {
+        let status = s(member.shared_as.as_str());
+        item.insert(at::SHARED_AS.to_owned(), status);
+    }
     item
 }
 

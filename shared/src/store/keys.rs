@@ -8,6 +8,8 @@
 //! | job | `JOB#<id>` | `JOB` | `JOBS#<project>` / `<id>` | – | until its messages are known to be sent |
 //! | job's entries | `JOB#<id>` | `ENTRIES#<page>` | – | – | – |
 //! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
+//! | trusted owners | `PROJECT#<project>` | `TRUST` | – | – | – |
+//! | projects that have any | `PROJECT#` | `REGISTER` | – | – | – |
 //! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
 //!
 //! `by_due` holds the records that are due, that is, with work that is still to be done for them:
@@ -71,6 +73,8 @@ pub const OP: &str = "op";
 pub const ADDED: &str = "added";
 /// The id of the newest share of a membership.
 pub const SHARED: &str = "shared";
+/// The status that the newest share gives to a membership, unless it is pending.
+pub const SHARED_AS: &str = "shared_as";
 /// The id of the removal that ended the membership before this one, if it arrived late.
 pub const ENDED: &str = "ended";
 /// The number of members of an image.
@@ -154,6 +158,11 @@ pub const DIGEST: &str = "digest";
 /// The job that an idempotency key is bound to.
 pub const JOB_ID: &str = "job_id";
 
+/// The rules of a project about trusted owners, as JSON.
+pub const RULES: &str = "rules";
+/// The classes of projects with such rules, a set of numbers.
+pub const CLASSES: &str = "classes";
+
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
 /// The user of an access key. It is not read; it helps whoever inspects the table.
@@ -179,6 +188,7 @@ pub const ATTRIBUTES: &[&str] = &[
     OP,
     ADDED,
     SHARED,
+    SHARED_AS,
     ENDED,
     MEMBER_COUNT,
     OWNER,
@@ -220,6 +230,8 @@ pub const ATTRIBUTES: &[&str] = &[
     REQUEST_ID,
     DIGEST,
     JOB_ID,
+    RULES,
+    CLASSES,
     SECRET,
     USER,
     ROLES,
@@ -335,6 +347,20 @@ pub fn result_sk(chunk: usize) -> String {
 /// Key of a chunk's results.
 pub fn result_key(id: JobId, chunk: usize) -> Item {
     key(job_pk(id), result_sk(chunk))
+}
+
+/// The prefix of the partition keys of projects.
+pub const PROJECT_PREFIX: &str = "PROJECT#";
+
+/// Key of a project's rules about trusted owners.
+pub fn trust_key(project: &ProjectId) -> Item {
+    key(format!("{PROJECT_PREFIX}{project}"), "TRUST".to_owned())
+}
+
+/// Key of the register of projects with rules. No project has an empty id, so no other item has this
+/// partition key.
+pub fn register_key() -> Item {
+    key(PROJECT_PREFIX.to_owned(), "REGISTER".to_owned())
 }
 
 /// Key of an idempotency record. The key has no line end, so the two parts cannot be confused.

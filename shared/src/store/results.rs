@@ -15,6 +15,7 @@ use crate::domain::error::ApiError;
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::{Job, RESULTS_PAGE};
+use crate::domain::member::MemberStatus;
 use crate::domain::message::Chunk;
 use crate::domain::outcome::Outcome;
 use crate::domain::time::Timestamp;
@@ -48,7 +49,7 @@ impl Tally {
     fn of(outcomes: &[Outcome]) -> Self {
         let codes = outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Failed(code) => Some(*code),
-            Outcome::Changed | Outcome::Unchanged => None,
+            Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => None,
         });
         let failed = codes.clone().count();
         Self {
@@ -63,6 +64,7 @@ fn recorded(outcomes: &[Outcome]) -> Recorded {
     let rows = outcomes.iter().enumerate();
     rows.filter_map(|(row, outcome)| match outcome {
         Outcome::Changed => None,
+        Outcome::Answered(status) => Some((row, status.as_str().to_owned())),
         Outcome::Unchanged => Some((row, UNCHANGED.to_owned())),
         Outcome::Failed(code) => Some((row, code.as_str().to_owned())),
     })
@@ -216,9 +218,13 @@ impl Stored {
         Ok(Some(match recorded.get(&(row % job.chunk_rows)) {
             None => Outcome::Changed,
             Some(word) if word == UNCHANGED => Outcome::Unchanged,
-            Some(code) => Outcome::Failed(ImsCode::parse(code).ok_or_else(|| {
-                ApiError::internal(format!("job {} has a result {code:?}", job.id))
-            })?),
+            Some(word) => {
+                let answered = MemberStatus::parse(word).map(Outcome::Answered);
+                let outcome = answered.or_else(|| ImsCode::parse(word).map(Outcome::Failed));
+                outcome.ok_or_else(|| {
+                    ApiError::internal(format!("job {} has a result {word:?}", job.id))
+                })?
+            }
         }))
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::time::Timestamp;
+use crate::domain::trust::TrustCache;
 
 /// Most keys of one `BatchGetItem`.
 const BATCH_GET_MAX: usize = 100;
@@ -27,6 +28,7 @@ pub struct Store {
     pub(super) table: String,
     pub(super) indexes: Indexes,
     known: Arc<ExpiringCache<ImageId, Known>>,
+    pub(super) trust: Arc<TrustCache>,
 }
 
 /// Whether an index shows a write at once.
@@ -64,6 +66,7 @@ impl Store {
             table,
             indexes,
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
+            trust: Arc::default(),
         }
     }
 

@@ -51,6 +51,7 @@ impl Cell {
                 updated_at: time,
                 added,
                 shared,
+                shared_as: MemberStatus::Pending,
                 ended,
                 op,
             })),

@@ -39,6 +39,7 @@ pub fn describe(operation: Operation) -> Described {
         Operation::Batch(operation) => batches::start(operation),
         Operation::Jobs(operation) => batches::read_jobs(operation),
         Operation::Images(operation) => images::describe(operation),
+        Operation::TrustedOwners(operation) => members::trusted_owners(operation),
         Operation::Discovery(operation) => discovery::describe(operation),
     }
 }

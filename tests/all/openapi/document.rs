@@ -7,7 +7,7 @@ use shared::domain::bodies::{BatchAnswers, BatchMembers, MemberAnswer, NewMember
 use shared::domain::image::bodies::{NewImage, OldPatch, Patch};
 use shared::http::answers::{
     CloudImages, CloudMembers, FramedMember, Images, Invitations, JobAccepted, JobWithResults,
-    Jobs, Members, Quotas, Shares,
+    Jobs, Members, Quotas, Shares, TrustRules,
 };
 use shared::http::discovery::{Health, ImageTasks, ImportMethods, Stores, Tasks, Usage, Versions};
 use shared::http::error_form::{GlanceError, ImsError};
@@ -196,6 +196,7 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     add::<FramedMember<'_>>(&mut all);
     add::<Invitations<'_>>(&mut all);
     add::<Shares<'_>>(&mut all);
+    add::<TrustRules<'_>>(&mut all);
     add::<JobAccepted>(&mut all);
     add::<JobWithResults<'_>>(&mut all);
     add::<Jobs>(&mut all);

@@ -3,10 +3,11 @@
 use serde_json::json;
 use shared::domain::bodies::{MemberAnswer, NewMember};
 use shared::domain::member::MemberView;
-use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares};
-use shared::http::routes::{Operation, ReadMembers};
+use shared::domain::trust::{REMEMBERED_SECONDS, RULES_MAX};
+use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares, TrustRules};
+use shared::http::routes::{OnTrustedOwners, Operation, ReadMembers};
 
-use super::describe::{Described, empty, json, json_such, link};
+use super::describe::{Described, component, empty, json, json_like, json_such, link};
 
 fn new(summary: &'static str) -> Described {
     Described::new("Members", summary)
@@ -62,12 +63,39 @@ pub fn read(operation: ReadMembers) -> Described {
     }
 }
 
+pub fn trusted_owners(operation: OnTrustedOwners) -> Described {
+    let rules = json!({"rules": [{"owner": "edc89b490d7d4392898e19b2deb34797", "mode": "accept"}]});
+    let done = |description: &str| {
+        let response = json_like::<TrustRules>(description, rules.clone());
+        response.header_ref("ETag", component("headers", "ETag"))
+    };
+    match operation {
+        OnTrustedOwners::Show => new("Show the trusted owners of a project")
+            .done(200, done("The rules."))
+            .refuses(&[403]),
+        OnTrustedOwners::Replace => new("Set the trusted owners of a project")
+            .description(format!(
+                "Sets all rules at once, at most {RULES_MAX}. A new share by an owner with a rule is \
+                 stored as accepted, or rejected, from the beginning: within {REMEMBERED_SECONDS} \
+                 seconds after this answer. Shares that exist stay as they are. A rule about the \
+                 project itself, or a second one about an owner, is 400."
+            ))
+            .body::<TrustRules>(rules.clone())
+            .parameters(&["IfMatch"])
+            .done(200, done("The rules as they are now."))
+            .refuses(&[403, 412]),
+    }
+}
+
 pub fn add() -> Described {
     let of = |operation| {
         let parameters = [("image_id", "image_id"), ("member_id", "member_id")];
         link(operation, &parameters)
     };
-    let added = json_such::<MemberView>("The new membership. Its status is `pending`.", "Member")
+    let added = json_such::<MemberView>(
+        "The new membership. Its status is `pending`, unless the project has a rule for this owner.",
+        "Member",
+    )
         .link("show", of(Operation::Members(ReadMembers::Show)))
         .link("answer", of(Operation::UpdateMember))
         .link("remove", of(Operation::RemoveMember));

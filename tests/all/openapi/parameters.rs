@@ -37,6 +37,7 @@ pub fn all() -> Vec<(&'static str, Parameter)> {
     let mut all = vec![
         ("RequestId", request_id()),
         ("IdempotencyKey", idempotency_key()),
+        ("IfMatch", if_match()),
     ];
     all.extend(of_paths());
     all.extend(of_image_lists());
@@ -105,6 +106,13 @@ fn idempotency_key() -> Parameter {
     parameter(ParameterIn::Header, "Idempotency-Key", description, schema)
         .example(Some(json!("accept-the-release-of-june")))
         .build()
+}
+
+fn if_match() -> Parameter {
+    let description = "Changes only what has this `ETag`, or one of several; anything else is 412.";
+    let tag = "(W/)?\"[!#-~]*\"";
+    let schema = pattern(&format!(r"^(\*|{tag}( *, *{tag})*)$"));
+    parameter(ParameterIn::Header, "If-Match", description, schema).build()
 }
 
 fn of_paths() -> Vec<(&'static str, Parameter)> {

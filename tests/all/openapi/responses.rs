@@ -14,7 +14,7 @@ use super::describe::{HTML, JSON, PLAIN, component, empty, free, reference};
 /// What every operation refuses with that needs a token.
 pub const COMMON: [u16; 6] = [400, 401, 408, 413, 500, 503];
 /// What an operation may refuse with besides.
-const OTHERS: [u16; 5] = [403, 404, 409, 415, 422];
+const OTHERS: [u16; 6] = [403, 404, 409, 412, 415, 422];
 
 /// The component of a refusal.
 pub fn name(family: Family, status: u16) -> String {
@@ -26,6 +26,7 @@ pub fn name(family: Family, status: u16) -> String {
         // Its body is not read, so it is the same for all.
         408 => return "RequestTimeout".to_owned(),
         409 => "Conflict",
+        412 => "PreconditionFailed",
         413 => "TooLarge",
         415 => "UnsupportedMediaType",
         422 => "Unprocessable",
@@ -48,7 +49,7 @@ pub fn all() -> Vec<(String, Response)> {
             .build(),
     )];
     for status in COMMON.into_iter().chain(OTHERS) {
-        if !matches!(status, 408 | 422) {
+        if !matches!(status, 408 | 412 | 422) {
             let (description, example) = glance(status);
             let response = refusal::<GlanceError>(status, description, example)
                 .content(HTML, free())
@@ -151,6 +152,7 @@ fn ims(status: u16) -> (&'static str, Option<Value>) {
             "It does not exist, or not for this project.",
             like("IMG.0023", "The job does not exist."),
         ),
+        412 => ("What is there is not what `If-Match` names.", None),
         413 => ("The body is larger than 1 MiB.", None),
         422 => ("The Idempotency-Key was used for another request.", None),
         500 => (FAILURE, None),
@@ -160,7 +162,7 @@ fn ims(status: u16) -> (&'static str, Option<Value>) {
 }
 
 /// Every header of an answer, by the name of its component.
-pub fn headers() -> [(&'static str, Header); 5] {
+pub fn headers() -> [(&'static str, Header); 6] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let header = |description, schema: ObjectBuilder| {
         HeaderBuilder::new()
@@ -182,6 +184,14 @@ pub fn headers() -> [(&'static str, Header); 5] {
             request_id
                 .example(Some(json!("req-6b1f3a52-1c1e-4c5e-9a39-0f1de5d1a001")))
                 .build(),
+        ),
+        (
+            "ETag",
+            header(
+                "Stands for the present state; see `If-Match`.",
+                text().pattern(Some("^\"[!#-~]+\"$")),
+            )
+            .build(),
         ),
         (
             "Location",

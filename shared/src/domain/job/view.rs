@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use super::{Job, JobKind, JobStatus};
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::ims_code::ImsCode;
+use crate::domain::member::MemberStatus;
 use crate::domain::outcome::Outcome;
 use crate::domain::time::{Millis, Timestamp};
 
@@ -98,6 +99,11 @@ pub struct ResultRow<'a> {
     /// Whether this job has changed the membership; false too for one that was already as it should
     /// be.
     pub changed: bool,
+    /// The status that a rule of the member's trusted owners gave to the new membership; without such a
+    /// rule it is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub member_status: Option<MemberStatus>,
     /// Why the entry failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -166,7 +172,7 @@ impl Job {
         let outcome = outcome.or(ended.then_some(Outcome::Failed(self.kind.gave_up())));
         let (status, changed, code) = match outcome {
             None => (ResultStatus::Running, false, None),
-            Some(Outcome::Changed) => (ResultStatus::Success, true, None),
+            Some(Outcome::Changed | Outcome::Answered(_)) => (ResultStatus::Success, true, None),
             Some(Outcome::Unchanged) => (ResultStatus::Success, false, None),
             Some(Outcome::Failed(code)) => (ResultStatus::Failed, false, Some(code)),
         };
@@ -175,6 +181,10 @@ impl Job {
             project_id,
             status,
             changed,
+            member_status: match outcome {
+                Some(Outcome::Answered(status)) => Some(status),
+                Some(Outcome::Changed | Outcome::Unchanged | Outcome::Failed(_)) | None => None,
+            },
             error_code: code,
             fail_reason: code.map(ImsCode::reason),
         }

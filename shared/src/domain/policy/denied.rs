@@ -53,7 +53,9 @@ impl Denied<'_> {
                 | ApiAction::ReadJobs
                 | ApiAction::ReadJobsOf(_)
                 | ApiAction::ReadMembersAs(_)
-                | ApiAction::ListShares => return self.ims(),
+                | ApiAction::ListShares
+                | ApiAction::ReadTrustedOwners
+                | ApiAction::SetTrustedOwners => return self.ims(),
             }),
         }
     }

@@ -270,6 +270,8 @@ fn api(out: &mut String) {
         ("ReadMembersAs(own)", ApiAction::ReadMembersAs("own")),
         ("ReadMembersAs(other)", ApiAction::ReadMembersAs("other")),
         ("ListShares", ApiAction::ListShares),
+        ("ReadTrustedOwners", ApiAction::ReadTrustedOwners),
+        ("SetTrustedOwners", ApiAction::SetTrustedOwners),
     ];
     for (name, action) in all {
         for role in Role::ALL {

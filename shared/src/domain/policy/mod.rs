@@ -181,7 +181,7 @@ pub enum ApiAction<'a> {
     ReadStoreDetails,
     /// Start a batch.
     StartBatch,
-    /// Answer for this project in a batch.
+    /// Answer for this project: in a batch, or in advance.
     AnswerFor(&'a ProjectId),
     /// Read jobs.
     ReadJobs,
@@ -191,6 +191,10 @@ pub enum ApiAction<'a> {
     ReadMembersAs(&'a str),
     /// List what is shared with a project that it acts for, or by it.
     ListShares,
+    /// Read the trusted owners of a project that it acts for.
+    ReadTrustedOwners,
+    /// Set them.
+    SetTrustedOwners,
 }
 
 impl Policy {
@@ -335,8 +339,11 @@ fn refuse_api(caller: &Caller, action: ApiAction<'_>) -> Option<Reason> {
         ApiAction::ListImages
         | ApiAction::ShowQuota
         | ApiAction::ReadJobs
-        | ApiAction::ListShares => caller.role != Role::None,
-        ApiAction::CreateImage | ApiAction::StartBatch => caller.may_write(),
+        | ApiAction::ListShares
+        | ApiAction::ReadTrustedOwners => caller.role != Role::None,
+        ApiAction::CreateImage | ApiAction::StartBatch | ApiAction::SetTrustedOwners => {
+            caller.may_write()
+        }
         ApiAction::ReadTasks | ApiAction::ReadStoreDetails => caller.is_admin(),
         ApiAction::AnswerFor(project) => caller.acts_for(project.as_str()),
         ApiAction::ReadJobsOf(project) | ApiAction::ReadMembersAs(project) => {

@@ -9,7 +9,9 @@ mod unrouted;
 
 use percent_encoding::percent_decode_str;
 
-pub use operation::{BatchKind, Discover, Function, OnImages, Operation, ReadJobs, ReadMembers};
+pub use operation::{
+    BatchKind, Discover, Function, OnImages, OnTrustedOwners, Operation, ReadJobs, ReadMembers,
+};
 pub use path::{Family, NotUtf8, Path, V2_MINORS, is_v2};
 pub use unrouted::{NotServed, Unrouted};
 
@@ -31,6 +33,7 @@ const MEMBERS: &str = "/v2/images/{image_id}/members";
 const MEMBER: &str = "/v2/images/{image_id}/members/{member_id}";
 const TAG: &str = "/v2/images/{image_id}/tags/{tag}";
 const BATCH: &str = "/v1/cloudimages/members";
+const TRUSTED_OWNERS: &str = "/v1/{project_id}/cloudimages/trusted-owners";
 
 const fn route(method: &'static str, path: &'static str, operation: Operation) -> Route {
     Route {
@@ -91,6 +94,8 @@ pub const ROUTES: &[Route] = &[
     jobs("/v1/{project_id}/jobs/{job_id}", ReadJobs::ShowOfProject),
     members("/v1/{project_id}/cloudimages/invitations", ReadMembers::ListInvitations),
     members("/v1/{project_id}/cloudimages/shares", ReadMembers::ListShares),
+    route("GET", TRUSTED_OWNERS, Operation::TrustedOwners(OnTrustedOwners::Show)),
+    route("PUT", TRUSTED_OWNERS, Operation::TrustedOwners(OnTrustedOwners::Replace)),
     members("/v1/{project_id}/cloudimages/{image_id}/members", ReadMembers::ListCloud),
     members("/v1/{project_id}/cloudimages/{image_id}/members/{member_id}", ReadMembers::ShowCloud),
 ];

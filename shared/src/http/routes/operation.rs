@@ -17,6 +17,8 @@ pub enum Function {
     GetJob,
     /// Images' records, one or many.
     Images,
+    /// Trusted owners.
+    TrustedOwners,
     /// Versions, schemas, and every path or method that no route has.
     Discovery,
 }
@@ -32,6 +34,7 @@ impl Function {
             Self::BatchUpdate => "batch-update",
             Self::GetJob => "get-job",
             Self::Images => "images",
+            Self::TrustedOwners => "trusted-owners",
             Self::Discovery => "discovery",
         }
     }
@@ -54,6 +57,8 @@ pub enum Operation {
     Jobs(ReadJobs),
     /// Something with images.
     Images(OnImages),
+    /// Something with trusted owners.
+    TrustedOwners(OnTrustedOwners),
     /// Something about the API as a whole.
     Discovery(Discover),
 }
@@ -126,6 +131,15 @@ pub enum OnImages {
     ShowQuota,
 }
 
+/// The operations of the function `trusted-owners`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OnTrustedOwners {
+    /// Show a project's rules.
+    Show,
+    /// Set all of them.
+    Replace,
+}
+
 /// The operations of the function `discovery`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Discover {
@@ -156,6 +170,7 @@ impl Operation {
             Self::Batch(_) => Function::BatchUpdate,
             Self::Jobs(_) => Function::GetJob,
             Self::Images(_) => Function::Images,
+            Self::TrustedOwners(_) => Function::TrustedOwners,
             Self::Discovery(_) => Function::Discovery,
         }
     }
@@ -197,6 +212,10 @@ impl Operation {
                 OnImages::ListTasks => "listImageTasks",
                 OnImages::ListCloud => "listCloudImages",
                 OnImages::ShowQuota => "showQuota",
+            },
+            Self::TrustedOwners(rules) => match rules {
+                OnTrustedOwners::Show => "showTrustedOwners",
+                OnTrustedOwners::Replace => "replaceTrustedOwners",
             },
             Self::Discovery(discovery) => match discovery {
                 Discover::ShowSchema => "showSchema",

@@ -1,6 +1,8 @@
 //! Adds and removes members of one image: one transaction for all of them, repeated until each has a
 //! result. A removed membership leaves a tombstone under its key.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::super::item;
@@ -12,7 +14,7 @@ use crate::domain::change::{Change, Step, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::member::Membership;
+use crate::domain::member::{MemberStatus, Membership};
 use crate::domain::policy::Caller;
 
 /// One member that is added or removed.
@@ -49,9 +51,11 @@ impl Store {
         };
         let mut tries = Tries::begin();
         loop {
+            let by_rule = self.answers_by_rule(&known.owner, members, stamp.now);
             let plan = Plan {
                 image,
                 owner: Some(known.owner.clone()),
+                by_rule: by_rule.await?,
                 direction: Direction::Add {
                     quota,
                     image: known.clone(),
@@ -93,6 +97,7 @@ impl Store {
         let plan = Plan {
             image,
             owner: caller.required_owner().filter(|_| !leaving).cloned(),
+            by_rule: HashMap::new(),
             direction: Direction::Remove,
             stamp,
         };
@@ -178,7 +183,10 @@ impl Store {
         let reasons = match self.transact("change members", items).await? {
             Transacted::Applied => {
                 for entry in open {
-                    entry.change = Some(Change::Applied);
+                    entry.change = Some(match plan.status(entry.member) {
+                        MemberStatus::Pending => Change::Applied,
+                        status => Change::Answered(status),
+                    });
                 }
                 return Ok(Attempt::Applied);
             }
@@ -240,7 +248,9 @@ impl Store {
             Step::Write => None,
             Step::Done(change) => Some(change),
             Step::Confirm => {
-                let done = self.confirm_member(image, member, op).await?;
+                let done = self
+                    .confirm_member(image, member, op, plan.status(member))
+                    .await?;
                 done.then_some(Change::Unneeded)
             }
             Step::LeaveTombstone => {

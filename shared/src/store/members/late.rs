@@ -1,26 +1,33 @@
 //! The single writes of batch entries that arrive out of order: see [`crate::domain::change::step`].
 
 use super::super::expression::{names, values};
-use super::super::keys::{self as at, s};
+use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
 use super::super::write::single;
 use super::plan::NO_NEWER_SHARE;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::time::Timestamp;
 
 impl Store {
-    /// Records a newer share of a membership that exists. Returns `false` if the membership has changed
-    /// meanwhile.
+    /// Records a newer share of a membership that exists, and the status that it would have given to a new
+    /// one. Returns `false` if the membership has changed meanwhile.
     pub(super) async fn confirm_member(
         &self,
         image: ImageId,
         member: &ProjectId,
         op: OperationId,
+        shared_as: MemberStatus,
     ) -> Result<bool, ApiError> {
-        let update = "SET #shared = :op";
+        let mut values = Item::from([(":op".to_owned(), s(op.to_string()))]);
+        let update = if shared_as == MemberStatus::Pending {
+            "SET #shared = :op REMOVE #shared_as"
+        } else {
+            values.insert(":status".to_owned(), s(shared_as.as_str()));
+            "SET #shared = :op, #shared_as = :status"
+        };
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {NO_NEWER_SHARE}");
         let request = self
@@ -29,7 +36,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(at::member_key(image, member)))
             .set_expression_attribute_names(names(&[update, &condition]))
-            .set_expression_attribute_values(values([(":op", s(op.to_string()))]))
+            .set_expression_attribute_values(Some(values))
             .update_expression(update)
             .condition_expression(condition);
         let outcome = single("confirm member", || request.clone().send()).await?;

@@ -1,5 +1,7 @@
 //! What adding and removing members writes: the parts of one transaction, each with its conditions.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
@@ -14,7 +16,7 @@ use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::job::JobKind;
-use crate::domain::member::Member;
+use crate::domain::member::{Member, MemberStatus};
 use crate::domain::visibility::Visibility;
 
 /// The condition that no share of a membership is newer than `:op`. Releases up to 0.1.0 did not
@@ -29,6 +31,8 @@ pub(super) struct Plan {
     /// The project that must own the image; `None` for any.
     pub(super) owner: Option<ProjectId>,
     pub(super) direction: Direction,
+    /// The statuses of new members who have a rule for the image's owner.
+    pub(super) by_rule: HashMap<ProjectId, MemberStatus>,
     pub(super) stamp: Stamp,
 }
 
@@ -49,6 +53,12 @@ impl Plan {
             Direction::Add { .. } => JobKind::Add,
             Direction::Remove => JobKind::Remove,
         }
+    }
+
+    /// The status of a new membership of this project.
+    pub(super) fn status(&self, member: &ProjectId) -> MemberStatus {
+        let by_rule = self.by_rule.get(member).copied();
+        by_rule.unwrap_or(MemberStatus::Pending)
     }
 
     /// Whether the image meets the conditions, apart from its count of members.
@@ -124,8 +134,8 @@ impl Store {
     ) -> Result<TransactWriteItem, ApiError> {
         match &plan.direction {
             Direction::Add { image, .. } => {
-                let member = Member::new(plan.image, member.clone(), op, plan.stamp.now);
-                self.put_member(&member, image)
+                let new = Member::new(plan.image, member.clone(), op, plan.stamp.now);
+                self.put_member(&new.answered_by_rule(plan.status(member)), image)
             }
             Direction::Remove => {
                 let stamp = Stamp { op, ..plan.stamp };
@@ -162,7 +172,7 @@ impl Store {
         };
         let update = format!(
             "{TOMBSTONE} REMOVE #gpk, #gsk, #opk, #osk, #status, #vault_id, #created_at, #updated_at, #shared, \
-             #ended"
+             #shared_as, #ended"
         );
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");
