@@ -28,4 +28,4 @@ cmp -s package-lock.json node_modules/.imshare-lock || {
 }
 ./vendor.sh --check
 node_modules/.bin/tsc --project .
-node --test --test-reporter=spec "${@:2}" tests/
+node --test --test-reporter=spec "${@:2}" tests/console.test.js

@@ -29,6 +29,8 @@ export function useAnswering(gone, selection) {
   const [asks, setAsks] = useState(/** @type {{rows: Invitation[], count: number} | null} */ (null));
   const [about, setAbout] = useState(/** @type {Set<string>} */ (new Set()));
   const last = useRef(() => {});
+  // Whoever answers quickly, row by row, is not waited for: one answer after the other.
+  const line = useRef(Promise.resolve());
 
   const action = useAction(async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
     if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
@@ -51,7 +53,9 @@ export function useAnswering(gone, selection) {
 
   const answer = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
     const key = random();
-    last.current = () => void action.run(status, rows, vault, key);
+    last.current = () => {
+      line.current = line.current.then(async () => void (await action.run(status, rows, vault, key)));
+    };
     setAbout(new Set(rows.map((row) => row.image_id)));
     last.current();
   };

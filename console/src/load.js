@@ -1,6 +1,6 @@
 // Loading what a component shows, and keeping it fresh.
 
-import { useEffect, useLatest, useState } from './lib.js';
+import { useEffect, useLatest, useRef, useState } from './lib.js';
 import { changes, outage } from './outage.js';
 
 /** How often a list that is looked at is loaded again, in milliseconds. */
@@ -70,12 +70,18 @@ export function useLoad(load, inputs, { every = FRESH } = {}) {
 export function useAction(action) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(/** @type {Error | undefined} */ (undefined));
-  const run = async (/** @type {A} */ ...inputs) => {
-    if (busy) return;
+  const running = useRef(false);
+  /** Says whether it went well. @param {A} inputs */
+  const run = async (...inputs) => {
+    if (running.current) return false;
+    running.current = true;
     setBusy(true);
     setError(undefined);
-    await action(...inputs).catch(setError);
+    const failed = await action(...inputs).then(() => undefined, (reason) => reason);
+    running.current = false;
     setBusy(false);
+    setError(failed);
+    return failed === undefined;
   };
-  return { busy, error, run, clear: () => setError(undefined) };
+  return { busy, error, run };
 }

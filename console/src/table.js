@@ -1,6 +1,6 @@
 // A table with a row cursor (j, k), a selection that lasts over pages, and pages.
 
-import { ApiError } from './http.js';
+import { Away, Missing } from './http.js';
 import { useKeys } from './keys.js';
 import { Fragment, html, number, plural, useEffect, useLatest, useRef, useState, useStore } from './lib.js';
 import { nextPage, previousPage, route } from './route.js';
@@ -64,14 +64,13 @@ export function Table(props) {
   const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
   const cursor = useCursor(props, body);
   if (error && !rows) {
-    const known = error instanceof ApiError && error.status === 300;
-    return html`<${ErrorNote} error=${error} retry=${known ? undefined : reload} />`;
+    return html`<${ErrorNote} error=${error} retry=${error instanceof Missing ? undefined : reload} />`;
   }
   if (!rows) return html`<${Waiting} />`;
   if (rows.length === 0) return html`${props.empty}<${Pager} next=${props.next} />`;
   const toggle = (/** @type {T} */ row) => selection?.set(toggled(selection.rows, id(row), row));
   return html`<${Fragment}>
-    ${error && !(error instanceof ApiError && error.status === 0) ? html`<${ErrorNote} error=${error} retry=${reload} />` : null}
+    ${error && !(error instanceof Away) ? html`<${ErrorNote} error=${error} retry=${reload} />` : null}
     <div class="scroll">
       <table>
         <caption class="hidden">${caption}</caption>

@@ -58,7 +58,7 @@ export function Trusted() {
   <//>`;
 }
 
-/** @param {{why: string, busy: boolean, onAdd: (rule: Rule) => Promise<void>}} props */
+/** @param {{why: string, busy: boolean, onAdd: (rule: Rule) => Promise<boolean>}} props */
 function Add({ why, busy, onAdd }) {
   const [text, setText] = useState('');
   const [mode, setMode] = useState(/** @type {Rule['mode']} */ ('accept'));
@@ -70,8 +70,8 @@ function Add({ why, busy, onAdd }) {
     if (state === 'unknown') return setProblem('No project has this id or name.');
     if (state === 'ambiguous') return setProblem('Several projects have this name: use the id.');
     setProblem('');
-    await onAdd({ owner: id, mode });
-    return setText('');
+    if (await onAdd({ owner: id, mode })) setText('');
+    return undefined;
   };
   return html`<form class="add" onSubmit=${add}>
     <label class="field">Project

@@ -130,7 +130,7 @@ export function Empty({ title, children }) {
 
 /** @param {{rows?: number}} props */
 export function Waiting({ rows = 8 }) {
-  return html`<div class="waiting" aria-busy="true" aria-label="Loading">
+  return html`<div class="waiting" role="status" aria-label="Loading">
     ${Array.from({ length: rows }, () => html`<i></i>`)}
   </div>`;
 }

@@ -93,11 +93,11 @@ describe('the console', { concurrency: 3 }, () => {
     const session = JSON.parse(await page.evaluate(() => sessionStorage.getItem('imshare.session')));
     const headers = { 'X-Auth-Token': session.token, 'X-Subject-Token': session.token };
     await fetch(`${server.url}/identity/v3/auth/tokens`, { method: 'DELETE', headers });
-    await tab(page, 'My images').click();
+    await page.reload();
     await page.getByText('Your session has ended.').waitFor();
     await page.getByLabel('Password').fill('secret');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'This project has no images' }).waitFor();
+    await page.getByRole('heading', { name: 'No jobs yet' }).waitFor();
     await close(page);
   });
 
@@ -425,6 +425,7 @@ describe('the console', { concurrency: 3 }, () => {
     await server.share('windows-owner', [id], ['windows-member']);
     await member.getByRole('radio', { name: 'Waiting' }).check({ force: true });
     await row(member, 'between').waitFor();
+    await member.route('**/cloudimages/invitations?*', () => {});
     await server.call('windows-owner', 'DELETE', `/v2/images/${id}/members/${projectId('windows-member')}`);
     await member.getByRole('button', { name: 'Reject between' }).click();
     await row(member, 'the owner has taken this image back').waitFor();

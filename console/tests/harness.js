@@ -147,7 +147,7 @@ export async function browser() {
 export async function open(chrome, url, options = {}) {
   const context = await chrome.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', acceptDownloads: true, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(30000);
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error.stack)));
   page.on('console', (message) => {
