@@ -23,7 +23,8 @@ struct File {
 }
 
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../console");
+    let root =
+        PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../console");
     let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_default());
     let files = files(&root)?;
     let version = version(&files);
@@ -38,7 +39,10 @@ fn main() -> io::Result<()> {
     let mut table = String::from("static ASSETS: &[Asset] = &[\n");
     for (index, file) in files.iter().enumerate() {
         let (path, text) = match file.name.as_str() {
-            "index.html" => (String::new(), page(&file.text, &version, modules.trim_end())),
+            "index.html" => (
+                String::new(),
+                page(&file.text, &version, modules.trim_end()),
+            ),
             name => (format!("/{version}/{name}"), lean(name, &file.text)),
         };
         let kept = out.join(format!("{index}"));
@@ -113,7 +117,9 @@ fn media_type(name: &str) -> &'static str {
 }
 
 fn version(files: &[File]) -> String {
-    let all = files.iter().map(|file| format!("{}\0{}\0", file.name, file.text));
+    let all = files
+        .iter()
+        .map(|file| format!("{}\0{}\0", file.name, file.text));
     short(&all.collect::<String>())
 }
 

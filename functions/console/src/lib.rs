@@ -81,7 +81,7 @@ fn answer(app: &App, request: &Request, compressed: bool) -> Handled {
         true => http::empty(304),
         false => asset.response(compressed),
     };
-    Ok(asset.with_headers(response, app, request))
+    Ok(asset.with_headers(response, app))
 }
 
 impl Asset {
@@ -94,12 +94,12 @@ impl Asset {
         http::with_header(response, "content-encoding", "gzip")
     }
 
-    fn with_headers(&self, response: Response, app: &App, request: &Request) -> Response {
+    fn with_headers(&self, response: Response, app: &App) -> Response {
         let kept = match self.path {
             "" => "no-cache",
             _ => FOREVER,
         };
-        let policy = policy(app, request);
+        let policy = policy(app);
         let headers = [
             ("etag", self.etag),
             ("cache-control", kept),
@@ -119,14 +119,14 @@ impl Asset {
 
 /// The page holds a token, so it may run no script but its own, and may send to no other origin than
 /// this server's and the identity service's.
-fn policy(app: &App, request: &Request) -> String {
-    let identity = app.config().site.auth_uri.as_deref();
-    let identity = identity.and_then(origin).unwrap_or_default();
-    let own = origin(&app.base_url(request)).unwrap_or_default().to_owned();
+fn policy(app: &App) -> String {
+    let identity = app.config().site.auth_uri.as_deref().and_then(origin);
+    let identity = identity.map(|identity| format!(" {identity}"));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-         connect-src 'self' {own} {identity}; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'; require-trusted-types-for 'script'"
+         connect-src 'self'{}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'",
+        identity.unwrap_or_default()
     )
 }
 
