@@ -34,8 +34,8 @@ export async function image(id) {
 }
 
 /** The project's own images. @param {Query} query @returns {Promise<Page<Image>>} */
-export async function images({ after, ...query }) {
-  const own = { owner: project(), marker: after, sort_key: 'created_at', sort_dir: 'desc', ...query };
+export async function images(query) {
+  const own = { owner: project(), sort_key: 'created_at', sort_dir: 'desc', ...query };
   const { data } = await request('GET', 'v2/images', { query: own });
   const next = data.next ? new URL(data.next, document.baseURI).searchParams.get('marker') : null;
   return { rows: data.images, next };
@@ -110,21 +110,41 @@ export async function trustOwners(rules, etag) {
   await request('PUT', path`v1/${project()}/cloudimages/trusted-owners`, { body: { rules }, headers });
 }
 
+/** How often a page is asked to go on before it is shown with fewer rows than it could have. */
+const TRIES = 20;
+
+/**
+ * A page of a table. The service may end a page early when a filter leaves rows out, even without any
+ * row: then it goes on.
+ * @template T
+ * @param {(query: Query) => Promise<Page<T>>} load
+ * @param {Query} query
+ * @returns {Promise<Page<T>>}
+ */
+export async function page(load, query) {
+  let page = await load({ ...query, limit: PAGE });
+  for (let tries = 0; page.next && page.rows.length < PAGE && tries < TRIES; tries += 1) {
+    const more = await load({ ...query, limit: PAGE - page.rows.length, marker: page.next });
+    page = { rows: [...page.rows, ...more.rows], next: more.next };
+  }
+  return page;
+}
+
 /**
  * Reads pages until there are no more or `most` rows are there.
  * @template T
  * @param {(query: Query) => Promise<Page<T>>} load
  * @param {Query} query
- * @param {{most?: number, marker?: string, alive?: () => boolean}} [options]
+ * @param {{most?: number, alive?: () => boolean}} [options]
  */
-export async function all(load, query, { most = BATCH, marker = 'marker', alive = () => true } = {}) {
+export async function all(load, query, { most = BATCH, alive = () => true } = {}) {
   /** @type {T[]} */
   const rows = [];
   /** @type {string | null} */
   let next = null;
   do {
     /** @type {Page<T>} */
-    const page = await load({ ...query, limit: Math.min(MOST, most), [marker]: next });
+    const page = await load({ ...query, limit: Math.min(MOST, most), marker: next });
     rows.push(...page.rows);
     next = page.next;
   } while (next && rows.length < most && alive());

@@ -32,7 +32,7 @@ export function Images({ params }) {
   const { visibility = '', name = '', after, open } = params;
   const query = { visibility, name };
   const filters = JSON.stringify(query);
-  const page = useLoad(() => api.images({ ...query, after, limit: api.PAGE }), [query, after]);
+  const page = useLoad(() => api.page(api.images, { ...query, marker: after }), [query, after]);
   const quota = useLoad(() => api.memberQuota(), [], { every: 300000 }).data ?? Infinity;
   const counts = useCounts(page.data?.rows);
   /** @type {import('./table.js').Selection<Image>} */
@@ -73,7 +73,7 @@ export function Images({ params }) {
         <${TextFilter} label="Exact name" name="name" value=${name} search />
       </div>
       <${SelectionBar} selection=${selection} onPage=${rows?.length ?? 0} more=${Boolean(page.data?.next || after)} id=${idOf} what="image"
-        collect=${() => api.all(api.images, query, { marker: 'after' })}>
+        collect=${() => api.all(api.images, query)}>
         ${shareable.length < chosen.length ? html`<span class="quiet">${chosen.length - shareable.length} cannot be shared</span>` : null}
         <${Button} kind="primary" why=${readOnly || (shareable.length ? '' : 'None of these images can be shared.')} onClick=${() => setSharing(shareable)}>Share…<//>
       <//>

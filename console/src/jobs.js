@@ -16,7 +16,7 @@ const STATUS = [['', 'All'], ['RUNNING', 'Running'], ['SUCCESS', 'Succeeded'], [
 /** @param {{params: Record<string, string>}} props */
 export function Jobs({ params }) {
   const { status = '', after, open } = params;
-  const page = useLoad(() => api.jobs({ status, marker: after, limit: api.PAGE }), [status, after], { every: 3000 });
+  const page = useLoad(() => api.page(api.jobs, { status, marker: after }), [status, after], { every: 3000 });
   return html`<div class="work">
     <section class="list" aria-label="Jobs">
       <div class="filters">

@@ -25,7 +25,7 @@ export function Shared({ params }) {
   const { status = 'pending', owner = '', name = '', after, open } = params;
   const query = { status, owner, name };
   const filters = JSON.stringify(query);
-  const page = useLoad(() => api.invitations({ ...query, marker: after, limit: api.PAGE }), [query, after]);
+  const page = useLoad(() => api.page(api.invitations, { ...query, marker: after }), [query, after]);
   /** @type {import('./table.js').Selection<Invitation>} */
   const selection = useSelection(filters);
   const gone = useGone(page.data?.rows, filters + (after ?? ''), (left) => {

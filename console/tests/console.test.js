@@ -93,7 +93,7 @@ describe('the console', { concurrency: 3 }, () => {
     const session = JSON.parse(await page.evaluate(() => sessionStorage.getItem('imshare.session')));
     const headers = { 'X-Auth-Token': session.token, 'X-Subject-Token': session.token };
     await fetch(`${server.url}/identity/v3/auth/tokens`, { method: 'DELETE', headers });
-    await page.reload();
+    // The list of jobs is loaded again every few seconds.
     await page.getByText('Your session has ended.').waitFor();
     await page.getByLabel('Password').fill('secret');
     await page.keyboard.press('Enter');
@@ -260,6 +260,7 @@ describe('the console', { concurrency: 3 }, () => {
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     await page.getByRole('button', { name: 'Accept single' }).click();
+    await dialog.waitFor();
     await page.keyboard.type('vault');
     await dialog.getByText('The id of a vault is a UUID.').waitFor();
     await dialog.getByLabel('Vault id').fill(VAULT);
