@@ -1,7 +1,7 @@
 // The calls of the public API that the console makes, one function each.
 
 import { ApiError, path, request, session } from './http.js';
-import { random } from './lib.js';
+import { random, readable } from './lib.js';
 
 /** Rows on a page of a table. */
 export const PAGE = 50;
@@ -19,7 +19,8 @@ function project() {
 /** @param {Query} query @returns {Promise<Page<Invitation>>} */
 export async function invitations(query) {
   const { data } = await request('GET', path`v1/${project()}/cloudimages/invitations`, { query });
-  return { rows: data.invitations, next: data.page_info.next_marker ?? null };
+  const rows = /** @type {Invitation[]} */ (data.invitations);
+  return { rows: rows.map((row) => ({ ...row, image_name: readable(row.image_name) })), next: data.page_info.next_marker ?? null };
 }
 
 /** @param {Query} query @returns {Promise<Page<Invitation>>} */
@@ -30,7 +31,12 @@ export async function shares(query) {
 
 /** @param {string} id @returns {Promise<Image>} */
 export async function image(id) {
-  return (await request('GET', path`v2/images/${id}`)).data;
+  return named((await request('GET', path`v2/images/${id}`)).data);
+}
+
+/** @param {Image} image */
+function named(image) {
+  return { ...image, name: readable(image.name) };
 }
 
 /** The project's own images. @param {Query} query @returns {Promise<Page<Image>>} */
@@ -38,7 +44,7 @@ export async function images(query) {
   const own = { owner: project(), sort_key: 'created_at', sort_dir: 'desc', ...query };
   const { data } = await request('GET', 'v2/images', { query: own });
   const next = data.next ? new URL(data.next, document.baseURI).searchParams.get('marker') : null;
-  return { rows: data.images, next };
+  return { rows: data.images.map(named), next };
 }
 
 /** @param {string} id @param {Query} query @returns {Promise<Page<Member>>} */

@@ -91,6 +91,15 @@ export async function each(items, width, work) {
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
 }
 
+/**
+ * A name as it can be read safely: signs that only turn or hide others are shown as what they are, so
+ * that no name looks like another one.
+ * @param {string | null | undefined} name
+ */
+export function readable(name) {
+  return (name ?? '').replace(/[\p{Cc}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gu, '\ufffd').trim();
+}
+
 /** Random hexadecimal digits; unlike `randomUUID`, also on a page without TLS. */
 export function random() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

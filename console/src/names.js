@@ -1,7 +1,7 @@
 // Names of projects, asked from the identity service one by one and remembered.
 
 import { ApiError, send, session } from './http.js';
-import { Store } from './lib.js';
+import { readable, Store } from './lib.js';
 
 /** @typedef {{id: string, name: string}} Project */
 
@@ -57,8 +57,8 @@ async function ask(target, query) {
 async function byId(id) {
   try {
     const { project } = await ask(`projects/${encodeURIComponent(id)}`);
-    known.set(id, project.name);
-    return project;
+    known.set(id, readable(project.name));
+    return { id: project.id, name: readable(project.name) };
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return null;
     if (error instanceof ApiError && error.status === 403) allowed = false;
@@ -95,8 +95,8 @@ async function look(text) {
     const [first, second] = /** @type {Project[]} */ (projects);
     if (second) return { state: 'ambiguous', id: '', name: text };
     if (!first) return { state: 'unknown', id: '', name: text };
-    known.set(first.id, first.name);
-    return { state: 'found', id: first.id, name: first.name };
+    known.set(first.id, readable(first.name));
+    return { state: 'found', id: first.id, name: readable(first.name) };
   } catch {
     // Users of a Keystone may often not look projects up. Then only ids can be meant.
     return { state: 'unchecked', id: text, name: '' };

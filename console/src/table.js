@@ -88,7 +88,7 @@ export function Table(props) {
               onFocus=${() => cursor.set(index)} onClick=${() => onOpen(row)}>
               ${selection
                 ? html`<td class="check" onClick=${(/** @type {Event} */ event) => event.stopPropagation()}>
-                    <input type="checkbox" aria-label=${`Select ${label(row)}`} checked=${chosen} onChange=${() => toggle(row)} />
+                    ${kind?.(row) === 'gone' ? null : html`<input type="checkbox" aria-label=${`Select ${label(row)}`} checked=${chosen} onChange=${() => toggle(row)} />`}
                   </td>`
                 : null}
               ${columns.map(({ cell, kind, title }) => html`<td class=${kind} data-title=${title}>${cell(row)}</td>`)}

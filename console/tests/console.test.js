@@ -500,6 +500,9 @@ describe('the console', { concurrency: 3 }, () => {
     const page = await enter(chrome, server, 'names-member');
     await page.getByText(SCRIPT).first().waitFor();
     await page.getByText('مشروع').first().waitFor();
+    // What would turn the letters after it around is shown instead.
+    assert.match(await row(page, 'صورة').innerText(), /صورة \ufffdgnp\.exe/);
+    assert.equal(await row(page, 'no name').count(), 2);
     await shot(page, 'names');
     await row(page, 'صورة').locator('td.main').click();
     await panel(page).getByText('Disk format').waitFor();
