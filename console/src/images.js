@@ -78,7 +78,7 @@ export function Images({ params }) {
         <${Button} kind="primary" why=${readOnly || (shareable.length ? '' : 'None of these images can be shared.')} onClick=${() => setSharing(shareable)}>Share…<//>
       <//>
       <${Table} caption="Images of this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
-        loading=${page.loading} error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
+        error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Image} */ image) => change({ open: image.id })}
         keys=${(/** @type {Image} */ image) => ({ s: () => share(image) })}
         empty=${html`<${Nothing} filtered=${Boolean(visibility || name)} />`} />

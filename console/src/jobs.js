@@ -23,7 +23,7 @@ export function Jobs({ params }) {
         <${Choice} label="Status" name="status" value=${status} options=${STATUS} />
       </div>
       <${Table} caption="Jobs" columns=${COLUMNS} rows=${page.data?.rows} next=${page.data?.next ?? null}
-        loading=${page.loading} error=${page.error} reload=${page.reload}
+        error=${page.error} reload=${page.reload}
         id=${(/** @type {Job} */ job) => job.job_id} label=${(/** @type {Job} */ job) => `${kindOf(job.job_type)} ${job.job_id}`}
         opened=${open} onOpen=${(/** @type {Job} */ job) => change({ open: job.job_id })}
         empty=${html`<${Empty} title=${status ? 'No job has this status' : 'No jobs yet'}>

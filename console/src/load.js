@@ -6,12 +6,18 @@ import { changes, outage } from './outage.js';
 /** How often a list that is looked at is loaded again, in milliseconds. */
 const FRESH = 15000;
 
+/** @type {() => void} */
+let begun = () => {};
+/** Settled when the first table has loaded: what is less urgent waits for that. */
+export const firstLoaded = new Promise((done) => {
+  begun = () => done(undefined);
+});
+
 /**
  * @template T
  * @typedef {object} Loaded
  * @property {T | undefined} data what was loaded last for these inputs
  * @property {Error | undefined} error
- * @property {boolean} loading whether there is nothing to show yet
  * @property {() => void} reload
  */
 
@@ -33,7 +39,9 @@ export function useLoad(load, inputs, { every = FRESH } = {}) {
 
   useEffect(() => {
     let alive = true;
-    latest.current(() => alive).then(
+    const loading = latest.current(() => alive);
+    loading.then(begun, begun);
+    loading.then(
       (data) => alive && setState({ key, data, error: undefined }),
       (error) => alive && setState((now) => ({ key, data: now.key === key ? now.data : undefined, error })),
     );
@@ -59,7 +67,7 @@ export function useLoad(load, inputs, { every = FRESH } = {}) {
   }, []);
 
   const now = state.key === key ? state : { data: undefined, error: undefined };
-  return { ...now, loading: now.data === undefined && now.error === undefined, reload };
+  return { ...now, reload };
 }
 
 /**

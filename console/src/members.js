@@ -83,13 +83,8 @@ function List({ image, quota }) {
       </tr></thead>
       <tbody>
         ${rows.slice(0, shown).map(
-          (member) => html`<tr key=${member.member_id}>
-            <td class="check"><input type="checkbox" aria-label=${`Select ${nameOf(member.member_id) || member.member_id}`} checked=${chosen.has(member.member_id)} onChange=${() => toggle(member.member_id)} /></td>
-            <td><${Project} id=${member.member_id} /></td>
-            <td><${Status} status=${member.status} /></td>
-            <td class="since"><${Time} at=${member.updated_at} /></td>
-            <td class="act"><${Button} kind="link" why=${why} label=${`Unshare with ${nameOf(member.member_id) || member.member_id}`} onClick=${() => setEnding([member])}>Unshare…<//></td>
-          </tr>`,
+          (member) => html`<${Row} key=${member.member_id} member=${member} why=${why} chosen=${chosen.has(member.member_id)}
+            onToggle=${() => toggle(member.member_id)} onUnshare=${() => setEnding([member])} />`,
         )}
       </tbody>
     </table>
@@ -97,6 +92,18 @@ function List({ image, quota }) {
     ${rows.length > shown ? html`<button type="button" class="link" onClick=${() => setShown(shown + SHOWN)}>Show ${number(Math.min(SHOWN, rows.length - shown))} more of ${number(rows.length)}</button>` : null}
     ${ending ? html`<${Unshare} image=${image} members=${ending} onClose=${() => setEnding(null)} onDone=${() => setChosen(new Set())} />` : null}
   </section>`;
+}
+
+/** @param {{member: Member, why: string, chosen: boolean, onToggle: () => void, onUnshare: () => void}} props */
+function Row({ member: { member_id, status, updated_at }, why, chosen, onToggle, onUnshare }) {
+  const name = nameOf(member_id) || member_id;
+  return html`<tr>
+    <td class="check"><input type="checkbox" aria-label=${`Select ${name}`} checked=${chosen} onChange=${onToggle} /></td>
+    <td><${Project} id=${member_id} /></td>
+    <td><${Status} status=${status} /></td>
+    <td class="since"><${Time} at=${updated_at} /></td>
+    <td class="act"><${Button} kind="link" why=${why} label=${`Unshare with ${name}`} onClick=${onUnshare}>Unshare…<//></td>
+  </tr>`;
 }
 
 /**

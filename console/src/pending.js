@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { Dialog } from './dialog.js';
 import { html, number, plural, random, useRef, useState, useStore } from './lib.js';
-import { useAction, useLoad } from './load.js';
+import { firstLoaded, useAction, useLoad } from './load.js';
 import { changed } from './outage.js';
 import { address, route } from './route.js';
 import { whyReadOnly } from './session.js';
@@ -15,7 +15,11 @@ const EVERY = 30000;
 
 /** All images that wait, as many as one batch takes. */
 export function usePending() {
-  return useLoad((alive) => api.all(api.invitations, { status: 'pending' }, { alive }), [], { every: EVERY });
+  const load = async (/** @type {() => boolean} */ alive) => {
+    await firstLoaded;
+    return api.all(api.invitations, { status: 'pending' }, { alive });
+  };
+  return useLoad(load, [], { every: EVERY });
 }
 
 /** @param {{rows: Invitation[], more: boolean}} props */

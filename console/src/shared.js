@@ -35,7 +35,7 @@ export function Shared({ params }) {
     if (whole && rest.length < selection.rows.size) selection.set(new Map(rest));
   });
   const answering = useAnswering(gone, selection);
-  const { answer, busy } = answering;
+  const { answer } = answering;
   const why = whyReadOnly();
   const rows = gone.rows;
   const chosen = [...selection.rows.values()];
@@ -48,21 +48,8 @@ export function Shared({ params }) {
   };
   useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
 
-  const actions = (/** @type {Invitation} */ row) =>
-    gone.has(row)
-      ? html`<span class="quiet">the owner has taken this image back</span>`
-      : html`<span class="actions">
-          ${row.status === 'accepted' ? null : html`<${Button} why=${why} busy=${busy(row)} label=${`Accept ${nameOf(row)}`} onClick=${() => answer('accepted', [row])}>Accept<//>`}
-          ${row.status === 'rejected' ? null : html`<${Button} why=${why} busy=${busy(row)} label=${`Reject ${nameOf(row)}`} onClick=${() => answer('rejected', [row])}>Reject<//>`}
-        </span>`;
-  /** @type {import('./table.js').Column<Invitation>[]} */
-  const columns = [
-    { title: 'Image', kind: 'main', cell: (row) => html`<${Name} name=${row.image_name} id=${row.image_id} />` },
-    { title: 'From', cell: (row) => html`<${Project} id=${row.owner} />` },
-    { title: 'Status', cell: (row) => (gone.has(row) ? null : html`<${Status} status=${row.status} />`) },
-    { title: 'Shared', cell: (row) => html`<${Time} at=${row.created_at} />` },
-    { title: 'Answer', kind: 'act', cell: actions },
-  ];
+  const actions = (/** @type {Invitation} */ row) => html`<${Answers} row=${row} isGone=${gone.has(row)} why=${why} answering=${answering} />`;
+  const columns = columnsOf(gone, actions);
   return html`<div class="work">
     <section class="list" aria-label="Shared with me">
       <div class="filters">
@@ -78,7 +65,7 @@ export function Shared({ params }) {
       <//>
       ${answering.parts}
       <${Table} caption="Images that are shared with this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
-        loading=${page.loading} error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
+        error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Invitation} */ row) => change({ open: row.image_id })}
         kind=${(/** @type {Invitation} */ row) => (gone.has(row) ? 'gone' : '')}
         keys=${(/** @type {Invitation} */ row) => ({ a: () => give('accepted', row), r: () => give('rejected', row) })}
@@ -87,6 +74,31 @@ export function Shared({ params }) {
     ${trusts ? html`<${Trusted} />` : null}
     ${open && !trusts ? html`<${ImagePanel} key=${open} id=${open} row=${shown} actions=${shown && actions(shown)} />` : null}
   </div>`;
+}
+
+/**
+ * @param {import('./answering.js').Gone} gone
+ * @param {(row: Invitation) => import('./lib.js').Children} actions
+ * @returns {import('./table.js').Column<Invitation>[]}
+ */
+function columnsOf(gone, actions) {
+  return [
+    { title: 'Image', kind: 'main', cell: (row) => html`<${Name} name=${row.image_name} id=${row.image_id} />` },
+    { title: 'From', cell: (row) => html`<${Project} id=${row.owner} />` },
+    { title: 'Status', cell: (row) => (gone.has(row) ? null : html`<${Status} status=${row.status} />`) },
+    { title: 'Shared', cell: (row) => html`<${Time} at=${row.created_at} />` },
+    { title: 'Answer', kind: 'act', cell: actions },
+  ];
+}
+
+/** @param {{row: Invitation, isGone: boolean, why: string, answering: ReturnType<typeof useAnswering>}} props */
+function Answers({ row, isGone, why, answering: { answer, busy } }) {
+  if (isGone) return html`<span class="quiet">the owner has taken this image back</span>`;
+  const button = (/** @type {import('./answering.js').Given} */ given, /** @type {string} */ word) =>
+    row.status === given
+      ? null
+      : html`<${Button} why=${why} busy=${busy(row)} label=${`${word} ${nameOf(row)}`} onClick=${() => answer(given, [row])}>${word}<//>`;
+  return html`<span class="actions">${button('accepted', 'Accept')}${button('rejected', 'Reject')}</span>`;
 }
 
 /** @param {{owner: string}} props */

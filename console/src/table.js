@@ -43,7 +43,6 @@ export function useSelection(filter) {
  * @property {T[] | undefined} rows
  * @property {(row: T) => string} id
  * @property {(row: T) => string} label
- * @property {boolean} loading
  * @property {Error | undefined} error
  * @property {() => void} reload
  * @property {string | null} next
