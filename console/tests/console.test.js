@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
-import { accessible, browser, close, enter, fits, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
+import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
 const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old'];
@@ -84,6 +84,27 @@ describe('the console', { concurrency: 3 }, () => {
     await page.getByRole('banner').getByText(projectId('sign-owner')).waitFor();
     assert.equal(await page.evaluate(() => localStorage.length), 0);
     await close(page);
+  });
+
+  it('signs in at an identity service of another origin, if that allows it', async () => {
+    const listen = await freeAddress();
+    // Another server's identity service stands in for Keystone.
+    const identity = await Server.start(['apart', 'service'], { args: ['--cors-origins', `http://${listen}`] });
+    const env = { KEYSTONE_USERNAME: 'service', KEYSTONE_PASSWORD: 'secret', KEYSTONE_PROJECT: 'service' };
+    const apart = await Server.start([], { listen, env, args: ['--keystone-url', `${identity.url}/identity/v3`] });
+    try {
+      const page = await open(chrome, apart.url);
+      await signIn(page, 'apart');
+      await page.getByRole('banner').getByText(projectId('apart')).waitFor();
+      await tab(page, 'My images').click();
+      await page.getByRole('heading', { name: 'This project has no images' }).waitFor();
+      // Nothing but the service and its identity service was asked.
+      assert.deepEqual(page.problems.filter((problem) => !problem.startsWith(`asked ${identity.url}/identity/v3/`)), []);
+      await page.context().close();
+    } finally {
+      await apart.end();
+      await identity.end();
+    }
   });
 
   it('asks to sign in again when the session has ended, and goes on where it was', async () => {

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -26,7 +28,7 @@ function identities(names) {
   return names
     .map((name) => {
       const id = projectId(name);
-      const role = name.endsWith('-reader') ? ['reader'] : ['member', 'reader'];
+      const role = name.endsWith('-reader') ? ['reader'] : name === 'service' ? ['admin'] : ['member', 'reader'];
       const project = id_of_reader(name) ?? id;
       return [
         project === id ? `[[project]]\nid = ${text(id)}\nname = ${text(name)}\n` : '',
@@ -49,20 +51,22 @@ export function token(name) {
 
 export class Server {
   /** @param {string[]} names projects with a user each */
-  static async start(names, { keep = false } = {}) {
+  static async start(names, { keep = false, listen = '127.0.0.1:0', args = [], env = {} } = {}) {
     const server = new Server();
     server.work = mkdtempSync(join(tmpdir(), 'imshare-console-'));
     server.identity = join(server.work, 'identity.toml');
-    server.data = keep ? ['--data-dir', join(server.work, 'data')] : ['--in-memory'];
+    server.options = [...args, ...(keep ? ['--data-dir', join(server.work, 'data')] : ['--in-memory'])];
+    if (names.length) server.options.push('--identity', server.identity);
+    server.env = { ...process.env, ...env };
     writeFileSync(server.identity, identities(names));
-    await server.up('127.0.0.1:0');
+    await server.up(listen);
     return server;
   }
 
   /** Starts the process and waits until it says that it listens. */
   async up(listen = this.url.replace('http://', '')) {
-    const options = ['--listen', listen, '--identity', this.identity, '--member-quota', String(QUOTA), ...this.data];
-    this.process = spawn(BINARY, ['serve', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const options = ['--listen', listen, '--member-quota', String(QUOTA), ...this.options];
+    this.process = spawn(BINARY, ['serve', ...options], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     let log = '';
     this.process.stderr.on('data', (part) => {
       log += part;
@@ -133,6 +137,16 @@ export class Server {
     const answer = await this.call(name, 'GET', `/v1/${projectId(name)}/cloudimages/invitations?${query}&limit=1000`);
     return answer.invitations;
   }
+}
+
+/** An address that nobody listens on yet. */
+export async function freeAddress() {
+  const held = createServer().listen(0, '127.0.0.1');
+  await once(held, 'listening');
+  const { port } = held.address();
+  held.close();
+  await once(held, 'close');
+  return `127.0.0.1:${port}`;
 }
 
 /** One browser for all tests. */
