@@ -140,6 +140,9 @@ impl Gateway {
         {
             return service.answer(&self.app, &request);
         }
+        if console::serves(request.uri().path()) {
+            return answer(self.app, request, console::handle_compressed).await;
+        }
         let (parts, body) = request.into_parts();
         let docs = Docs::find(&parts);
         let request = Request::from_parts(parts, body);

@@ -65,7 +65,13 @@ pub fn cases(function: &str) -> Vec<(String, Value)> {
 pub fn check(function: &str, case: &str, found: &Value) {
     let path = directory().join(function).join(format!("{case}.out.json"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let text = serde_json::to_string_pretty(&normalized(found.clone())).unwrap();
+        let mut found = normalized(found.clone());
+        if function == "console" && found["statusCode"] == 200 {
+            // What every change of the page changes.
+            found["body"] = json!("{any}");
+            found["headers"]["etag"] = json!("{any}");
+        }
+        let text = serde_json::to_string_pretty(&found).unwrap();
         std::fs::write(&path, text + "\n").unwrap();
     }
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -211,6 +217,10 @@ async fn the_handlers_answer_every_event_as_expected() {
             let found = match api.iter().find(|function| function.name() == name) {
                 Some(function) => answered(&harness, *function, &event).await,
                 None if name == "authorizer" => authorized(&event).await,
+                None if name == "console" => {
+                    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+                    shown(answer(harness.server.app.clone(), request, console::handle).await)
+                }
                 None if name == "sweep" => {
                     let until = Timestamp::from_micros(i64::MAX);
                     let swept = sweep::handle(harness.server.app.clone(), until).await;

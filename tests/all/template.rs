@@ -153,10 +153,10 @@ fn each_route_leads_to_its_function() {
         });
         assert!(found, "{name}: {} {}", route.method, route.path);
     }
-    // And no event leads anywhere else.
+    // And no event leads anywhere else, but to the console, which is no part of the API.
     for name in names("functions")
         .iter()
-        .filter(|name| *name != "discovery")
+        .filter(|name| !["discovery", "console"].contains(&name.as_str()))
     {
         for event in events(function(name)) {
             let known = ROUTES.iter().any(|route| {
@@ -169,14 +169,40 @@ fn each_route_leads_to_its_function() {
 }
 
 #[test]
-fn only_discovery_answers_without_a_token_and_only_where_clients_begin() {
+fn only_where_clients_begin_is_no_token_needed() {
     for name in names("functions") {
         for event in events(function(&name)) {
             let begins = matches!(event.path, "/" | "/{proxy+}");
-            let expected = name == "discovery" && (begins || event.method == "OPTIONS");
+            let expected = match name.as_str() {
+                "discovery" => begins || event.method == "OPTIONS",
+                // A page is loaded before somebody signs in.
+                "console" => true,
+                _ => false,
+            };
             assert_eq!(event.open, expected, "{name}: {event:?}");
         }
     }
+}
+
+/// Whatever the page is made to do, its function can reach nothing.
+#[test]
+fn the_console_has_its_paths_and_no_right_but_its_log() {
+    let console = function("console");
+    let paths: Vec<&str> = events(console).iter().map(|event| event.path).collect();
+    assert_eq!(paths, ["/console", "/console/{proxy+}"]);
+    assert_eq!(console["Role"], attribute("ConsoleRole.Arn"));
+    let policies = items(&properties("ConsoleRole")["Policies"]);
+    let statements = policies
+        .iter()
+        .flat_map(|policy| items(&policy["PolicyDocument"]["Statement"]));
+    let statements: Vec<&Value> = statements.collect();
+    let log = json!({
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": attribute("ConsoleLogs.Arn"),
+    });
+    assert_eq!(statements, [&log]);
+    assert!(!items(&properties("ReadAccessKeys")["Roles"]).contains(&reference("ConsoleRole")));
 }
 
 #[test]
@@ -234,7 +260,7 @@ fn policies_have_the_keys_of_the_schema() {
     let mark = at::fresh_key(&ProjectId::parse("p").unwrap());
     let mark = mark[at::PK].as_s().unwrap();
     let statements = statements_of_the_table();
-    assert!(statements.len() >= names("functions").len() - 3);
+    assert!(statements.len() >= names("functions").len() - 4);
     // Every statement about items of the table has such a condition.
     for statement in statements {
         let conditions = statement["Condition"].as_object().unwrap();

@@ -1,0 +1,162 @@
+// Accepting and rejecting: one image by a call, several as one batch. And which images their owners have
+// taken back.
+
+import * as api from './api.js';
+import { each, html, plural, random, useEffect, useRef, useState } from './lib.js';
+import { useAction } from './load.js';
+import { changed } from './outage.js';
+import { ErrorNote, told } from './ui.js';
+import { VaultDialog } from './vault.js';
+import { start } from './watch.js';
+
+/** Up to so many images are looked at before a batch accepts them. The job asks for the others' vault. */
+const LOOKED_AT = 50;
+/** Rows that have left are looked at, up to so many at once. */
+const MISSED = 20;
+
+/** @typedef {'accepted' | 'rejected'} Given */
+
+/** @param {Invitation} row */
+export function nameOf(row) {
+  return row.image_name || row.image_id;
+}
+
+/**
+ * @param {Gone} gone
+ * @param {import('./table.js').Selection<Invitation>} selection
+ */
+export function useAnswering(gone, selection) {
+  const [asks, setAsks] = useState(/** @type {{rows: Invitation[], count: number} | null} */ (null));
+  const [about, setAbout] = useState(/** @type {Set<string>} */ (new Set()));
+  const last = useRef(() => {});
+  // Whoever answers quickly, row by row, is not waited for: one answer after the other.
+  const line = useRef(Promise.resolve());
+
+  const action = useAction(async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
+    if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
+      const count = await needVault(rows, gone);
+      if (count) return setAsks({ rows, count });
+    }
+    const left = rows.filter((row) => !gone.has(row));
+    const [only] = left;
+    if (!only) return undefined;
+    for (const row of left) gone.expect(row);
+    if (left.length === 1) await one(only, status, vault, gone);
+    else {
+      const title = `${status === 'accepted' ? 'Accept' : 'Reject'} ${plural(left.length, 'image')}`;
+      await start({ method: 'PUT', title, images: left.map((row) => row.image_id), status, vault_id: vault }, key);
+    }
+    selection.set(new Map());
+    changed();
+    return undefined;
+  });
+
+  const answer = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
+    const key = random();
+    last.current = () => {
+      line.current = line.current.then(async () => void (await action.run(status, rows, vault, key)));
+    };
+    setAbout(new Set(rows.map((row) => row.image_id)));
+    last.current();
+  };
+  const onVault = (/** @type {string} */ vault) => {
+    setAsks(null);
+    if (asks) answer('accepted', asks.rows, vault);
+  };
+  return {
+    answer,
+    busy: (/** @type {Invitation} */ row) => action.busy && about.has(row.image_id),
+    parts: html`<${ErrorNote} error=${action.error} retry=${() => last.current()} />
+      ${asks ? html`<${VaultDialog} count=${asks.count} of=${asks.rows.length} onVault=${onVault} onClose=${() => setAsks(null)} />` : null}`,
+  };
+}
+
+/** How many of these images need a vault. @param {Invitation[]} rows @param {Gone} gone */
+async function needVault(rows, gone) {
+  let count = 0;
+  await each(rows, 6, async (row) => {
+    try {
+      const image = await api.image(row.image_id);
+      if (image.__backup_id) count += 1;
+    } catch (error) {
+      if (!api.isGone(error)) throw error;
+      gone.add(row);
+    }
+  });
+  return count;
+}
+
+/** @param {Invitation} row @param {Given} status @param {string | undefined} vault @param {Gone} gone */
+async function one(row, status, vault, gone) {
+  try {
+    await api.answer(row.image_id, status, vault);
+  } catch (error) {
+    if (!api.isGone(error)) throw error;
+    return gone.add(row);
+  }
+  const undo = () => api.answer(row.image_id, row.status).then(changed, (error) => told(error.message));
+  return told(`${nameOf(row)} is ${status}.`, row.status === status ? undefined : undo);
+}
+
+/**
+ * Rows that are shown although their image is gone.
+ * @typedef {object} Gone
+ * @property {(row: Invitation) => boolean} has
+ * @property {(row: Invitation) => void} add
+ * @property {(row: Invitation) => void} expect a row that may leave the list for another reason: an answer
+ * @property {Invitation[] | undefined} rows the list with them
+ */
+
+/**
+ * Keeps a row in its place when its image is taken back, so that nobody wonders where it went.
+ * @param {Invitation[] | undefined} rows
+ * @param {string} key of the page and its filters
+ * @param {(rows: Invitation[]) => void} onLeft what is on the page no longer
+ * @returns {Gone}
+ */
+export function useGone(rows, key, onLeft) {
+  const [gone, setGone] = useState(/** @type {Map<string, {row: Invitation, at: number}>} */ (new Map()));
+  const before = useRef({ key, rows: /** @type {Invitation[]} */ ([]) });
+  const expected = useRef(/** @type {Set<string>} */ (new Set()));
+  const merged = rows && merge(rows, gone);
+
+  useEffect(() => {
+    if (before.current.key !== key) {
+      expected.current.clear();
+      setGone(new Map());
+      before.current = { key, rows: rows ?? [] };
+      return;
+    }
+    if (!rows) return;
+    const here = new Set(rows.map((row) => row.image_id));
+    const left = before.current.rows.filter((row) => !here.has(row.image_id));
+    before.current = { key, rows };
+    if (left.length) onLeft(left);
+    const unexpected = left.filter((row) => !expected.current.has(row.image_id));
+    void each(unexpected.slice(0, MISSED), 4, async (row) => {
+      const image = await api.image(row.image_id).catch((error) => error);
+      if (api.isGone(image)) add(row);
+    });
+  }, [rows, key]);
+
+  const add = (/** @type {Invitation} */ row) => {
+    setGone((now) => {
+      const at = Math.max(0, before.current.rows.findIndex((other) => other.image_id === row.image_id));
+      return new Map(now).set(row.image_id, { row, at: now.get(row.image_id)?.at ?? at });
+    });
+  };
+  return {
+    rows: merged,
+    add,
+    has: (row) => gone.has(row.image_id),
+    expect: (row) => expected.current.add(row.image_id),
+  };
+}
+
+/** @param {Invitation[]} rows @param {Map<string, {row: Invitation, at: number}>} gone */
+function merge(rows, gone) {
+  const all = rows.filter((row) => !gone.has(row.image_id));
+  const inOrder = [...gone.values()].sort((a, b) => a.at - b.at);
+  for (const { row, at } of inOrder) all.splice(at, 0, row);
+  return all;
+}

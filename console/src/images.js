@@ -1,0 +1,102 @@
+// The tab "My images": what this project shares, and with whom.
+
+import * as api from './api.js';
+import { Members, useCounts } from './counts.js';
+import { Choice, TextFilter } from './filters.js';
+import { html, useState } from './lib.js';
+import { useKeys } from './keys.js';
+import { useLoad } from './load.js';
+import { MembersPanel } from './members.js';
+import { change, filter } from './route.js';
+import { whyReadOnly } from './session.js';
+import { ShareDialog } from './share.js';
+import { SelectionBar, Table, useSelection } from './table.js';
+import { Button, Empty, Name, Time } from './ui.js';
+
+const VISIBILITY = [['', 'All'], ['shared', 'Shared'], ['private', 'Private'], ['public', 'Public']];
+
+/** @param {Image} image */
+const idOf = (image) => image.id;
+/** @param {Image} image */
+const nameOf = (image) => image.name || image.id;
+
+/** Why an image cannot be shared; empty if it can. @param {Image} image */
+export function whyNot({ visibility }) {
+  if (visibility === 'shared') return '';
+  if (visibility === 'private') return 'It is private. Give it the visibility “shared” first.';
+  return `It is ${visibility}: everybody can use it already.`;
+}
+
+/** @param {{params: Record<string, string>}} props */
+export function Images({ params }) {
+  const { visibility = '', name = '', after, open } = params;
+  const query = { visibility, name };
+  const filters = JSON.stringify(query);
+  const page = useLoad(() => api.page(api.images, { ...query, marker: after }), [query, after]);
+  const quota = useLoad(() => api.memberQuota(), [], { every: 300000 }).data ?? Infinity;
+  const counts = useCounts(page.data?.rows);
+  /** @type {import('./table.js').Selection<Image>} */
+  const selection = useSelection(filters);
+  const [sharing, setSharing] = useState(/** @type {Image[] | null} */ (null));
+  const readOnly = whyReadOnly();
+  const rows = page.data?.rows;
+  const chosen = [...selection.rows.values()];
+  const shareable = chosen.filter((image) => !whyNot(image));
+  const share = (/** @type {Image} */ image) => {
+    const about = chosen.length ? shareable : [image].filter((one) => !whyNot(one));
+    if (!readOnly && about.length) setSharing(about);
+  };
+  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
+
+  /** @type {import('./table.js').Column<Image>[]} */
+  const columns = [
+    { title: 'Image', kind: 'main', cell: (image) => html`<${Name} name=${image.name} id=${image.id} />` },
+    { title: 'Visibility', cell: (image) => image.visibility },
+    { title: 'Members', kind: 'wide', cell: (image) => membersOf(image) },
+    { title: 'Created', cell: (image) => html`<${Time} at=${image.created_at} />` },
+    {
+      title: 'Share',
+      kind: 'act',
+      cell: (image) => html`<${Button} why=${readOnly || whyNot(image)} label=${`Share ${nameOf(image)}`} onClick=${() => setSharing([image])}>Share…<//>`,
+    },
+  ];
+  const membersOf = (/** @type {Image} */ image) => {
+    const counted = counts?.get(image.id);
+    if (whyNot(image)) return html`<span class="quiet">–</span>`;
+    return counted ? html`<${Members} counts=${counted} quota=${quota} />` : html`<span class="quiet">counting</span>`;
+  };
+  const opened = rows?.find((image) => image.id === open);
+  return html`<div class="work">
+    <section class="list" aria-label="My images">
+      <div class="filters">
+        <${Choice} label="Visibility" name="visibility" value=${visibility} options=${VISIBILITY} />
+        <${TextFilter} label="Exact name" name="name" value=${name} search />
+      </div>
+      <${SelectionBar} selection=${selection} onPage=${rows?.length ?? 0} more=${Boolean(page.data?.next || after)} id=${idOf} what="image"
+        collect=${() => api.all(api.images, query)}>
+        ${shareable.length < chosen.length ? html`<span class="quiet">${chosen.length - shareable.length} cannot be shared</span>` : null}
+        <${Button} kind="primary" why=${readOnly || (shareable.length ? '' : 'None of these images can be shared.')} onClick=${() => setSharing(shareable)}>Share…<//>
+      <//>
+      <${Table} caption="Images of this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
+        error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
+        opened=${open} onOpen=${(/** @type {Image} */ image) => change({ open: image.id })}
+        keys=${(/** @type {Image} */ image) => ({ s: () => share(image) })}
+        empty=${html`<${Nothing} filtered=${Boolean(visibility || name)} />`} />
+    </section>
+    ${open ? html`<${MembersPanel} key=${open} id=${open} row=${opened} quota=${quota} onShare=${(/** @type {Image} */ image) => setSharing([image])} />` : null}
+    ${sharing ? html`<${ShareDialog} images=${sharing} quota=${quota} onClose=${() => setSharing(null)} onDone=${() => selection.set(new Map())} />` : null}
+  </div>`;
+}
+
+/** @param {{filtered: boolean}} props */
+function Nothing({ filtered }) {
+  if (filtered) {
+    return html`<${Empty} title="No image fits these filters">
+      <p>A name must be the whole name.</p>
+      <button type="button" onClick=${() => filter({ visibility: '', name: '' })}>Clear the filters</button>
+    <//>`;
+  }
+  return html`<${Empty} title="This project has no images">
+    <p>Create one with any image client, for example <code>openstack image create debian-12</code>. It appears here, ready to be shared.</p>
+  <//>`;
+}
