@@ -31,6 +31,17 @@ impl Server {
         Self::start(&mut command, false)
     }
 
+    /// Like `imshare`, with its table in the DynamoDB at this endpoint.
+    pub fn imshare_on(binary: &Path, data: &Path, dynamodb: &str) -> Self {
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--member-quota=-1"])
+            .args(["--dynamodb-endpoint", dynamodb])
+            .arg("--data-dir")
+            .arg(data);
+        Self::start(&mut command, false)
+    }
+
     /// Starts Glance, after installing it if need be, and waits until it is ready.
     pub fn glance(data: &Path) -> Self {
         // Glance cannot listen on port 0.
@@ -39,6 +50,11 @@ impl Server {
         let mut command = Command::new("bench/glance/serve.sh");
         command.arg(data).arg(port);
         Self::start(&mut command, true)
+    }
+
+    /// Stops it, and waits until it has finished its work.
+    pub fn stop(self) {
+        self.process.stop();
     }
 
     fn start(command: &mut Command, is_glance: bool) -> Self {
