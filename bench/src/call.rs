@@ -179,8 +179,10 @@ pub struct State {
     stock: Arc<Stock>,
     /// How many requests it has sent.
     sent: usize,
-    /// The members or images that wait to be removed.
-    pool: Vec<String>,
+    /// The members that wait to be removed.
+    members: Vec<String>,
+    /// The images that wait to be deleted.
+    images: Vec<String>,
 }
 
 impl State {
@@ -193,7 +195,8 @@ impl State {
                 job: String::new(),
                 stock,
                 sent: 0,
-                pool: Vec::new(),
+                members: Vec::new(),
+                images: Vec::new(),
             };
         }
         let image = crate::new_image(client).await;
@@ -206,7 +209,8 @@ impl State {
             job: String::new(),
             stock,
             sent: 0,
-            pool: Vec::new(),
+            members: Vec::new(),
+            images: Vec::new(),
         };
         if !client.is_glance() {
             state.job = client.batch(state.request(Call::StartBatch)).await;
@@ -216,22 +220,30 @@ impl State {
 
     /// Creates what the next so many requests need.
     pub async fn prepare(&mut self, client: &mut Client, call: Call, requests: usize) {
-        while self.pool.len() < requests {
-            match call {
-                Call::RemoveMember => {
+        match call {
+            Call::RemoveMember => {
+                while self.members.len() < requests {
                     let member = random();
                     client.ask(add(&self.image, &member)).await;
-                    self.pool.push(member);
+                    self.members.push(member);
                 }
-                Call::DeleteImage => self.pool.push(crate::new_image(client).await),
-                _ => return,
             }
+            Call::DeleteImage => {
+                while self.images.len() < requests {
+                    self.images.push(crate::new_image(client).await);
+                }
+            }
+            _ => {}
         }
     }
 
     /// Whether a request can be sent without preparing more.
     pub fn is_ready(&self, call: Call) -> bool {
-        !matches!(call, Call::RemoveMember | Call::DeleteImage) || !self.pool.is_empty()
+        match call {
+            Call::RemoveMember => !self.members.is_empty(),
+            Call::DeleteImage => !self.images.is_empty(),
+            _ => true,
+        }
     }
 
     /// The next request.
@@ -250,7 +262,7 @@ impl State {
             }
             Call::AddMember => add(&self.image, &random()),
             Call::RemoveMember => {
-                let member = self.pool.pop().unwrap_or_default();
+                let member = self.members.pop().unwrap_or_default();
                 Request::delete(Who::Owner, format!("{image}/members/{member}"))
             }
             Call::CreateImage => {
@@ -262,7 +274,7 @@ impl State {
                 Request::new(Who::Owner, "PATCH", image, patch)
             }
             Call::DeleteImage => {
-                let image = self.pool.pop().unwrap_or_default();
+                let image = self.images.pop().unwrap_or_default();
                 Request::delete(Who::Owner, format!("/v2/images/{image}"))
             }
             Call::StartBatch => {

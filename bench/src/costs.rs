@@ -17,8 +17,8 @@ use crate::server::Server;
 use crate::stock::Stock;
 use crate::{MEMBER, Options};
 
-/// Images of the owner; two pages of those that are accepted.
-const IMAGES: usize = 100;
+/// Images of the owner, and public images.
+const IMAGES: usize = 1000;
 /// Entries of the batches.
 const ENTRIES: usize = 100;
 
@@ -41,7 +41,8 @@ pub async fn count(options: &Options) -> Vec<Cost> {
     let data = tempfile::tempdir().expect("a directory");
     let server = Server::imshare_on(&options.binary, data.path(), &endpoint);
     let mut stock = Stock::default();
-    stock.grow_all(&server, IMAGES, 1).await;
+    stock.grow(&server, IMAGES).await;
+    stock.add_public(&server).await;
     let stock = Arc::new(stock);
     let mut client = Client::new(&server).await;
     // One for the calls about an image, with the members that they need, and one for the lists.

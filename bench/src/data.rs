@@ -90,8 +90,6 @@ pub struct GrowthStep {
     pub public: usize,
     /// Memberships in all.
     pub memberships: usize,
-    /// Records that were created each second, to get here from the size before.
-    pub seeded_per_second: f64,
     pub database_mb: f64,
     /// A copy of the files of a stopped server, written to the disk.
     pub copy_seconds: f64,

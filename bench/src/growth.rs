@@ -9,30 +9,30 @@ use crate::call::{Call, GROWING};
 use crate::data::{GrowthStep, ListFigures};
 use crate::interleave::median;
 use crate::load::Connections;
+use crate::seed::{MEMBERS, Seed};
 use crate::server::Server;
 use crate::stock::Stock;
 use crate::{Glance, Options};
 
-/// Members of each image.
-const MEMBERS: usize = 10;
 /// The most images that Glance has.
 const GLANCE_MOST: usize = 1000;
 /// Connections of the rates.
 const CONNECTIONS: usize = 16;
+/// From this median on, in milliseconds, one connection is enough for the rate.
+const SLOW_MS: f64 = 200.0;
 /// Starts of the server whose median counts.
 const STARTS: usize = 5;
 
 /// Measures all sizes.
 pub async fn measure(options: &Options, mut glance: Option<&mut Glance>) -> Vec<GrowthStep> {
     let data = tempfile::tempdir().expect("a directory");
+    let seed = Seed::new(&options.binary, data.path()).await;
     let mut stock = Stock::default();
     let mut steps = Vec::new();
     for images in options.growth_sizes() {
         let began = Instant::now();
-        let server = Server::imshare(&options.binary, data.path());
-        let created = stock.grow_all(&server, images, MEMBERS).await;
-        server.stop();
-        let seeding = began.elapsed();
+        let created = seed.grow(&mut stock, images).await;
+        eprintln!("{created} records in {:.0} s", began.elapsed().as_secs_f64());
         let (copy_seconds, database_mb) = copy(data.path());
         let mut starts = Vec::new();
         for _ in 1..STARTS {
@@ -57,7 +57,6 @@ pub async fn measure(options: &Options, mut glance: Option<&mut Glance>) -> Vec<
             images,
             public: images,
             memberships: images * MEMBERS,
-            seeded_per_second: created as f64 / seeding.as_secs_f64(),
             database_mb,
             copy_seconds,
             ready_ms: median(starts),
@@ -77,11 +76,10 @@ pub async fn measure(options: &Options, mut glance: Option<&mut Glance>) -> Vec<
 /// One line about a size, for who watches the run.
 fn report(step: &GrowthStep) {
     eprintln!(
-        "{} images, {} memberships: {:.0} records/s, {:.0} MB, copied in {:.1} s, ready after {:.0} ms, {:.0} MB \
+        "{} images, {} memberships: {:.0} MB, copied in {:.1} s, ready after {:.0} ms, {:.0} MB \
          resident",
         step.images,
         step.memberships,
-        step.seeded_per_second,
         step.database_mb,
         step.copy_seconds,
         step.ready_ms,
@@ -108,10 +106,14 @@ async fn lists(
             continue;
         }
         let alone = connections.measure(call, 1, time).await;
-        let together = connections.measure(call, CONNECTIONS, time).await;
+        // More connections only wait for a list that keeps the server busy for so long.
+        let rate = match alone.latency.p50 < SLOW_MS {
+            true => connections.measure(call, CONNECTIONS, time).await.rate,
+            false => alone.rate,
+        };
         all.push(ListFigures {
             call: call.name().to_owned(),
-            rate: together.rate,
+            rate,
             p50_ms: alone.latency.p50,
             p99_ms: alone.latency.p99,
         });

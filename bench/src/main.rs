@@ -20,6 +20,7 @@ mod load;
 mod process;
 mod report;
 mod requests;
+mod seed;
 mod server;
 mod start;
 mod stock;

@@ -58,25 +58,36 @@ impl Stock {
         self.ids.extend(new);
     }
 
-    /// Like `grow` for imshare, with more members for each image, and as many public images of
-    /// another project. Returns how many records it created.
-    pub async fn grow_all(&mut self, server: &Server, images: usize, members: usize) -> usize {
-        let first = self.len();
+    /// Creates as many public images of another project as there are images.
+    pub async fn add_public(&self, server: &Server) {
         let public = |index| format!("pub-{}", name(index));
-        create(server, Who::Admin, "public", first..images, public).await;
-        let more = (1..members).map(|k| format!("{k:032x}"));
-        let members: Vec<_> = more.chain([MEMBER.to_owned()]).collect();
-        let new = create(server, Who::Owner, "shared", first..images, name).await;
-        share(server, &new, first, &members).await;
-        let created = new.len() * (2 + members.len());
-        self.ids.extend(new);
-        created
+        create(server, Who::Admin, "public", 0..self.len(), public).await;
+    }
+
+    /// Takes note of one more image.
+    pub fn push(&mut self, id: String) {
+        self.ids.push(id);
     }
 }
 
 /// The name of an image of the owner.
-fn name(index: usize) -> String {
+pub fn name(index: usize) -> String {
     format!("img-{index:06}")
+}
+
+/// Creates an image as clients do, and returns its id.
+pub async fn create_one(client: &mut Client, who: Who, visibility: &str, name: &str) -> String {
+    let body = json!({
+        "name": name,
+        "visibility": visibility,
+        "disk_format": "qcow2",
+        "container_format": "bare",
+        "min_ram": 512,
+        "tags": ["base"],
+        "os_distro": "debian",
+    });
+    let image = client.json(Request::new(who, "POST", "/v2/images", body));
+    image.await["id"].as_str().expect("an id").to_owned()
 }
 
 /// Creates images, and returns their ids in the order of the numbers.
@@ -94,17 +105,7 @@ async fn create(
         makers.push(tokio::spawn(async move {
             let mut made = Vec::new();
             for number in numbers.skip(maker).step_by(CONNECTIONS) {
-                let body = json!({
-                    "name": name(number),
-                    "visibility": visibility,
-                    "disk_format": "qcow2",
-                    "container_format": "bare",
-                    "min_ram": 512,
-                    "tags": ["base"],
-                    "os_distro": "debian",
-                });
-                let image = client.json(Request::new(who, "POST", "/v2/images", body));
-                let id = image.await["id"].as_str().expect("an id").to_owned();
+                let id = create_one(&mut client, who, visibility, &name(number)).await;
                 made.push((number, id));
             }
             made
