@@ -1,6 +1,6 @@
 //! An HTTP client of the measured servers: one kept connection, one request at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -13,6 +13,9 @@ use crate::server::Server;
 
 /// How often a job is asked whether it has ended.
 const POLL_EVERY: Duration = Duration::from_millis(5);
+
+/// After how long a connection that was not used is replaced.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// The caller of a request, by a token of the demo identities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,19 +85,17 @@ pub struct Client {
     address: String,
     is_glance: bool,
     connection: SendRequest<Full<Bytes>>,
+    used: Instant,
 }
 
 impl Client {
     /// Connects.
     pub async fn new(server: &Server) -> Self {
-        let stream = TcpStream::connect(&server.address).await.expect("connect");
-        stream.set_nodelay(true).expect("no delay");
-        let (connection, driver) = handshake(TokioIo::new(stream)).await.expect("handshake");
-        tokio::spawn(driver);
         Self {
             address: server.address.clone(),
             is_glance: server.is_glance,
-            connection,
+            connection: connect(&server.address).await,
+            used: Instant::now(),
         }
     }
 
@@ -105,12 +106,18 @@ impl Client {
 
     /// Sends a request and returns the response's body. The status must be below 300.
     ///
-    /// A 500 of Glance is retried: on SQLite it rejects a write when another one was faster.
+    /// A 500 of Glance is retried: on SQLite it rejects a write when another one was faster. Part of
+    /// the write may have been applied by then, so that the second one is refused.
     pub async fn ask(&mut self, request: Request) -> Bytes {
+        let mut again = false;
         loop {
             let (status, answer) = self.once(&request).await;
             if self.is_glance && status == 500 {
+                again = true;
                 continue;
+            }
+            if again && matches!(status, 400 | 404 | 409) {
+                return answer;
             }
             let text = String::from_utf8_lossy(&answer);
             let Request { method, path, .. } = &request;
@@ -131,11 +138,16 @@ impl Client {
             builder = builder.header("content-type", media);
         }
         let request = builder.body(Full::from(request.body.clone()));
+        // Servers close connections that are idle.
+        if self.used.elapsed() > IDLE || self.connection.is_closed() {
+            self.connection = connect(&self.address).await;
+        }
         self.connection.ready().await.expect("connection");
         let sent = self.connection.send_request(request.expect("a request"));
         let response = sent.await.expect("answer");
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.expect("body");
+        self.used = Instant::now();
         (status, body.to_bytes())
     }
 
@@ -159,4 +171,12 @@ impl Client {
             }
         }
     }
+}
+
+async fn connect(address: &str) -> SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(address).await.expect("connect");
+    stream.set_nodelay(true).expect("no delay");
+    let (connection, driver) = handshake(TokioIo::new(stream)).await.expect("handshake");
+    tokio::spawn(driver);
+    connection
 }

@@ -3,14 +3,22 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::Options;
 use crate::client::Client;
 use crate::data;
 use crate::interleave::latency;
 use crate::server::Server;
+use crate::{MEMBER, Options};
 
 /// Runs of the command.
 const RUNS: usize = 30;
+/// The demo identities' owner, who logs in with each command.
+const LOGIN: [(&str, &str); 5] = [
+    ("OS_USERNAME", "owner"),
+    ("OS_PASSWORD", "secret"),
+    ("OS_PROJECT_NAME", "owner"),
+    ("OS_USER_DOMAIN_NAME", "Default"),
+    ("OS_PROJECT_DOMAIN_NAME", "Default"),
+];
 
 /// Measures it; `None` if the binary has no such command.
 pub async fn measure(options: &Options) -> Option<data::Command> {
@@ -27,14 +35,14 @@ pub async fn measure(options: &Options) -> Option<data::Command> {
     let server = Server::imshare(&options.binary, data.path());
     let mut client = Client::new(&server).await;
     let mut times = Vec::new();
-    for run in 0..RUNS {
+    for _ in 0..RUNS {
         let image = crate::new_image(&mut client).await;
         let began = Instant::now();
         let output = Command::new(&options.binary)
-            .args(["share", &image, "--with", &format!("{run:032x}")])
-            .env("OS_AUTH_TYPE", "token_endpoint")
-            .env("OS_ENDPOINT", format!("http://{}", server.address))
-            .env("OS_TOKEN", "owner-token-0123456789abcdef")
+            .args(["share", &image, "--with", MEMBER])
+            .env_clear()
+            .env("OS_AUTH_URL", format!("http://{}/identity/v3", server.address))
+            .envs(LOGIN)
             .output()
             .expect("the command");
         times.push(began.elapsed());

@@ -209,6 +209,8 @@ pub struct Command {
 pub struct Where {
     /// How it was found.
     pub how: String,
+    /// What is counted: `instructions`.
+    pub unit: String,
     pub bars: Vec<WhereBar>,
 }
 
@@ -216,7 +218,7 @@ pub struct Where {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WhereBar {
     pub name: String,
-    /// Microseconds of each part, in the order of the bar.
+    /// How much each part takes, in the order of the bar.
     pub parts: Vec<(String, f64)>,
 }
 

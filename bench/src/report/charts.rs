@@ -94,7 +94,7 @@ pub fn throughput(calls: &[CallFigures]) -> String {
             TOP + (at / COLUMNS) as f64 * tall,
         );
         Lines {
-            area: Area { x: place.0, y: place.1, width, height: tall, left: 34.0, right: 40.0 },
+            area: Area { x: place.0, y: place.1, width, height: tall, left: 36.0, right: 52.0 },
             title: name,
             x: (1.0, 64.0),
             ticks: vec![(1.0, "1".into()), (16.0, "16".into()), (64.0, "64".into())],
@@ -289,17 +289,20 @@ pub fn time(found: &Where) -> String {
     let scale = Scale::linear((0.0, most), (20.0, WIDTH - 20.0));
     for (at, bar) in found.bars.iter().enumerate() {
         let y = 52.0 + at as f64 * ROW;
-        let head = format!("{}: {}", bar.name, duration(total(bar) / 1e3));
+        let head = format!("{}: {} {}", bar.name, count(total(bar)), found.unit);
         svg.text(20.0, y + 4.0, Anchor::Start, "strong", &head);
         let mut from = 0.0;
         for (at, (name, time)) in bar.parts.iter().enumerate() {
+            let name = name.split(':').next().unwrap_or_default();
             let (left, right) = (scale.at(from), scale.at(from + time));
             let class = CLASSES[at % CLASSES.len()];
             svg.rect((left, y + 12.0), ((right - left - 1.5).max(0.5), 14.0), 2.0, class);
-            let label = format!("{name} {}", duration(time / 1e3));
-            // A label that has no room is left out; the table beside the plot has all of them.
+            let label = format!("{name}, {}", count(*time));
+            // The table beside the plot has the names for which there is no room.
             if right - left > label.chars().count() as f64 * 6.0 {
                 svg.text(left, y + 40.0, Anchor::Start, "soft small", &label);
+            } else if right - left > 26.0 {
+                svg.text(left, y + 40.0, Anchor::Start, "soft small", &count(*time));
             }
             from += time;
         }

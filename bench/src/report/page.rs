@@ -278,10 +278,10 @@ fn time(figures: &Figures, folder: &str) -> String {
     let _ = writeln!(text, "\n{}\n", found.how);
     for bar in &found.bars {
         let total: f64 = bar.parts.iter().map(|part| part.1).sum();
-        let _ = writeln!(text, "| {} | time | share |\n|---|---|---|", bar.name);
-        for (name, time) in &bar.parts {
-            let share = number(time / total * 100.0);
-            let _ = writeln!(text, "| {name} | {} | {share} % |", duration(time / 1e3));
+        let _ = writeln!(text, "| {} | {} | share |\n|---|---|---|", bar.name, found.unit);
+        for (name, part) in &bar.parts {
+            let share = number(part / total * 100.0);
+            let _ = writeln!(text, "| {name} | {} | {share} % |", number(*part));
         }
         text.push('\n');
     }
