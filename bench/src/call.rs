@@ -63,7 +63,11 @@ pub static LISTS: [List; 9] = [
     list("own images", Who::Owner, "/v2/images"),
     list("own images, name=", Who::Owner, "/v2/images?name={name}"),
     list("own images, id=", Who::Owner, "/v2/images?id={id}"),
-    list("own images, limit=1000", Who::Owner, "/v2/images?limit=1000"),
+    list(
+        "own images, limit=1000",
+        Who::Owner,
+        "/v2/images?limit=1000",
+    ),
     list("shared with me, accepted", Who::Member, "/v2/images"),
     list(
         "shared with me, pending",
@@ -92,7 +96,11 @@ pub static GROWING: [List; 11] = [
     list("own: first page", Who::Owner, "/v2/images"),
     list("own: name=", Who::Owner, "/v2/images?name={name}"),
     list("own: id=", Who::Owner, "/v2/images?id={id}"),
-    list("shared: first page", Who::Member, "/v2/images?visibility=shared"),
+    list(
+        "shared: first page",
+        Who::Member,
+        "/v2/images?visibility=shared",
+    ),
     list(
         "shared: pending",
         Who::Member,
@@ -281,9 +289,7 @@ impl State {
                 let body = json!({"images": [self.image], "projects": [MEMBER]});
                 Request::new(Who::Owner, "POST", "/v1/cloudimages/members", body)
             }
-            Call::PollJob => {
-                Request::get(Who::Owner, format!("/v1/cloudimages/job/{}", self.job))
-            }
+            Call::PollJob => Request::get(Who::Owner, format!("/v1/cloudimages/job/{}", self.job)),
             Call::List(list) => {
                 let (name, id) = self.stock.pick(self.sent);
                 let path = list.path.replace("{name}", &name).replace("{id}", id);

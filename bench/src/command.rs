@@ -41,7 +41,10 @@ pub async fn measure(options: &Options) -> Option<data::Command> {
         let output = Command::new(&options.binary)
             .args(["share", &image, "--with", MEMBER])
             .env_clear()
-            .env("OS_AUTH_URL", format!("http://{}/identity/v3", server.address))
+            .env(
+                "OS_AUTH_URL",
+                format!("http://{}/identity/v3", server.address),
+            )
             .envs(LOGIN)
             .output()
             .expect("the command");

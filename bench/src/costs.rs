@@ -80,8 +80,7 @@ async fn batches(client: &mut Client, stock: &Stock, counted: &Counted) -> Vec<C
     let images = &stock.ids()[..ENTRIES];
     let path = "/v1/cloudimages/members";
     let share = serde_json::json!({"images": images, "projects": ["somebody"]});
-    let accept =
-        serde_json::json!({"images": images, "project_id": MEMBER, "status": "rejected"});
+    let accept = serde_json::json!({"images": images, "project_id": MEMBER, "status": "rejected"});
     let mut costs = Vec::new();
     for (name, who, method, body) in [
         ("batch entry: share", Who::Owner, "POST", &share),
@@ -109,7 +108,9 @@ fn take(counted: &Counted) -> Cost {
 fn named(name: &str, cost: Cost, entries: f64) -> Cost {
     let each = |counts: BTreeMap<String, f64>| {
         let counts = counts.into_iter();
-        counts.map(|(name, count)| (name, count / entries)).collect()
+        counts
+            .map(|(name, count)| (name, count / entries))
+            .collect()
     };
     Cost {
         call: name.to_owned(),
@@ -147,17 +148,27 @@ async fn counting(
 fn add(cost: &mut Cost, operation: &str, capacity: &Value) {
     *cost.requests.entry(operation.to_owned()).or_default() += 1.0;
     let reads = matches!(operation, "GetItem" | "BatchGetItem" | "Query");
-    let places = if reads { &mut cost.reads } else { &mut cost.writes };
+    let places = if reads {
+        &mut cost.reads
+    } else {
+        &mut cost.writes
+    };
     let mut place = |name: &str, units: &Value| {
         let units = units["CapacityUnits"].as_f64().unwrap_or_default();
         if units > 0.0 {
             *places.entry(name.to_owned()).or_default() += units;
         }
     };
-    let tables = capacity.as_array().map_or(std::slice::from_ref(capacity), Vec::as_slice);
+    let tables = capacity
+        .as_array()
+        .map_or(std::slice::from_ref(capacity), Vec::as_slice);
     for table in tables {
         place("table", &table["Table"]);
-        for (index, units) in table["GlobalSecondaryIndexes"].as_object().into_iter().flatten() {
+        for (index, units) in table["GlobalSecondaryIndexes"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
             place(index, units);
         }
     }

@@ -32,7 +32,10 @@ pub async fn measure(options: &Options, mut glance: Option<&mut Glance>) -> Vec<
     for images in options.growth_sizes() {
         let began = Instant::now();
         let created = seed.grow(&mut stock, images).await;
-        eprintln!("{created} records in {:.0} s", began.elapsed().as_secs_f64());
+        eprintln!(
+            "{created} records in {:.0} s",
+            began.elapsed().as_secs_f64()
+        );
         let (copy_seconds, database_mb) = copy(data.path());
         let mut starts = Vec::new();
         for _ in 1..STARTS {

@@ -88,7 +88,10 @@ impl Limit {
     ) -> (Self, Self) {
         let engine = Engine::in_file(&directory.join("limit.sqlite"), Health::of(directory))
             .expect("an engine");
-        let endpoint = format!("http://{}", tests::serve(functions::answers(engine.clone())).await);
+        let endpoint = format!(
+            "http://{}",
+            tests::serve(functions::answers(engine.clone())).await
+        );
         let id = write_first(binary, directory, &endpoint).await;
         let client = Clients::dynamodb_in_process(engine);
         let image = ImageId::canonical(&id).expect("an image's id");

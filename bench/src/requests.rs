@@ -75,12 +75,7 @@ fn line(figures: &CallFigures) -> String {
     let own = &figures.imshare;
     let mut line = format!(
         "{}, {} connections: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, CPU {:.2} ms",
-        figures.call,
-        figures.connections,
-        own.rate,
-        own.latency.p50,
-        own.latency.p99,
-        own.cpu_ms
+        figures.call, figures.connections, own.rate, own.latency.p50, own.latency.p99, own.cpu_ms
     );
     if let (Some(ratio), Some(glance)) = (figures.to_glance(), &figures.glance) {
         line.push_str(&format!(

@@ -60,11 +60,15 @@ impl Seed {
         for (number, id) in ids[..2].iter().enumerate() {
             let path = format!("/v2/images/{id}/members");
             let body = json!({"member": MEMBER});
-            client.ask(Request::new(Who::Owner, "POST", path.clone(), body)).await;
+            client
+                .ask(Request::new(Who::Owner, "POST", path.clone(), body))
+                .await;
             if number == 0 {
                 let path = format!("{path}/{MEMBER}");
                 let body = json!({"status": "accepted"});
-                client.ask(Request::new(Who::Member, "PUT", path, body)).await;
+                client
+                    .ask(Request::new(Who::Member, "PUT", path, body))
+                    .await;
             }
         }
         drop(client);
@@ -108,16 +112,21 @@ impl Seed {
         let micros = self.began.micros() + i64::try_from(number).unwrap_or_default() * 1000;
         let created_at = Timestamp::from_micros(micros).stored();
         let name = stock::name(number);
-        let template = if number.is_multiple_of(2) { &self.accepted } else { &self.pending };
-        let id = uuid::Uuid::new_v4().to_string();
-        let copied = |template: &Template, text: &str, id: &str, name: &str, member: &str| -> Item {
-            let text = text
-                .replace(&template.id, id)
-                .replace(&template.created_at, &created_at)
-                .replace(NAME, name)
-                .replace(MEMBER, member);
-            serde_json::from_str(&text).expect("an item")
+        let template = if number.is_multiple_of(2) {
+            &self.accepted
+        } else {
+            &self.pending
         };
+        let id = uuid::Uuid::new_v4().to_string();
+        let copied =
+            |template: &Template, text: &str, id: &str, name: &str, member: &str| -> Item {
+                let text = text
+                    .replace(&template.id, id)
+                    .replace(&template.created_at, &created_at)
+                    .replace(NAME, name)
+                    .replace(MEMBER, member);
+                serde_json::from_str(&text).expect("an item")
+            };
         let mut items = vec![copied(template, &template.image, &id, &name, "")];
         let membership = |template: &Template, member: &str| {
             let text = template.membership.as_deref().expect("a membership");
@@ -132,7 +141,13 @@ impl Seed {
         }));
         let public = uuid::Uuid::new_v4().to_string();
         let public_name = format!("pub-{name}");
-        items.push(copied(&self.public, &self.public.image, &public, &public_name, ""));
+        items.push(copied(
+            &self.public,
+            &self.public.image,
+            &public,
+            &public_name,
+            "",
+        ));
         stock.push(id);
         items
     }
@@ -153,7 +168,11 @@ impl Seed {
                 let path = format!("/v2/images?{query}");
                 let found = client.json(Request::get(who, &path)).await;
                 let found = found["images"].as_array().expect("images");
-                assert_eq!(found.len(), 1, "{who:?} {path}: the copies are not what the service writes");
+                assert_eq!(
+                    found.len(),
+                    1,
+                    "{who:?} {path}: the copies are not what the service writes"
+                );
             }
             let path = format!("/v2/images/{id}/members");
             let members = client.json(Request::get(Who::Owner, path)).await;
@@ -171,9 +190,15 @@ impl Template {
         let found = database.scan(scan).expect("a scan");
         let items = found.items.expect("items");
         let of = |sk: &str| {
-            let items = items.iter().map(|item| serde_json::to_value(item).expect("JSON"));
+            let items = items
+                .iter()
+                .map(|item| serde_json::to_value(item).expect("JSON"));
             let mut own = items.filter(|item| item["pk"]["S"] == format!("IMAGE#{id}"));
-            own.find(|item| item["sk"]["S"].as_str().is_some_and(|own| own.starts_with(sk)))
+            own.find(|item| {
+                item["sk"]["S"]
+                    .as_str()
+                    .is_some_and(|own| own.starts_with(sk))
+            })
         };
         let mut image = of("IMAGE").expect("an image");
         if image["member_count"]["N"] == "1" {
@@ -181,7 +206,10 @@ impl Template {
         }
         Self {
             id: id.to_owned(),
-            created_at: image["created_at"]["S"].as_str().expect("a time").to_owned(),
+            created_at: image["created_at"]["S"]
+                .as_str()
+                .expect("a time")
+                .to_owned(),
             image: image.to_string(),
             membership: of("MEM#").map(|membership| membership.to_string()),
         }

@@ -25,7 +25,13 @@ impl Server {
     pub fn imshare(binary: &Path, data: &Path) -> Self {
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--member-quota=-1", "--log=error"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--member-quota=-1",
+                "--log=error",
+            ])
             .arg("--data-dir")
             .arg(data);
         Self::start(&mut command, false)
@@ -35,7 +41,13 @@ impl Server {
     pub fn imshare_on(binary: &Path, data: &Path, dynamodb: &str) -> Self {
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--member-quota=-1", "--log=error"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--member-quota=-1",
+                "--log=error",
+            ])
             .args(["--dynamodb-endpoint", dynamodb])
             .arg("--data-dir")
             .arg(data);

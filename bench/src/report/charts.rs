@@ -3,9 +3,7 @@
 use super::lines::{Area, Lines, Series};
 use super::svg::{Anchor, Scale, Svg, decades};
 use super::words::{bytes, count, duration, entries};
-use crate::data::{
-    Batches, CallFigures, GrowthStep, Latency, ListFigures, Start, Where,
-};
+use crate::data::{Batches, CallFigures, GrowthStep, Latency, ListFigures, Start, Where};
 
 /// The width of all plots.
 const WIDTH: f64 = 860.0;
@@ -28,20 +26,44 @@ pub fn latency(calls: &[&CallFigures]) -> String {
     const ROW: f64 = 34.0;
     const TOP: f64 = 78.0;
     let height = TOP + calls.len() as f64 * ROW + 14.0;
-    let mut svg = Svg::new(WIDTH, height, "Time of a request beside Glance, 16 connections");
-    svg.text(20.0, 28.0, Anchor::Start, "title", "Time of a request, 16 connections");
-    legend(&mut svg, 20.0, 50.0, &[(OURS, "imshare"), (GLANCES, "Glance, two workers")]);
+    let mut svg = Svg::new(
+        WIDTH,
+        height,
+        "Time of a request beside Glance, 16 connections",
+    );
+    svg.text(
+        20.0,
+        28.0,
+        Anchor::Start,
+        "title",
+        "Time of a request, 16 connections",
+    );
+    legend(
+        &mut svg,
+        20.0,
+        50.0,
+        &[(OURS, "imshare"), (GLANCES, "Glance, two workers")],
+    );
     let how = "thin: 1st to 99th percentile; thick: the middle half; number: the median";
     svg.text(WIDTH - 20.0, 50.0, Anchor::End, "soft small", how);
     let all = calls.iter().flat_map(|call| {
         let loads = [Some(call.imshare), call.glance];
-        loads.into_iter().flatten().flat_map(|load| [load.latency.p1, load.latency.p99])
+        loads
+            .into_iter()
+            .flatten()
+            .flat_map(|load| [load.latency.p1, load.latency.p99])
     });
     let scale = Scale::log(decades(all), (190.0, WIDTH - 70.0));
     for power in scale.powers() {
         let x = scale.at(power);
         svg.line((x, TOP - 4.0), (x, height - 12.0), "grid");
-        svg.text(x, TOP - 10.0, Anchor::Middle, "soft small", &duration(power));
+        svg.text(
+            x,
+            TOP - 10.0,
+            Anchor::Middle,
+            "soft small",
+            &duration(power),
+        );
     }
     for (at, call) in calls.iter().enumerate() {
         let y = TOP + at as f64 * ROW + 17.0;
@@ -56,11 +78,21 @@ pub fn latency(calls: &[&CallFigures]) -> String {
 
 fn band(svg: &mut Svg, scale: Scale, y: f64, latency: &Latency, class: &str) {
     let at = |value: f64| scale.at(value.max(1e-3));
-    svg.line((at(latency.p1), y), (at(latency.p99), y), &format!("l{class}"));
+    svg.line(
+        (at(latency.p1), y),
+        (at(latency.p99), y),
+        &format!("l{class}"),
+    );
     let (left, right) = (at(latency.p25), at(latency.p75));
     svg.rect((left, y - 3.5), ((right - left).max(2.0), 7.0), 2.0, class);
     let label = duration(latency.p50);
-    svg.text(at(latency.p99) + 6.0, y + 4.0, Anchor::Start, "small", &label);
+    svg.text(
+        at(latency.p99) + 6.0,
+        y + 4.0,
+        Anchor::Start,
+        "small",
+        &label,
+    );
 }
 
 /// Requests per second by number of connections: one small plot for each call.
@@ -75,18 +107,32 @@ pub fn throughput(calls: &[CallFigures]) -> String {
     }
     let (width, tall) = ((WIDTH - 40.0) / COLUMNS as f64, 148.0);
     let height = TOP + names.len().div_ceil(COLUMNS) as f64 * tall + 6.0;
-    let mut svg = Svg::new(WIDTH, height, "Requests per second by number of connections");
+    let mut svg = Svg::new(
+        WIDTH,
+        height,
+        "Requests per second by number of connections",
+    );
     let title = "Requests per second, by number of connections";
     svg.text(20.0, 28.0, Anchor::Start, "title", title);
-    legend(&mut svg, 20.0, 50.0, &[(OURS, "imshare"), (GLANCES, "Glance, two workers")]);
+    legend(
+        &mut svg,
+        20.0,
+        50.0,
+        &[(OURS, "imshare"), (GLANCES, "Glance, two workers")],
+    );
     let rates = calls.iter().flat_map(|call| {
-        [Some(call.imshare), call.glance].into_iter().flatten().map(|load| load.rate)
+        [Some(call.imshare), call.glance]
+            .into_iter()
+            .flatten()
+            .map(|load| load.rate)
     });
     let range = decades(rates);
     for (at, name) in names.iter().enumerate() {
         let own: Vec<_> = calls.iter().filter(|call| call.call == **name).collect();
         let points = |rate: &dyn Fn(&CallFigures) -> Option<f64>| {
-            let known = own.iter().filter_map(|call| Some((call.connections as f64, rate(call)?)));
+            let known = own
+                .iter()
+                .filter_map(|call| Some((call.connections as f64, rate(call)?)));
             known.collect::<Vec<_>>()
         };
         let place = (
@@ -94,7 +140,14 @@ pub fn throughput(calls: &[CallFigures]) -> String {
             TOP + (at / COLUMNS) as f64 * tall,
         );
         Lines {
-            area: Area { x: place.0, y: place.1, width, height: tall, left: 36.0, right: 52.0 },
+            area: Area {
+                x: place.0,
+                y: place.1,
+                width,
+                height: tall,
+                left: 36.0,
+                right: 52.0,
+            },
             title: name,
             x: (1.0, 64.0),
             ticks: vec![(1.0, "1".into()), (16.0, "16".into()), (64.0, "64".into())],
@@ -117,8 +170,15 @@ pub fn lists(steps: &[GrowthStep]) -> String {
     let mut svg = Svg::new(WIDTH, TOP + tall + 10.0, "Lists by number of images");
     let title = "Median time of a list, by number of images";
     svg.text(20.0, 28.0, Anchor::Start, "title", title);
-    legend(&mut svg, 20.0, 50.0, &[(OURS, "imshare"), (GLANCES, "Glance")]);
-    let all = steps.iter().flat_map(|step| step.lists.iter().chain(&step.glance));
+    legend(
+        &mut svg,
+        20.0,
+        50.0,
+        &[(OURS, "imshare"), (GLANCES, "Glance")],
+    );
+    let all = steps
+        .iter()
+        .flat_map(|step| step.lists.iter().chain(&step.glance));
     let range = decades(all.map(|list| list.p50_ms));
     let (first, last) = match steps {
         [first, .., last] => (first.images as f64, last.images as f64),
@@ -134,14 +194,19 @@ pub fn lists(steps: &[GrowthStep]) -> String {
     {
         let mut series = Vec::new();
         for (class, of) in [
-            (GLANCES, (|step| &step.glance) as fn(&GrowthStep) -> &Vec<ListFigures>),
+            (
+                GLANCES,
+                (|step| &step.glance) as fn(&GrowthStep) -> &Vec<ListFigures>,
+            ),
             (OURS, |step| &step.lists),
         ] {
             for (name, points) in by_list(steps, kind, of) {
                 series.push(Series::new(class, &name, points));
             }
         }
-        let ticks = steps.iter().map(|step| (step.images as f64, entries(step.images)));
+        let ticks = steps
+            .iter()
+            .map(|step| (step.images as f64, entries(step.images)));
         Lines {
             area: Area {
                 x: 20.0 + at as f64 * width,
@@ -194,15 +259,23 @@ pub fn batches(batches: &Batches) -> String {
     svg.text(20.0, 28.0, Anchor::Start, "title", title);
     let of = |kind: &str, time: fn(&crate::data::BatchFigures) -> f64| {
         let own = batches.sizes.iter().filter(|batch| batch.kind == kind);
-        own.map(|batch| (batch.entries as f64, time(batch) * 1e3)).collect::<Vec<_>>()
+        own.map(|batch| (batch.entries as f64, time(batch) * 1e3))
+            .collect::<Vec<_>>()
     };
     let puts = |time: fn(&crate::data::PutFigures) -> Option<f64>| {
-        let known = batches.puts.iter().filter_map(|put| Some((put.entries as f64, time(put)? * 1e3)));
+        let known = batches
+            .puts
+            .iter()
+            .filter_map(|put| Some((put.entries as f64, time(put)? * 1e3)));
         known.collect::<Vec<_>>()
     };
     let accepting = vec![
         Series::new(GLANCES, "PUTs to Glance", puts(|put| put.glance_seconds)),
-        Series::new("d", "PUTs to imshare", puts(|put| Some(put.imshare_seconds))),
+        Series::new(
+            "d",
+            "PUTs to imshare",
+            puts(|put| Some(put.imshare_seconds)),
+        ),
         Series::new(OURS, "a batch", of("accept", |batch| batch.seconds)),
         Series::new("c", "bare loop", of("accept", |batch| batch.bare_seconds)).dashed(),
     ];
@@ -210,9 +283,17 @@ pub fn batches(batches: &Batches) -> String {
         Series::new(OURS, "share", of("share", |batch| batch.seconds)),
         Series::new("c", "bare share", of("share", |batch| batch.bare_seconds)).dashed(),
         Series::new("e", "unshare", of("unshare", |batch| batch.seconds)),
-        Series::new("c", "bare unshare", of("unshare", |batch| batch.bare_seconds)).dashed(),
+        Series::new(
+            "c",
+            "bare unshare",
+            of("unshare", |batch| batch.bare_seconds),
+        )
+        .dashed(),
     ];
-    let points = accepting.iter().chain(&sharing).flat_map(|series| &series.points);
+    let points = accepting
+        .iter()
+        .chain(&sharing)
+        .flat_map(|series| &series.points);
     let y = decades(points.map(|(_, time)| *time));
     let sizes: Vec<usize> = batches.puts.iter().map(|put| put.entries).collect();
     let x = (1.0, sizes.last().copied().unwrap_or(10) as f64);
@@ -234,7 +315,10 @@ pub fn batches(batches: &Batches) -> String {
             },
             title,
             x,
-            ticks: sizes.iter().map(|size| (*size as f64, entries(*size))).collect(),
+            ticks: sizes
+                .iter()
+                .map(|size| (*size as f64, entries(*size)))
+                .collect(),
             y,
             label: duration,
             series,
@@ -263,7 +347,11 @@ pub fn start(start: &Start) -> String {
         bars.push((format!("{}: {what}", function.name), time, class));
     }
     let height = 58.0 + bars.len() as f64 * ROW;
-    let mut svg = Svg::new(WIDTH, height, "The start of the server and of the functions");
+    let mut svg = Svg::new(
+        WIDTH,
+        height,
+        "The start of the server and of the functions",
+    );
     let title = "From the start of the process";
     svg.text(20.0, 28.0, Anchor::Start, "title", title);
     let most = bars.iter().map(|bar| bar.1).fold(1.0, f64::max);
@@ -272,7 +360,13 @@ pub fn start(start: &Start) -> String {
         let y = 46.0 + at as f64 * ROW;
         svg.text(258.0, y + 13.0, Anchor::End, "", name);
         svg.rect((270.0, y), (scale.at(*time) - 270.0, 17.0), 3.0, class);
-        svg.text(scale.at(*time) + 7.0, y + 13.0, Anchor::Start, "small", &duration(*time));
+        svg.text(
+            scale.at(*time) + 7.0,
+            y + 13.0,
+            Anchor::Start,
+            "small",
+            &duration(*time),
+        );
     }
     svg.finish()
 }
@@ -283,7 +377,13 @@ pub fn time(found: &Where) -> String {
     const CLASSES: [&str; 5] = ["a", "d", "e", "b", "c"];
     let height = 56.0 + found.bars.len() as f64 * ROW;
     let mut svg = Svg::new(WIDTH, height, "Where the time of a request goes");
-    svg.text(20.0, 28.0, Anchor::Start, "title", "Where the time of a request goes");
+    svg.text(
+        20.0,
+        28.0,
+        Anchor::Start,
+        "title",
+        "Where the time of a request goes",
+    );
     let total = |bar: &crate::data::WhereBar| bar.parts.iter().map(|part| part.1).sum::<f64>();
     let most = found.bars.iter().map(total).fold(1e-9, f64::max);
     let scale = Scale::linear((0.0, most), (20.0, WIDTH - 20.0));
@@ -296,7 +396,12 @@ pub fn time(found: &Where) -> String {
             let name = name.split(':').next().unwrap_or_default();
             let (left, right) = (scale.at(from), scale.at(from + time));
             let class = CLASSES[at % CLASSES.len()];
-            svg.rect((left, y + 12.0), ((right - left - 1.5).max(0.5), 14.0), 2.0, class);
+            svg.rect(
+                (left, y + 12.0),
+                ((right - left - 1.5).max(0.5), 14.0),
+                2.0,
+                class,
+            );
             let label = format!("{name}, {}", count(*time));
             // The table beside the plot has the names for which there is no room.
             if right - left > label.chars().count() as f64 * 6.0 {
@@ -314,16 +419,30 @@ pub fn time(found: &Where) -> String {
 pub fn growth(steps: &[GrowthStep]) -> String {
     const TOP: f64 = 46.0;
     let (width, tall) = ((WIDTH - 40.0) / 3.0, 190.0);
-    let mut svg = Svg::new(WIDTH, TOP + tall + 8.0, "Disk, start and memory by number of images");
+    let mut svg = Svg::new(
+        WIDTH,
+        TOP + tall + 8.0,
+        "Disk, start and memory by number of images",
+    );
     let title = "One data directory as it grows, by number of memberships";
     svg.text(20.0, 28.0, Anchor::Start, "title", title);
     let of = |value: fn(&GrowthStep) -> f64| {
-        let points = steps.iter().map(|step| (step.memberships as f64, value(step)));
+        let points = steps
+            .iter()
+            .map(|step| (step.memberships as f64, value(step)));
         points.collect::<Vec<_>>()
     };
     let plots: [(&str, fn(f64) -> String, Vec<Series>); 3] = [
-        ("size on the disk", bytes, vec![Series::new(OURS, "", of(|step| step.database_mb))]),
-        ("ready after", duration, vec![Series::new(OURS, "", of(|step| step.ready_ms))]),
+        (
+            "size on the disk",
+            bytes,
+            vec![Series::new(OURS, "", of(|step| step.database_mb))],
+        ),
+        (
+            "ready after",
+            duration,
+            vec![Series::new(OURS, "", of(|step| step.ready_ms))],
+        ),
         (
             "memory",
             bytes,
@@ -338,9 +457,14 @@ pub fn growth(steps: &[GrowthStep]) -> String {
         _ => (1.0, 10.0),
     };
     for (at, (title, label, series)) in plots.into_iter().enumerate() {
-        let values = series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
+        let values = series
+            .iter()
+            .flat_map(|series| &series.points)
+            .map(|(_, value)| *value);
         let y = decades(values.chain([1.0, 100.0]));
-        let ticks = steps.iter().map(|step| (step.memberships as f64, entries(step.memberships)));
+        let ticks = steps
+            .iter()
+            .map(|step| (step.memberships as f64, entries(step.memberships)));
         let right = if series.len() > 1 { 90.0 } else { 50.0 };
         Lines {
             area: Area {

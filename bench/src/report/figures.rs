@@ -67,7 +67,9 @@ impl Figures {
     pub fn beside_glance(&self) -> Vec<&CallFigures> {
         let parts = [&self.requests, &self.lists].into_iter().flatten();
         let calls = parts.flat_map(|part| &part.figures);
-        calls.filter(|call| call.connections == 16 && call.glance.is_some()).collect()
+        calls
+            .filter(|call| call.connections == 16 && call.glance.is_some())
+            .collect()
     }
 
     /// A call over 16 connections.
@@ -97,7 +99,11 @@ impl Figures {
     }
 
     pub fn cost(&self, name: &str) -> Option<&Cost> {
-        self.costs.as_ref()?.figures.iter().find(|cost| cost.call == name)
+        self.costs
+            .as_ref()?
+            .figures
+            .iter()
+            .find(|cost| cost.call == name)
     }
 
     /// How many times slower the median of these lists is with the most images than with 1,000.
@@ -109,7 +115,9 @@ impl Figures {
             let list = step.lists.iter().find(|list| list.call == name)?;
             Some(list.p50_ms)
         };
-        let slower = names.iter().map(|name| Some(median(many, name)? / median(few, name)?));
+        let slower = names
+            .iter()
+            .map(|name| Some(median(many, name)? / median(few, name)?));
         most(slower)
     }
 
@@ -122,7 +130,9 @@ impl Figures {
     /// The share of the bare loop that a batch of 1,000 reaches.
     pub fn batch_to_bare(&self, kind: &str) -> Option<f64> {
         let sizes = &self.batches.as_ref()?.figures.sizes;
-        let batch = sizes.iter().find(|batch| batch.kind == kind && batch.entries == 1000)?;
+        let batch = sizes
+            .iter()
+            .find(|batch| batch.kind == kind && batch.entries == 1000)?;
         Some(batch.bare_seconds / batch.seconds)
     }
 

@@ -67,10 +67,22 @@ impl Lines<'_> {
         for power in y.powers() {
             svg.line((left, y.at(power)), (right, y.at(power)), "grid");
             let label = (self.label)(power);
-            svg.text(left - 6.0, y.at(power) + 4.0, Anchor::End, "soft small", &label);
+            svg.text(
+                left - 6.0,
+                y.at(power) + 4.0,
+                Anchor::End,
+                "soft small",
+                &label,
+            );
         }
         for (value, label) in &self.ticks {
-            svg.text(x.at(*value), bottom + 16.0, Anchor::Middle, "soft small", label);
+            svg.text(
+                x.at(*value),
+                bottom + 16.0,
+                Anchor::Middle,
+                "soft small",
+                label,
+            );
         }
         let mut ends = Vec::new();
         for (at, series) in self.series.iter().enumerate() {
@@ -96,7 +108,13 @@ impl Lines<'_> {
             };
             // Beside the line's own end: Glance's lines are shorter.
             let from = x.at(*last) + 7.0;
-            svg.text(from, place + 4.0, Anchor::Start, &format!("small {}", series.class), &name);
+            svg.text(
+                from,
+                place + 4.0,
+                Anchor::Start,
+                &format!("small {}", series.class),
+                &name,
+            );
         }
     }
 }

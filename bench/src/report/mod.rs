@@ -48,16 +48,43 @@ fn plots(figures: &Figures) -> BTreeMap<String, String> {
         }
     };
     let compared = figures.beside_glance();
-    add("latency", (!compared.is_empty()).then(|| charts::latency(&compared)));
+    add(
+        "latency",
+        (!compared.is_empty()).then(|| charts::latency(&compared)),
+    );
     let calls = figures.calls();
     add(
         "throughput",
         (!compared.is_empty()).then(|| charts::throughput(&calls)),
     );
-    add("lists", figures.growth.as_ref().map(|part| charts::lists(&part.figures)));
-    add("growth", figures.growth.as_ref().map(|part| charts::growth(&part.figures)));
-    add("batches", figures.batches.as_ref().map(|part| charts::batches(&part.figures)));
-    add("start", figures.start.as_ref().map(|part| charts::start(&part.figures)));
+    add(
+        "lists",
+        figures
+            .growth
+            .as_ref()
+            .map(|part| charts::lists(&part.figures)),
+    );
+    add(
+        "growth",
+        figures
+            .growth
+            .as_ref()
+            .map(|part| charts::growth(&part.figures)),
+    );
+    add(
+        "batches",
+        figures
+            .batches
+            .as_ref()
+            .map(|part| charts::batches(&part.figures)),
+    );
+    add(
+        "start",
+        figures
+            .start
+            .as_ref()
+            .map(|part| charts::start(&part.figures)),
+    );
     add("time", figures.time.as_ref().map(charts::time));
     plots
 }
@@ -100,7 +127,11 @@ mod tests {
         assert!(missing.is_empty(), "without a figure: {missing:?}");
         let page = std::fs::read_to_string(committed().with_extension("md")).unwrap();
         for budget in budgets::ALL {
-            assert!(page.contains(budget.figure), "not on the page: {}", budget.figure);
+            assert!(
+                page.contains(budget.figure),
+                "not on the page: {}",
+                budget.figure
+            );
         }
     }
 

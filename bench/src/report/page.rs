@@ -77,7 +77,10 @@ fn budgets(figures: &Figures) -> String {
         let _ = writeln!(text, "{}", budget_row(budget, figures));
     }
     for (figure, budget, command) in TESTED {
-        let _ = writeln!(text, "| {figure} | – | {budget} | by a test | `{command}` |");
+        let _ = writeln!(
+            text,
+            "| {figure} | – | {budget} | by a test | `{command}` |"
+        );
     }
     text.push_str(
         "\nRequests are compared over 16 connections. A bare loop makes the same requests to DynamoDB on the same engine, \
@@ -93,7 +96,11 @@ fn budget_row(budget: &Budget, figures: &Figures) -> String {
         Some(found) => {
             // Never rounded to the budget if it misses it.
             let digits = if found < 10.0 { 2 } else { 1 };
-            let met = if budget.is_met(found) { "yes" } else { "**no**" };
+            let met = if budget.is_met(found) {
+                "yes"
+            } else {
+                "**no**"
+            };
             (format!("{found:.digits$}{}", budget.unit), met)
         }
     };
@@ -112,9 +119,17 @@ fn requests(figures: &Figures, folder: &str) -> String {
         return text + NOT_MEASURED;
     }
     if !figures.beside_glance().is_empty() {
-        text.push_str(&picture(folder, "latency", "Time of a request beside Glance"));
+        text.push_str(&picture(
+            folder,
+            "latency",
+            "Time of a request beside Glance",
+        ));
         text.push_str("\nWith 64 connections Glance is left out where it answers fewer than 64 requests per second.\n\n");
-        text.push_str(&picture(folder, "throughput", "Requests per second by number of connections"));
+        text.push_str(&picture(
+            folder,
+            "throughput",
+            "Requests per second by number of connections",
+        ));
         text.push('\n');
     }
     text.push_str(
@@ -154,7 +169,12 @@ fn call_row(call: &CallFigures) -> String {
         (Some(glance), Some(ratio)) => (cells(glance), format!("{} ×", number(ratio))),
         _ => ("– | – | – | –".to_owned(), "–".to_owned()),
     };
-    format!("| {} | {} | {} | {glance} | {ratio} |", call.call, call.connections, cells(own))
+    format!(
+        "| {} | {} | {} | {glance} | {ratio} |",
+        call.call,
+        call.connections,
+        cells(own)
+    )
 }
 
 fn lists(figures: &Figures, folder: &str) -> String {
@@ -162,7 +182,11 @@ fn lists(figures: &Figures, folder: &str) -> String {
     let Some(growth) = &figures.growth else {
         return text + NOT_MEASURED;
     };
-    text.push_str(&picture(folder, "lists", "Median time of a list by number of images"));
+    text.push_str(&picture(
+        folder,
+        "lists",
+        "Median time of a list by number of images",
+    ));
     text.push_str(
         "\nThe owner has so many images, all shared with the member, which has accepted half of them, and as many public images \
          belong to another project. One connection; Glance has no public images and at most 1,000. `bench growth`:\n\n| list |",
@@ -214,7 +238,9 @@ fn batches(figures: &Figures, folder: &str) -> String {
             duration(batch.cpu_ms)
         );
     }
-    text.push_str("\n| accepts, one PUT each, 16 connections | imshare | Glance |\n|---|---|---|\n");
+    text.push_str(
+        "\n| accepts, one PUT each, 16 connections | imshare | Glance |\n|---|---|---|\n",
+    );
     for puts in &batches.figures.puts {
         let glance = match (puts.glance_seconds, puts.glance_is_scaled) {
             (Some(time), true) => format!("{}, from the rate of 1,000", duration(time * 1e3)),
@@ -222,7 +248,11 @@ fn batches(figures: &Figures, folder: &str) -> String {
             (None, _) => "–".to_owned(),
         };
         let own = duration(puts.imshare_seconds * 1e3);
-        let _ = writeln!(text, "| {} | {own} | {glance} |", count(puts.entries as f64));
+        let _ = writeln!(
+            text,
+            "| {} | {own} | {glance} |",
+            count(puts.entries as f64)
+        );
     }
     let _ = writeln!(
         text,
@@ -237,7 +267,11 @@ fn start(figures: &Figures, folder: &str) -> String {
     let Some(start) = &figures.start else {
         return text + NOT_MEASURED;
     };
-    text.push_str(&picture(folder, "start", "Start of the server and of the functions"));
+    text.push_str(&picture(
+        folder,
+        "start",
+        "Start of the server and of the functions",
+    ));
     text.push_str(
         "\nThe functions run under Lambda's Runtime API with their store over TLS on the same machine. The minimal function \
          reads one item and answers. `bench start`:\n\n\
@@ -278,7 +312,11 @@ fn time(figures: &Figures, folder: &str) -> String {
     let _ = writeln!(text, "\n{}\n", found.how);
     for bar in &found.bars {
         let total: f64 = bar.parts.iter().map(|part| part.1).sum();
-        let _ = writeln!(text, "| {} | {} | share |\n|---|---|---|", bar.name, found.unit);
+        let _ = writeln!(
+            text,
+            "| {} | {} | share |\n|---|---|---|",
+            bar.name, found.unit
+        );
         for (name, part) in &bar.parts {
             let share = number(part / total * 100.0);
             let _ = writeln!(text, "| {name} | {} | {share} % |", number(*part));
@@ -306,16 +344,19 @@ fn costs(figures: &Figures) -> String {
 }
 
 fn cost_row(cost: &Cost) -> String {
-    let requests = cost.requests.iter().map(|(operation, times)| {
-        match *times == 1.0 {
+    let requests = cost
+        .requests
+        .iter()
+        .map(|(operation, times)| match *times == 1.0 {
             true => operation.clone(),
             false => format!("{} {operation}", number(*times)),
-        }
-    });
+        });
     let requests: Vec<_> = requests.collect();
     let units = |places: &std::collections::BTreeMap<String, f64>| {
         let all: f64 = places.values().sum();
-        let named = places.iter().map(|(place, units)| format!("{place} {}", number(*units)));
+        let named = places
+            .iter()
+            .map(|(place, units)| format!("{place} {}", number(*units)));
         let named: Vec<_> = named.collect();
         match named.len() {
             0 => "–".to_owned(),
@@ -337,7 +378,11 @@ fn growth(figures: &Figures, folder: &str) -> String {
     let Some(growth) = &figures.growth else {
         return text + NOT_MEASURED;
     };
-    text.push_str(&picture(folder, "growth", "Disk, start and memory by number of memberships"));
+    text.push_str(&picture(
+        folder,
+        "growth",
+        "Disk, start and memory by number of memberships",
+    ));
     text.push_str(
         "\nOne data directory, ten members for each image (`bench growth`). The backup is a copy of the files of a stopped \
          server, until it is on the disk.\n\n\
@@ -372,7 +417,9 @@ fn on_aws(figures: &Figures) -> String {
          may limit the service is one partition key that takes more than 3,000 read or 1,000 write units per second. The requests \
          are:\n\n",
     );
-    let mix = scaling::MIX.iter().map(|(call, rate)| format!("{} {call}", count(*rate)));
+    let mix = scaling::MIX
+        .iter()
+        .map(|(call, rate)| format!("{} {call}", count(*rate)));
     let mix: Vec<_> = mix.collect();
     let _ = writeln!(text, "{}.\n", mix.join(", "));
     text + &table

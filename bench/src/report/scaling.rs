@@ -75,7 +75,10 @@ fn rows(figures: &Figures) -> Option<Vec<Row>> {
     places.sort_by_key(|place| (*place != "table", (*place).to_owned()));
     let units = |place: &str, calls: &[&str]| {
         let mut sum = (0.0, 0.0);
-        for (call, rate) in MIX.iter().filter(|(call, _)| calls.is_empty() || calls.contains(call)) {
+        for (call, rate) in MIX
+            .iter()
+            .filter(|(call, _)| calls.is_empty() || calls.contains(call))
+        {
             let of = |cost: &Cost| {
                 let reads = cost.reads.get(place).copied().unwrap_or_default();
                 (reads, cost.writes.get(place).copied().unwrap_or_default())

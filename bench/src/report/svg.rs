@@ -56,7 +56,10 @@ impl Svg {
             Anchor::End => " text-anchor=\"end\"",
         };
         let (x, y, class, text) = (short(x), short(y), attribute(class), escaped(text));
-        let _ = writeln!(self.body, "<text x=\"{x}\" y=\"{y}\"{anchor}{class}>{text}</text>");
+        let _ = writeln!(
+            self.body,
+            "<text x=\"{x}\" y=\"{y}\"{anchor}{class}>{text}</text>"
+        );
     }
 
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
@@ -80,14 +83,23 @@ impl Svg {
     pub fn circle(&mut self, at: (f64, f64), radius: f64, class: &str) {
         let [x, y, radius] = [at.0, at.1, radius].map(short);
         let class = attribute(class);
-        let _ = writeln!(self.body, "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{class}/>");
+        let _ = writeln!(
+            self.body,
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"{class}/>"
+        );
     }
 
     /// A line through these points.
     pub fn path(&mut self, points: &[(f64, f64)], class: &str) {
         let mut d = String::new();
         for (at, (x, y)) in points.iter().enumerate() {
-            let _ = write!(d, "{}{} {}", if at == 0 { "M" } else { "L" }, short(*x), short(*y));
+            let _ = write!(
+                d,
+                "{}{} {}",
+                if at == 0 { "M" } else { "L" },
+                short(*x),
+                short(*y)
+            );
         }
         let class = attribute(class);
         let _ = writeln!(self.body, "<path d=\"{d}\"{class}/>");
@@ -206,7 +218,10 @@ mod tests {
     #[test]
     fn axes_place_values() {
         let scale = Scale::log((1.0, 100.0), (0.0, 200.0));
-        assert_eq!([1.0, 10.0, 100.0].map(|value| scale.at(value)), [0.0, 100.0, 200.0]);
+        assert_eq!(
+            [1.0, 10.0, 100.0].map(|value| scale.at(value)),
+            [0.0, 100.0, 200.0]
+        );
         assert_eq!(scale.powers(), [1.0, 10.0, 100.0]);
         assert_eq!(Scale::linear((0.0, 4.0), (10.0, 20.0)).at(1.0), 12.5);
         assert_eq!(decades([0.3, 42.0]), (0.1, 100.0));
@@ -218,7 +233,10 @@ mod tests {
         let places = spread(vec![(10.0, 1), (9.0, 0), (50.0, 2)], 12.0);
         let order: Vec<_> = places.iter().map(|(_, label)| *label).collect();
         assert_eq!(order, [0, 1, 2]);
-        assert!(places.windows(2).all(|pair| pair[1].0 - pair[0].0 > 11.9), "{places:?}");
+        assert!(
+            places.windows(2).all(|pair| pair[1].0 - pair[0].0 > 11.9),
+            "{places:?}"
+        );
     }
 
     #[test]
@@ -228,7 +246,9 @@ mod tests {
         let file = svg.finish();
         assert!(file.contains("<title>a &lt; b</title>"), "{file}");
         assert!(
-            file.contains("<text x=\"1\" y=\"2.2\" text-anchor=\"end\" class=\"soft\">x &amp; y</text>"),
+            file.contains(
+                "<text x=\"1\" y=\"2.2\" text-anchor=\"end\" class=\"soft\">x &amp; y</text>"
+            ),
             "{file}"
         );
     }

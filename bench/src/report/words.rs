@@ -76,8 +76,14 @@ mod tests {
         let numbers = [0.0, 0.044, 0.5, 2.0, 9.96, 12.3, 1234.5, 1_234_567.0].map(number);
         let expected = ["0", "0.04", "0.5", "2", "10", "12", "1,234", "1,234,567"];
         assert_eq!(numbers, expected);
-        assert_eq!([0.05, 0.44, 16.0, 1500.0].map(duration), ["50 µs", "0.44 ms", "16 ms", "1.5 s"]);
-        assert_eq!([0.2, 23.0, 1300.0].map(bytes), ["200 KB", "23 MB", "1.3 GB"]);
+        assert_eq!(
+            [0.05, 0.44, 16.0, 1500.0].map(duration),
+            ["50 µs", "0.44 ms", "16 ms", "1.5 s"]
+        );
+        assert_eq!(
+            [0.2, 23.0, 1300.0].map(bytes),
+            ["200 KB", "23 MB", "1.3 GB"]
+        );
         assert_eq!([999.0, 12_345.0, 2e6].map(count), ["999", "12k", "2M"]);
         assert_eq!([10, 10_000, 1_000_000].map(entries), ["10", "10k", "1M"]);
     }
