@@ -1,5 +1,6 @@
 //! Makes `docs/performance.md` and its plots from the figures beside it.
 
+mod bars;
 mod budgets;
 mod charts;
 mod figures;
@@ -83,9 +84,9 @@ fn plots(figures: &Figures) -> BTreeMap<String, String> {
         figures
             .start
             .as_ref()
-            .map(|part| charts::start(&part.figures)),
+            .map(|part| bars::start(&part.figures)),
     );
-    add("time", figures.time.as_ref().map(charts::time));
+    add("time", figures.time.as_ref().map(bars::time));
     plots
 }
 
