@@ -94,8 +94,8 @@ fn budget_row(budget: &Budget, figures: &Figures) -> String {
     let (measured, met) = match (budget.found)(figures) {
         None => ("–".to_owned(), "–"),
         Some(found) => {
-            // Never rounded to the budget if it misses it.
-            let digits = if found < 10.0 { 2 } else { 1 };
+            // Precise enough to see by how little a budget is missed.
+            let digits = if found < 100.0 { 2 } else { 1 };
             let met = if budget.is_met(found) {
                 "yes"
             } else {
