@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::data::{Latency, Load};
+
 /// The length of a window.
 pub const WINDOW_LENGTH: Duration = Duration::from_millis(100);
 
@@ -25,15 +27,30 @@ pub struct Samples {
     rates: Vec<f64>,
     rounds: Vec<Duration>,
     cpu: Duration,
+    /// How long all windows took.
+    pub took: Duration,
+    /// Rounds of the largest window.
+    pub most: usize,
 }
 
 impl Samples {
     /// Adds a window.
-    pub fn add(&mut self, turn: Window) {
-        self.rates
-            .push(turn.rounds.len() as f64 / turn.took.as_secs_f64());
-        self.rounds.extend(turn.rounds);
-        self.cpu += turn.cpu;
+    pub fn add(&mut self, window: Window) {
+        let rounds = window.rounds.len();
+        self.rates.push(rounds as f64 / window.took.as_secs_f64());
+        self.rounds.extend(window.rounds);
+        self.cpu += window.cpu;
+        self.took += window.took;
+        self.most = self.most.max(rounds);
+    }
+
+    /// The figures of all windows; `None` if there are none.
+    pub fn load(&self) -> Option<Load> {
+        (!self.rounds.is_empty()).then(|| Load {
+            rate: self.rate(),
+            cpu_ms: self.cpu(),
+            latency: latency(&self.rounds),
+        })
     }
 
     /// Rounds per second: the 90th percentile of the windows.
@@ -47,12 +64,29 @@ impl Samples {
     pub fn cpu(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e3 / self.rounds.len() as f64
     }
+}
 
-    /// The time that this share of the rounds stayed below, in milliseconds: 0.5 gives the median.
-    pub fn within(&self, share: f64) -> f64 {
-        let mut rounds = self.rounds.clone();
-        rounds.sort_unstable();
-        let place = (rounds.len() as f64 * share) as usize;
-        rounds[place.min(rounds.len() - 1)].as_secs_f64() * 1e3
+/// The percentiles of these times.
+pub fn latency(times: &[Duration]) -> Latency {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let within = |share: f64| {
+        let place = (times.len() as f64 * share) as usize;
+        times[place.min(times.len() - 1)].as_secs_f64() * 1e3
+    };
+    Latency {
+        p1: within(0.01),
+        p5: within(0.05),
+        p25: within(0.25),
+        p50: within(0.5),
+        p75: within(0.75),
+        p95: within(0.95),
+        p99: within(0.99),
     }
+}
+
+/// The median in milliseconds.
+pub fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e3
 }

@@ -9,22 +9,27 @@ use std::time::Instant;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
-    Update,
+    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
+    TransactWriteItem, Update,
 };
 use local::engine::Engine;
 use local::storage::Health;
-use local::table::{self, Upgrade};
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::member::MemberStatus;
 use shared::domain::time::{Clock, Timestamp};
 use shared::runtime::clients::Clients;
 use shared::store::keys::{self as at, Item, n, s};
+use shared::store::members::TOMBSTONE_SECONDS;
 
+use crate::client as http;
 use crate::interleave::{WINDOW_LENGTH, Window};
-use crate::{functions, process};
+use crate::server::Server;
+use crate::{MEMBER, functions, process};
 
-const TABLE: &str = "limit";
+/// The table of a local server.
+const TABLE: &str = "imshare";
+/// Tasks of a pass: as many images as `run-batch` works on at once.
+const AT_ONCE: usize = 16;
 
 /// A kind of loop.
 #[derive(Clone, Copy, Debug)]
@@ -37,14 +42,25 @@ pub enum Loop {
     Show,
     /// `Query` of an image with ten members.
     List,
-    /// `UpdateItem` of the membership alone: what an entry of a batch costs.
-    Entry,
 }
 
-/// The engine, with an image and some members for each task.
+/// What a batch writes for each of its images.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry {
+    /// `TransactWriteItems`: the image's count and the membership.
+    Share,
+    /// `UpdateItem` of the membership.
+    Accept,
+    /// `TransactWriteItems`: the image's count and the membership's tombstone.
+    Unshare,
+}
+
+/// The engine, with images that have some members each.
 #[derive(Clone)]
 pub struct Limit {
     client: Client,
+    /// An image and a membership as the service wrote them; the others are copies under other ids.
+    written: Arc<Written>,
     images: Arc<Vec<ImageId>>,
     members: Arc<Vec<ProjectId>>,
     /// How many answers each task has written.
@@ -52,39 +68,67 @@ pub struct Limit {
     now: Timestamp,
 }
 
+struct Written {
+    id: String,
+    image: Item,
+    membership: Item,
+}
+
 impl Limit {
     /// Opens an engine on a file of this directory and creates so many images with so many members
     /// each. Returns two ways to it: over a socket, and without one.
-    pub async fn new(directory: &Path, images: usize, members: usize) -> (Self, Self) {
+    ///
+    /// The first image and its member are written by the service itself, so that all items and index
+    /// entries have the size of the service's.
+    pub async fn new(
+        binary: &Path,
+        directory: &Path,
+        images: usize,
+        members: usize,
+    ) -> (Self, Self) {
         let engine = Engine::in_file(&directory.join("limit.sqlite"), Health::of(directory))
             .expect("an engine");
-        let address = tests::serve(functions::answers(engine.clone())).await;
+        let endpoint = format!(
+            "http://{}",
+            tests::serve(functions::answers(engine.clone())).await
+        );
+        let id = write_first(binary, directory, &endpoint).await;
         let client = Clients::dynamodb_in_process(engine);
-        table::make(&client, TABLE, Upgrade::Refuse)
-            .await
-            .expect("a table");
+        let image = ImageId::canonical(&id).expect("an image's id");
+        let written = Written {
+            image: read(&client, at::image_key(image)).await,
+            membership: read(&client, at::member_key(image, &project(MEMBER))).await,
+            id,
+        };
         let limit = Self {
             client,
+            written: Arc::new(written),
             images: Arc::new((0..images).map(|_| ImageId::random()).collect()),
-            members: Arc::new(
-                (0..members)
-                    .map(|k| project(&format!("member-{k}")))
-                    .collect(),
-            ),
+            members: Arc::new((0..members).map(|k| project(&format!("{k:032}"))).collect()),
             answers: Arc::new((0..images).map(|_| AtomicUsize::new(0)).collect()),
             now: Clock::System.now(),
         };
-        for image in limit.images.iter() {
-            limit.put(limit.image(*image)).await;
-            for member in limit.members.iter() {
-                limit.put(limit.membership(*image, member)).await;
-            }
+        let filling: Vec<_> = (0..AT_ONCE)
+            .map(|task| tokio::spawn(limit.clone().fill(task)))
+            .collect();
+        for task in filling {
+            task.await.expect("a task");
         }
         let over_socket = Self {
-            client: Clients::local().dynamodb(Some(format!("http://{address}"))),
+            client: Clients::local().dynamodb(Some(endpoint)),
             ..limit.clone()
         };
         (over_socket, limit)
+    }
+
+    /// Creates one of so many parts of the images.
+    async fn fill(self, task: usize) {
+        for image in self.images.iter().skip(task).step_by(AT_ONCE) {
+            self.put(self.copy(&self.written.image, *image, None)).await;
+            for member in self.members.iter() {
+                self.put(self.membership(*image, member)).await;
+            }
+        }
     }
 
     async fn put(&self, item: Item) {
@@ -92,39 +136,67 @@ impl Limit {
         put.set_item(Some(item)).send().await.expect("put");
     }
 
-    fn image(&self, image: ImageId) -> Item {
-        let mut item = at::image_key(image);
-        item.insert(at::MEMBER_COUNT.to_owned(), n(0));
-        item.insert(at::VISIBILITY.to_owned(), s("shared"));
-        item
+    fn membership(&self, image: ImageId, member: &ProjectId) -> Item {
+        self.copy(&self.written.membership, image, Some(member))
     }
 
-    fn membership(&self, image: ImageId, member: &ProjectId) -> Item {
-        let mut item = at::member_key(image, member);
-        let gpk = at::status_gpk(MemberStatus::Pending, member);
-        for (name, value) in [
-            (at::STATUS, s("pending")),
-            (at::OP, s(OperationId::now().to_string())),
-            (at::CREATED_AT, s(self.now.stored())),
-            (at::UPDATED_AT, s(self.now.stored())),
-            (at::GPK, s(gpk)),
-            (at::GSK, s(at::image_gsk(self.now, image))),
-        ] {
-            item.insert(name.to_owned(), value);
+    /// An item of the service under the ids of another image and member.
+    fn copy(&self, item: &Item, image: ImageId, member: Option<&ProjectId>) -> Item {
+        let mut copy = item.clone();
+        for value in copy.values_mut() {
+            if let AttributeValue::S(text) = value {
+                *text = text.replace(&self.written.id, &image.to_string());
+                if let Some(member) = member {
+                    *text = text.replace(MEMBER, member.as_str());
+                }
+            }
         }
-        item
+        copy
+    }
+
+    /// Writes what a batch of so many images writes, each once.
+    pub async fn pass(&self, entry: Entry, images: usize) -> Window {
+        let cpu = process::cpu(std::process::id());
+        let began = Instant::now();
+        let tasks = AT_ONCE.min(images);
+        let running: Vec<_> = (0..tasks)
+            .map(|task| {
+                let limit = self.clone();
+                tokio::spawn(async move {
+                    let mut rounds = Vec::new();
+                    for image in limit.images[..images].iter().skip(task).step_by(tasks) {
+                        let round = Instant::now();
+                        limit.write(entry, *image).await;
+                        rounds.push(round.elapsed());
+                    }
+                    rounds
+                })
+            })
+            .collect();
+        let mut rounds = Vec::new();
+        for task in running {
+            rounds.extend(task.await.expect("a task"));
+        }
+        Window {
+            rounds,
+            took: began.elapsed(),
+            cpu: process::cpu(std::process::id()) - cpu,
+        }
+    }
+
+    async fn write(&self, entry: Entry, image: ImageId) {
+        let member = &self.members[0];
+        match entry {
+            Entry::Share => self.add(image, member).await,
+            Entry::Accept => self.update(image, member, MemberStatus::Accepted).await,
+            Entry::Unshare => self.remove(image, member).await,
+        }
     }
 
     /// Runs the loop for one window in so many tasks, at most one for each image.
     pub async fn window(&self, which: Loop, tasks: usize) -> Window {
         let began = Instant::now();
         self.run(which, tasks, move |_| began.elapsed() < WINDOW_LENGTH)
-            .await
-    }
-
-    /// Runs the loop so many times in total in so many tasks, at most one for each image.
-    pub async fn rounds(&self, which: Loop, tasks: usize, rounds: usize) -> Window {
-        self.run(which, tasks, move |done| done < rounds / tasks)
             .await
     }
 
@@ -172,7 +244,10 @@ impl Limit {
         let next = self.images[task + answers % own.len() * tasks];
         let status = [MemberStatus::Accepted, MemberStatus::Rejected][answers / own.len() % 2];
         match which {
-            Loop::Add => self.add(image).await,
+            Loop::Add => {
+                let member = project(&uuid::Uuid::new_v4().simple().to_string());
+                self.add(image, &member).await;
+            }
             Loop::Accept => {
                 self.read(next, member).await;
                 self.update(next, member, status).await;
@@ -187,7 +262,6 @@ impl Limit {
                     .limit(self.members.len() as i32 + 1);
                 query.send().await.expect("query");
             }
-            Loop::Entry => self.update(next, member, status).await,
         }
     }
 
@@ -227,35 +301,110 @@ impl Limit {
         update.send().await.expect("update");
     }
 
-    async fn add(&self, image: ImageId) {
-        let member = project(&uuid::Uuid::new_v4().simple().to_string());
+    async fn add(&self, image: ImageId, member: &ProjectId) {
+        let put = Put::builder()
+            .table_name(TABLE)
+            .set_item(Some(self.membership(image, member)))
+            .condition_expression(
+                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
+            )
+            .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
+            .expression_attribute_names("#op", at::OP)
+            .expression_attribute_values(":op", s(OperationId::now().to_string()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .expect("a put");
+        let put = TransactWriteItem::builder().put(put).build();
+        self.transact(image, 1, put).await;
+    }
+
+    async fn remove(&self, image: ImageId, member: &ProjectId) {
+        let expires = self.now.unix_seconds() + TOMBSTONE_SECONDS;
+        let names = [
+            ("#pk", at::PK),
+            ("#gone", at::GONE),
+            ("#op", at::OP),
+            ("#added", at::ADDED),
+            ("#shared", at::SHARED),
+            ("#expires", at::EXPIRES_AT),
+            ("#gpk", at::GPK),
+            ("#gsk", at::GSK),
+            ("#status", at::STATUS),
+            ("#created", at::CREATED_AT),
+            ("#updated", at::UPDATED_AT),
+        ];
+        let names = names.map(|(short, name)| (short.to_owned(), name.to_owned()));
+        let update = Update::builder()
+            .table_name(TABLE)
+            .set_key(Some(at::member_key(image, member)))
+            .update_expression(
+                "SET #gone = :true, #op = :op, #expires = :expires \
+                 REMOVE #gpk, #gsk, #status, #created, #updated, #shared",
+            )
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #added <= :op \
+                 AND (attribute_not_exists(#shared) OR #shared <= :op)",
+            )
+            .set_expression_attribute_names(Some(names.into()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":op", s(OperationId::now().to_string()))
+            .expression_attribute_values(":expires", n(expires))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .expect("an update");
+        let update = TransactWriteItem::builder().update(update).build();
+        self.transact(image, -1, update).await;
+    }
+
+    /// Changes a membership and the image's count of members in one transaction.
+    async fn transact(&self, image: ImageId, change: i64, membership: TransactWriteItem) {
         let count = Update::builder()
             .table_name(TABLE)
             .set_key(Some(at::image_key(image)))
-            .update_expression("ADD #count :one")
-            .condition_expression("attribute_exists(#pk) AND #visibility = :shared")
+            .update_expression("ADD #count :change")
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) \
+                 AND #visibility = :shared AND #count >= :zero",
+            )
             .expression_attribute_names("#pk", at::PK)
+            .expression_attribute_names("#gone", at::GONE)
             .expression_attribute_names("#count", at::MEMBER_COUNT)
             .expression_attribute_names("#visibility", at::VISIBILITY)
-            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":change", n(change))
+            .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":shared", s("shared"))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .expect("an update");
-        let put = Put::builder()
-            .table_name(TABLE)
-            .set_item(Some(self.membership(image, &member)))
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", at::PK)
-            .build()
-            .expect("a put");
-        let add = self
+        let transaction = self
             .client
             .transact_write_items()
             .client_request_token(uuid::Uuid::new_v4().to_string())
             .transact_items(TransactWriteItem::builder().update(count).build())
-            .transact_items(TransactWriteItem::builder().put(put).build());
-        add.send().await.expect("transaction");
+            .transact_items(membership);
+        transaction.send().await.expect("transaction");
     }
+}
+
+/// Lets the service create an image and share it, with its table in the engine behind the endpoint.
+/// Returns the image's id.
+async fn write_first(binary: &Path, directory: &Path, endpoint: &str) -> String {
+    let server = Server::imshare_on(binary, &directory.join("queue"), endpoint);
+    let mut client = http::Client::new(&server).await;
+    let image = crate::new_image(&mut client).await;
+    let path = format!("/v2/images/{image}/members");
+    let body = serde_json::json!({"member": MEMBER});
+    client
+        .ask(http::Request::new(http::Who::Owner, "POST", path, body))
+        .await;
+    image
+}
+
+async fn read(client: &Client, key: Item) -> Item {
+    let found = client.get_item().table_name(TABLE).set_key(Some(key));
+    let found = found.consistent_read(true).send().await.expect("get");
+    found.item.expect("what the service has written")
 }
 
 fn project(text: &str) -> ProjectId {

@@ -1,25 +1,38 @@
 //! Measures the service as its users meet it: the release binary, real connections, data in files.
+//! The figures go to JSON files, and the page and the plots of `docs/performance.md` are made from
+//! those.
 //!
 //! ```sh
-//! cargo build --release --workspace --bins && target/release/bench
+//! cargo build --release --workspace --bins && target/release/bench all --glance
 //! ```
 
 mod batches;
+mod call;
 mod client;
+mod command;
+mod costs;
+mod data;
 mod functions;
+mod growth;
 mod interleave;
 mod limit;
+mod load;
 mod process;
+mod report;
 mod requests;
+mod seed;
 mod server;
+mod start;
+mod stock;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use clap::{Parser, ValueEnum as _};
-use client::{Client, Who};
-use functions::FunctionRunner;
+use clap::Parser;
+use client::{Client, Request, Who};
+use data::{Measured, Run};
 use server::Server;
+use stock::Stock;
 
 /// The allocator of the server, so that the bare loops run with the same one.
 #[global_allocator]
@@ -27,43 +40,144 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MEMBER: &str = "edc89b490d7d4392898e19b2deb34797";
 
+/// Images of the lists that are compared with Glance's.
+const LISTED_IMAGES: usize = 1000;
+
 #[derive(Debug, Parser)]
-#[command(about = "Measures the service on this machine")]
+#[command(about = "Measures the service on this machine, and writes docs/performance.md")]
 struct Options {
-    /// The server to measure; the functions' binaries are looked for beside it.
+    /// The server to measure; the other binaries are looked for beside it.
     #[arg(long, default_value = "target/release/imshare")]
     binary: PathBuf,
     /// Seconds that each contender of a measurement has.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// Entries of the largest batch.
-    #[arg(long, default_value_t = 10_000)]
-    entries: usize,
-    /// Compare the requests with those of a real Glance, which is installed from PyPI.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Compare with a real Glance, which is installed from PyPI.
     #[arg(long)]
     glance: bool,
-    /// What to measure; all of it unless some is named.
+    /// Measure small sizes for a short time, to see that everything works; writes to
+    /// target/performance.
+    #[arg(long)]
+    quick: bool,
+    /// The directory of the figures and the plots; the page is written beside it.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// What to measure. `report` measures nothing: it makes the page from the figures.
+    #[arg(default_value = "all")]
     parts: Vec<Part>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// The start of the server.
+    /// All parts.
+    All,
+    /// The start of the server, the functions beside a minimal function, the sizes of the binaries.
     Start,
-    /// Requests a second.
+    /// Calls about one image or one job.
     Requests,
-    /// Entries a second.
+    /// Lists of 1,000 images.
+    Lists,
+    /// Batches, by number of entries.
     Batches,
-    /// The functions' starts and their CPU time, beside those of the minimal function.
-    Functions,
-    /// The sizes of the binaries.
-    Sizes,
+    /// Lists, memory, disk and start, by number of images.
+    Growth,
+    /// Requests to DynamoDB and their units.
+    Costs,
+    /// The command line.
+    Command,
+    /// The page and the plots, from the figures.
+    Report,
+}
+
+impl Part {
+    /// All but `all`, in the order in which Glance's images grow.
+    const EACH: [Self; 8] = [
+        Self::Start,
+        Self::Costs,
+        Self::Requests,
+        Self::Growth,
+        Self::Lists,
+        Self::Batches,
+        Self::Command,
+        Self::Report,
+    ];
 }
 
 impl Options {
-    /// How many windows each contender has in a measurement.
-    fn windows(&self) -> u64 {
-        (self.seconds * 1000 / interleave::WINDOW_LENGTH.as_millis() as u64).max(1)
+    fn seconds(&self) -> u64 {
+        self.seconds.unwrap_or(if self.quick { 1 } else { 2 })
+    }
+
+    fn out(&self) -> PathBuf {
+        let usual = ["docs/performance", "target/performance"][usize::from(self.quick)];
+        self.out.clone().unwrap_or_else(|| usual.into())
+    }
+
+    /// Numbers of images of the lists.
+    fn growth_sizes(&self) -> Vec<usize> {
+        let sizes = [10, 100, 1000, 10_000, 100_000];
+        sizes[..if self.quick { 3 } else { 5 }].to_vec()
+    }
+
+    /// Entries of the batches.
+    fn batch_sizes(&self) -> Vec<usize> {
+        let sizes = [1, 10, 100, 1000, 10_000];
+        sizes[..if self.quick { 4 } else { 5 }].to_vec()
+    }
+
+    /// The parts to run; one that is named makes the page too.
+    fn parts(&self) -> Vec<Part> {
+        if self.parts.contains(&Part::All) {
+            return Part::EACH.to_vec();
+        }
+        let named = |part: &Part| *part == Part::Report || self.parts.contains(part);
+        Part::EACH.into_iter().filter(named).collect()
+    }
+
+    fn run(&self) -> Run {
+        let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let kib = memory.split_whitespace().nth(1).map(str::parse);
+        let kib: f64 = kib.and_then(Result::ok).unwrap_or_default();
+        let now = shared::domain::time::Clock::System.now().stored();
+        Run {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            date: now.chars().take(10).collect(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_gb: (kib / 1024.0 / 1024.0).round(),
+            seconds: self.seconds(),
+            quick: self.quick,
+        }
+    }
+
+    fn save<T: serde::Serialize>(&self, name: &str, figures: T) {
+        let run = self.run();
+        data::write(&self.out(), name, &Measured { run, figures });
+    }
+}
+
+/// A running Glance with the images of lists.
+struct Glance {
+    server: Server,
+    stock: Arc<Stock>,
+    _data: tempfile::TempDir,
+}
+
+impl Glance {
+    fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        Self {
+            server: Server::glance(data.path()),
+            stock: Arc::default(),
+            _data: data,
+        }
+    }
+
+    /// Creates images until there are so many.
+    async fn grow(&mut self, images: usize) {
+        if self.stock.len() < images {
+            let stock = Arc::get_mut(&mut self.stock).expect("no connection is open");
+            stock.grow(&self.server, images).await;
+        }
     }
 }
 
@@ -73,136 +187,58 @@ fn main() {
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(async {
-        let parts = match options.parts.as_slice() {
-            [] => Part::value_variants(),
-            some => some,
-        };
-        for part in parts {
-            match part {
-                Part::Start => start(&options).await,
-                Part::Requests => requests::measure(&options).await,
-                Part::Batches => batches::measure(&options).await,
-                Part::Functions => functions(&options).await,
-                Part::Sizes => sizes(&options),
-            }
-        }
-    });
+    runtime.block_on(run(&options));
 }
 
-/// Measures the time from the start of the process to the first response.
-async fn start(options: &Options) {
-    let mut ready = Vec::new();
-    let mut first = Vec::new();
-    let mut resident = Vec::new();
-    for _ in 0..7 {
-        let data = tempfile::tempdir().expect("a directory");
-        let began = Instant::now();
-        let server = Server::imshare(&options.binary, data.path());
-        let mut client = Client::new(&server).await;
-        let list = "/v2/images";
-        client.send(Who::Owner, "GET", list, String::new()).await;
-        first.push(began.elapsed());
-        ready.push(server.ready_after);
-        resident.push(server.process.memory().0);
+async fn run(options: &Options) {
+    let compares = |part| {
+        let parts = [Part::Requests, Part::Growth, Part::Lists, Part::Batches];
+        options.glance && parts.contains(part)
+    };
+    let parts = options.parts();
+    // One Glance for all parts, because it takes long to give it images. The calls about one image
+    // have their own, which has no other images.
+    let mut glance = parts.iter().any(compares).then(Glance::start);
+    for part in parts {
+        eprintln!("\n{part:?}");
+        let began = std::time::Instant::now();
+        measure(options, part, glance.as_mut()).await;
+        eprintln!("{part:?} took {:.0} s", began.elapsed().as_secs_f64());
     }
-    resident.sort_by(f64::total_cmp);
-    println!(
-        "start, new data directory, median of 7: ready after {:.0} ms, first answer after {:.0} ms, \
-         {:.0} MB resident\n",
-        median(ready),
-        median(first),
-        resident[3],
-    );
+}
+
+async fn measure(options: &Options, part: Part, mut glance: Option<&mut Glance>) {
+    if let (Some(glance), Part::Lists | Part::Batches) = (&mut glance, part) {
+        glance.grow(LISTED_IMAGES).await;
+    }
+    match part {
+        Part::All => unreachable!("it is replaced by the others"),
+        Part::Start => options.save("start", start::measure(options).await),
+        Part::Costs => options.save("costs", costs::count(options).await),
+        Part::Requests => {
+            let own = options.glance.then(Glance::start);
+            options.save("requests", requests::single(options, own.as_ref()).await);
+        }
+        Part::Growth => options.save("growth", growth::measure(options, glance).await),
+        Part::Lists => {
+            let lists = requests::lists(options, glance.as_deref(), LISTED_IMAGES).await;
+            options.save("lists", lists);
+        }
+        Part::Batches => {
+            let batches = batches::measure(options, glance.as_deref()).await;
+            options.save("batches", batches);
+        }
+        Part::Command => {
+            if let Some(command) = command::measure(options).await {
+                options.save("command", command);
+            }
+        }
+        Part::Report => report::write(&options.out()),
+    }
 }
 
 async fn new_image(client: &mut Client) -> String {
-    let image = client.json(Who::Owner, "POST", "/v2/images", "{}".to_owned());
+    let body = serde_json::json!({"name": "one"});
+    let image = client.json(Request::new(Who::Owner, "POST", "/v2/images", body));
     image.await["id"].as_str().expect("an id").to_owned()
-}
-
-/// Measures the starts of the functions and the CPU time of a request, beside the minimal function.
-async fn functions(options: &Options) {
-    const STARTS: usize = 15;
-    const ROUNDS: usize = 15;
-    const REQUESTS: u32 = 200;
-    let directory = options.binary.parent().expect("a directory");
-    let runner = FunctionRunner::new().await;
-    let compared = ["minimal", "read-members"];
-    let mut inits: [Vec<Duration>; 2] = Default::default();
-    let mut firsts: [Vec<Duration>; 2] = Default::default();
-    let mut cpus: [Vec<Duration>; 2] = Default::default();
-    // Interleaved, so that whatever slows the machine down affects both.
-    for _ in 0..STARTS {
-        for (at, name) in compared.iter().enumerate() {
-            let function = runner.start(&directory.join(name)).await;
-            inits[at].push(function.init);
-            firsts[at].push(function.first);
-        }
-    }
-    let mut running = Vec::new();
-    for name in compared {
-        let mut function = runner.start(&directory.join(name)).await;
-        function.cpu(REQUESTS).await;
-        running.push(function);
-    }
-    for _ in 0..ROUNDS {
-        for (function, cpus) in running.iter_mut().zip(&mut cpus) {
-            cpus.push(function.cpu(REQUESTS).await);
-        }
-    }
-    println!(
-        "| function, medians | asks for its first event after | first answer after | CPU a request | memory at most |"
-    );
-    println!("|---|---|---|---|---|");
-    let (firsts, cpus) = (firsts.map(median), cpus.map(median));
-    for (at, init) in inits.map(median).into_iter().enumerate() {
-        println!(
-            "| {} | {init:.1} ms | {:.1} ms | {:.2} ms | {:.0} MB |",
-            compared[at],
-            firsts[at],
-            cpus[at],
-            running[at].memory()
-        );
-    }
-    println!(
-        "| ratio | | {:.2} | {:.2} | |",
-        firsts[1] / firsts[0],
-        cpus[1] / cpus[0]
-    );
-    for name in names().filter(|name| name != "read-members") {
-        let mut inits = Vec::new();
-        for _ in 0..7 {
-            inits.push(runner.init(&directory.join(&name)).await);
-        }
-        println!("| {name} | {:.1} ms | | | |", median(inits));
-    }
-    println!();
-}
-
-/// The median in milliseconds.
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
-}
-
-/// The names of the functions, one for each directory.
-fn names() -> impl Iterator<Item = String> {
-    let mut names: Vec<_> = std::fs::read_dir("functions")
-        .expect("to be run in the project's directory")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names.into_iter()
-}
-
-/// Prints the sizes of the binaries.
-fn sizes(options: &Options) {
-    let directory = options.binary.parent().expect("a directory");
-    println!("| binary | MB |\n|---|---|");
-    for name in names().chain(["imshare".to_owned()]) {
-        if let Ok(file) = std::fs::metadata(directory.join(&name)) {
-            println!("| {name} | {:.1} |", file.len() as f64 / 1e6);
-        }
-    }
 }

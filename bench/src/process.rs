@@ -18,6 +18,14 @@ impl Process {
         )
     }
 
+    /// Asks it to stop, and waits for its end.
+    pub fn stop(mut self) {
+        let id = self.0.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "cannot stop");
+        let _ = self.0.wait();
+    }
+
     /// Takes its standard output, if that was piped.
     pub fn take_output(&mut self) -> Option<ChildStdout> {
         self.0.stdout.take()

@@ -25,7 +25,30 @@ impl Server {
     pub fn imshare(binary: &Path, data: &Path) -> Self {
         let mut command = Command::new(binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--member-quota=-1"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--member-quota=-1",
+                "--log=error",
+            ])
+            .arg("--data-dir")
+            .arg(data);
+        Self::start(&mut command, false)
+    }
+
+    /// Like `imshare`, with its table in the DynamoDB at this endpoint.
+    pub fn imshare_on(binary: &Path, data: &Path, dynamodb: &str) -> Self {
+        let mut command = Command::new(binary);
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--member-quota=-1",
+                "--log=error",
+            ])
+            .args(["--dynamodb-endpoint", dynamodb])
             .arg("--data-dir")
             .arg(data);
         Self::start(&mut command, false)
@@ -39,6 +62,11 @@ impl Server {
         let mut command = Command::new("bench/glance/serve.sh");
         command.arg(data).arg(port);
         Self::start(&mut command, true)
+    }
+
+    /// Stops it, and waits until it has finished its work.
+    pub fn stop(self) {
+        self.process.stop();
     }
 
     fn start(command: &mut Command, is_glance: bool) -> Self {
