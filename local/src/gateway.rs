@@ -161,22 +161,31 @@ impl Gateway {
         let method = request.method().as_str();
         let function = target.map_or(Function::Discovery, |path| path.resolve(method).function());
         let (app, work) = (self.app, self.work);
+        // On the heap: together these futures are too large for a thread's stack.
         match function {
-            Function::AddMember => answer_within(app, request, work, add_member::handle).await,
+            Function::AddMember => {
+                Box::pin(answer_within(app, request, work, add_member::handle)).await
+            }
             Function::UpdateMember => {
-                answer_within(app, request, work, update_member::handle).await
+                Box::pin(answer_within(app, request, work, update_member::handle)).await
             }
             Function::RemoveMember => {
-                answer_within(app, request, work, remove_member::handle).await
+                Box::pin(answer_within(app, request, work, remove_member::handle)).await
             }
-            Function::ReadMembers => answer_within(app, request, work, read_members::handle).await,
-            Function::BatchUpdate => answer_within(app, request, work, batch_update::handle).await,
-            Function::GetJob => answer_within(app, request, work, get_job::handle).await,
-            Function::Images => answer_within(app, request, work, images::handle).await,
+            Function::ReadMembers => {
+                Box::pin(answer_within(app, request, work, read_members::handle)).await
+            }
+            Function::BatchUpdate => {
+                Box::pin(answer_within(app, request, work, batch_update::handle)).await
+            }
+            Function::GetJob => Box::pin(answer_within(app, request, work, get_job::handle)).await,
+            Function::Images => Box::pin(answer_within(app, request, work, images::handle)).await,
             Function::TrustedOwners => {
-                answer_within(app, request, work, trusted_owners::handle).await
+                Box::pin(answer_within(app, request, work, trusted_owners::handle)).await
             }
-            Function::Discovery => answer_within(app, request, work, discovery::handle).await,
+            Function::Discovery => {
+                Box::pin(answer_within(app, request, work, discovery::handle)).await
+            }
         }
     }
 

@@ -494,6 +494,10 @@ async fn check(run: &Run, app: &App) {
                 Outcome::Failed(code) if code == kind.gave_up() => Reported::GaveUp,
                 Outcome::Failed(_) => Reported::Refused,
             };
+            // A declaration keeps out older shares that arrive later, although its own entry gave up.
+            if job.kind == JobKind::Replace && reported == Reported::GaveUp {
+                of_key.push((job.id, Intent::Unshare, Reported::GaveUp));
+            }
             of_key.push((job.id, intent, reported));
             entries
                 .entry(key)
