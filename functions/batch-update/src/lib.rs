@@ -1,6 +1,6 @@
 //! `POST`, `PUT` and `DELETE /v1/cloudimages/members`: accepts a batch and makes it a job. So does `PUT
 //! /v1/{project_id}/cloudimages/{image_id}/members`, for the declared members of one image: see
-//! [`replace`].
+//! `replace`.
 //!
 //! The job's record exists before its id is answered and before its messages are sent.
 

@@ -18,7 +18,7 @@
 //! hold keys alone: few images have one name, and these are read from the table.
 //!
 //! The indexes by age hold each image's projection, and memberships hold that of their image, so that
-//! a page of a list takes one query for each stream. See [`super::freshness`] for when the table is read
+//! a page of a list takes one query for each stream. See `freshness` for when the table is read
 //! all the same.
 //!
 //! `by_due` (`dpk` / `dsk`) holds the records that are due, that is, with work that is still to be done

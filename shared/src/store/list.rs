@@ -1,7 +1,7 @@
 //! Sorted streams of index rows, from which lists of images are merged.
 //!
 //! The rows of the indexes by age hold their images. The table is read for what an index does not hold,
-//! and where it may be out of date: see [`super::freshness`].
+//! and where it may be out of date: see `freshness`.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

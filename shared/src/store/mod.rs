@@ -15,7 +15,7 @@
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
 //! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
-//! | [`trust`] | trusted owners: the rules by which projects answer in advance |
+//! | `trust` | trusted owners: the rules by which projects answer in advance |
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
