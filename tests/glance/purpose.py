@@ -54,6 +54,12 @@ def request_id_echoed(exchange, differences):
     return [each for each in echoed if sent and (each.glance, each.imshare) == (f"req-{sent}", sent)]
 
 
+@declare("a list of members can be changed on the condition that it has not changed: it has an ETag")
+def etag_of_member_lists(exchange, differences):
+    of_members = re.search(r"/(%6D|m)embers$", path_of(exchange), re.IGNORECASE) and statuses(exchange) == (200, 200)
+    return [each for each in only(differences, "header etag") if of_members and each.glance is None]
+
+
 @declare("an answer without a body has no type")
 def no_type_without_a_body(exchange, differences):
     empty = statuses(exchange) == (204, 204) and exchange.glance.text == exchange.imshare.text == ""
