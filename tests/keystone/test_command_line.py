@@ -87,7 +87,7 @@ def test_every_login_works(keystone, run, tmp_path):
     assert run(secret, "image", "list", "-f", "value", "-c", "Name") == listed
     # A credential with access rules: its token may list images and nothing else.
     rules = [{"service": "image", "method": "GET", "path": "/v2/images"}]
-    _, credential = keystone.credential("olivia", token, name="restricted", access_rules=rules)
+    _, credential = keystone.credential("olivia", token, name="command-line-restricted", access_rules=rules)
     restricted = {
         "OS_APPLICATION_CREDENTIAL_ID": credential["id"],
         "OS_APPLICATION_CREDENTIAL_SECRET": credential["secret"],
