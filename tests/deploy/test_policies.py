@@ -86,11 +86,22 @@ def list_images(_stack):
     return "owner", "GET", "/v2/images", None
 
 
+def list_invitations(stack):
+    shared_image(stack)
+    return "member", "GET", f"/v1/{MEMBER}/cloudimages/invitations", None
+
+
+def show_trusted_owners(_stack):
+    return "member", "GET", f"/v1/{MEMBER}/cloudimages/trusted-owners", None
+
+
 REQUESTS = {
     ("AddMemberRole", "table"): add,
     ("UpdateMemberRole", "table"): update,
     ("RemoveMemberRole", "table"): remove,
     ("ReadMembersRole", "table"): show_member,
+    ("ReadMembersRole", "index"): list_invitations,
+    ("TrustedOwnersRole", "table"): show_trusted_owners,
     ("BatchUpdateRole", "table"): batch,
     ("GetJobRole", "table"): show_job,
     ("GetJobRole", "index"): list_jobs,
