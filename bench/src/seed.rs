@@ -10,7 +10,9 @@ use dynoxide::actions::scan::ScanRequest;
 use dynoxide::types::Item;
 use dynoxide::{Database, ImportOptions};
 use serde_json::json;
+use shared::domain::id::ProjectId;
 use shared::domain::time::{Clock, Timestamp};
+use shared::store::keys as at;
 
 use crate::MEMBER;
 use crate::client::{Client, Request, Who};
@@ -123,6 +125,7 @@ impl Seed {
                 let text = text
                     .replace(&template.id, id)
                     .replace(&template.created_at, &created_at)
+                    .replace(&hash_of(NAME), &hash_of(name))
                     .replace(NAME, name)
                     .replace(MEMBER, member);
                 serde_json::from_str(&text).expect("an item")
@@ -206,14 +209,21 @@ impl Template {
         }
         Self {
             id: id.to_owned(),
-            created_at: image["created_at"]["S"]
+            created_at: image["gsk"]["S"]
                 .as_str()
-                .expect("a time")
-                .to_owned(),
+                .and_then(|position| Some(position.split_once('#')?.0.to_owned()))
+                .expect("a time"),
             image: image.to_string(),
             membership: of("MEM#").map(|membership| membership.to_string()),
         }
     }
+}
+
+/// A name as keys hold it.
+fn hash_of(name: &str) -> String {
+    let owner = ProjectId::parse("owner").expect("a project");
+    let key = at::owner_npk(&owner, name);
+    key.rsplit('#').next().unwrap_or_default().to_owned()
 }
 
 fn open(data: &Path) -> Database {
