@@ -99,7 +99,7 @@ mod tests {
     }
 
     /// The page and the plots in the repository are those that the figures beside them make. After a
-    /// change of the report, write them with `cargo run -p bench -- report`.
+    /// change of the report, write them with `cargo run --bin bench -- report`.
     #[test]
     fn the_page_is_made_from_the_figures() {
         let directory = committed();
@@ -111,7 +111,7 @@ mod tests {
             let found = std::fs::read_to_string(&path).unwrap_or_default();
             assert!(
                 found == text,
-                "{} is not made from the figures: cargo run -p bench -- report",
+                "{} is not made from the figures: cargo run --bin bench -- report",
                 path.display()
             );
         }
