@@ -282,3 +282,24 @@ fn the_watch_environment_names_the_ports_of_the_documents() {
     assert!(queue.is_some_and(|path| path.ends_with("/batches")));
     assert!(README.contains(&format!("Rust {} or newer", env!("CARGO_PKG_RUST_VERSION"))));
 }
+
+/// `cargo run -- serve` works as long as one package of the workspace says what is run.
+#[test]
+fn cargo_run_is_the_service() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = |directory: &str| root.join(directory).join("Cargo.toml");
+    let mut said = Vec::new();
+    for directory in [
+        "shared",
+        "local",
+        "cli",
+        "bench",
+        "tests",
+        "checks/instructions",
+    ] {
+        let text = std::fs::read_to_string(manifest(directory)).unwrap();
+        let runs = text.lines().filter(|line| line.starts_with("default-run"));
+        said.extend(runs.map(|line| (directory, line.to_owned())));
+    }
+    assert_eq!(said, [("cli", "default-run = \"imshare\"".to_owned())]);
+}
