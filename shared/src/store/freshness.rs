@@ -25,6 +25,7 @@ pub(super) const MARK_SECONDS: i64 = 900;
 pub(super) const RENEW_SECONDS: i64 = 300;
 /// How many marks an instance remembers to have set.
 const MARKS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
 /// Whether an index shows a write at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Indexes {

@@ -198,8 +198,9 @@ impl Store {
             seen.visibility == Visibility::Shared,
             next.visibility == Visibility::Shared,
         );
-        let owing = was_shared != is_shared && (was_shared || seen.member_count > 0)
-            || was_shared && seen.member_count > 0;
+        // Members that are being added count as well when the image ends to be shared.
+        let (ends, for_members) = (was_shared && !is_shared, was_shared || is_shared);
+        let owing = ends || for_members && seen.member_count > 0;
         if owing {
             self.unsettle(seen.id, next.op, &seen.owner, now).await?;
         } else if seen.visibility.is_open() && seen.visibility != next.visibility {

@@ -142,8 +142,9 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     if read.is_gone() {
         return Ok(None);
     }
-    let Some(mut image) = projected(item)? else {
-        return image_of_attributes(item).map(Some);
+    let mut image = match projected(item)? {
+        Some(image) => image,
+        None => image_of_attributes(item)?,
     };
     image.member_count = read.member_count()?;
     image.member_version = read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0);
@@ -176,7 +177,8 @@ pub(super) fn fingerprints(item: &Item) -> Read<Option<Fingerprints>> {
     }
 }
 
-/// Parses the item of an image without a projection, as releases up to 0.1.0 wrote it.
+/// Parses the item of an image without a projection, as releases up to 0.1.0 wrote it. As in a
+/// projection, what changes with the image's members is left out.
 fn image_of_attributes(item: &Item) -> Read<Image> {
     let read = Reader::new(item);
     let time = |name| read.parsed(name, Timestamp::parse);
@@ -203,9 +205,9 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
         properties,
         created_at: time(at::CREATED_AT)?,
         updated_at: time(at::UPDATED_AT)?,
-        member_count: read.member_count()?,
-        member_version: read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0),
-        declared: read.optional_id(at::DECLARED)?,
+        member_count: 0,
+        member_version: 0,
+        declared: None,
         op: read.parsed(at::OP, OperationId::parse)?,
         incomplete: item.contains_key(at::TEXTS),
     })

@@ -17,11 +17,14 @@ use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::task::Answer;
 use crate::domain::time::Timestamp;
 
-/// The condition that a membership is in its member's lists.
-pub(super) const LISTED: &str = "attribute_exists(#gpk)";
-/// The condition that it is not, because its image is not shared. It will be when its memberships are
-/// reconciled.
-pub(super) const UNLISTED: &str = "attribute_not_exists(#gpk)";
+/// The condition that a membership is in its member's lists, or that it is not because its image is not
+/// shared. It will be when its memberships are reconciled.
+pub(super) const fn listing(listed: bool) -> &'static str {
+    match listed {
+        true => "attribute_exists(#gpk)",
+        false => "attribute_not_exists(#gpk)",
+    }
+}
 
 impl Store {
     /// Answers for one member by a direct call.
@@ -149,7 +152,7 @@ impl Store {
         listed: bool,
         condition: &str,
     ) -> UpdateItemFluentBuilder {
-        let condition = format!("{condition} AND {}", if listed { LISTED } else { UNLISTED });
+        let condition = format!("{condition} AND {}", listing(listed));
         let mut update = "SET #status = :status, #op = :op, #updated_at = :updated".to_owned();
         let mut request = self
             .client

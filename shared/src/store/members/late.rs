@@ -4,7 +4,7 @@ use super::super::expression::{names, values};
 use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
 use super::super::write::single;
-use super::answer::{LISTED, UNLISTED};
+use super::answer::listing;
 use super::plan::NO_NEWER_SHARE;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
 use crate::domain::error::ApiError;
@@ -60,7 +60,7 @@ impl Store {
         let condition = format!(
             "attribute_not_exists(#gone) AND #op = :seen_op AND #added = :seen_added \
              AND #shared = :seen_shared AND {}",
-            if listed { LISTED } else { UNLISTED }
+            listing(listed)
         );
         let mut request = self
             .client
