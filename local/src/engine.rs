@@ -14,13 +14,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::readers::Readers;
 use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, JsonResponse};
 
 /// The engine; cheap to clone. [`crate::in_process`] makes it an HTTP client for the SDK.
 #[derive(Clone)]
 pub struct Engine {
+    /// The connection that writes.
     database: Database,
+    /// Read beside it; `None` in memory, where there is one connection.
+    readers: Option<Arc<Readers>>,
     /// Brings writes to the disk; `None` in memory.
     log: Option<Arc<Log>>,
     health: Option<Health>,
@@ -42,6 +46,7 @@ impl Engine {
         let database = Database::memory().map_err(|error| error.to_string())?;
         Ok(Self {
             database,
+            readers: None,
             log: None,
             health: None,
             requests: Arc::default(),
@@ -65,6 +70,7 @@ impl Engine {
         let log = Log::open(&format!("{name}-wal")).map_err(|error| why(&error))?;
         Ok(Self {
             database,
+            readers: Some(Arc::new(Readers::of(name))),
             log: Some(Arc::new(log)),
             health: Some(health),
             requests: Arc::default(),
@@ -142,10 +148,10 @@ impl Engine {
     ) -> JsonResponse {
         let db = &self.database;
         let outcome = match operation {
-            "GetItem" => call(body, |request| db.get_item(request)),
-            "BatchGetItem" => call(body, |request| db.batch_get_item(request)),
-            "Query" => call(body, |request| db.query(request)),
-            "Scan" => call(body, |request| db.scan(request)),
+            "GetItem" => call(body, |request| self.read(|db| db.get_item(request))),
+            "BatchGetItem" => call(body, |request| self.read(|db| db.batch_get_item(request))),
+            "Query" => call(body, |request| self.read(|db| db.query(request))),
+            "Scan" => call(body, |request| self.read(|db| db.scan(request))),
             "PutItem" => call(body, |request| db.put_item(request)),
             "UpdateItem" => call(body, |request| db.update_item(request)),
             "DeleteItem" => call(body, |request| db.delete_item(request)),
@@ -161,6 +167,9 @@ impl Engine {
                 "no operation {other} here"
             ))),
         };
+        if let Some(readers) = self.readers.as_ref().filter(|_| changes_tables(operation)) {
+            readers.tables_changed();
+        }
         match outcome {
             Ok(body) => (200, body),
             Err(error) => self.failed(&error),
@@ -183,7 +192,15 @@ impl Engine {
         read: impl FnOnce(&Database, Q) -> Result<R, DynoxideError>,
     ) -> Result<R, DynoxideError> {
         self.count(operation);
-        read(&self.database, parse(body)?)
+        let request = parse(body)?;
+        self.read(|database| read(database, request))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Database) -> T) -> T {
+        match &self.readers {
+            Some(readers) => readers.read(&self.database, read),
+            None => read(&self.database),
+        }
     }
 
     fn count(&self, operation: &str) {
@@ -210,6 +227,14 @@ fn writes(operation: &str) -> bool {
     !matches!(
         operation,
         "GetItem" | "BatchGetItem" | "Query" | "Scan" | "DescribeTable"
+    )
+}
+
+/// Whether an operation changes what is known of a table.
+fn changes_tables(operation: &str) -> bool {
+    matches!(
+        operation,
+        "CreateTable" | "UpdateTable" | "UpdateTimeToLive"
     )
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`engine`] | the embedded DynamoDB |
+//! | [`engine`], `readers` | the embedded DynamoDB, and its connections for reading |
 //! | [`in_process`] | answers the SDK's requests by the engine, without a socket |
 //! | [`table`] | the service's table, created as the template has it |
 //! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
@@ -40,6 +40,7 @@ pub mod in_process;
 pub mod options;
 pub mod outage;
 pub mod queue;
+mod readers;
 pub mod seed;
 pub mod server;
 pub mod storage;

@@ -34,6 +34,7 @@ mod ports;
 mod property;
 mod queue;
 mod races;
+mod readers;
 mod readme;
 mod restart;
 mod rooms;
