@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -156,32 +156,20 @@ impl Limit {
 
     /// Writes what a batch of so many images writes, each once.
     pub async fn pass(&self, entry: Entry, images: usize) -> Window {
-        let cpu = process::cpu(std::process::id());
-        let began = Instant::now();
         let tasks = AT_ONCE.min(images);
-        let running: Vec<_> = (0..tasks)
-            .map(|task| {
-                let limit = self.clone();
-                tokio::spawn(async move {
-                    let mut rounds = Vec::new();
-                    for image in limit.images[..images].iter().skip(task).step_by(tasks) {
-                        let round = Instant::now();
-                        limit.write(entry, *image).await;
-                        rounds.push(round.elapsed());
-                    }
-                    rounds
-                })
-            })
-            .collect();
-        let mut rounds = Vec::new();
-        for task in running {
-            rounds.extend(task.await.expect("a task"));
-        }
-        Window {
-            rounds,
-            took: began.elapsed(),
-            cpu: process::cpu(std::process::id()) - cpu,
-        }
+        in_tasks(tasks, |task| {
+            let limit = self.clone();
+            async move {
+                let mut rounds = Vec::new();
+                for image in limit.images[..images].iter().skip(task).step_by(tasks) {
+                    let round = Instant::now();
+                    limit.write(entry, *image).await;
+                    rounds.push(round.elapsed());
+                }
+                rounds
+            }
+        })
+        .await
     }
 
     async fn write(&self, entry: Entry, image: ImageId) {
@@ -207,31 +195,19 @@ impl Limit {
         tasks: usize,
         more: impl Fn(usize) -> bool + Copy + Send + 'static,
     ) -> Window {
-        let cpu = process::cpu(std::process::id());
-        let began = Instant::now();
-        let running: Vec<_> = (0..tasks)
-            .map(|task| {
-                let limit = self.clone();
-                tokio::spawn(async move {
-                    let mut rounds = Vec::new();
-                    while more(rounds.len()) {
-                        let round = Instant::now();
-                        limit.once(which, task, tasks).await;
-                        rounds.push(round.elapsed());
-                    }
-                    rounds
-                })
-            })
-            .collect();
-        let mut rounds = Vec::new();
-        for task in running {
-            rounds.extend(task.await.expect("a task"));
-        }
-        Window {
-            rounds,
-            took: began.elapsed(),
-            cpu: process::cpu(std::process::id()) - cpu,
-        }
+        in_tasks(tasks, |task| {
+            let limit = self.clone();
+            async move {
+                let mut rounds = Vec::new();
+                while more(rounds.len()) {
+                    let round = Instant::now();
+                    limit.once(which, task, tasks).await;
+                    rounds.push(round.elapsed());
+                }
+                rounds
+            }
+        })
+        .await
     }
 
     async fn once(&self, which: Loop, task: usize, tasks: usize) {
@@ -399,6 +375,27 @@ async fn write_first(binary: &Path, directory: &Path, endpoint: &str) -> String 
         .ask(http::Request::new(http::Who::Owner, "POST", path, body))
         .await;
     image
+}
+
+/// Runs so many tasks at once. Each returns how long its rounds took.
+async fn in_tasks<F>(tasks: usize, task: impl Fn(usize) -> F) -> Window
+where
+    F: Future<Output = Vec<Duration>> + Send + 'static,
+{
+    let cpu = process::cpu(std::process::id());
+    let began = Instant::now();
+    let running: Vec<_> = (0..tasks)
+        .map(|number| tokio::spawn(task(number)))
+        .collect();
+    let mut rounds = Vec::new();
+    for task in running {
+        rounds.extend(task.await.expect("a task"));
+    }
+    Window {
+        rounds,
+        took: began.elapsed(),
+        cpu: process::cpu(std::process::id()) - cpu,
+    }
 }
 
 async fn read(client: &Client, key: Item) -> Item {

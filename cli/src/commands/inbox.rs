@@ -1,22 +1,19 @@
 //! `imshare inbox`: the recipient's view.
 
-use super::members::{NAME, name_in, project_names, shown};
+use super::members::{NAME, name_in, print, project_names};
 use crate::arguments::{Inbox, MemberStatus};
 use crate::context::Context;
 use crate::error::{Done, Outcome, count};
 use crate::names::projects;
-use crate::output::{self, Table};
+use crate::output::Table;
 
 /// Lists what is shared with the caller's project.
 pub fn inbox(context: &Context, asked: &Inbox) -> Outcome<Done> {
-    let owner = asked.from.as_deref();
-    let owner = owner
-        .map(|name| projects::find_one(&context.client, name))
-        .transpose()?;
-    let owner = owner.as_ref().map(|owner| owner.id.as_str());
-    let invitations = context
-        .client
-        .invitations(asked.status.as_str(), owner, usize::MAX)?;
+    let owner = projects::id_of(&context.client, asked.from.as_deref())?;
+    let invitations =
+        context
+            .client
+            .invitations(asked.status.as_str(), owner.as_deref(), usize::MAX)?;
     let owners: std::collections::HashSet<_> = invitations.iter().map(|each| &each.owner).collect();
     match (invitations.is_empty(), asked.status) {
         (true, MemberStatus::Pending) => context.note("Nothing waits for an answer."),
@@ -47,10 +44,5 @@ pub fn inbox(context: &Context, asked: &Inbox) -> Outcome<Done> {
             invitation.created_at.into(),
         ]);
     }
-    output::list(
-        &context.terminal,
-        &context.output,
-        shown(table, asked.names),
-    )?;
-    Ok(Done::All)
+    print(context, table, asked.names)
 }

@@ -27,12 +27,14 @@ pub(super) fn name_in(names: &HashMap<String, String>, id: &str) -> Value {
     names.get(id).cloned().into()
 }
 
-/// The table without the names if they are not asked for.
-pub(super) fn shown(table: Table, names: bool) -> Table {
-    match names {
+/// Prints the table, without the names if they are not asked for.
+pub(super) fn print(context: &Context, table: Table, names: bool) -> Outcome<Done> {
+    let table = match names {
         true => table,
         false => table.without(&[NAME]),
-    }
+    };
+    output::list(&context.terminal, &context.output, table)?;
+    Ok(Done::All)
 }
 
 /// Lists the members of an image.
@@ -63,22 +65,13 @@ pub fn members(context: &Context, asked: &Members) -> Outcome<Done> {
             image.name
         ));
     }
-    output::list(
-        &context.terminal,
-        &context.output,
-        shown(table, asked.names),
-    )?;
-    Ok(Done::All)
+    print(context, table, asked.names)
 }
 
 /// Lists who has not answered, over all images.
 pub fn pending(context: &Context, asked: &Pending) -> Outcome<Done> {
-    let member = asked.member.as_deref();
-    let member = member
-        .map(|name| projects::find_one(&context.client, name))
-        .transpose()?;
-    let member = member.as_ref().map(|member| member.id.as_str());
-    let shares = context.client.shares("pending", member)?;
+    let member = projects::id_of(&context.client, asked.member.as_deref())?;
+    let shares = context.client.shares("pending", member.as_deref())?;
     let names = project_names(context, asked.names)?;
     let mut table = Table::new(&["Image", "Name", "Project", NAME, "Shared At"]);
     let images: std::collections::HashSet<&str> =
@@ -101,10 +94,5 @@ pub fn pending(context: &Context, asked: &Pending) -> Outcome<Done> {
             share.created_at.into(),
         ]);
     }
-    output::list(
-        &context.terminal,
-        &context.output,
-        shown(table, asked.names),
-    )?;
-    Ok(Done::All)
+    print(context, table, asked.names)
 }

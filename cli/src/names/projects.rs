@@ -53,6 +53,15 @@ pub fn find_one(client: &Client, text: &str) -> Outcome<Named> {
     found.into_iter().next().ok_or_else(missing)
 }
 
+/// Finds the id of a project that may be given.
+///
+/// # Errors
+/// As [`find`].
+pub fn id_of(client: &Client, text: Option<&str>) -> Outcome<Option<String>> {
+    let found = text.map(|text| find_one(client, text)).transpose()?;
+    Ok(found.map(|project| project.id))
+}
+
 /// The names of projects by their ids: of all, or of the user's own where it may not see the others.
 ///
 /// # Errors

@@ -81,6 +81,12 @@ impl Tmux {
     }
 }
 
+/// Writes a file of so many projects, and returns its path.
+fn projects(shell: &Shell, count: usize) -> String {
+    let lines = (0..count).map(|project| format!("{project:032x}\n"));
+    shell.write("p", &lines.collect::<String>())
+}
+
 impl Drop for Tmux {
     fn drop(&mut self) {
         self.ask(&["kill-server"]);
@@ -92,12 +98,7 @@ async fn a_bar_shows_done_failed_and_the_time() {
     let fake = Fake::start().await;
     fake.counts(40, 10, 2);
     let shell = fake.shell();
-    let file = shell.write(
-        "p",
-        &(0..40)
-            .map(|each| format!("{each:032x}\n"))
-            .collect::<String>(),
-    );
+    let file = projects(&shell, 40);
     let tmux = Tmux::open(&shell, 100);
     tmux.run(&format!("share {DEBIAN} --with-file {file}"));
     let screen = tmux.wait(|screen| screen.contains("12/40"));
@@ -141,12 +142,7 @@ async fn ctrl_c_leaves_the_job_running() {
     let fake = Fake::start().await;
     fake.counts(40, 10, 0);
     let shell = fake.shell();
-    let file = shell.write(
-        "p",
-        &(0..40)
-            .map(|each| format!("{each:032x}\n"))
-            .collect::<String>(),
-    );
+    let file = projects(&shell, 40);
     let tmux = Tmux::open(&shell, 120);
     tmux.run(&format!("share {DEBIAN} --with-file {file}"));
     tmux.wait(|screen| screen.contains("10/40"));
@@ -174,12 +170,7 @@ async fn a_narrow_window_is_no_problem() {
     let fake = Fake::start().await;
     fake.counts(40, 10, 2);
     let shell = fake.shell();
-    let file = shell.write(
-        "p",
-        &(0..40)
-            .map(|each| format!("{each:032x}\n"))
-            .collect::<String>(),
-    );
+    let file = projects(&shell, 40);
     let tmux = Tmux::open(&shell, 40);
     tmux.run(&format!("share {DEBIAN} --with-file {file}"));
     let screen = tmux.wait(|screen| screen.contains("12/40"));
@@ -260,12 +251,7 @@ async fn a_person_is_asked_before_many_entries() {
     let fake = Fake::start().await;
     fake.counts(100, 100, 0);
     let shell = fake.shell();
-    let file = shell.write(
-        "p",
-        &(0..100)
-            .map(|each| format!("{each:032x}\n"))
-            .collect::<String>(),
-    );
+    let file = projects(&shell, 100);
     let tmux = Tmux::open(&shell, 100);
     let share = format!("share {DEBIAN} --with-file {file}");
     tmux.run(&share);
