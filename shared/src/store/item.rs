@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item, n, s};
 use super::table::Known;
+use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -15,6 +16,11 @@ use crate::domain::image::projection::Fingerprints;
 use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
+
+/// The version of the records that this release writes, and the newest that it reads. A record without
+/// [`at::VERSION`] has it. A release raises the version of a record that the release before it must not read, because
+/// it would overlook something; an attribute that may be overlooked needs no new version.
+pub const VERSION: u32 = 1;
 
 /// Reads the attributes of one item.
 pub(super) struct Reader<'a> {
@@ -28,13 +34,33 @@ impl<'a> Reader<'a> {
         Self { item }
     }
 
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// If a newer release has written it in a form that this one does not know. It can be tried again: an instance
+    /// of that release may be the next to handle the request or the message.
+    pub(super) fn of_record(item: &'a Item) -> Read<Self> {
+        let read = Self::new(item);
+        match read.optional_number::<u32>(at::VERSION)? {
+            Some(version) if version > VERSION => Err(ApiError::unavailable(format!(
+                "record of a newer release: pk={:?} sk={:?} has version {version}, the newest known is {VERSION}",
+                read.key(at::PK),
+                read.key(at::SK)
+            ))),
+            Some(_) | None => Ok(read),
+        }
+    }
+
+    fn key(&self, name: &str) -> Option<&'a String> {
+        self.item.get(name).and_then(|value| value.as_s().ok())
+    }
+
     /// The error for a malformed attribute: it names the key and the attribute.
     pub(super) fn corrupt(&self, name: &str) -> ApiError {
-        let text = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok());
         ApiError::internal(format!(
             "corrupt record: attribute {name} of pk={:?} sk={:?}",
-            text(at::PK),
-            text(at::SK)
+            self.key(at::PK),
+            self.key(at::SK)
         ))
     }
 
@@ -89,6 +115,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Who wrote the record last, if that is recorded.
+    pub(super) fn actor(&self) -> Read<Option<Actor>> {
+        match self.optional_text(at::BY)? {
+            None => Ok(None),
+            Some(text) => Actor::parse(text)
+                .map(Some)
+                .ok_or_else(|| self.corrupt(at::BY)),
+        }
+    }
+
     /// The number of members of an image. Releases up to 0.1.0 could count below zero.
     fn member_count(&self) -> Read<u64> {
         let count: Option<i64> = self.optional_number(at::MEMBER_COUNT)?;
@@ -138,7 +174,7 @@ impl<'a> Reader<'a> {
 
 /// Parses the item of an image; `None` for a tombstone.
 pub(super) fn image(item: &Item) -> Read<Option<Image>> {
-    let read = Reader::new(item);
+    let read = Reader::of_record(item)?;
     if read.is_gone() {
         return Ok(None);
     }
@@ -149,6 +185,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     image.member_count = read.member_count()?;
     image.member_version = read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0);
     image.declared = read.optional_id(at::DECLARED)?;
+    image.by = read.actor()?;
     Ok(Some(image))
 }
 
@@ -209,6 +246,7 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
         member_version: 0,
         declared: None,
         op: read.parsed(at::OP, OperationId::parse)?,
+        by: None,
         incomplete: item.contains_key(at::TEXTS),
     })
 }
@@ -285,6 +323,7 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::OP.to_owned(), s(image.op.to_string())),
         (at::PROJECTION.to_owned(), s(image.projection())),
     ]);
+    item.extend(by(image.by.as_ref()));
     if let Some(name) = &image.name {
         item.insert(at::NPK.to_owned(), s(at::owner_npk(&image.owner, name)));
         if image.visibility.is_open() {
@@ -300,6 +339,11 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         item.insert(at::WEIGHT.to_owned(), n(image.weight()));
     }
     item
+}
+
+/// The attribute that says who wrote a record.
+pub(super) fn by(actor: Option<&Actor>) -> Option<(String, AttributeValue)> {
+    actor.map(|actor| (at::BY.to_owned(), s(actor.stored())))
 }
 
 /// The attributes of an image that releases up to 0.1.0 wrote and that its projection holds now.
@@ -337,7 +381,7 @@ pub(super) fn member_key_of(item: &Item) -> Read<(ImageId, ProjectId)> {
 
 /// The membership of an item.
 pub(super) fn membership(item: &Item) -> Read<Membership> {
-    let read = Reader::new(item);
+    let read = Reader::of_record(item)?;
     let added = read.parsed(at::ADDED, OperationId::parse)?;
     let op = read.parsed(at::OP, OperationId::parse)?;
     if read.is_gone() {
@@ -360,6 +404,7 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         updated_at: read.parsed(at::UPDATED_AT, Timestamp::parse)?,
         added,
         op,
+        by: read.actor()?,
     }))
 }
 
@@ -382,6 +427,7 @@ pub(super) fn member_item(member: &Member, image: &Known) -> Item {
         let status = s(member.shared_as.as_str());
         item.insert(at::SHARED_AS.to_owned(), status);
     }
+    item.extend(by(member.by.as_ref()));
     item.extend(listed(member, image));
     item
 }
@@ -412,7 +458,9 @@ pub(super) fn listed(member: &Member, image: &Known) -> Item {
     ]);
     // An answer must not make the item larger than a share did, so `npk` counts in any status.
     let key = at::member_key(member.image_id, &member.member_id);
-    let bytes = UNLISTED_BYTES + bytes_of(&key) + bytes_of(&item) + at::PROJECTION.len();
+    let by = member.by.as_ref().map_or(0, |by| by.stored().len());
+    let bytes =
+        UNLISTED_BYTES + by.max(BY_BYTES) + bytes_of(&key) + bytes_of(&item) + at::PROJECTION.len();
     let projection = match bytes + image.projection.len() <= MEMBERSHIP_MAX {
         true => image.projection.clone(),
         false => image.op.to_string(),
@@ -442,9 +490,13 @@ pub(super) const LISTED: [&str; 7] = [
     at::PROJECTION,
 ];
 
-/// The size of a membership's other attributes: status, two times, three operations. What few have is not
+/// The size of a membership's other attributes: status, two times, three operations, the name of who wrote it. What few have is not
 /// counted: a vault, a removal that came late, an answer by a rule.
-const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 32) + (6 + 32) + (2 + 32);
+const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 32) + (6 + 32) + (2 + 32) + at::BY.len();
+
+/// Room for who shared or answered, with Keystone's ids of 32 digits: the one who answers may have a longer id
+/// than the one who shared, but must not make the item larger.
+const BY_BYTES: usize = 32 + 1 + 32;
 
 /// Logs a record that does not parse and is left out of a list.
 pub(super) fn skip(corrupt: &ApiError) {

@@ -194,9 +194,17 @@ pub const RULES: &str = "rules";
 /// The classes of projects with such rules, a set of numbers.
 pub const CLASSES: &str = "classes";
 
+/// Who last changed a record: see [`crate::domain::actor::Actor::stored`]. Of an image it leaves out changes
+/// of its members.
+pub const BY: &str = "by";
+/// Who declared the members of an image last.
+pub const DECLARED_BY: &str = "declared_by";
+/// The version of a record, if it is not the first: see [`super::item::VERSION`].
+pub const VERSION: &str = "v";
+
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
-/// The user of an access key. It is not read; it helps whoever inspects the table.
+/// The user of an access key, who is recorded with the changes that are signed with it.
 pub const USER: &str = "user";
 /// The roles of an access key, a list.
 pub const ROLES: &str = "roles";
@@ -271,6 +279,9 @@ pub const ATTRIBUTES: &[&str] = &[
     JOB_ID,
     RULES,
     CLASSES,
+    BY,
+    DECLARED_BY,
+    VERSION,
     SECRET,
     USER,
     ROLES,

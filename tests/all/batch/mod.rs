@@ -73,6 +73,7 @@ async fn held(
     let projects = projects.iter().map(|p| ProjectId::parse(*p).unwrap());
     let projects: Vec<_> = projects.collect();
     let caller = Caller {
+        user: "u-asks".to_owned(),
         project: ProjectId::parse(project).unwrap(),
         role: Role::Member,
     };
