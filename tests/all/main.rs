@@ -48,3 +48,4 @@ mod template;
 mod tokens;
 mod trusted_owners;
 mod upgrade;
+mod who;
