@@ -31,6 +31,7 @@ mod observability;
 mod openapi;
 mod permissions;
 mod ports;
+mod previous;
 mod property;
 mod queue;
 mod races;
