@@ -30,6 +30,9 @@
 //! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
 //! costs no write of this index.
 //!
+//! Every record that a request or a job writes says in `by` who made it. A record may say its version (`v`); all of
+//! them are of the first, which is not written.
+//!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
@@ -199,7 +202,7 @@ pub const CLASSES: &str = "classes";
 pub const BY: &str = "by";
 /// Who declared the members of an image last.
 pub const DECLARED_BY: &str = "declared_by";
-/// The version of a record, if it is not the first: see [`super::item::VERSION`].
+/// The version of a record, if it is not the first: see [`super::reader::VERSION`].
 pub const VERSION: &str = "v";
 
 /// The secret of an access key.

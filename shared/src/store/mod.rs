@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`keys`] | the names of all keys, indexes and attributes |
 //! | `table` | [`Store`]: the client, and what an instance remembers of images |
-//! | `item` | records to items and back |
+//! | `item`, `reader` | records to items and back |
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
 //! | [`change_log`] | the log of changes: one line for each, once it is applied |
@@ -36,6 +36,7 @@ pub mod keys;
 pub mod list;
 mod marks;
 pub mod members;
+mod reader;
 pub mod results;
 pub mod sdk_error;
 pub mod shares;

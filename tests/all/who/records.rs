@@ -326,3 +326,64 @@ async fn a_message_of_a_newer_release_is_delivered_again() {
         assert!(error.for_log().contains("its version is 2"));
     }
 }
+
+/// The size of an item as DynamoDB counts it: names and texts.
+fn size(item: &at::Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + value.as_s().map_or(1, String::len))
+        .sum()
+}
+
+/// A membership costs one write unit, whoever shares and whoever answers: what it holds of its image makes room for
+/// who wrote it.
+#[tokio::test]
+async fn a_membership_stays_below_one_unit() {
+    let harness = Harness::new().await;
+    let app = &harness.server.app;
+    let user = "0123456789abcdef0123456789abcdef";
+    let owner = shared::domain::policy::Caller {
+        user: user.to_owned(),
+        project: project(OWNER),
+        role: shared::domain::policy::Role::Member,
+    };
+    let by = |id: &str| Origin::new(Actor::new(user, project(id)), "req".to_owned());
+    let member = project(MEMBER);
+    let mut longest = 0;
+    for length in (0..400).step_by(10) {
+        let (op, now) = (app.operation(), app.now());
+        let body = json!({
+            "name": "debian-12", "disk_format": "qcow2", "container_format": "bare", "text": "x".repeat(length),
+        });
+        let store = app.store();
+        let image = shared::domain::image::Image::from_request(body, app.policy(), &owner, op, now)
+            .unwrap();
+        assert!(store.create_image(&image).await.unwrap());
+        let stamp = Stamp::direct(app.operation(), app.now(), by(OWNER));
+        let members = [member.clone()];
+        let added = store.add_members(&owner, image.id, &members, -1, stamp);
+        added.await.unwrap();
+        let key = || at::member_key(image.id, &member);
+        let shared = stored(&harness, key()).await;
+        for status in MemberStatus::ALL {
+            let facts = store.facts(image.id, &[&member]).await.unwrap();
+            let (_, seen) = facts.member(Some(&member)).unwrap();
+            let answer = shared::domain::task::Answer {
+                status,
+                vault_id: None,
+            };
+            let stamp = Stamp::direct(app.operation(), app.now(), by(MEMBER));
+            let answered = store.update_member(seen.clone(), image.created_at, &answer, stamp);
+            answered.await.unwrap();
+            let answered = stored(&harness, key()).await;
+            assert!(size(&shared) <= 1024 && size(&answered) <= 1024);
+        }
+        let projection = shared[at::PROJECTION].as_s().unwrap().len();
+        longest = longest.max(projection);
+        println!(
+            "{length}: {} bytes, {projection} of the image",
+            size(&shared)
+        );
+    }
+    // A name, formats and a property of some length.
+    assert!((320..=340).contains(&longest), "{longest}");
+}
