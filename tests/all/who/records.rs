@@ -1,7 +1,8 @@
 //! What the records keep of who made the last change, and what a redelivery and work done for somebody log.
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -19,13 +20,20 @@ use tracing_subscriber::EnvFilter;
 use crate::batch::{answer, deliver, held};
 use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, Who};
 
-/// The log of this thread's calls, from now on.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local!(static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) });
+
+/// The log of this thread's calls, from the beginning of a test on. One subscriber serves all threads: with one for
+/// each, a call of another thread could turn a line off for all.
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                lines.extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -34,20 +42,22 @@ impl Write for Log {
 }
 
 impl Log {
-    fn begin(&self) -> tracing::subscriber::DefaultGuard {
-        use tracing_subscriber::util::SubscriberInitExt as _;
-        let log = self.clone();
-        tracing_subscriber::fmt()
-            .json()
-            .with_env_filter(EnvFilter::new("off,change=info"))
-            .with_writer(move || log.clone())
-            .finish()
-            .set_default()
+    fn begin() -> Self {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            tracing_subscriber::fmt()
+                .json()
+                .with_env_filter(EnvFilter::new("off,change=info"))
+                .with_writer(|| Self)
+                .init();
+        });
+        LINES.set(Some(Vec::new()));
+        Self
     }
 
     /// The lines since the last call, each as these fields.
     fn lines<const N: usize>(&self, fields: [&str; N]) -> Vec<[String; N]> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let bytes = LINES.replace(Some(Vec::new())).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         let line = |line: &str| {
             let line: Value = serde_json::from_str(line).unwrap();
@@ -149,8 +159,7 @@ async fn a_redelivery_that_changes_nothing_logs_nothing() {
     let harness = Harness::new().await;
     let image = harness.image(json!({})).await;
     harness.share(&image, MEMBER).await.expect(200);
-    let log = Log::default();
-    let _guard = log.begin();
+    let log = Log::begin();
     let fields = ["what", "member", "from", "to", "user", "project", "job"];
     let images = [image.clone()];
     let mut expected = Vec::new();
@@ -200,8 +209,7 @@ async fn a_late_removal_is_logged_as_what_it_does() {
     let (images, members) = ([image.clone()], [MEMBER]);
     let (_, removal) = held(&harness, OWNER, Task::Unshare, &images, &members).await;
     let (_, share) = held(&harness, OWNER, Task::Share, &images, &members).await;
-    let log = Log::default();
-    let _guard = log.begin();
+    let log = Log::begin();
     deliver(&harness, &share[0]).await;
     assert_eq!(log.lines(["what"]), [[""; 1]; 0]);
     deliver(&harness, &removal[0]).await;
@@ -218,8 +226,7 @@ async fn a_rule_that_answers_is_named_beside_who_shared() {
     let rules = json!({"rules": [{"owner": OWNER, "mode": "accept"}]});
     harness.put(Who::Member, &path, rules).await.expect(200);
     let image = harness.image(json!({})).await;
-    let log = Log::default();
-    let _guard = log.begin();
+    let log = Log::begin();
     let (_, records) = held(&harness, OWNER, Task::Share, &[image], &[MEMBER, MEMBER2]).await;
     deliver(&harness, &records[0]).await;
     let found = log.lines(["member", "to", "user", "automatic"]);
@@ -244,8 +251,7 @@ async fn the_sweep_acts_for_who_deleted_the_image() {
         role: shared::domain::policy::Role::Admin,
     };
     let by_admin = Origin::new(admin.actor(), "req-1".to_owned());
-    let log = Log::default();
-    let _guard = log.begin();
+    let log = Log::begin();
     let stamp = Stamp::direct(app.operation(), app.now(), by_admin);
     let deleted = app.store().delete_image(&admin, id(&image), stamp).await;
     deleted.unwrap();
