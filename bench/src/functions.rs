@@ -81,6 +81,7 @@ impl FunctionRunner {
         let text = |at: &str| event.pointer(at).and_then(Value::as_str).expect("a field");
         let owner = text("/requestContext/authorizer/project_id");
         let owner = Caller {
+            user: "u".to_owned(),
             project: ProjectId::parse(owner).expect("a project"),
             role: Role::Member,
         };

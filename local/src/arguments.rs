@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use authorizer::config::Config;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
@@ -108,9 +108,28 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_SEED_FIXTURES")]
     seed_fixtures: bool,
 
-    /// What to log, to standard error: error, warn, info, debug, or a filter.
-    #[arg(long, env = "IMSHARE_LOG", default_value = "warn")]
+    /// What to log, to standard error: error, warn, info, debug, or a filter. By default warnings, and one
+    /// line for each change.
+    #[arg(long, env = "IMSHARE_LOG", default_value = "warn,change=info")]
     pub log: String,
+
+    /// The form of the log: text to read, or JSON, one object for each line, to query.
+    #[arg(
+        long,
+        env = "IMSHARE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text, to read.
+    Text,
+    /// JSON, one object for each line, with the same fields as the log of a deployed function.
+    Json,
 }
 
 fn default_connections() -> NonZeroUsize {

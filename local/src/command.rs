@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::arguments::Serve;
+use crate::arguments::{LogFormat, Serve};
 use crate::identity::IdentityFile;
 use crate::server::Server;
 
@@ -15,10 +15,13 @@ use crate::server::Server;
 pub fn run(serve: Serve) -> Result<(), String> {
     let filter = shared::runtime::log::filter(&serve.log)
         .map_err(|error| format!("--log {}: {error}", serve.log))?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    match serve.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
     let demo = serve.has_demo_identities();
     let development = serve.has_identity_service();
     let options = serve.options()?;

@@ -121,6 +121,7 @@ async fn create_job(
         ProjectId::parse(project).map_err(|_| ApiError::internal("seed: the project's id"))?;
     let entries = Entries::of_request(images, std::slice::from_ref(&project));
     let caller = Caller {
+        user: "seed".to_owned(),
         project,
         role: Role::Member,
     };

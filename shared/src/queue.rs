@@ -78,9 +78,8 @@ impl Queue {
     ) -> Result<Vec<usize>, ApiError> {
         let bodies = messages
             .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| ApiError::internal(format!("encode message: {e}")))?;
+            .map(Message::to_body)
+            .collect::<Result<Vec<_>, _>>()?;
         let calls = pack(bodies);
         let until = tokio::time::Instant::now() + SEND_TIME;
         let unsent = futures::stream::iter(calls)

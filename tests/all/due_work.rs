@@ -21,13 +21,14 @@ use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::store::due::GRACE_SECONDS;
 use shared::store::keys as at;
-use shared::store::members::{Order, Stamp};
+use shared::store::members::Stamp;
 use shared::store::results::Finished;
 
-use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, OWNER, Who, options, origin};
 
 fn owner() -> Caller {
     Caller {
+        user: "u-owner".to_owned(),
         project: ProjectId::parse(OWNER).unwrap(),
         role: Role::Member,
     }
@@ -209,11 +210,7 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
         .await
         .expect(200);
     let app = &harness.server.app;
-    let stamp = Stamp {
-        op: app.operation(),
-        now: app.now(),
-        order: Order::Direct,
-    };
+    let stamp = Stamp::direct(app.operation(), app.now(), origin());
     // The process dies after its first write.
     let id = ImageId::canonical(&image).unwrap();
     app.store().delete_image(&owner(), id, stamp).await.unwrap();

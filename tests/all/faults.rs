@@ -35,9 +35,9 @@ use shared::runtime::config::Config;
 use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::Indexes;
 use shared::store::jobs::Created;
-use shared::store::members::{Changed, Order, Stamp};
+use shared::store::members::{Changed, Stamp};
 
-use super::harness::OWNER;
+use super::harness::{OWNER, origin};
 use super::model::{Intent, Reported, possible, wrong_refusal};
 
 const IMAGES: usize = 12;
@@ -279,7 +279,7 @@ impl Run {
     fn send(&self, batch: Batch, intent: Intent) -> usize {
         let mut post = self.post.lock().unwrap();
         for message in batch.messages() {
-            let body = serde_json::to_string(&message).unwrap();
+            let body = message.to_body().unwrap();
             let number = post.messages.len() + post.deliveries;
             post.messages.push(QueuedMessage {
                 number,
@@ -301,11 +301,7 @@ impl Run {
         let member = self.members[fastrand::usize(..MEMBERS)].clone();
         let work = async {
             let (store, members) = (self.app.store(), [member.clone()]);
-            let stamp = Stamp {
-                op: self.app.operation(),
-                now: self.app.now(),
-                order: Order::Direct,
-            };
+            let stamp = Stamp::direct(self.app.operation(), self.app.now(), origin());
             let done = match intent {
                 Intent::Share => {
                     store
@@ -579,6 +575,7 @@ async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
         .unwrap();
     let calm = app(engine.clone());
     let owner = Caller {
+        user: "u-owner".to_owned(),
         project: ProjectId::parse(OWNER).unwrap(),
         role: Role::Admin,
     };
@@ -611,6 +608,7 @@ async fn run(entries: usize, breaks: Option<BrokenCondition>) -> FaultCounts {
                 mode,
             }],
             op: Some(calm.operation()),
+            by: Some(owner.actor()),
         };
         let store = calm.store();
         let set = store.set_trusted_owners(member, &rules, None, calm.now());

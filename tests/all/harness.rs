@@ -13,6 +13,8 @@ use hyper_util::rt::TokioExecutor;
 use local::options::Options;
 use local::server::Server;
 use serde_json::{Value, json};
+use shared::domain::actor::{Actor, Origin};
+use shared::domain::id::ProjectId;
 use shared::domain::time::Clock;
 
 /// The demo projects and their tokens.
@@ -53,6 +55,12 @@ impl Who {
             Self::BadToken => Some("a-token-that-nobody-gave"),
         }
     }
+}
+
+/// Where the changes come from that a test makes without a request.
+pub fn origin() -> Origin {
+    let project = ProjectId::parse(OWNER).unwrap();
+    Origin::new(Actor::new("u-owner", project), "req-test".to_owned())
 }
 
 /// A response, read to its end.

@@ -83,6 +83,7 @@ async fn every_decision_holds_over_http() {
     for visibility in Visibility::ALL {
         for (who, project_id, role) in callers {
             let caller = Caller {
+                user: "u".to_owned(),
                 project: project(project_id),
                 role,
             };

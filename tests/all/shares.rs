@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use shared::domain::id::ProjectId;
 use shared::domain::image::Image;
 use shared::domain::policy::{Caller, Role};
-use shared::store::members::Changed;
+use shared::store::members::{Changed, Stamp};
 
 use crate::budget::requests;
-use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, THIRD, Who};
+use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, THIRD, Who, origin};
 
 fn invitations(project: &str, query: &str) -> String {
     format!("/v1/{project}/cloudimages/invitations{query}")
@@ -335,6 +335,7 @@ async fn a_filter_that_leaves_rows_out_costs_a_bounded_number_of_requests() {
 async fn share_many(harness: &Harness, count: usize) {
     let app = &harness.server.app;
     let caller = Caller {
+        user: "u-owner".to_owned(),
         project: ProjectId::parse(OWNER).unwrap(),
         role: Role::Member,
     };
@@ -344,9 +345,10 @@ async fn share_many(harness: &Harness, count: usize) {
         let body = json!({"name": "n"});
         let image = Image::from_request(body, app.policy(), &caller, op, now).unwrap();
         assert!(app.store().create_image(&image).await.unwrap());
+        let stamp = Stamp::direct(app.operation(), app.now(), origin());
         let add = app
             .store()
-            .add_members(&caller, image.id, &member, -1, app.stamp());
+            .add_members(&caller, image.id, &member, -1, stamp);
         assert!(matches!(add.await.unwrap(), Changed::Members(_)));
     }
 }

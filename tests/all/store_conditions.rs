@@ -10,13 +10,13 @@ use shared::domain::policy::{Caller, Role};
 use shared::domain::task::Answer;
 use shared::domain::time::Timestamp;
 use shared::runtime::clients::Clients;
-use shared::store::members::{Changed, Order, Stamp};
+use shared::store::members::{Changed, Stamp};
 use shared::store::{Indexes, Store};
 
 use local::engine::Engine;
 use local::table::{self, Upgrade};
 
-use super::harness::OWNER;
+use super::harness::{OWNER, origin};
 
 struct StoreFixture {
     store: Store,
@@ -34,6 +34,7 @@ impl StoreFixture {
         let store = Store::new(client, "imshare".to_owned(), Indexes::Immediate);
         let project = ProjectId::parse(OWNER).unwrap();
         let owner = Caller {
+            user: "u-owner".to_owned(),
             project,
             role: Role::Member,
         };
@@ -65,11 +66,7 @@ impl StoreFixture {
     }
 
     async fn apply(&self, kind: EntryKind, member: &ProjectId, op: OperationId) -> Change {
-        let stamp = Stamp {
-            op,
-            now: Timestamp::from_micros(1),
-            order: Order::Batch,
-        };
+        let stamp = Stamp::batch(op, Timestamp::from_micros(1), origin());
         let (id, members): (ImageId, _) = (self.image.id, [member.clone()]);
         let changed = match kind {
             EntryKind::Add => {
@@ -208,11 +205,7 @@ async fn a_direct_removal_is_newer_than_all_that_is_stored() {
             .await;
         assert!(!matches!(change, Change::Superseded(_)), "{change:?}");
     }
-    let stamp = Stamp {
-        op: fixture.ops[0],
-        now: Timestamp::from_micros(1),
-        order: Order::Direct,
-    };
+    let stamp = Stamp::direct(fixture.ops[0], Timestamp::from_micros(1), origin());
     let removed = fixture
         .store
         .remove_members(
@@ -220,7 +213,7 @@ async fn a_direct_removal_is_newer_than_all_that_is_stored() {
             fixture.image.id,
             &[member.clone()],
             false,
-            stamp,
+            stamp.clone(),
         )
         .await;
     assert!(matches!(removed.unwrap(), Changed::Members(changes) if changes == [Change::Applied]));

@@ -316,6 +316,7 @@ async fn a_changed_rule_holds_everywhere_within_the_stated_time() {
         let next = TrustedOwners {
             rules,
             op: Some(app.operation()),
+            by: None,
         };
         let project = ProjectId::parse(MEMBER).unwrap();
         let set = other.set_trusted_owners(&project, &next, None, app.now());

@@ -15,14 +15,14 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let caller = app.caller(&request).await?;
     let NewMember { member } = NewMember::parse(&http::body(&request)?)?;
     let id = http::image_id(&request)?;
-    let (stamp, quota) = (app.stamp(), app.config().member_quota);
+    let (stamp, quota) = (app.stamp(&caller, &request), app.config().member_quota);
 
     let store = app.store();
     let changed = match caller.may_write() {
         true => {
             let members = std::slice::from_ref(&member);
             store
-                .add_members(&caller, id, members, quota, stamp)
+                .add_members(&caller, id, members, quota, stamp.clone())
                 .await?
         }
         false => Changed::Image(store.image(id).await?.map(Box::new)),

@@ -7,6 +7,7 @@
 mod replace;
 
 use sha2::{Digest as _, Sha256};
+use shared::domain::actor::Origin;
 use shared::domain::batch::{Batch, ENTRIES_MAX};
 use shared::domain::bodies::{BatchAnswers, BatchMembers};
 use shared::domain::entries::Entries;
@@ -19,6 +20,7 @@ use shared::http::answers::JobAccepted;
 use shared::http::routes::{BatchKind, Operation};
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
+use shared::store::change_log::{self, Line};
 use shared::store::jobs::{Created, Idempotency};
 
 /// The longest idempotency key, in characters.
@@ -58,7 +60,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let batch = Batch::new(&caller, asked.task, asked.entries, op, now, request_id);
     match app.store().create_job(&batch, idempotency.as_ref()).await? {
         Created::New => {
-            start(&app, &batch).await?;
+            start(&app, &batch, None).await?;
             Ok(accepted(batch.job.id))
         }
         // If its messages were not sent, they are due: the sweep sends them.
@@ -95,9 +97,11 @@ fn accepted(job: JobId) -> http::Response {
 
 /// Sends a job's messages. The job is accepted in any case: the record says that its messages are
 /// due until it is known that all were sent, so what the queue does not take now it gets later.
-async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
+///
+/// `image` is the one whose members are declared.
+async fn start(app: &App, batch: &Batch, image: Option<ImageId>) -> Result<(), ApiError> {
     let job = &batch.job;
-    tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
+    log(batch, image);
     let chunks = batch.messages();
     let unsent = app.queue().send(&chunks, &batch.request_id).await?;
     if !unsent.is_empty() {
@@ -108,6 +112,26 @@ async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
         tracing::warn!(job.id = %job.id, error.why = error.for_log(), "left to the sweep");
     }
     Ok(())
+}
+
+/// Logs that a job was created, or that the members of an image were declared.
+fn log(batch: &Batch, image: Option<ImageId>) {
+    let job = &batch.job;
+    let line = Line {
+        what: match image {
+            Some(_) => "members.declare",
+            None => "job.create",
+        },
+        image,
+        from: change_log::NONE,
+        to: job.kind.job_type(),
+        entries: Some(job.total),
+        ..Line::default()
+    };
+    line.write(&Origin {
+        job: Some(job.id),
+        ..Origin::new(batch.actor(), batch.request_id.clone())
+    });
 }
 
 /// Reads what a request asks for.

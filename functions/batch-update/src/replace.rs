@@ -109,7 +109,7 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
     let created = store.create_replacement(&batch, idempotency, &image, changes);
     match Box::pin(created).await? {
         Created::New => {
-            Box::pin(start(app, &batch)).await?;
+            Box::pin(start(app, &batch, Some(image.id))).await?;
             Ok(Some(accepted(batch.job.id)))
         }
         Created::Before(job) => Ok(Some(accepted(job))),

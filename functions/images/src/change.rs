@@ -1,12 +1,14 @@
 //! Changes of one image's record: patches, tags, and the two actions. All are one loop: read the
 //! image, say what it becomes, and write that if nobody has changed the image since.
 
+use shared::domain::actor::Origin;
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::image::{Image, patch};
 use shared::domain::policy::{Caller, ImageAction, RecordAction};
 use shared::http::{self, Handled, Request};
-use shared::runtime::app::App;
+use shared::runtime::app::{App, origin};
+use shared::store::change_log::Line;
 use shared::store::images::Written;
 
 use crate::{decide, find, reconcile_memberships};
@@ -32,14 +34,33 @@ async fn change(
         }
         next.updated_at = app.now();
         next.op = op.not_before(seen.op);
-        match app.store().replace_image(&seen, &next, app.now()).await? {
-            Written::Done => {}
-            Written::Owing => reconcile_memberships(app, next.id, request).await,
-            Written::ConditionFailed(_) => continue,
+        next.by = Some(caller.actor());
+        let written = app.store().replace_image(&seen, &next, app.now()).await?;
+        if let Written::ConditionFailed(_) = written {
+            continue;
+        }
+        log(&seen, &next, &origin(caller, request));
+        if written == Written::Owing {
+            reconcile_memberships(app, next.id, request).await;
         }
         return Ok(next);
     }
     Err(ApiError::unavailable("change image: races do not end"))
+}
+
+/// Logs what a change has changed: fields by their names, without what an image's texts say.
+fn log(seen: &Image, next: &Image, by: &Origin) {
+    let fields = seen.changed_fields(next);
+    let (from, to) = seen.before_and_after(next);
+    let line = Line {
+        what: "image.change",
+        image: Some(next.id),
+        from,
+        to,
+        fields: Some(&fields),
+        ..Line::default()
+    };
+    line.write(by);
 }
 
 /// `PATCH /v2/images/{image_id}`

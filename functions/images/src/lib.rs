@@ -8,6 +8,7 @@ mod list;
 mod query;
 
 use futures::future::BoxFuture;
+use shared::domain::actor::{Automatic, Origin};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
@@ -18,7 +19,8 @@ use shared::http::answers::Images;
 use shared::http::discovery::ImageTasks;
 use shared::http::routes::{OnImages, Operation};
 use shared::http::{self, Handled, Request};
-use shared::runtime::app::App;
+use shared::runtime::app::{App, origin};
+use shared::store::change_log::{self, Line};
 use shared::store::images::Written;
 
 use crate::query::Query;
@@ -74,6 +76,14 @@ async fn create(app: &App, caller: &Caller, request: &Request) -> Handled {
             image.id
         )));
     }
+    let line = Line {
+        what: "image.create",
+        image: Some(image.id),
+        from: change_log::NONE,
+        to: image.visibility.as_str(),
+        ..Line::default()
+    };
+    line.write(&origin(caller, request));
     let location = format!("{}/v2/images/{}", app.base_url(request), image.id);
     Ok(http::with_header(
         http::json(201, &image.view()),
@@ -154,7 +164,8 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
     let id = ImageId::canonical(&http::path(request, "image_id")?);
     if let (Some(id), true) = (id, caller.may_write()) {
-        match app.store().delete_image(caller, id, app.stamp()).await? {
+        let stamp = app.stamp(caller, request);
+        match app.store().delete_image(caller, id, stamp).await? {
             Written::Done => return Ok(http::empty(204)),
             Written::Owing => {
                 reconcile_memberships(app, id, request).await;
@@ -191,9 +202,11 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
 /// Has the memberships of an image brought in line with it: at once if they are few, or else by the
 /// worker. What goes wrong here is mended by the sweep, since the image's record says what is due.
 async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
+    let request_id = http::request_id(request);
+    let by = Origin::automatic(Automatic::ImageDeleted, &request_id);
     let kept = app
         .store()
-        .reconcile_members(image, app.operation(), app.now());
+        .reconcile_members(image, app.operation(), app.now(), by);
     let kept = tokio::time::timeout(KEEPING, kept);
     match kept.await {
         Ok(Ok(_)) => return,
@@ -203,7 +216,6 @@ async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
         Err(_) => tracing::info!(image.id = %image, "left to the worker"),
     }
     let message = [Message::Memberships { image }];
-    let request_id = http::request_id(request);
     if !matches!(app.queue().send(&message, &request_id).await, Ok(unsent) if unsent.is_empty()) {
         tracing::warn!(image.id = %image, "left to the sweep");
     }

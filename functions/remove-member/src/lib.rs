@@ -19,7 +19,8 @@ pub async fn handle(app: App, request: Request) -> Handled {
     if let (Some(project), true) = (member.id(), caller.may_write()) {
         let leaving = policy.may_leave(&caller, project);
         let members = std::slice::from_ref(project);
-        let removed = store.remove_members(&caller, id, members, leaving, app.stamp());
+        let stamp = app.stamp(&caller, &request);
+        let removed = store.remove_members(&caller, id, members, leaving, stamp);
         match removed.await? {
             Changed::Members(changes) if changes.first() == Some(&Change::Applied) => {
                 return Ok(http::empty(204));

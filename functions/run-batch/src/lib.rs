@@ -10,6 +10,7 @@ mod members;
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt as _, stream};
+use shared::domain::actor::{Automatic, Origin};
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
@@ -23,7 +24,7 @@ use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::SqsRecord;
-use shared::store::members::{Order, Stamp};
+use shared::store::members::Stamp;
 use shared::store::results::Finished;
 
 use members::{Direction, change_members, replace_members};
@@ -39,20 +40,26 @@ const CLOSING_SECONDS: i64 = 60;
 pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(), ApiError> {
     match record.message()? {
         Message::Memberships { image } => {
+            let by = Origin::automatic(Automatic::ImageDeleted, record.request_id());
             let changed = app
                 .store()
-                .reconcile_members(image, app.operation(), app.now())
+                .reconcile_members(image, app.operation(), app.now(), by)
                 .await?;
             tracing::info!(image.id = %image, members = changed, "memberships are reconciled");
             Ok(())
         }
         // Boxed, here and below: together these futures are too large for a thread's stack.
-        Message::Chunk(chunk) => Box::pin(run(&app, &chunk, record.is_redelivery(), until)).await,
+        Message::Chunk(chunk) => Box::pin(run(&app, &chunk, &record, until)).await,
     }
 }
 
-async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Result<(), ApiError> {
-    let job = chunk.job;
+async fn run(
+    app: &App,
+    chunk: &Chunk,
+    record: &SqsRecord,
+    until: Timestamp,
+) -> Result<(), ApiError> {
+    let (job, redelivery) = (chunk.job, record.is_redelivery());
     if app.now() >= chunk.deadline.plus_seconds(-CLOSING_SECONDS) {
         tracing::warn!(job.id = %job, job.chunk = chunk.number, "too late: the job is over");
         return Ok(());
@@ -60,7 +67,7 @@ async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Re
     if (redelivery || chunk.resent) && app.store().is_finished(job, chunk.number).await? {
         return Ok(());
     }
-    let outcomes = apply(app, chunk, until).await?;
+    let outcomes = apply(app, chunk, record.request_id(), until).await?;
     match app
         .store()
         .finish_chunk(chunk, &outcomes, app.now())
@@ -174,7 +181,12 @@ impl Work<'_> {
 }
 
 /// Applies a chunk's entries and returns one outcome a row.
-async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome>, ApiError> {
+async fn apply(
+    app: &App,
+    chunk: &Chunk,
+    request_id: &str,
+    until: Timestamp,
+) -> Result<Vec<Outcome>, ApiError> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for (row, (image, project)) in chunk.entries.entries().enumerate() {
         let group = groups.entry(image).or_insert_with(|| Group {
@@ -191,22 +203,21 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
         .store()
         .facts_of(&ids, member_asked(chunk, &groups))
         .await?;
+    let caller = Caller {
+        user: chunk.user.clone(),
+        project: chunk.project.clone(),
+        role: if chunk.admin {
+            Role::Admin
+        } else {
+            Role::Member
+        },
+    };
+    let by = Origin::new(caller.actor(), request_id.to_owned());
     let work = Work {
         app,
         chunk,
-        caller: Caller {
-            project: chunk.project.clone(),
-            role: if chunk.admin {
-                Role::Admin
-            } else {
-                Role::Member
-            },
-        },
-        stamp: Stamp {
-            op: chunk.job,
-            now: app.now(),
-            order: Order::Batch,
-        },
+        stamp: Stamp::batch(chunk.job, app.now(), by),
+        caller,
         until,
     };
     let (work, facts) = (&work, &facts);
@@ -306,6 +317,7 @@ async fn apply_answer(
     // The policy decides about the project that answers, even if an admin requested the batch. If that
     // project is not a member, the entry fails as for an absent image, before anything else is checked.
     let answering = Caller {
+        user: work.caller.user.clone(),
         project: member.clone(),
         role: Role::Member,
     };
@@ -324,7 +336,7 @@ async fn apply_answer(
     }
     let store = work.app.store();
     let change = store
-        .update_member_in_batch(image.id, member, answer, work.stamp)
+        .update_member_in_batch(image.id, member, answer, work.stamp.clone())
         .await?;
     Ok(change::outcome(EntryKind::Update, &change, work.stamp.op))
 }

@@ -158,7 +158,7 @@ async fn change_part(
     // The time of the write, by which what is remembered of rules expires.
     let stamp = Stamp {
         now: work.app.now(),
-        ..work.stamp
+        ..work.stamp.clone()
     };
     let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
     match direction {

@@ -8,7 +8,7 @@ use shared::domain::change::{self, Step, step};
 use shared::domain::error::ApiError;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
-use shared::domain::message::{Chunk, Message};
+use shared::domain::message::{Chunk, Message, Unreadable};
 use shared::domain::outcome::Outcome;
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
@@ -23,8 +23,10 @@ pub async fn handle(app: App, record: SqsRecord, _until: Timestamp) -> Result<()
             tracing::error!(image.id = %image, "the memberships of an image are left to the sweep");
             Ok(())
         }
+        // The workers of that release settle it.
+        Err(newer @ Unreadable::Newer { .. }) => Err(newer.into()),
         // It belongs to no job. An error would only redeliver it for ever.
-        Err(_) => {
+        Err(Unreadable::Malformed { .. }) => {
             tracing::error!(message.id = %record.message_id, "a dead letter that is no message of this service");
             Ok(())
         }

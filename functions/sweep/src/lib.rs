@@ -6,6 +6,7 @@
 
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
+use shared::domain::actor::{Automatic, Origin};
 use shared::domain::error::ApiError;
 use shared::domain::id::JobId;
 use shared::domain::time::Timestamp;
@@ -71,9 +72,10 @@ async fn settle(app: &App, overdue: Overdue) -> Result<(), ApiError> {
     }
     match overdue.work {
         DueWork::Memberships(image) => {
+            let by = Origin::automatic(Automatic::Sweep, "-");
             let changed = app
                 .store()
-                .reconcile_members(image, app.operation(), app.now())
+                .reconcile_members(image, app.operation(), app.now(), by)
                 .await?;
             tracing::warn!(image.id = %image, members = changed, "memberships had not been reconciled");
             Ok(())

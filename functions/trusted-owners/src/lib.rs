@@ -1,6 +1,7 @@
 //! `GET` and `PUT /v1/{project_id}/cloudimages/trusted-owners`: the rules by which a project answers in
 //! advance for images that some owners share with it.
 
+use shared::domain::actor::Origin;
 use shared::domain::bodies::trust_rules;
 use shared::domain::error::ApiError;
 use shared::domain::id::ProjectId;
@@ -10,7 +11,8 @@ use shared::domain::trust::TrustedOwners;
 use shared::http::answers::TrustRules;
 use shared::http::routes::{OnTrustedOwners, Operation};
 use shared::http::{self, Handled, IfMatch, Request, Response};
-use shared::runtime::app::App;
+use shared::runtime::app::{App, origin};
+use shared::store::change_log::Line;
 
 /// How often rules that another request changes at the same time are read again.
 const TRIES: usize = 8;
@@ -41,12 +43,15 @@ async fn replace(app: &App, caller: &Caller, request: &Request) -> Handled {
     let next = TrustedOwners {
         rules: trust_rules(http::body_bytes(request)?, &project)?,
         op: Some(app.operation()),
+        by: Some(caller.actor()),
     };
+    let log = |seen: Option<&TrustedOwners>| log(&project, (seen, &next), &origin(caller, request));
     let store = app.store();
     let Some(expected) = expected else {
         store
             .set_trusted_owners(&project, &next, None, app.now())
             .await?;
+        log(None);
         return Ok(shown(&next));
     };
     for _ in 0..TRIES {
@@ -54,12 +59,27 @@ async fn replace(app: &App, caller: &Caller, request: &Request) -> Handled {
         expected.check(&seen.version())?;
         let set = store.set_trusted_owners(&project, &next, Some(&seen), app.now());
         if set.await? {
+            log(Some(&seen));
             return Ok(shown(&next));
         }
     }
     Err(ApiError::unavailable(
         "set trusted owners: races do not end",
     ))
+}
+
+/// Logs that rules were set: how many there were, if they were read, and how many there are.
+fn log(project: &ProjectId, (seen, next): (Option<&TrustedOwners>, &TrustedOwners), by: &Origin) {
+    let count = |rules: &TrustedOwners| format!("{} rules", rules.rules.len());
+    let from = seen.map_or_else(|| "rules".to_owned(), count);
+    let line = Line {
+        what: "trusted-owners.replace",
+        member: Some(project),
+        from: &from,
+        to: &count(next),
+        ..Line::default()
+    };
+    line.write(by);
 }
 
 fn shown(found: &TrustedOwners) -> Response {

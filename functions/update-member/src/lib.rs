@@ -33,9 +33,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let gone = || no_such_member(row, &text);
     let (image, seen) = facts.member(member.id()).ok_or_else(gone)?;
     let answer = Answer { status, vault_id };
+    let stamp = app.stamp(&caller, &request);
     let updated = app
         .store()
-        .update_member(seen.clone(), image.created_at, &answer, app.stamp())
+        .update_member(seen.clone(), image.created_at, &answer, stamp)
         .await?;
     Ok(http::json(200, &updated.ok_or_else(gone)?.view()))
 }

@@ -29,6 +29,7 @@ struct IdentityFile {
 #[derive(Debug, Deserialize)]
 struct Token {
     id: Secret,
+    user: String,
     project: ProjectId,
     roles: Vec<String>,
 }
@@ -36,6 +37,7 @@ struct Token {
 impl Token {
     fn caller(self, roles: &RoleNames) -> (Secret, Caller) {
         let caller = Caller {
+            user: self.user,
             project: self.project,
             role: roles.strongest(self.roles.iter().map(String::as_str)),
         };

@@ -98,6 +98,7 @@ impl Principal {
             }
         }
         Ok(Caller {
+            user: self.user,
             project: self.project,
             role: self.role,
         })

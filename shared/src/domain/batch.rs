@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::actor::Actor;
 use super::entries::Entries;
 use super::id::{OperationId, ProjectId};
 use super::image::Image;
@@ -25,6 +26,8 @@ pub struct Batch {
     pub job: Job,
     /// What to do to each entry.
     pub task: Task,
+    /// The user that requested it; empty if the record of an earlier release does not name it.
+    pub user: String,
     /// Whether an admin requested it.
     pub admin: bool,
     /// The entries.
@@ -50,6 +53,7 @@ impl Batch {
         Self {
             job,
             task,
+            user: caller.user.clone(),
             admin: caller.is_admin(),
             entries,
             request_id,
@@ -86,6 +90,11 @@ impl Batch {
         (batch, changes)
     }
 
+    /// Who requested it.
+    pub fn actor(&self) -> Actor {
+        Actor::new(&self.user, self.job.project.clone())
+    }
+
     /// Builds the messages of all chunks.
     pub fn messages(&self) -> Vec<Message> {
         (0..self.job.chunks())
@@ -100,6 +109,7 @@ impl Batch {
             job: job.id,
             number,
             project: job.project.clone(),
+            user: self.user.clone(),
             admin: self.admin,
             task: self.task.part(number * job.chunk_rows, job.chunk_rows),
             deadline: job.deadline,
@@ -122,6 +132,7 @@ mod tests {
 
     fn batch(role: Role, images: usize, projects: usize) -> Batch {
         let caller = Caller {
+            user: "u-asks".to_owned(),
             project: project("asks"),
             role,
         };
@@ -167,6 +178,7 @@ mod tests {
     fn a_declaration_ends_first_what_is_not_declared() {
         let batch = batch(Role::Member, 1, 1);
         let caller = Caller {
+            user: "u-asks".to_owned(),
             project: project("asks"),
             role: Role::Member,
         };
@@ -220,6 +232,7 @@ mod tests {
                 job: batch.job.id,
                 number: 2,
                 project: project("asks"),
+                user: "u-asks".to_owned(),
                 admin: role == Role::Admin,
                 task: Task::Share,
                 deadline: batch.job.begin.plus_seconds(24 * 3600),

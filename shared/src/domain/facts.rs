@@ -83,6 +83,7 @@ mod tests {
     fn a_tombstone_is_no_member() {
         let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
         let caller = Caller {
+            user: "u".to_owned(),
             project: project("owner"),
             role: Role::Member,
         };
@@ -112,6 +113,7 @@ mod tests {
         assert_eq!(subject.visibility, image.visibility);
 
         let as_project = |project: &ProjectId| Caller {
+            user: "u".to_owned(),
             project: project.clone(),
             role: Role::Member,
         };

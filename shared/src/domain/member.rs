@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::actor::Actor;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::{Seconds, Timestamp};
 
@@ -67,6 +68,8 @@ pub struct Member {
     pub ended: Option<OperationId>,
     /// The last operation applied to it.
     pub op: OperationId,
+    /// Who requested that operation; `None` if an earlier release has written the record.
+    pub by: Option<Actor>,
 }
 
 impl Member {
@@ -84,7 +87,13 @@ impl Member {
             shared_as: MemberStatus::Pending,
             ended: None,
             op,
+            by: None,
         }
+    }
+
+    /// The membership as this actor has changed it.
+    pub fn by(self, by: Option<Actor>) -> Self {
+        Self { by, ..self }
     }
 
     /// The new membership as a rule of the member's has answered for it.
@@ -198,6 +207,11 @@ impl Membership {
             Self::Present(member) => Some(member),
             Self::Gone { .. } => None,
         }
+    }
+
+    /// Whether it exists.
+    pub const fn is_present(&self) -> bool {
+        matches!(self, Self::Present(_))
     }
 
     /// The last operation applied to it.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`id`], [`time`], [`number`], [`secret`] | values that are parsed once and cannot be misused after that |
 //! | [`error`], [`ims_code`] | what went wrong, and the words for the caller |
+//! | [`actor`] | who makes a change |
 //! | [`visibility`], [`member`], [`image`], [`facts`] | the records, and what is known of one image at a time |
 //! | [`policy`], [`roles`] | who may do what: one function, one golden file |
 //! | [`json_schema`] | the schemas that clients validate against, and Glance's sentences for what does not match |
@@ -16,6 +17,7 @@
 //! | [`trust`] | rules by which a project answers in advance for what some owners share with it |
 //! | [`cache`] | a bounded cache whose entries expire |
 
+pub mod actor;
 pub mod batch;
 pub mod bodies;
 pub mod cache;

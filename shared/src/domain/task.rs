@@ -170,6 +170,7 @@ mod tests {
 
     fn image(properties: serde_json::Value) -> Image {
         let caller = Caller {
+            user: "u".to_owned(),
             project: ProjectId::parse("p").unwrap(),
             role: Role::Member,
         };

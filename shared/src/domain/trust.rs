@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::actor::Actor;
 use super::cache::ExpiringCache;
 use super::id::{OperationId, ProjectId};
 use super::member::MemberStatus;
@@ -69,6 +70,8 @@ pub struct TrustedOwners {
     pub rules: Vec<TrustRule>,
     /// The operation that set them; `None` if none ever did.
     pub op: Option<OperationId>,
+    /// Who set them; `None` if nobody ever did, or by an earlier release.
+    pub by: Option<Actor>,
 }
 
 impl TrustedOwners {
@@ -159,7 +162,7 @@ mod tests {
         };
         let rules = TrustedOwners {
             rules: vec![rule("a", TrustMode::Accept), rule("b", TrustMode::Reject)],
-            op: None,
+            ..TrustedOwners::default()
         };
         for (owner, status) in [
             ("a", MemberStatus::Accepted),

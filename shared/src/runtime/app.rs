@@ -9,11 +9,12 @@ use super::metrics::Metrics;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
+use crate::domain::actor::Origin;
 use crate::domain::error::ApiError;
 use crate::domain::id::OperationId;
 use crate::domain::policy::{Caller, Policy};
 use crate::domain::time::{Clock, Timestamp};
-use crate::http::Request;
+use crate::http::{self, Request};
 use crate::queue::Queue;
 use crate::store::Store;
 use crate::store::access_keys::AccessKeys;
@@ -158,9 +159,14 @@ impl App {
     }
 
     /// The stamp of a direct call accepted now.
-    pub fn stamp(&self) -> Stamp {
-        Stamp::direct(self.operation(), self.now())
+    pub fn stamp(&self, caller: &Caller, request: &Request) -> Stamp {
+        Stamp::direct(self.operation(), self.now(), origin(caller, request))
     }
+}
+
+/// Where the changes of a request come from.
+pub fn origin(caller: &Caller, request: &Request) -> Origin {
+    Origin::new(caller.actor(), http::request_id(request))
 }
 
 #[cfg(feature = "dev-identity")]

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 use super::app::App;
 use super::metrics::{self, Metrics};
 use crate::domain::error::ApiError;
-use crate::domain::message::Message;
+use crate::domain::message::{Message, Unreadable};
 use crate::domain::time::Timestamp;
 use crate::queue::REQUEST_ID;
 
@@ -60,15 +60,9 @@ impl SqsRecord {
     /// Parses the message.
     ///
     /// # Errors
-    /// If it is malformed. The error names the position and quotes nothing of the body.
-    pub fn message(&self) -> Result<Message, ApiError> {
-        serde_json::from_str(&self.body).map_err(|e| {
-            ApiError::internal(format!(
-                "message is not ours: {:?} error at column {}",
-                e.classify(),
-                e.column()
-            ))
-        })
+    /// If a newer release has sent it, or if it is malformed.
+    pub fn message(&self) -> Result<Message, Unreadable> {
+        Message::of_body(&self.body)
     }
 
     /// The id of the request that sent the message; `-` if the message has none.

@@ -98,6 +98,7 @@ fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
     let key = AccessKey {
         secret: Secret::new(secret.clone()),
         caller: Caller {
+            user: text(at::USER).cloned().unwrap_or_default(),
             project: ProjectId::parse(text(at::PROJECT)?.as_str()).ok()?,
             role: names.strongest(roles?),
         },
@@ -123,6 +124,7 @@ mod tests {
         let names = RoleNames::default();
         let key = parsed(&good, &names).unwrap().unwrap();
         assert_eq!(key.caller.role, Role::Member);
+        assert_eq!(key.caller.user, "u");
         assert!(!format!("{key:?}").contains("SK"));
         // The roles are called what the deployment calls them.
         let renamed = RoleNames::of([("Member", Role::Reader), ("", Role::Admin)]);

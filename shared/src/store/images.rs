@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem, Update,
 };
 
+use super::change_log;
 use super::due::due_key;
 use super::expression::{names, values};
 use super::item;
@@ -351,10 +352,19 @@ impl Store {
             },
         };
         self.unsettle(id, stamp.op, &owner, stamp.now).await?;
-        let written = self.delete_marked(caller, id, stamp).await;
+        let written = self.delete_marked(caller, id, &stamp).await;
         if !matches!(written, Ok(Written::Owing)) {
             self.freshness.withdrawn(id, stamp.op);
+            return written;
         }
+        let line = change_log::Line {
+            what: "image.delete",
+            image: Some(id),
+            from: change_log::IMAGE,
+            to: change_log::NONE,
+            ..change_log::Line::default()
+        };
+        line.write(&stamp.by);
         written
     }
 
@@ -370,10 +380,10 @@ impl Store {
         &self,
         caller: &Caller,
         id: ImageId,
-        stamp: Stamp,
+        stamp: &Stamp,
     ) -> Result<Written, ApiError> {
-        let update = "SET #gone = :true, #op = :op, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, #gsk, #vpk, \
-                      #npk, #onpk, #projection, #sketch, #weight";
+        let update = "SET #gone = :true, #op = :op, #by = :by, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, \
+                      #gsk, #vpk, #npk, #onpk, #projection, #sketch, #weight";
         let mut condition =
             "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
                 .to_owned();
@@ -387,6 +397,7 @@ impl Store {
                 (":true", AttributeValue::Bool(true)),
                 (":false", AttributeValue::Bool(false)),
                 (":op", s(stamp.op.to_string())),
+                (":by", s(caller.actor().stored())),
                 (":dpk", dpk),
                 (":dsk", dsk),
             ]))

@@ -7,7 +7,10 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item, n, s};
+use super::reader::Read;
+pub(super) use super::reader::Reader;
 use super::table::Known;
+use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -16,129 +19,9 @@ use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// Reads the attributes of one item.
-pub(super) struct Reader<'a> {
-    item: &'a Item,
-}
-
-type Read<T> = Result<T, ApiError>;
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(item: &'a Item) -> Self {
-        Self { item }
-    }
-
-    /// The error for a malformed attribute: it names the key and the attribute.
-    pub(super) fn corrupt(&self, name: &str) -> ApiError {
-        let text = |name: &str| self.item.get(name).and_then(|value| value.as_s().ok());
-        ApiError::internal(format!(
-            "corrupt record: attribute {name} of pk={:?} sk={:?}",
-            text(at::PK),
-            text(at::SK)
-        ))
-    }
-
-    pub(super) fn text(&self, name: &str) -> Read<&'a str> {
-        self.optional_text(name)?.ok_or_else(|| self.corrupt(name))
-    }
-
-    pub(super) fn optional_text(&self, name: &str) -> Read<Option<&'a str>> {
-        match self.item.get(name) {
-            None => Ok(None),
-            Some(AttributeValue::S(text)) => Ok(Some(text)),
-            Some(_) => Err(self.corrupt(name)),
-        }
-    }
-
-    pub(super) fn parsed<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Read<T> {
-        parse(self.text(name)?).ok_or_else(|| self.corrupt(name))
-    }
-
-    pub(super) fn optional_number<T: std::str::FromStr>(&self, name: &str) -> Read<Option<T>> {
-        match self.item.get(name) {
-            None => Ok(None),
-            Some(AttributeValue::N(text)) => text.parse().map(Some).map_err(|_| self.corrupt(name)),
-            Some(_) => Err(self.corrupt(name)),
-        }
-    }
-
-    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Read<T> {
-        self.optional_number(name)?
-            .ok_or_else(|| self.corrupt(name))
-    }
-
-    pub(super) fn parsed_number(
-        &self,
-        name: &str,
-        valid: impl FnOnce(usize) -> bool,
-    ) -> Read<usize> {
-        let number = self.number(name)?;
-        if valid(number) {
-            Ok(number)
-        } else {
-            Err(self.corrupt(name))
-        }
-    }
-
-    fn optional_id(&self, name: &str) -> Read<Option<OperationId>> {
-        match self.optional_text(name)? {
-            None => Ok(None),
-            Some(text) => OperationId::parse(text)
-                .map(Some)
-                .ok_or_else(|| self.corrupt(name)),
-        }
-    }
-
-    /// The number of members of an image. Releases up to 0.1.0 could count below zero.
-    fn member_count(&self) -> Read<u64> {
-        let count: Option<i64> = self.optional_number(at::MEMBER_COUNT)?;
-        Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
-    }
-
-    pub(super) fn flag(&self, name: &str) -> Read<bool> {
-        match self.item.get(name) {
-            Some(AttributeValue::Bool(flag)) => Ok(*flag),
-            _ => Err(self.corrupt(name)),
-        }
-    }
-
-    fn texts(&self, name: &str) -> Read<Vec<String>> {
-        match self.item.get(name) {
-            Some(AttributeValue::L(values)) => values
-                .iter()
-                .map(|value| value.as_s().cloned().map_err(|_| self.corrupt(name)))
-                .collect(),
-            _ => Err(self.corrupt(name)),
-        }
-    }
-
-    pub(super) fn text_map(&self, name: &str) -> Read<BTreeMap<String, String>> {
-        match self.item.get(name) {
-            Some(AttributeValue::M(values)) => values
-                .iter()
-                .map(|(key, value)| match value {
-                    AttributeValue::S(text) => Ok((key.clone(), text.clone())),
-                    _ => Err(self.corrupt(name)),
-                })
-                .collect(),
-            _ => Err(self.corrupt(name)),
-        }
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.item.contains_key(at::GONE)
-    }
-
-    fn image_id(&self) -> Read<ImageId> {
-        self.parsed(at::PK, |pk| {
-            pk.strip_prefix("IMAGE#").and_then(ImageId::canonical)
-        })
-    }
-}
-
 /// Parses the item of an image; `None` for a tombstone.
 pub(super) fn image(item: &Item) -> Read<Option<Image>> {
-    let read = Reader::new(item);
+    let read = Reader::of_record(item)?;
     if read.is_gone() {
         return Ok(None);
     }
@@ -149,6 +32,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
     image.member_count = read.member_count()?;
     image.member_version = read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0);
     image.declared = read.optional_id(at::DECLARED)?;
+    image.by = read.actor()?;
     Ok(Some(image))
 }
 
@@ -209,6 +93,7 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
         member_version: 0,
         declared: None,
         op: read.parsed(at::OP, OperationId::parse)?,
+        by: None,
         incomplete: item.contains_key(at::TEXTS),
     })
 }
@@ -224,7 +109,7 @@ fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
 
 /// Completes an image with the item of its texts.
 pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
-    (image.tags, image.properties) = texts(&Reader::new(item))?;
+    (image.tags, image.properties) = texts(&Reader::of_record(item)?)?;
     image.incomplete = false;
     Ok(())
 }
@@ -285,6 +170,7 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         (at::OP.to_owned(), s(image.op.to_string())),
         (at::PROJECTION.to_owned(), s(image.projection())),
     ]);
+    item.extend(by(image.by.as_ref()));
     if let Some(name) = &image.name {
         item.insert(at::NPK.to_owned(), s(at::owner_npk(&image.owner, name)));
         if image.visibility.is_open() {
@@ -300,6 +186,11 @@ pub(super) fn image_attributes(image: &Image) -> Item {
         item.insert(at::WEIGHT.to_owned(), n(image.weight()));
     }
     item
+}
+
+/// The attribute that says who wrote a record.
+pub(super) fn by(actor: Option<&Actor>) -> Option<(String, AttributeValue)> {
+    actor.map(|actor| (at::BY.to_owned(), s(actor.stored())))
 }
 
 /// The attributes of an image that releases up to 0.1.0 wrote and that its projection holds now.
@@ -337,7 +228,7 @@ pub(super) fn member_key_of(item: &Item) -> Read<(ImageId, ProjectId)> {
 
 /// The membership of an item.
 pub(super) fn membership(item: &Item) -> Read<Membership> {
-    let read = Reader::new(item);
+    let read = Reader::of_record(item)?;
     let added = read.parsed(at::ADDED, OperationId::parse)?;
     let op = read.parsed(at::OP, OperationId::parse)?;
     if read.is_gone() {
@@ -350,7 +241,7 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
         // Releases up to 0.1.0 recorded a later share in `added` alone.
         shared: read.optional_id(at::SHARED)?.unwrap_or(added),
-        shared_as: match read.item.get(at::SHARED_AS) {
+        shared_as: match item.get(at::SHARED_AS) {
             None => MemberStatus::Pending,
             Some(_) => read.parsed(at::SHARED_AS, MemberStatus::parse)?,
         },
@@ -360,6 +251,7 @@ pub(super) fn membership(item: &Item) -> Read<Membership> {
         updated_at: read.parsed(at::UPDATED_AT, Timestamp::parse)?,
         added,
         op,
+        by: read.actor()?,
     }))
 }
 
@@ -382,6 +274,7 @@ pub(super) fn member_item(member: &Member, image: &Known) -> Item {
         let status = s(member.shared_as.as_str());
         item.insert(at::SHARED_AS.to_owned(), status);
     }
+    item.extend(by(member.by.as_ref()));
     item.extend(listed(member, image));
     item
 }
@@ -412,7 +305,9 @@ pub(super) fn listed(member: &Member, image: &Known) -> Item {
     ]);
     // An answer must not make the item larger than a share did, so `npk` counts in any status.
     let key = at::member_key(member.image_id, &member.member_id);
-    let bytes = UNLISTED_BYTES + bytes_of(&key) + bytes_of(&item) + at::PROJECTION.len();
+    let by = member.by.as_ref().map_or(0, |by| by.stored().len());
+    let bytes =
+        UNLISTED_BYTES + by.max(BY_BYTES) + bytes_of(&key) + bytes_of(&item) + at::PROJECTION.len();
     let projection = match bytes + image.projection.len() <= MEMBERSHIP_MAX {
         true => image.projection.clone(),
         false => image.op.to_string(),
@@ -442,13 +337,17 @@ pub(super) const LISTED: [&str; 7] = [
     at::PROJECTION,
 ];
 
-/// The size of a membership's other attributes: status, two times, three operations. What few have is not
+/// The size of a membership's other attributes: status, two times, three operations, the name of who wrote it. What few have is not
 /// counted: a vault, a removal that came late, an answer by a rule.
-const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 32) + (6 + 32) + (2 + 32);
+const UNLISTED_BYTES: usize = 6 + 8 + 2 * (10 + 27) + (5 + 32) + (6 + 32) + (2 + 32) + at::BY.len();
+
+/// Room for who shared or answered, with Keystone's ids of 32 digits: the one who answers may have a longer id
+/// than the one who shared, but must not make the item larger.
+const BY_BYTES: usize = 32 + 1 + 32;
 
 /// Logs a record that does not parse and is left out of a list.
 pub(super) fn skip(corrupt: &ApiError) {
-    if let ApiError::Internal(why) = corrupt {
+    if let ApiError::Internal(why) | ApiError::Unavailable(why) = corrupt {
         tracing::error!(error.why = why.for_log(), "left out of a list");
     }
 }

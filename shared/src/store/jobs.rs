@@ -73,7 +73,7 @@ impl Store {
         seen: &Image,
         changes: bool,
     ) -> Result<Created, ApiError> {
-        let declared = self.declare_members(seen, batch.job.id, changes)?;
+        let declared = self.declare_members(seen, batch.job.id, &batch.actor(), changes)?;
         self.create_job_if(batch, idempotency, Some(declared)).await
     }
 
@@ -91,7 +91,7 @@ impl Store {
         let Some(found) = found.await? else {
             return Ok(None);
         };
-        let read = item::Reader::new(&found);
+        let read = item::Reader::of_record(&found)?;
         let bound = read.number::<i64>(at::EXPIRES_AT)? > now.unix_seconds()
             && read.text(at::DIGEST)? == sent.digest;
         let job = read.parsed(at::JOB_ID, JobId::parse)?;
@@ -120,7 +120,7 @@ impl Store {
         };
         let bound = reasons.last().and_then(|reason| reason.item());
         if let (Some(sent), Some(stored)) = (idempotency, bound) {
-            let read = item::Reader::new(stored);
+            let read = item::Reader::of_record(stored)?;
             return Ok(match read.text(at::DIGEST)? == sent.digest {
                 true => Created::Before(read.parsed(at::JOB_ID, JobId::parse)?),
                 false => Created::OtherRequest,
@@ -208,6 +208,9 @@ impl Store {
         let batch = Batch {
             job,
             task,
+            user: read
+                .actor()?
+                .map_or_else(String::new, |by| by.user().to_owned()),
             admin,
             entries,
             request_id,
@@ -260,6 +263,7 @@ fn record_of(batch: &Batch) -> Result<Item, ApiError> {
         (at::DEADLINE.to_owned(), s(job.deadline.stored())),
         (at::EXPIRES_AT.to_owned(), expires(job.deadline)),
     ]);
+    record.extend(item::by(Some(&batch.actor())));
     Ok(record)
 }
 
@@ -302,7 +306,7 @@ impl Idempotency {
 }
 
 pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
-    let read = item::Reader::new(record);
+    let read = item::Reader::of_record(record)?;
     let id = read.parsed(at::PK, |pk| pk.strip_prefix("JOB#").and_then(JobId::parse))?;
     let errors = read
         .text_map(at::ERRORS)?

@@ -30,6 +30,9 @@
 //! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
 //! costs no write of this index.
 //!
+//! Every record that a request or a job writes says in `by` who made it. A record may say its version (`v`); all of
+//! them are of the first, which is not written.
+//!
 //! Access keys are in a table of their own, with `pk` alone: the key's id.
 //!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
@@ -194,9 +197,17 @@ pub const RULES: &str = "rules";
 /// The classes of projects with such rules, a set of numbers.
 pub const CLASSES: &str = "classes";
 
+/// Who last changed a record: see [`crate::domain::actor::Actor::stored`]. Of an image it leaves out changes
+/// of its members.
+pub const BY: &str = "by";
+/// Who declared the members of an image last.
+pub const DECLARED_BY: &str = "declared_by";
+/// The version of a record, if it is not the first: see [`super::reader::VERSION`].
+pub const VERSION: &str = "v";
+
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
-/// The user of an access key. It is not read; it helps whoever inspects the table.
+/// The user of an access key, who is recorded with the changes that are signed with it.
 pub const USER: &str = "user";
 /// The roles of an access key, a list.
 pub const ROLES: &str = "roles";
@@ -271,6 +282,9 @@ pub const ATTRIBUTES: &[&str] = &[
     JOB_ID,
     RULES,
     CLASSES,
+    BY,
+    DECLARED_BY,
+    VERSION,
     SECRET,
     USER,
     ROLES,

@@ -7,9 +7,10 @@
 //! |---|---|
 //! | [`keys`] | the names of all keys, indexes and attributes |
 //! | `table` | [`Store`]: the client, and what an instance remembers of images |
-//! | `item` | records to items and back |
+//! | `item`, `reader` | records to items and back |
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
+//! | [`change_log`] | the log of changes: one line for each, once it is applied |
 //! | [`images`] | images: create, show, change, delete |
 //! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
@@ -23,6 +24,7 @@
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 
 pub mod access_keys;
+pub mod change_log;
 pub mod due;
 mod expression;
 mod freshness;
@@ -34,6 +36,7 @@ pub mod keys;
 pub mod list;
 mod marks;
 pub mod members;
+mod reader;
 pub mod results;
 pub mod sdk_error;
 pub mod shares;

@@ -197,7 +197,7 @@ impl Stored {
             chunks: BTreeMap::new(),
         };
         for found in items {
-            let read = item::Reader::new(&found);
+            let read = item::Reader::of_record(&found)?;
             let sk = read.text(at::SK)?.to_owned();
             if found.contains_key(at::ENTRIES) {
                 let page = read.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())?;

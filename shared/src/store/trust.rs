@@ -71,6 +71,7 @@ impl Store {
             (at::RULES.to_owned(), s(to_json(&next.rules)?)),
             (at::UPDATED_AT.to_owned(), s(now.stored())),
         ]);
+        record.extend(item::by(next.by.as_ref()));
         record.extend(next.op.map(|op| (at::OP.to_owned(), s(op.to_string()))));
         let mut put = Put::builder()
             .table_name(&self.table)
@@ -197,9 +198,10 @@ impl Store {
 }
 
 fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
-    let read = item::Reader::new(found);
+    let read = item::Reader::of_record(found)?;
     Ok(TrustedOwners {
         rules: read.parsed(at::RULES, |text| serde_json::from_str(text).ok())?,
         op: Some(read.parsed(at::OP, OperationId::parse)?),
+        by: read.actor()?,
     })
 }

@@ -7,6 +7,7 @@ use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
 use super::table::Store;
 use super::write::single;
+use crate::domain::actor::{Automatic, Origin};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId};
 use crate::domain::image::Image;
@@ -77,7 +78,8 @@ impl Store {
                 continue;
             }
             self.remove_replaced(&next).await?;
-            self.reconcile_members(id, op, now).await?;
+            let by = Origin::automatic(Automatic::Sweep, "-");
+            self.reconcile_members(id, op, now, by).await?;
             return Ok(());
         }
         Err(ApiError::unavailable("upgrade records: races do not end"))

@@ -62,7 +62,7 @@ async fn run(harness: &Harness, who: Who, method: &str, body: Value) -> Value {
 }
 
 /// A job whose record exists and whose messages the test holds instead of the queue.
-async fn held(
+pub async fn held(
     harness: &Harness,
     project: &str,
     task: Task,
@@ -73,6 +73,7 @@ async fn held(
     let projects = projects.iter().map(|p| ProjectId::parse(*p).unwrap());
     let projects: Vec<_> = projects.collect();
     let caller = Caller {
+        user: "u-asks".to_owned(),
         project: ProjectId::parse(project).unwrap(),
         role: Role::Member,
     };
@@ -102,7 +103,7 @@ fn records(batch: &Batch) -> Vec<SqsRecord> {
         .enumerate()
         .map(|(number, message)| SqsRecord {
             message_id: format!("m{number}"),
-            body: serde_json::to_string(message).unwrap(),
+            body: message.to_body().unwrap(),
             attributes: SqsAttributes {
                 approximate_receive_count: "1".into(),
             },
@@ -111,14 +112,14 @@ fn records(batch: &Batch) -> Vec<SqsRecord> {
     records.collect()
 }
 
-fn answer(status: MemberStatus) -> Task {
+pub fn answer(status: MemberStatus) -> Task {
     Task::Answer(Answer {
         status,
         vault_id: None,
     })
 }
 
-async fn deliver(harness: &Harness, record: &SqsRecord) {
+pub async fn deliver(harness: &Harness, record: &SqsRecord) {
     let until = Timestamp::from_micros(i64::MAX);
     run_batch::handle(harness.server.app.clone(), record.clone(), until)
         .await

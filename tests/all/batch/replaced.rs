@@ -344,6 +344,7 @@ async fn held_replacement(
     let app = &harness.server.app;
     let store = app.store();
     let caller = Caller {
+        user: "u-owner".to_owned(),
         project: ProjectId::parse(OWNER).unwrap(),
         role: Role::Member,
     };

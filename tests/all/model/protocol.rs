@@ -55,6 +55,7 @@ impl Cell {
                 shared_as: rule,
                 ended,
                 op,
+                by: None,
             })),
         }
     }

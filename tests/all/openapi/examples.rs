@@ -42,6 +42,7 @@ fn image() -> Value {
         "os_distro": "debian",
     });
     let caller = Caller {
+        user: "u-owner".to_owned(),
         project: project(OWNER),
         role: Role::Member,
     };

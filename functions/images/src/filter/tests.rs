@@ -8,6 +8,7 @@ const ID: &str = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
 
 fn image(body: Value) -> Image {
     let caller = Caller {
+        user: "u".to_owned(),
         project: ProjectId::parse("own").unwrap(),
         role: Role::Admin,
     };

@@ -35,6 +35,7 @@ fn refused(result: Result<Query, ApiError>) -> String {
 /// What an admin creates at this second.
 fn image(second: i64, body: Value) -> Image {
     let caller = Caller {
+        user: "u".to_owned(),
         project: ProjectId::parse("own").unwrap(),
         role: Role::Admin,
     };

@@ -71,6 +71,7 @@ impl Image {
             image.set(name, value)?;
         }
         image.check_size()?;
+        image.by = Some(caller.actor());
         Ok(image)
     }
 
@@ -101,6 +102,7 @@ impl Image {
             member_version: 0,
             declared: None,
             op,
+            by: None,
             incomplete: false,
         }
     }

@@ -3,6 +3,7 @@
 #[cfg(feature = "openapi")]
 pub mod bodies;
 mod create;
+mod difference;
 pub mod patch;
 pub mod projection;
 pub mod view;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::Timestamp;
@@ -95,6 +97,9 @@ pub struct Image {
     pub declared: Option<OperationId>,
     /// The last operation applied to it, members apart.
     pub op: OperationId,
+    /// Who requested that operation; `None` if an earlier release has written the record, or if it was read
+    /// from an index.
+    pub by: Option<Actor>,
     /// Whether `tags` and `properties` are still to be read. The store keeps long ones apart, so that a
     /// stranger cannot tell a large hidden image from an absent one. Until then `properties` has at
     /// most [`BACKUP_PROPERTY`].

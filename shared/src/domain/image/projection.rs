@@ -198,6 +198,7 @@ impl Image {
             member_version: 0,
             declared: None,
             op: OperationId::parse(op)?,
+            by: None,
             incomplete: values.incomplete,
         })
     }
@@ -317,6 +318,7 @@ mod tests {
 
     fn image(body: serde_json::Value) -> Image {
         let caller = Caller {
+            user: "u".to_owned(),
             project: ProjectId::parse("p").unwrap(),
             role: Role::Admin,
         };

@@ -9,6 +9,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_730_874_262_925_417);
 
 pub(super) fn caller(role: Role) -> Caller {
     Caller {
+        user: "u".to_owned(),
         project: ProjectId::parse("own").unwrap(),
         role,
     }

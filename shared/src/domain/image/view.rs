@@ -127,6 +127,7 @@ mod tests {
     #[test]
     fn no_custom_property_hides_one_of_the_images_own() {
         let caller = Caller {
+            user: "u".to_owned(),
             project: ProjectId::parse("p").unwrap(),
             role: Role::Admin,
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::actor::Actor;
 use crate::domain::id::ProjectId;
 
 /// The strongest role that a token carries.
@@ -46,6 +47,8 @@ impl Role {
 /// An authenticated caller.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Caller {
+    /// The user's id; empty if the token has none.
+    pub user: String,
     /// The project that the token is scoped to.
     pub project: ProjectId,
     /// The strongest role of the token.
@@ -59,6 +62,11 @@ impl fmt::Debug for Caller {
 }
 
 impl Caller {
+    /// The caller as records and the log name it.
+    pub fn actor(&self) -> Actor {
+        Actor::new(&self.user, self.project.clone())
+    }
+
     /// Whether the caller acts for every project.
     pub fn is_admin(&self) -> bool {
         self.role == Role::Admin
@@ -88,6 +96,7 @@ mod tests {
 
     fn caller(role: Role) -> Caller {
         Caller {
+            user: "u".to_owned(),
             project: ProjectId::parse("p").unwrap(),
             role,
         }
@@ -116,5 +125,6 @@ mod tests {
             assert_eq!(owner, (!admin).then_some(&caller.project));
         }
         assert_eq!(format!("{:?}", caller(Role::Member)), "Member as \"p\"");
+        assert_eq!(caller(Role::Admin).actor().stored(), "u\np");
     }
 }

@@ -77,6 +77,7 @@ impl People {
 
 fn caller(role: Role, project: &ProjectId) -> Caller {
     Caller {
+        user: "u".to_owned(),
         project: project.clone(),
         role,
     }

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
+use super::super::change_log;
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
@@ -55,6 +56,7 @@ impl Store {
                 vault_id: answer.vault_id.clone().or(seen.vault_id.clone()),
                 updated_at,
                 op,
+                by: stamp.actor(),
                 ..seen.clone()
             };
             let condition = "#op = :seen AND attribute_not_exists(#gone)";
@@ -68,6 +70,15 @@ impl Store {
                     Some(stored.as_ref().map(item::membership).transpose()?)
                 }
             };
+            // The answer of the first try may be lost, and the SDK try again: then the write is ours too.
+            let ours = match &stored {
+                None => true,
+                Some(Some(stored)) => stored.op() == op && stored.is_present(),
+                Some(None) => false,
+            };
+            if ours && changes {
+                log(&next, seen.status.as_str(), &stamp);
+            }
             match stored {
                 None if !listed => return Ok(Some(next)),
                 None => {
@@ -78,7 +89,6 @@ impl Store {
                     self.await_index(&gpk, &position, written).await;
                     return Ok(Some(next));
                 }
-                // The answer of the first try was lost, and the SDK tried again: the write is ours.
                 Some(Some(Membership::Present(member))) if member.op == op => {
                     return Ok(Some(member));
                 }
@@ -105,6 +115,7 @@ impl Store {
         let next = Member {
             status: answer.status,
             vault_id: answer.vault_id.clone(),
+            by: stamp.actor(),
             ..Member::new(image, member.clone(), stamp.op, stamp.now)
         };
         let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op";
@@ -122,11 +133,12 @@ impl Store {
                     let same = was(at::STATUS)
                         .is_some_and(|status| *status == *next.status.as_str())
                         && (next.vault_id.is_none() || was(at::VAULT_ID) == next.vault_id.as_ref());
-                    return Ok(if same {
-                        Change::Unneeded
-                    } else {
-                        Change::Applied
-                    });
+                    if same {
+                        return Ok(Change::Unneeded);
+                    }
+                    let from = was(at::STATUS).map_or(change_log::MEMBER, String::as_str);
+                    log(&next, from, &stamp);
+                    return Ok(Change::Applied);
                 }
                 Single::ConditionFailed(stored) => {
                     listed = stored.as_ref().is_none_or(is_listed);
@@ -154,6 +166,7 @@ impl Store {
     ) -> UpdateItemFluentBuilder {
         let condition = format!("{condition} AND {}", listing(listed));
         let mut update = "SET #status = :status, #op = :op, #updated_at = :updated".to_owned();
+        let mut remove = Vec::new();
         let mut request = self
             .client
             .update_item()
@@ -166,6 +179,13 @@ impl Store {
             ]))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match &next.by {
+            Some(by) => {
+                update.push_str(", #by = :by");
+                request = request.expression_attribute_values(":by", s(by.stored()));
+            }
+            None => remove.push("#by"),
+        }
         if let Some(vault) = &next.vault_id {
             update.push_str(", #vault_id = :vault");
             request = request.expression_attribute_values(":vault", s(vault));
@@ -173,16 +193,33 @@ impl Store {
         if listed {
             let gpk = at::status_gpk(next.status, &next.member_id);
             request = request.expression_attribute_values(":gpk", s(gpk));
-            update.push_str(match next.status {
-                MemberStatus::Accepted => ", #gpk = :gpk, #npk = #named",
-                MemberStatus::Pending | MemberStatus::Rejected => ", #gpk = :gpk REMOVE #npk",
-            });
+            update.push_str(", #gpk = :gpk");
+            match next.status {
+                MemberStatus::Accepted => update.push_str(", #npk = #named"),
+                MemberStatus::Pending | MemberStatus::Rejected => remove.push("#npk"),
+            }
+        }
+        if !remove.is_empty() {
+            update.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
         request
             .set_expression_attribute_names(names(&[&update, &condition]))
             .update_expression(update)
             .condition_expression(condition)
     }
+}
+
+/// Logs an answer. One that names another vault alone leaves the status as it was.
+fn log(next: &Member, from: &str, stamp: &Stamp) {
+    let line = change_log::Line {
+        what: "member.answer",
+        image: Some(next.image_id),
+        member: Some(&next.member_id),
+        from,
+        to: next.status.as_str(),
+        ..change_log::Line::default()
+    };
+    line.write(&stamp.by);
 }
 
 /// Whether an item of a membership is in its member's lists. A tombstone is in none, and nothing is

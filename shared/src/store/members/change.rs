@@ -63,7 +63,7 @@ impl Store {
                     quota,
                     image: Arc::clone(&known),
                 },
-                stamp,
+                stamp: stamp.clone(),
             };
             let changed = Box::pin(self.change_members(plan, members)).await?;
             let Changed::Image(Some(stored)) = &changed else {
@@ -202,6 +202,7 @@ impl Store {
         let reasons = match self.transact("change members", items).await? {
             Transacted::Applied => {
                 for entry in open {
+                    plan.log(entry.member);
                     entry.change = Some(match plan.status(entry.member) {
                         MemberStatus::Pending => Change::Applied,
                         status => Change::Answered(status),
@@ -281,14 +282,12 @@ impl Store {
                 done.then_some(Change::Unneeded)
             }
             Step::LeaveTombstone => {
-                let done = self
-                    .leave_tombstone(image, member, op, plan.stamp.now)
-                    .await?;
+                let done = self.leave_tombstone(image, member, op, &plan.stamp).await?;
                 done.then_some(Change::Unneeded)
             }
             Step::Renew(seen) => {
                 let listed = reason.item().is_some_and(|item| item.contains_key(at::GPK));
-                let done = self.renew_member(seen, listed, op).await?;
+                let done = self.renew_member(seen, listed, op, &plan.stamp).await?;
                 done.then_some(Change::Applied)
             }
         };

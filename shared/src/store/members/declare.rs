@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
 use super::super::expression::names;
 use super::super::keys::{self as at, n, s};
 use super::super::table::Store;
+use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::OperationId;
 use crate::domain::image::Image;
@@ -23,6 +24,7 @@ impl Store {
         &self,
         seen: &Image,
         op: OperationId,
+        by: &Actor,
         changes: bool,
     ) -> Result<TransactWriteItem, ApiError> {
         let mut condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) \
@@ -35,14 +37,15 @@ impl Store {
             .return_values_on_condition_check_failure(OnFailure::None)
             .expression_attribute_values(":shared", s(Visibility::Shared.as_str()))
             .expression_attribute_values(":owner", s(seen.owner.as_str()))
-            .expression_attribute_values(":op", s(op.to_string()));
+            .expression_attribute_values(":op", s(op.to_string()))
+            .expression_attribute_values(":by", s(by.stored()));
         if seen.member_version == 0 {
             condition.push_str(" AND attribute_not_exists(#member_version)");
         } else {
             condition.push_str(" AND #member_version = :seen");
             update = update.expression_attribute_values(":seen", n(seen.member_version));
         }
-        let mut expression = "SET #declared = :op".to_owned();
+        let mut expression = "SET #declared = :op, #declared_by = :by".to_owned();
         if changes {
             expression.push_str(" ADD #member_version :one");
             update = update.expression_attribute_values(":one", n(1));

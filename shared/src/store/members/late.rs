@@ -1,16 +1,17 @@
 //! The single writes of batch entries that arrive out of order: see [`crate::domain::change::step`].
 
+use super::super::change_log;
 use super::super::expression::{names, values};
 use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
 use super::super::write::single;
+use super::Stamp;
 use super::answer::listing;
 use super::plan::NO_NEWER_SHARE;
-use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
+use super::tombstone::{NO_NEWER_MEMBERSHIP, tombstone, tombstone_values};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::member::{Member, MemberStatus};
-use crate::domain::time::Timestamp;
 
 impl Store {
     /// Records a newer share of a membership that exists, and the status that it would have given to a new
@@ -52,6 +53,7 @@ impl Store {
         seen: Member,
         listed: bool,
         removal: OperationId,
+        stamp: &Stamp,
     ) -> Result<bool, ApiError> {
         let next = seen.clone().renewed(removal);
         let mut update = "SET #status = :status, #added = :added, #shared = :added, #op = :op, \
@@ -80,6 +82,13 @@ impl Store {
                 (":seen_shared", s(seen.shared.to_string())),
             ]));
         let mut remove = Vec::new();
+        match stamp.actor() {
+            Some(by) => {
+                update.push_str(", #by = :by");
+                request = request.expression_attribute_values(":by", s(by.stored()));
+            }
+            None => remove.push("#by"),
+        }
         if next.vault_id.is_none() {
             remove.push("#vault_id");
         }
@@ -105,6 +114,17 @@ impl Store {
             .set_expression_attribute_names(names(&[&update, &condition]))
             .update_expression(update);
         let outcome = single("renew member", || request.clone().send()).await?;
+        if outcome.is_applied() {
+            let line = change_log::Line {
+                what: "member.renew",
+                image: Some(seen.image_id),
+                member: Some(&seen.member_id),
+                from: seen.status.as_str(),
+                to: next.status.as_str(),
+                ..change_log::Line::default()
+            };
+            line.write(&stamp.by);
+        }
         Ok(outcome.is_applied())
     }
 
@@ -115,16 +135,17 @@ impl Store {
         image: ImageId,
         member: &ProjectId,
         op: OperationId,
-        now: Timestamp,
+        stamp: &Stamp,
     ) -> Result<bool, ApiError> {
-        let update = format!("{TOMBSTONE}, #added = :op");
+        let by = stamp.by.actor.as_ref();
+        let update = format!("{}, #added = :op", tombstone(by));
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(at::member_key(image, member)))
             .set_expression_attribute_names(names(&[&update, NO_NEWER_MEMBERSHIP]))
-            .set_expression_attribute_values(tombstone_values(op, now))
+            .set_expression_attribute_values(tombstone_values(op, stamp.now, by))
             .update_expression(update)
             .condition_expression(NO_NEWER_MEMBERSHIP);
         let outcome = single("leave tombstone", || request.clone().send()).await?;

@@ -14,14 +14,16 @@ mod reconcile;
 mod tombstone;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::item;
 use super::keys as at;
 use super::table::Store;
+use crate::domain::actor::{Actor, Origin};
 use crate::domain::change::Change;
 use crate::domain::error::ApiError;
 use crate::domain::facts::Facts;
-use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::id::{ImageId, JobId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::member::Membership;
 use crate::domain::time::Timestamp;
@@ -40,8 +42,8 @@ pub enum Order {
     Batch,
 }
 
-/// The operation id and the time of an accepted request, and how it fares in races.
-#[derive(Clone, Copy, Debug)]
+/// The operation id and the time of an accepted request, how it fares in races, and where it comes from.
+#[derive(Clone, Debug)]
 pub struct Stamp {
     /// The operation's id.
     pub op: OperationId,
@@ -49,16 +51,37 @@ pub struct Stamp {
     pub now: Timestamp,
     /// Direct call or batch entry.
     pub order: Order,
+    /// Who made the request.
+    pub by: Arc<Origin>,
 }
 
 impl Stamp {
     /// The stamp of a direct call.
-    pub const fn direct(op: OperationId, now: Timestamp) -> Self {
+    pub fn direct(op: OperationId, now: Timestamp, by: Origin) -> Self {
         Self {
             op,
             now,
             order: Order::Direct,
+            by: Arc::new(by),
         }
+    }
+
+    /// The stamp of a batch's entries, whose operation is their job.
+    pub fn batch(job: JobId, now: Timestamp, by: Origin) -> Self {
+        Self {
+            op: job,
+            now,
+            order: Order::Batch,
+            by: Arc::new(Origin {
+                job: Some(job),
+                ..by
+            }),
+        }
+    }
+
+    /// Who made the request, for the record.
+    pub(super) fn actor(&self) -> Option<Actor> {
+        self.by.actor.clone()
     }
 }
 

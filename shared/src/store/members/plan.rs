@@ -7,12 +7,14 @@ use aws_sdk_dynamodb::types::{
     Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
+use super::super::change_log;
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, n, s};
 use super::super::table::{Known, Store};
-use super::tombstone::{NO_NEWER_MEMBERSHIP, TOMBSTONE, tombstone_values};
+use super::tombstone::{NO_NEWER_MEMBERSHIP, tombstone, tombstone_values};
 use super::{Order, Stamp};
+use crate::domain::actor::{Automatic, Origin};
 use crate::domain::change::EntryKind;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
@@ -63,6 +65,30 @@ impl Plan {
     pub(super) fn status(&self, member: &ProjectId) -> MemberStatus {
         let by_rule = self.by_rule.get(member).copied();
         by_rule.unwrap_or(MemberStatus::Pending)
+    }
+
+    /// Logs that this member was added or removed.
+    pub(super) fn log(&self, member: &ProjectId) {
+        let status = self.status(member);
+        let (what, from, to) = match &self.direction {
+            Direction::Add { .. } => ("member.add", change_log::NONE, status.as_str()),
+            Direction::Remove => ("member.remove", change_log::MEMBER, change_log::NONE),
+        };
+        let line = change_log::Line {
+            what,
+            image: Some(self.image),
+            member: Some(member),
+            from,
+            to,
+            ..change_log::Line::default()
+        };
+        match status {
+            MemberStatus::Pending => line.write(&self.stamp.by),
+            MemberStatus::Accepted | MemberStatus::Rejected => line.write(&Origin {
+                automatic: Some(Automatic::TrustedOwner),
+                ..(*self.stamp.by).clone()
+            }),
+        }
     }
 
     /// Whether the image meets the conditions, apart from its count of members.
@@ -146,11 +172,15 @@ impl Store {
         match &plan.direction {
             Direction::Add { image, .. } => {
                 let new = Member::new(plan.image, member.clone(), op, plan.stamp.now);
+                let new = new.by(plan.stamp.actor());
                 self.put_member(&new.answered_by_rule(plan.status(member)), image)
             }
             Direction::Remove => {
-                let stamp = Stamp { op, ..plan.stamp };
-                self.remove_member(plan.image, member, stamp)
+                let stamp = Stamp {
+                    op,
+                    ..plan.stamp.clone()
+                };
+                self.remove_member(plan.image, member, &stamp)
             }
         }
     }
@@ -173,25 +203,30 @@ impl Store {
         &self,
         image: ImageId,
         member: &ProjectId,
-        stamp: Stamp,
+        stamp: &Stamp,
     ) -> Result<TransactWriteItem, ApiError> {
+        let by = stamp.by.actor.as_ref();
         // A batch outranks a newer answer but not a newer share. A direct call outranks both: its id
         // is newer than either.
         let outranked = match stamp.order {
             Order::Direct => format!("{NO_NEWER_SHARE} AND #op < :op"),
             Order::Batch => NO_NEWER_SHARE.to_owned(),
         };
-        let update = format!(
-            "{TOMBSTONE} REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
-             #created_at, #updated_at, #shared, #shared_as, #ended"
+        let mut update = format!(
+            "{} REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
+             #created_at, #updated_at, #shared, #shared_as, #ended",
+            tombstone(by)
         );
+        if by.is_none() {
+            update.push_str(", #by");
+        }
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {outranked}");
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::member_key(image, member)))
             .set_expression_attribute_names(names(&[&update, &condition]))
-            .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now))
+            .set_expression_attribute_values(tombstone_values(stamp.op, stamp.now, by))
             .update_expression(update)
             .condition_expression(condition)
             .return_values_on_condition_check_failure(OnFailure::AllOld)

@@ -7,6 +7,7 @@
 
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 
+use super::super::change_log;
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
@@ -15,7 +16,8 @@ use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, single};
 use super::list::{Filter, PRESENT};
 use super::tombstone::TOMBSTONE_SECONDS;
-use super::{Order, Stamp, TRANSACTION_MEMBERS};
+use super::{Stamp, TRANSACTION_MEMBERS};
+use crate::domain::actor::{Actor, Origin};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId};
 use crate::domain::member::Member;
@@ -31,6 +33,8 @@ struct ImageState {
     id: ImageId,
     /// The last operation applied to the image. Each write is conditional on it.
     op: OperationId,
+    /// Who requested that operation, if it is recorded.
+    by: Option<Actor>,
     state: State,
 }
 
@@ -39,6 +43,26 @@ enum State {
     Deleted,
     Shared(Known),
     NotShared,
+}
+
+impl ImageState {
+    /// Logs that these memberships have ended, if they have.
+    fn log(&self, members: &[Member], stamp: &Stamp) {
+        if self.state != State::Deleted {
+            return;
+        }
+        for member in members {
+            let line = change_log::Line {
+                what: "member.remove",
+                image: Some(self.id),
+                member: Some(&member.member_id),
+                from: member.status.as_str(),
+                to: change_log::NONE,
+                ..change_log::Line::default()
+            };
+            line.write(&stamp.by);
+        }
+    }
 }
 
 impl Store {
@@ -53,10 +77,17 @@ impl Store {
         image: ImageId,
         op: OperationId,
         now: Timestamp,
+        by: Origin,
     ) -> Result<usize, ApiError> {
         let Some(image) = self.image_state(image).await? else {
             return Ok(0);
         };
+        // Whoever deleted the image ends its memberships, whoever carries it out.
+        let by = Origin {
+            actor: image.by.clone(),
+            ..by
+        };
+        let stamp = Stamp::direct(op, now, by);
         let mut changed = 0;
         let mut tries = Tries::begin();
         loop {
@@ -66,10 +97,13 @@ impl Store {
             }
             let mut items = vec![self.image_is_unchanged(&image)?];
             for member in &members {
-                items.push(self.reconcile_member(&image, member, op, now)?);
+                items.push(self.reconcile_member(&image, member, &stamp)?);
             }
             match self.transact("reconcile members", items).await? {
-                Transacted::Applied => changed += members.len(),
+                Transacted::Applied => {
+                    changed += members.len();
+                    image.log(&members, &stamp);
+                }
                 // A member answered meanwhile, or the image was changed: read again.
                 Transacted::Cancelled(_) => {
                     if !tries.again().await {
@@ -126,8 +160,13 @@ impl Store {
                 }
             },
         };
-        let op = item::Reader::new(&stored).parsed(at::OP, OperationId::parse)?;
-        Ok(Some(ImageState { id, op, state }))
+        let read = item::Reader::new(&stored);
+        Ok(Some(ImageState {
+            id,
+            op: read.parsed(at::OP, OperationId::parse)?,
+            by: read.actor()?,
+            state,
+        }))
     }
 
     /// Returns up to one transaction's worth of memberships that do not match the image's state.
@@ -176,17 +215,15 @@ impl Store {
         &self,
         image: &ImageState,
         member: &Member,
-        op: OperationId,
-        now: Timestamp,
+        stamp: &Stamp,
     ) -> Result<TransactWriteItem, ApiError> {
         let attributes = match &image.state {
             State::Deleted => {
                 let stamp = Stamp {
-                    op: op.not_before(member.newest()),
-                    now,
-                    order: Order::Direct,
+                    op: stamp.op.not_before(member.newest()),
+                    ..stamp.clone()
                 };
-                return self.remove_member(image.id, &member.member_id, stamp);
+                return self.remove_member(image.id, &member.member_id, &stamp);
             }
             State::Shared(known) => item::listed(member, known),
             State::NotShared => Item::new(),

@@ -1,0 +1,57 @@
+//! The log of changes: one line for each, written when the store has applied it.
+//!
+//! The lines have the target `change`, so that a filter keeps them apart from other lines of their level, and
+//! always the same fields; `docs/operations.md` has the queries that read them. They hold ids, statuses and names
+//! of fields, no token and nothing of an image's texts.
+
+use crate::domain::actor::{Actor, Origin};
+use crate::domain::id::{ImageId, ProjectId};
+
+/// What there is before a record is created and after it has ended.
+pub const NONE: &str = "none";
+/// What there was before an image was deleted, whose values were not read.
+pub const IMAGE: &str = "image";
+/// What there was before a membership ended whose status was not read.
+pub const MEMBER: &str = "member";
+
+/// A change that was written.
+#[derive(Clone, Debug, Default)]
+pub struct Line<'a> {
+    /// What was done, such as `member.remove`.
+    pub what: &'static str,
+    /// The image.
+    pub image: Option<ImageId>,
+    /// The project whose membership or whose rules changed.
+    pub member: Option<&'a ProjectId>,
+    /// The state before it.
+    pub from: &'a str,
+    /// The state after it.
+    pub to: &'a str,
+    /// The names of the fields that changed, with commas between them.
+    pub fields: Option<&'a str>,
+    /// How many entries a job has.
+    pub entries: Option<usize>,
+}
+
+impl Line<'_> {
+    /// Writes the line. Call it once for each change, after the store has applied it.
+    pub fn write(&self, by: &Origin) {
+        let actor = by.actor.as_ref();
+        tracing::info!(
+            target: "change",
+            what = self.what,
+            image = self.image.map(tracing::field::display),
+            member = self.member.map(tracing::field::display),
+            from = self.from,
+            to = self.to,
+            fields = self.fields,
+            entries = self.entries,
+            user = actor.map(Actor::user),
+            project = actor.map(|actor| tracing::field::display(actor.project())),
+            request = by.request_id.as_str(),
+            job = by.job.map(tracing::field::display),
+            automatic = by.automatic.map(|automatic| automatic.as_str()),
+            "change"
+        );
+    }
+}
