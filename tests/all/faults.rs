@@ -140,7 +140,7 @@ fn app(http: impl HttpConnector + 'static) -> App {
         indexes: Indexes::Immediate,
         ..Config::default()
     };
-    let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
+    let queue = local::queue::Queue::in_memory(Default::default(), Clock::System).unwrap();
     App::new(
         config,
         Clients::dynamodb_in_process(http),

@@ -34,7 +34,7 @@ async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
 
 #[tokio::test]
 async fn a_message_carries_the_id_of_its_request() {
-    let local = local::queue::Queue::in_memory(Default::default()).unwrap();
+    let local = local::queue::Queue::in_memory(Default::default(), Clock::System).unwrap();
     let client = Clients::sqs_in_process(local.clone());
     let queue = Queue::new(client, local::queue::BATCHES.to_owned());
     let id = ImageId::canonical("00000000-0000-4000-8000-000000000000").unwrap();

@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
 };
 use local::queue::{BATCHES, DEAD_LETTERS, Queue, Settings};
 use local::storage::Health;
+use shared::domain::time::Clock;
 use shared::runtime::clients::Clients;
 
 /// Longer than a stalled test takes between two requests.
@@ -20,6 +21,7 @@ fn settings(visibility_timeout: Duration) -> Settings {
     Settings {
         visibility_timeout,
         max_receive_count: 2,
+        ..Settings::default()
     }
 }
 
@@ -29,7 +31,7 @@ fn client(queue: Queue) -> Client {
 
 /// A queue with this visibility timeout.
 fn in_memory(visibility_timeout: Duration) -> Client {
-    client(Queue::in_memory(settings(visibility_timeout)).unwrap())
+    client(Queue::in_memory(settings(visibility_timeout), Clock::System).unwrap())
 }
 
 async fn send(client: &Client, bodies: &[&str]) {
@@ -154,7 +156,7 @@ async fn a_file_keeps_what_was_not_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("queue.sqlite");
     let health = Health::of(directory.path());
-    let open = || Queue::in_file(&file, settings(LONG), health.clone()).unwrap();
+    let open = || Queue::in_file(&file, settings(LONG), Clock::System, health.clone()).unwrap();
     let before = client(open());
     send(&before, &["done", "held", "waiting"]).await;
     let taken = receive(&before, BATCHES, 0).await;

@@ -99,7 +99,8 @@ async fn start(app: &App, batch: &Batch) -> Result<(), ApiError> {
     let job = &batch.job;
     tracing::info!(job.id = %job.id, job.entries = job.total, job.kind = ?job.kind, "starting a job");
     let chunks = batch.messages();
-    let unsent = app.queue().send(&chunks, &batch.request_id).await?;
+    let sent = app.queue().send(&chunks, &job.project, &batch.request_id);
+    let unsent = sent.await?;
     if !unsent.is_empty() {
         tracing::error!(job.id = %job.id, unsent = unsent.len(), "the queue refused messages: left to the sweep");
     } else if chunks.len() != 1

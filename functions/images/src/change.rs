@@ -34,7 +34,7 @@ async fn change(
         next.op = op.not_before(seen.op);
         match app.store().replace_image(&seen, &next, app.now()).await? {
             Written::Done => {}
-            Written::Owing => reconcile_memberships(app, next.id, request).await,
+            Written::Owing => reconcile_memberships(app, caller, next.id, request).await,
             Written::ConditionFailed(_) => continue,
         }
         return Ok(next);

@@ -22,9 +22,9 @@ use shared::domain::policy::{Action, Caller, EntryAction, ImageAction, Role, Tar
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
-use shared::runtime::messages::SqsRecord;
+use shared::runtime::messages::{Handled, SqsRecord};
 use shared::store::members::{Order, Stamp};
-use shared::store::results::Finished;
+use shared::store::results::{ChunkState, Finished};
 
 use members::{Direction, change_members, replace_members};
 
@@ -35,30 +35,66 @@ const AT_ONCE: usize = 16;
 /// take, so that no entry is applied after the job has ended.
 const CLOSING_SECONDS: i64 = 60;
 
+/// Why a chunk is not done.
+enum Unfinished {
+    /// There is no time left. The chunk is given back on purpose, so the next delivery begins at once.
+    OutOfTime,
+    /// A service that we depend on failed, or the chunk did.
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Unfinished {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Handles one message. Starts no entry after `until`; the message is redelivered instead.
-pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(), ApiError> {
-    match record.message()? {
+pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<Handled, ApiError> {
+    let message = match record.message() {
+        Ok(message) => message,
+        Err(error) => return Ok(Handled::Poison(error.for_log().to_owned())),
+    };
+    match message {
         Message::Memberships { image } => {
             let changed = app
                 .store()
                 .reconcile_members(image, app.operation(), app.now())
                 .await?;
             tracing::info!(image.id = %image, members = changed, "memberships are reconciled");
-            Ok(())
+            Ok(Handled::Done)
         }
         // Boxed, here and below: together these futures are too large for a thread's stack.
-        Message::Chunk(chunk) => Box::pin(run(&app, &chunk, record.is_redelivery(), until)).await,
+        Message::Chunk(chunk) => {
+            match Box::pin(run(&app, &chunk, record.is_redelivery(), until)).await {
+                Ok(handled) => Ok(handled),
+                Err(Unfinished::OutOfTime) => Ok(Handled::GivenBack),
+                Err(Unfinished::Failed(error)) => Err(error),
+            }
+        }
     }
 }
 
-async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Result<(), ApiError> {
+async fn run(
+    app: &App,
+    chunk: &Chunk,
+    redelivery: bool,
+    until: Timestamp,
+) -> Result<Handled, Unfinished> {
     let job = chunk.job;
     if app.now() >= chunk.deadline.plus_seconds(-CLOSING_SECONDS) {
         tracing::warn!(job.id = %job, job.chunk = chunk.number, "too late: the job is over");
-        return Ok(());
+        return Ok(Handled::Done);
     }
-    if (redelivery || chunk.resent) && app.store().is_finished(job, chunk.number).await? {
-        return Ok(());
+    if redelivery || chunk.resent {
+        match app.store().chunk_state(job, chunk.number).await? {
+            ChunkState::Open => {}
+            ChunkState::Finished => return Ok(Handled::Done),
+            ChunkState::NoJob => {
+                let why = format!("chunk {} of a job that does not exist", chunk.number);
+                return Ok(Handled::Poison(why));
+            }
+        }
     }
     let outcomes = apply(app, chunk, until).await?;
     match app
@@ -72,7 +108,7 @@ async fn run(app: &App, chunk: &Chunk, redelivery: bool, until: Timestamp) -> Re
             tracing::warn!(job.id = %job, job.chunk = chunk.number, "the job ended before its chunk");
         }
     }
-    Ok(())
+    Ok(Handled::Done)
 }
 
 /// Reports the results of a chunk in the log and the metrics.
@@ -163,18 +199,16 @@ impl Work<'_> {
         decided.map_err(|denied| denied.entry())
     }
 
-    fn check_time(&self) -> Result<(), ApiError> {
-        if self.app.now() < self.until {
-            return Ok(());
+    fn check_time(&self) -> Result<(), Unfinished> {
+        match self.app.now() < self.until {
+            true => Ok(()),
+            false => Err(Unfinished::OutOfTime),
         }
-        Err(ApiError::unavailable(
-            "out of time: the rest of the chunk is given back",
-        ))
     }
 }
 
 /// Applies a chunk's entries and returns one outcome a row.
-async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome>, ApiError> {
+async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome>, Unfinished> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for (row, (image, project)) in chunk.entries.entries().enumerate() {
         let group = groups.entry(image).or_insert_with(|| Group {
@@ -221,11 +255,12 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
 /// Collects the outcomes of all groups in the order of the rows.
 ///
 /// # Errors
-/// The first retryable failure, so that the message is redelivered.
+/// The first retryable failure, so that the message is redelivered; out of time only if nothing failed.
 fn gather(
     chunk: &Chunk,
-    done: Vec<Result<Vec<Applied>, ApiError>>,
-) -> Result<Vec<Outcome>, ApiError> {
+    done: Vec<Result<Vec<Applied>, Unfinished>>,
+) -> Result<Vec<Outcome>, Unfinished> {
+    let mut out_of_time = false;
     let gave_up = |row| Outcome::Failed(chunk.task.entry_kind(row).gave_up());
     let mut rows: Vec<Outcome> = (0..chunk.entries.rows).map(gave_up).collect();
     for group in done {
@@ -237,14 +272,18 @@ fn gather(
                     }
                 }
             }
-            Err(error) if error.retryable() => return Err(error),
+            Err(Unfinished::OutOfTime) => out_of_time = true,
+            Err(Unfinished::Failed(error)) if error.retryable() => return Err(error.into()),
             // A retry would not help, and other entries must not suffer: these entries fail.
-            Err(error) => {
+            Err(Unfinished::Failed(error)) => {
                 tracing::error!(job.id = %chunk.job, error.why = error.for_log(), "entries failed");
             }
         }
     }
-    Ok(rows)
+    match out_of_time {
+        true => Err(Unfinished::OutOfTime),
+        false => Ok(rows),
+    }
 }
 
 /// The project whose membership a decision needs: the one that answers, or the one that requested
@@ -269,14 +308,14 @@ async fn apply_group(
     work: &Work<'_>,
     group: &Group,
     facts: &HashMap<ImageId, Result<Facts, ApiError>>,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let Some(id) = group.image else {
         return Ok(group.all(Outcome::Failed(ImsCode::BadImageId)));
     };
     let facts = match facts.get(&id) {
         None => &Facts::default(),
         Some(Ok(facts)) => facts,
-        Some(Err(corrupt)) => return Err(corrupt.clone()),
+        Some(Err(corrupt)) => return Err(corrupt.clone().into()),
     };
     match &work.chunk.task {
         Task::Answer(answer) => {

@@ -9,7 +9,7 @@ use shared::domain::outcome::Outcome;
 use shared::domain::policy::{EntryAction, ImageAction};
 use shared::store::members::{Changed, Stamp, TRANSACTION_MEMBERS};
 
-use crate::{Applied, Group, Work};
+use crate::{Applied, Group, Unfinished, Work};
 
 /// Whether members are added to an image or removed from it.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ pub async fn change_members(
     facts: &Facts,
     (text, rows): (&str, &[(usize, ProjectId)]),
     direction: Direction,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let mut done = Vec::with_capacity(rows.len());
     let mut open = Vec::new();
     for (row, member) in rows {
@@ -95,7 +95,7 @@ pub async fn replace_members(
     facts: &Facts,
     group: &Group,
     removes: usize,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let text = group.text.as_str();
     let (gone, declared): (Vec<_>, Vec<_>) = group
         .rows
@@ -133,7 +133,7 @@ async fn make_room(
     image: ImageId,
     facts: &Facts,
     text: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Unfinished> {
     let store = work.app.store();
     let Some(job) = store.job(work.chunk.job, work.app.now()).await? else {
         return Ok(());

@@ -90,7 +90,9 @@ async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
             .map(|number| batch.message(*number, true))
             .collect();
         tracing::warn!(job.id = %job, messages = messages.len(), "messages may not have been sent");
-        let unsent = app.queue().send(&messages, &batch.request_id).await?;
+        let project = &batch.job.project;
+        let sent = app.queue().send(&messages, project, &batch.request_id);
+        let unsent = sent.await?;
         if !unsent.is_empty() {
             return Err(ApiError::unavailable("the queue refused messages"));
         }

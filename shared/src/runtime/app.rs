@@ -30,6 +30,7 @@ struct Inner {
     config: Config,
     store: Store,
     queue: Queue,
+    dead_letters: Option<Queue>,
     authentication: Authentication,
     metrics: Metrics,
     clock: Clock,
@@ -63,12 +64,15 @@ impl App {
         clock: Clock,
     ) -> Self {
         let store = Store::new(dynamodb, config.table.clone(), config.indexes);
-        let queue = Queue::new(sqs, config.queue_url.clone());
+        let queue = Queue::new(sqs.clone(), config.queue_url.clone());
+        let dead_letters = config.dead_letters_url.clone();
+        let dead_letters = dead_letters.map(|url| Queue::new(sqs, url));
         Self {
             inner: Arc::new(Inner {
                 config,
                 store,
                 queue,
+                dead_letters,
                 authentication,
                 metrics,
                 clock,
@@ -119,6 +123,11 @@ impl App {
     /// The batches' queue.
     pub fn queue(&self) -> &Queue {
         &self.inner.queue
+    }
+
+    /// The dead letters, where this function makes some.
+    pub fn dead_letters(&self) -> Option<&Queue> {
+        self.inner.dead_letters.as_ref()
     }
 
     /// The policy of this deployment.

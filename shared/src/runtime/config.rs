@@ -18,6 +18,8 @@ pub struct Config {
     pub table: String,
     /// The URL of the batches' queue.
     pub queue_url: String,
+    /// The URL of their dead letters, for the function that makes some.
+    pub dead_letters_url: Option<String>,
     /// The member quota of one image; negative for none.
     pub member_quota: i64,
     /// The options of the permission policy.
@@ -34,6 +36,7 @@ impl Default for Config {
         Self {
             table: String::new(),
             queue_url: String::new(),
+            dead_letters_url: None,
             member_quota: DEFAULT_MEMBER_QUOTA,
             policy: Policy::default(),
             indexes: Indexes::Eventual,
@@ -112,6 +115,7 @@ impl Config {
         Ok(Self {
             table: required("TABLE_NAME")?,
             queue_url: required("QUEUE_URL")?,
+            dead_letters_url: optional("DEAD_LETTERS_URL"),
             member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
             policy: Policy {
                 member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,

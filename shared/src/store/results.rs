@@ -34,6 +34,17 @@ pub enum Finished {
     Over,
 }
 
+/// What is known of a chunk that is delivered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// It is still to be done.
+    Open,
+    /// An earlier delivery has finished it.
+    Finished,
+    /// There is no such job: its record is written before its messages are sent.
+    NoJob,
+}
+
 /// The outcomes of a chunk as they are recorded, by row. A row that is missing has changed something.
 type Recorded = BTreeMap<usize, String>;
 
@@ -133,15 +144,18 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Whether an earlier delivery has finished this chunk.
+    /// What is known of a chunk that is delivered again.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn is_finished(&self, job: JobId, chunk: usize) -> Result<bool, ApiError> {
-        Ok(!self
-            .batch_get(vec![at::result_key(job, chunk)])
-            .await?
-            .is_empty())
+    pub async fn chunk_state(&self, job: JobId, chunk: usize) -> Result<ChunkState, ApiError> {
+        let keys = vec![at::result_key(job, chunk), at::job_key(job)];
+        let found = self.batch_get(keys).await?;
+        Ok(match found.iter().any(|item| item.contains_key(at::OUTCOMES)) {
+            true => ChunkState::Finished,
+            false if found.is_empty() => ChunkState::NoJob,
+            false => ChunkState::Open,
+        })
     }
 
     /// Reads rows `from..from + count` of a job's results: image, project and outcome. The outcome is

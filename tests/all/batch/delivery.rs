@@ -225,7 +225,7 @@ async fn a_poison_message_comes_again_alone() {
     let until = Timestamp::from_micros(i64::MAX);
     let app = harness.server.app.clone();
     let response =
-        shared::runtime::messages::each("run-batch", app, event, until, run_batch::handle).await;
+        shared::runtime::messages::each(Source::Batches, app, event, until, run_batch::handle).await;
     let failed: Vec<_> = response
         .batch_item_failures
         .iter()
