@@ -8,6 +8,7 @@
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use shared::domain::change::{self, EntryKind};
@@ -31,6 +32,8 @@ use members::{Direction, change_members, replace_members};
 /// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
 /// answers.
 const AT_ONCE: usize = 16;
+/// Entries of a chunk that goes before larger ones.
+const SMALL: usize = 16;
 /// Seconds before a job's deadline from which no chunk of it is started: longer than an invocation may
 /// take, so that no entry is applied after the job has ended.
 const CLOSING_SECONDS: i64 = 60;
@@ -96,6 +99,7 @@ async fn run(
             }
         }
     }
+    let short = (chunk.entries.rows <= SMALL).then(|| app.precedence().short());
     let outcomes = apply(app, chunk, until).await?;
     match app
         .store()
@@ -108,6 +112,7 @@ async fn run(
             tracing::warn!(job.id = %job, job.chunk = chunk.number, "the job ended before its chunk");
         }
     }
+    drop(short);
     Ok(Handled::Done)
 }
 
@@ -199,6 +204,13 @@ impl Work<'_> {
         decided.map_err(|denied| denied.entry())
     }
 
+    /// Lets shorter work go first, after a write that took so long.
+    async fn step_aside(&self, took: Duration) {
+        if self.chunk.entries.rows > SMALL {
+            self.app.precedence().step_aside(took).await;
+        }
+    }
+
     fn check_time(&self) -> Result<(), Unfinished> {
         match self.app.now() < self.until {
             true => Ok(()),
@@ -246,7 +258,10 @@ async fn apply(app: &App, chunk: &Chunk, until: Timestamp) -> Result<Vec<Outcome
     let (work, facts) = (&work, &facts);
     let done = stream::iter(groups.into_values().map(|group| async move {
         work.check_time()?;
-        Box::pin(apply_group(work, &group, facts)).await
+        let begin = Instant::now();
+        let applied = Box::pin(apply_group(work, &group, facts)).await;
+        work.step_aside(begin.elapsed()).await;
+        applied
     }));
     let done: Vec<_> = done.buffer_unordered(AT_ONCE).collect().await;
     gather(chunk, done)

@@ -1,5 +1,7 @@
 //! Adds and removes the members of one image, as many at once as a transaction holds.
 
+use std::time::{Duration, Instant};
+
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
@@ -7,7 +9,7 @@ use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{EntryAction, ImageAction};
-use shared::store::members::{Changed, Stamp, TRANSACTION_MEMBERS};
+use shared::store::members::{Changed, Stamp};
 
 use crate::{Applied, Group, Unfinished, Work};
 
@@ -53,9 +55,14 @@ pub async fn change_members(
             }),
         }
     }
-    for part in open.chunks(TRANSACTION_MEMBERS) {
+    let mut took = Duration::ZERO;
+    for part in open.chunks(work.app.store().members_at_once()) {
+        work.step_aside(took).await;
         work.check_time()?;
-        match change_part(work, image, facts, part, direction).await? {
+        let begin = Instant::now();
+        let changed = change_part(work, image, facts, part, direction).await?;
+        took = begin.elapsed();
+        match changed {
             Changed::Members(changes) => {
                 let changes = part.iter().zip(&changes);
                 done.extend(changes.map(|((row, _), change)| Applied {

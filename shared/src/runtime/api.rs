@@ -93,6 +93,7 @@ where
         http.path = %envelope.path
     );
     let (metrics, now) = (app.metrics().clone(), app.now());
+    let _short = app.precedence().short();
     async {
         let work = async {
             match opened {

@@ -6,6 +6,7 @@ use super::clients::Clients;
 use super::config::{Config, ConfigError, optional, role_names};
 use super::log;
 use super::metrics::Metrics;
+use super::precedence::Precedence;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
@@ -34,6 +35,7 @@ struct Inner {
     authentication: Authentication,
     metrics: Metrics,
     clock: Clock,
+    precedence: Arc<Precedence>,
 }
 
 impl App {
@@ -76,6 +78,7 @@ impl App {
                 authentication,
                 metrics,
                 clock,
+                precedence: Arc::default(),
             }),
         }
     }
@@ -138,6 +141,11 @@ impl App {
     /// The metrics of this deployment.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// The short work of this process, which goes first.
+    pub fn precedence(&self) -> &Arc<Precedence> {
+        &self.inner.precedence
     }
 
     /// Authenticates a request.
