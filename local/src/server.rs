@@ -84,6 +84,7 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
         queue_url: stores.queue_url.clone(),
         dead_letters_url: (stores.queue.as_ref()).map(|_| queue::DEAD_LETTERS.to_owned()),
         member_quota: options.member_quota,
+        limits: options.project_limits,
         policy: Policy {
             member_may_leave: options.member_may_leave,
         },

@@ -397,9 +397,11 @@ impl Run {
         message.receives += 1;
         let record = SqsRecord {
             message_id: message.number.to_string(),
+            receipt_handle: String::new(),
             body: message.body.clone(),
             attributes: SqsAttributes {
                 approximate_receive_count: message.receives.to_string(),
+                message_group_id: None,
             },
             message_attributes: std::collections::BTreeMap::new(),
         };

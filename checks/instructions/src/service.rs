@@ -127,9 +127,11 @@ impl Service {
             }
             all.extend(messages.into_iter().map(|message| SqsRecord {
                 message_id: message.message_id.unwrap_or_default(),
+                receipt_handle: message.receipt_handle.unwrap_or_default(),
                 body: message.body.unwrap_or_default(),
                 attributes: SqsAttributes {
                     approximate_receive_count: "1".to_owned(),
+                    message_group_id: None,
                 },
                 message_attributes: Default::default(),
             }));

@@ -32,6 +32,9 @@ use members::{Direction, change_members, replace_members};
 /// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
 /// answers.
 const AT_ONCE: usize = 16;
+/// Seconds after which a chunk may have been settled although this is its first delivery: an operator may have moved
+/// it back from the dead letters.
+const OLD_SECONDS: i64 = 60;
 /// Entries of a chunk that goes before larger ones.
 const SMALL: usize = 16;
 /// Seconds before a job's deadline from which no chunk of it is started: longer than an invocation may
@@ -89,7 +92,9 @@ async fn run(
         tracing::warn!(job.id = %job, job.chunk = chunk.number, "too late: the job is over");
         return Ok(Handled::Done);
     }
-    if redelivery || chunk.resent {
+    let accepted = chunk.deadline.plus_seconds(-DEADLINE_SECONDS);
+    let is_old = app.now() >= accepted.plus_seconds(OLD_SECONDS);
+    if redelivery || chunk.resent || is_old {
         match app.store().chunk_state(job, chunk.number).await? {
             ChunkState::Open => {}
             ChunkState::Finished => return Ok(Handled::Done),

@@ -217,6 +217,7 @@ fn log(error: &ApiError) {
         }
         ApiError::Glance(_)
         | ApiError::Ims { .. }
+        | ApiError::TooMuchOpen(_)
         | ApiError::MethodNotAllowed { .. }
         | ApiError::Unauthorized
         | ApiError::BadSignature(_) => tracing::debug!(error.status = status, "refused"),

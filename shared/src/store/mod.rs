@@ -10,7 +10,7 @@
 //! | `item` | records to items and back |
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
-//! | [`images`] | images: create, show, change, delete |
+//! | [`images`], `deletion` | images: create, show, change, delete |
 //! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
@@ -19,10 +19,11 @@
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
-//! | [`usage`] | how much of its quotas a project uses |
+//! | [`usage`], `quotas` | how much of its quotas a project uses, and the counts that keep it within its limits |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 
 pub mod access_keys;
+mod deletion;
 pub mod due;
 mod expression;
 mod freshness;
@@ -34,6 +35,7 @@ pub mod keys;
 pub mod list;
 mod marks;
 pub mod members;
+mod quotas;
 pub mod results;
 pub mod sdk_error;
 pub mod shares;

@@ -102,9 +102,11 @@ fn records(batch: &Batch) -> Vec<SqsRecord> {
         .enumerate()
         .map(|(number, message)| SqsRecord {
             message_id: format!("m{number}"),
+            receipt_handle: String::new(),
             body: serde_json::to_string(message).unwrap(),
             attributes: SqsAttributes {
                 approximate_receive_count: "1".into(),
+                message_group_id: None,
             },
             message_attributes: BTreeMap::new(),
         });
