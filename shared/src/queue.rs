@@ -237,10 +237,19 @@ mod tests {
     #[test]
     fn a_project_is_a_group_that_sqs_takes() {
         let group = |id: &str| group_of(&ProjectId::parse(id).unwrap());
-        for id in ["5ef9f7a1c2d3460a9d0d4c6b8f5a1e01", "a!\"#/~", &"p".repeat(128)] {
+        for id in [
+            "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01",
+            "a!\"#/~",
+            &"p".repeat(128),
+        ] {
             assert_eq!(group(id), id);
         }
-        let others = ["p".repeat(129), "p".repeat(255), "a b".to_owned(), "größe".to_owned()];
+        let others = [
+            "p".repeat(129),
+            "p".repeat(255),
+            "a b".to_owned(),
+            "größe".to_owned(),
+        ];
         let groups = others.each_ref().map(|id| group(id));
         for (place, found) in groups.iter().enumerate() {
             assert!(found.len() == 64 && found.bytes().all(|byte| byte.is_ascii_hexdigit()));

@@ -32,7 +32,7 @@ use shared::domain::trust::{TrustMode, TrustRule, TrustedOwners};
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
-use shared::runtime::messages::{SqsAttributes, SqsRecord};
+use shared::runtime::messages::{Handled, SqsAttributes, SqsRecord};
 use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Order, Stamp};
@@ -420,7 +420,7 @@ impl Run {
             3_600_000
         };
         let handled = tokio::time::timeout(Duration::from_millis(life as u64), handled).await;
-        let acknowledged = matches!(handled, Ok(Ok(()))) && fastrand::usize(..100) >= 5;
+        let acknowledged = matches!(handled, Ok(Ok(Handled::Done))) && fastrand::usize(..100) >= 5;
         pause(30).await;
         let mut post = self.post.lock().unwrap();
         post.killed += usize::from(handled.is_err());
@@ -454,6 +454,9 @@ async fn check(run: &Run, app: &App) {
     let mut requests = run.direct.lock().unwrap().clone();
     let mut entries = Requests::default();
     let jobs = run.jobs.lock().unwrap().clone();
+    // Every job has ended, so none counts as open any more.
+    let open = store.open_jobs(&run.owner.project).await.unwrap();
+    assert_eq!(open, (0, 0), "open jobs and their entries");
     for (sent, intent) in jobs {
         let job = store.job(sent.id, app.now()).await.unwrap().unwrap();
         let ended = matches!(job.status(app.now()), JobStatus::Success | JobStatus::Fail);

@@ -3,6 +3,7 @@
 
 mod answers;
 mod authorizer;
+mod back_off;
 mod batch;
 mod bounded;
 mod budget;
@@ -33,6 +34,7 @@ mod permissions;
 mod ports;
 mod property;
 mod queue;
+mod quotas;
 mod races;
 mod readme;
 mod restart;

@@ -50,5 +50,8 @@ async fn a_message_carries_the_id_of_its_request_and_its_project_as_group() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let attributes = &answer["Messages"][0]["MessageAttributes"];
     assert_eq!(attributes["RequestId"]["StringValue"], "req-7");
-    assert_eq!(answer["Messages"][0]["Attributes"]["MessageGroupId"], MEMBER);
+    assert_eq!(
+        answer["Messages"][0]["Attributes"]["MessageGroupId"],
+        MEMBER
+    );
 }

@@ -59,7 +59,8 @@ impl Service {
             visibility_timeout: Duration::from_secs(24 * 60 * 60),
             ..Settings::default()
         };
-        let sqs = Clients::sqs_in_process(Queue::in_memory(settings, Clock::System).expect("a queue"));
+        let sqs =
+            Clients::sqs_in_process(Queue::in_memory(settings, Clock::System).expect("a queue"));
         runtime
             .block_on(table::make(&dynamodb, TABLE, Upgrade::Refuse))
             .expect("a table");

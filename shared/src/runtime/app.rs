@@ -65,8 +65,8 @@ impl App {
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
-        let store = Store::new(dynamodb, config.table.clone(), config.indexes)
-            .with_limits(config.limits);
+        let store =
+            Store::new(dynamodb, config.table.clone(), config.indexes).with_limits(config.limits);
         let queue = Queue::new(sqs.clone(), config.queue_url.clone());
         let dead_letters = config.dead_letters_url.clone();
         let dead_letters = dead_letters.map(|url| Queue::new(sqs, url));

@@ -314,10 +314,21 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_five_minutes() {
-        for (receives, least) in [(0, 1), (1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (400, 300)] {
+        for (receives, least) in [
+            (0, 1),
+            (1, 1),
+            (2, 2),
+            (3, 4),
+            (9, 256),
+            (10, 300),
+            (400, 300),
+        ] {
             for _ in 0..100 {
                 let found = pause_after(receives).as_secs();
-                assert!((least..=least + least / 4).contains(&found), "{receives}: {found}");
+                assert!(
+                    (least..=least + least / 4).contains(&found),
+                    "{receives}: {found}"
+                );
             }
         }
     }

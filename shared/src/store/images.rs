@@ -1,8 +1,7 @@
 //! Images: create, show, change.
 
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
-    TransactWriteItem, Update,
+    Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
 use super::due::due_key;
@@ -114,14 +113,12 @@ impl Store {
         if let Some(most) = most {
             return self.put_counted_image(image, puts, most).await;
         }
-        Ok(
-            match self.transact("create image", puts).await? {
-                Transacted::Applied => None,
-                Transacted::Cancelled(reasons) => {
-                    Some(reasons.first().and_then(|reason| reason.item()).cloned())
-                }
-            },
-        )
+        Ok(match self.transact("create image", puts).await? {
+            Transacted::Applied => None,
+            Transacted::Cancelled(reasons) => {
+                Some(reasons.first().and_then(|reason| reason.item()).cloned())
+            }
+        })
     }
 
     fn put_texts(&self, texts: Item) -> Result<TransactWriteItem, ApiError> {

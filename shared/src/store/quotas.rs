@@ -54,7 +54,9 @@ impl Store {
         if let Some(most) = bound(self.limits.entries) {
             conditions.push("(attribute_not_exists(#waiting) OR #waiting <= :room)");
             let total = i64::try_from(job.total).unwrap_or(i64::MAX);
-            let room = i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(total);
+            let room = i64::try_from(most)
+                .unwrap_or(i64::MAX)
+                .saturating_sub(total);
             update = update.expression_attribute_values(":room", n(room));
         }
         let count = "ADD #open_jobs :one, #waiting :total";
@@ -131,7 +133,10 @@ impl Store {
             .build()
             .map_err(|e| ApiError::internal(format!("release job: {e}")))?;
         let gives_back = self.give_back_job(&project, read.number(at::TOTAL)?)?;
-        let items = vec![TransactWriteItem::builder().update(ends).build(), gives_back];
+        let items = vec![
+            TransactWriteItem::builder().update(ends).build(),
+            gives_back,
+        ];
         // If it is cancelled, another has done it.
         self.transact("release job", items).await?;
         Ok(())
@@ -184,7 +189,9 @@ impl Store {
                 Transacted::Cancelled(reasons) => reasons,
             };
             if condition_failed(reasons.first()) {
-                return Ok(Some(reasons.first().and_then(|reason| reason.item()).cloned()));
+                return Ok(Some(
+                    reasons.first().and_then(|reason| reason.item()).cloned(),
+                ));
             }
             let count = reasons.last().and_then(|reason| reason.item());
             match Self::counted(count, now)? {
@@ -197,7 +204,9 @@ impl Store {
                 Counted::Unknown => self.recount_images(owner, now).await?,
             }
         }
-        Err(ApiError::unavailable("create image: the count of images does not stay"))
+        Err(ApiError::unavailable(
+            "create image: the count of images does not stay",
+        ))
     }
 
     /// Builds the update that counts a new image of a project that may have `most`.
@@ -257,11 +266,7 @@ impl Store {
     }
 
     /// Counts the images of a project anew, unless another has just done so.
-    async fn recount_images(
-        &self,
-        owner: &ProjectId,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
+    async fn recount_images(&self, owner: &ProjectId, now: Timestamp) -> Result<(), ApiError> {
         let images = self.rows_of(at::owner_gpk(owner)).await?;
         let (update, condition) = (
             "SET #images = :images, #expires_at = :until",

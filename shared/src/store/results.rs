@@ -144,7 +144,10 @@ impl Store {
             false => Part::More,
         };
         for _ in 0..PARTS {
-            let mut items = vec![record.clone(), self.count_outcomes(chunk, &tally, part, now)?];
+            let mut items = vec![
+                record.clone(),
+                self.count_outcomes(chunk, &tally, part, now)?,
+            ];
             if let Part::Last { total } = part {
                 items.push(self.give_back_job(&chunk.project, total)?);
             }
@@ -156,7 +159,11 @@ impl Store {
                 return Ok(Finished::Before);
             }
             let job = reasons.get(1).and_then(|reason| reason.item());
-            match job.map(|job| Part::of(job, chunk, now)).transpose()?.flatten() {
+            match job
+                .map(|job| Part::of(job, chunk, now))
+                .transpose()?
+                .flatten()
+            {
                 Some(found) if found != part => part = found,
                 Some(_) | None => return Ok(Finished::Over),
             }
@@ -223,11 +230,13 @@ impl Store {
     pub async fn chunk_state(&self, job: JobId, chunk: usize) -> Result<ChunkState, ApiError> {
         let keys = vec![at::result_key(job, chunk), at::job_key(job)];
         let found = self.batch_get(keys).await?;
-        Ok(match found.iter().any(|item| item.contains_key(at::OUTCOMES)) {
-            true => ChunkState::Finished,
-            false if found.is_empty() => ChunkState::NoJob,
-            false => ChunkState::Open,
-        })
+        Ok(
+            match found.iter().any(|item| item.contains_key(at::OUTCOMES)) {
+                true => ChunkState::Finished,
+                false if found.is_empty() => ChunkState::NoJob,
+                false => ChunkState::Open,
+            },
+        )
     }
 
     /// Reads rows `from..from + count` of a job's results: image, project and outcome. The outcome is

@@ -218,6 +218,7 @@ async fn poison_is_a_dead_letter_at_once() {
     let accepted = answer(MemberStatus::Accepted);
     let (job, mut records) = held(&harness, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
     let other = harness.image(json!({})).await;
+    harness.share(&other, MEMBER).await.expect(200);
     let (broken, _) = held(&harness, MEMBER, accepted, &[other], &[MEMBER]).await;
     let absent = "0190163d8694739b9f4a1b2c3d4e5f60";
     for (id, body) in [
@@ -275,7 +276,11 @@ async fn only_what_panics_again_and_again_is_poison() {
         (4, true, 1),
         (5, true, 0),
     ] {
-        assert_eq!(outcome(receives, panics).await, again, "{receives} {panics}");
+        assert_eq!(
+            outcome(receives, panics).await,
+            again,
+            "{receives} {panics}"
+        );
     }
 }
 
@@ -297,11 +302,16 @@ async fn a_settled_chunk_that_is_delivered_as_if_for_the_first_time_changes_noth
     let (job, records) = held(&harness, MEMBER, accepted, &[image.clone()], &[MEMBER]).await;
     let until = Timestamp::from_micros(i64::MAX);
     let app = harness.server.app.clone();
-    settle_batch::handle(app, records[0].clone(), until).await.unwrap();
+    settle_batch::handle(app, records[0].clone(), until)
+        .await
+        .unwrap();
     let end = shown(&harness, Who::Member, job).await;
     assert_eq!(codes(&end), ["IMG.0113"]);
     clock.forward(3600);
     deliver(&harness, &records[0]).await;
-    assert_eq!(status(&harness, &image, MEMBER).await.as_deref(), Some("pending"));
+    assert_eq!(
+        status(&harness, &image, MEMBER).await.as_deref(),
+        Some("pending")
+    );
     assert_eq!(shown(&harness, Who::Member, job).await, end);
 }

@@ -15,9 +15,9 @@ mod tombstone;
 
 use std::collections::HashMap;
 
+use super::freshness::Indexes;
 use super::item;
 use super::keys as at;
-use super::freshness::Indexes;
 use super::table::Store;
 use crate::domain::change::Change;
 use crate::domain::error::ApiError;
