@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use authorizer::config::Config;
 use clap::{Args, ValueEnum};
+use shared::domain::limits::ProjectLimits;
 use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
 use shared::http::cross_origin::Origins;
@@ -79,6 +80,18 @@ pub struct Serve {
     /// Most members of one image; negative means no limit.
     #[arg(long, env = "IMSHARE_MEMBER_QUOTA", default_value_t = DEFAULT_MEMBER_QUOTA, allow_hyphen_values = true)]
     member_quota: i64,
+
+    /// Most jobs of one project that have not ended; negative means no limit.
+    #[arg(long, env = "IMSHARE_JOB_QUOTA", default_value_t = ProjectLimits::default().jobs, allow_hyphen_values = true)]
+    job_quota: i64,
+
+    /// Most entries of such jobs of one project, whether they are done or not; negative means no limit.
+    #[arg(long, env = "IMSHARE_ENTRY_QUOTA", default_value_t = ProjectLimits::default().entries, allow_hyphen_values = true)]
+    entry_quota: i64,
+
+    /// Most images of one project; negative means no limit.
+    #[arg(long, env = "IMSHARE_IMAGE_QUOTA", default_value_t = ProjectLimits::default().images, allow_hyphen_values = true)]
+    image_quota: i64,
 
     /// Let a member end its own membership.
     #[arg(long, env = "IMSHARE_MEMBER_MAY_LEAVE")]
@@ -183,6 +196,11 @@ impl Serve {
             identity,
             keystone,
             member_quota: self.member_quota,
+            project_limits: ProjectLimits {
+                jobs: self.job_quota,
+                entries: self.entry_quota,
+                images: self.image_quota,
+            },
             member_may_leave: self.member_may_leave,
             dynamodb_endpoint: self.dynamodb_endpoint,
             table: self.table,

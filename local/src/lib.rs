@@ -6,6 +6,7 @@
 //! | [`in_process`] | answers the SDK's requests by the engine, without a socket |
 //! | [`table`] | the service's table, created as the template has it |
 //! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
+//! | `turns` | which messages the queue gives out next: the projects' in turn |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
 //! | [`storage`], [`contents`] | the data directory: its lock, its faults, its contents |
 //! | `stores` | opens the table and the queue, embedded or remote |
@@ -47,4 +48,5 @@ pub mod storage;
 mod stores;
 pub mod table;
 pub mod transport;
+mod turns;
 pub mod worker;

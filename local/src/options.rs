@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use shared::domain::limits::ProjectLimits;
 use shared::domain::roles::RoleNames;
 use shared::domain::time::Clock;
 use shared::http::address::Endpoint;
@@ -41,6 +42,8 @@ pub struct Options {
     pub roles: RoleNames,
     /// Most members of an image; negative means no limit.
     pub member_quota: i64,
+    /// What one project may have at once.
+    pub project_limits: ProjectLimits,
     /// Whether a member may end its own membership.
     pub member_may_leave: bool,
     /// A DynamoDB to use instead of the embedded engine.
@@ -82,6 +85,7 @@ impl Options {
             keystone: None,
             roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
+            project_limits: ProjectLimits::default(),
             member_may_leave: false,
             dynamodb_endpoint: None,
             table: "imshare".to_owned(),

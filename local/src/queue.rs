@@ -1,25 +1,34 @@
-//! SQS in this process: a durable queue with at-least-once delivery, visibility timeouts, receive
-//! counts and dead letters.
+//! SQS in this process: a durable queue with at-least-once delivery, message groups, visibility timeouts,
+//! receive counts and dead letters.
 //!
 //! Messages are rows of one SQLite table. The SDK's requests reach it without a socket.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
+use shared::domain::time::Clock;
+use shared::runtime::messages::MAX_RECEIVE_COUNT;
 use tokio::sync::Notify;
 
 use crate::storage::{Fault, Health, cannot_open};
 use crate::transport::{self, JsonResponse};
+use crate::turns::{self, Wanted};
 
 /// The URL of the queue of batches.
 pub const BATCHES: &str = "http://queue.local/batches";
 /// The URL of the dead-letter queue.
 pub const DEAD_LETTERS: &str = "http://queue.local/dead-letters";
+
+/// The longest visibility timeout that SQS takes, in seconds.
+const VISIBILITY_MAX: u64 = 12 * 3600;
+/// Messages of one project that are worked on at once. One chunk of a batch has 16 images under way, which
+/// keeps the engine busy, and a second one while the first is recorded.
+const IN_FLIGHT: usize = 2;
 
 /// The settings of the queue, as in the template.
 #[derive(Clone, Copy, Debug)]
@@ -28,13 +37,16 @@ pub struct Settings {
     pub visibility_timeout: Duration,
     /// How often a message is received before it becomes a dead letter.
     pub max_receive_count: u32,
+    /// Most messages of a group in flight.
+    pub in_flight: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             visibility_timeout: Duration::from_secs(30),
-            max_receive_count: 5,
+            max_receive_count: MAX_RECEIVE_COUNT,
+            in_flight: IN_FLIGHT,
         }
     }
 }
@@ -46,10 +58,18 @@ pub struct Queue {
 }
 
 struct Inner {
-    connection: Mutex<Connection>,
+    messages: Mutex<Messages>,
     settings: Settings,
-    sent: Notify,
+    clock: Clock,
+    /// Notified when a message may have become visible, or its group may have room.
+    changed: Notify,
     health: Option<Health>,
+}
+
+struct Messages {
+    connection: Connection,
+    /// The group of the queue of batches that had the last turn.
+    last: Option<String>,
 }
 
 impl std::fmt::Debug for Queue {
@@ -69,8 +89,22 @@ const SCHEMA: &str = "
         receive_count INTEGER NOT NULL DEFAULT 0,
         receipt       TEXT
     );
+";
+
+/// The columns that release 0.1.0 did not have, which ignores them. `in_flight` is 1 from a receive until the
+/// message is deleted or given back.
+const NEW_COLUMNS: [(&str, &str); 2] = [
+    ("group_id", "TEXT NOT NULL DEFAULT ''"),
+    ("in_flight", "INTEGER NOT NULL DEFAULT 0"),
+];
+
+const INDEXES: &str = "
     CREATE INDEX IF NOT EXISTS message_by_queue ON message (queue, visible_at);
     CREATE INDEX IF NOT EXISTS message_by_receipt ON message (receipt);
+    CREATE INDEX IF NOT EXISTS message_by_group ON message (queue, group_id, visible_at);
+    CREATE INDEX IF NOT EXISTS message_by_receives ON message (queue, receive_count);
+    CREATE INDEX IF NOT EXISTS message_in_flight ON message (queue, group_id, visible_at)
+        WHERE in_flight = 1;
 ";
 
 impl Queue {
@@ -78,8 +112,9 @@ impl Queue {
     ///
     /// # Errors
     /// One sentence for the operator.
-    pub fn in_memory(settings: Settings) -> Result<Self, String> {
-        Self::over(Connection::open_in_memory(), settings, None).map_err(|error| error.to_string())
+    pub fn in_memory(settings: Settings, clock: Clock) -> Result<Self, String> {
+        Self::over(Connection::open_in_memory(), settings, clock, None)
+            .map_err(|error| error.to_string())
     }
 
     /// Opens the queue in a file. Messages that were in flight become visible at once: the process
@@ -87,32 +122,52 @@ impl Queue {
     ///
     /// # Errors
     /// One sentence for the operator.
-    pub fn in_file(path: &Path, settings: Settings, health: Health) -> Result<Self, String> {
+    pub fn in_file(
+        path: &Path,
+        settings: Settings,
+        clock: Clock,
+        health: Health,
+    ) -> Result<Self, String> {
         let opened = Connection::open(path).and_then(|connection| {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             Ok(connection)
         });
-        Self::over(opened, settings, Some(health))
+        Self::over(opened, settings, clock, Some(health))
             .map_err(|error| cannot_open(path, &error.to_string()))
     }
 
     fn over(
         opened: rusqlite::Result<Connection>,
         settings: Settings,
+        clock: Clock,
         health: Option<Health>,
     ) -> rusqlite::Result<Self> {
         let connection = opened?;
         connection.execute_batch(SCHEMA)?;
-        connection.execute("UPDATE message SET visible_at = 0", [])?;
-        let connection = Mutex::new(connection);
+        for (name, column) in NEW_COLUMNS {
+            let has = "SELECT count(*) FROM pragma_table_info('message') WHERE name = ?1";
+            if connection.query_row(has, [name], |row| row.get::<_, i64>(0))? == 0 {
+                let add = format!("ALTER TABLE message ADD COLUMN {name} {column}");
+                connection.execute_batch(&add)?;
+            }
+        }
+        connection.execute_batch(INDEXES)?;
+        connection.execute("UPDATE message SET visible_at = 0, in_flight = 0", [])?;
+        let last = None;
         Ok(Self {
             inner: Arc::new(Inner {
-                connection,
+                messages: Mutex::new(Messages { connection, last }),
                 settings,
-                sent: Notify::new(),
+                clock,
+                changed: Notify::new(),
                 health,
             }),
         })
+    }
+
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> i64 {
+        self.inner.clock.now().micros() / 1000
     }
 
     /// How many messages a queue holds, hidden ones included.
@@ -120,8 +175,8 @@ impl Queue {
     /// # Errors
     /// If SQLite fails.
     pub fn len(&self, queue: &str) -> rusqlite::Result<u64> {
-        self.with(|connection| {
-            connection.query_row(
+        self.with(|messages| {
+            messages.connection.query_row(
                 "SELECT count(*) FROM message WHERE queue = ?1",
                 [queue],
                 |row| row.get(0),
@@ -129,11 +184,11 @@ impl Queue {
         })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Messages) -> T) -> T {
         work(
             &mut self
                 .inner
-                .connection
+                .messages
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         )
@@ -141,8 +196,9 @@ impl Queue {
 
     fn send(&self, queue: &str, request: &Value) -> rusqlite::Result<Value> {
         let entries = entries(request);
-        let sent = self.with(|connection| {
-            let transaction = connection.transaction()?;
+        let now = self.now();
+        let sent = self.with(|messages| {
+            let transaction = messages.connection.transaction()?;
             let mut sent = Vec::new();
             for entry in &entries {
                 let id = uuid::Uuid::new_v4().to_string();
@@ -151,9 +207,16 @@ impl Queue {
                     .unwrap_or(&Value::Null)
                     .to_string();
                 transaction.execute(
-                    "INSERT INTO message (message_id, queue, body, attributes, visible_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![id, queue, text(entry, "MessageBody"), attributes, now()],
+                    "INSERT INTO message (message_id, queue, body, attributes, visible_at, group_id)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        id,
+                        queue,
+                        text(entry, "MessageBody"),
+                        attributes,
+                        now,
+                        text(entry, "MessageGroupId")
+                    ],
                 )?;
                 sent.push(
                     json!({"Id": text(entry, "Id"), "MessageId": id, "MD5OfMessageBody": ""}),
@@ -162,60 +225,31 @@ impl Queue {
             transaction.commit()?;
             Ok::<_, rusqlite::Error>(sent)
         })?;
-        self.inner.sent.notify_waiters();
+        self.inner.changed.notify_waiters();
         Ok(json!({"Successful": sent, "Failed": []}))
     }
 
     /// Receives up to `most` messages, after moving those that were received too often to the dead
     /// letters.
-    fn take(&self, queue: &str, most: u64) -> rusqlite::Result<Vec<Value>> {
+    fn take(&self, queue: &str, most: usize) -> rusqlite::Result<Vec<Value>> {
         let settings = self.inner.settings;
         let hidden = i64::try_from(settings.visibility_timeout.as_millis()).unwrap_or(i64::MAX);
-        self.with(|connection| {
-            let transaction = connection.transaction()?;
-            let mut taken = Vec::new();
-            {
-                let mut give_up = transaction.prepare_cached(
-                    "UPDATE message SET queue = ?1, receive_count = 0
-                     WHERE queue = ?2 AND visible_at <= ?3 AND receive_count >= ?4",
-                )?;
-                give_up.execute(params![
-                    DEAD_LETTERS,
-                    BATCHES,
-                    now(),
-                    settings.max_receive_count
-                ])?;
-                let mut due = transaction.prepare_cached(
-                    "SELECT id, message_id, body, receive_count, attributes FROM message
-                     WHERE queue = ?1 AND visible_at <= ?2 ORDER BY id LIMIT ?3",
-                )?;
-                let mut hide = transaction.prepare_cached(
-                    "UPDATE message SET visible_at = ?2, receive_count = receive_count + 1,
-                     receipt = ?3 WHERE id = ?1",
-                )?;
-                let rows = due.query_map(params![queue, now(), most], |row| {
-                    Ok((
-                        row.get::<_, i64>(0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, i64>(3)?,
-                        row.get::<_, String>(4)?,
-                    ))
-                })?;
-                for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-                    let (id, message_id, body, received, attributes) = row;
-                    let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
-                    let receipt = uuid::Uuid::new_v4().to_string();
-                    hide.execute(params![id, now() + hidden, receipt])?;
-                    taken.push(json!({
-                        "MessageId": message_id,
-                        "ReceiptHandle": receipt,
-                        "Body": body,
-                        "Attributes": {"ApproximateReceiveCount": (received + 1).to_string()},
-                        "MessageAttributes": attributes,
-                    }));
-                }
-            }
+        let now = self.now();
+        let wanted = Wanted {
+            queue,
+            now,
+            most,
+            in_flight: settings.in_flight,
+        };
+        self.with(|messages| {
+            let transaction = messages.connection.transaction()?;
+            let queues = (BATCHES, DEAD_LETTERS);
+            turns::give_up(&transaction, queues, now, settings.max_receive_count)?;
+            let chosen = turns::choose(&transaction, wanted, &mut messages.last)?;
+            let taken = chosen
+                .into_iter()
+                .map(|id| turns::receive(&transaction, id, now + hidden));
+            let taken = taken.collect::<rusqlite::Result<Vec<_>>>()?;
             transaction.commit()?;
             Ok(taken)
         })
@@ -224,18 +258,22 @@ impl Queue {
     /// When the next hidden message of a queue becomes visible, in milliseconds since the Unix
     /// epoch.
     fn next_due(&self, queue: &str) -> rusqlite::Result<Option<i64>> {
-        self.with(|connection| {
-            connection
+        let now = self.now();
+        self.with(|messages| {
+            messages
+                .connection
                 .prepare_cached(
-                    "SELECT min(visible_at) FROM message WHERE queue = ?1
-                     OR (?1 = ?2 AND queue = ?3 AND receive_count >= ?4)",
+                    "SELECT min(visible_at) FROM message
+                     WHERE (queue = ?1 OR (?1 = ?2 AND queue = ?3 AND receive_count >= ?4))
+                       AND visible_at > ?5",
                 )?
                 .query_row(
                     params![
                         queue,
                         DEAD_LETTERS,
                         BATCHES,
-                        self.inner.settings.max_receive_count
+                        self.inner.settings.max_receive_count,
+                        now
                     ],
                     |row| row.get(0),
                 )
@@ -245,42 +283,70 @@ impl Queue {
     /// Receives messages, waiting for them as long as the request says.
     async fn receive(&self, queue: &str, request: &Value) -> rusqlite::Result<Value> {
         let most = number(request, "MaxNumberOfMessages").clamp(1, 10);
+        let most = usize::try_from(most).unwrap_or(1);
         let wait = Duration::from_secs(number(request, "WaitTimeSeconds"));
         let until = tokio::time::Instant::now() + wait;
         loop {
-            let sent = self.inner.sent.notified();
-            tokio::pin!(sent);
-            sent.as_mut().enable();
+            let changed = self.inner.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             let messages = self.take(queue, most)?;
             if !messages.is_empty() || tokio::time::Instant::now() >= until {
                 return Ok(json!({"Messages": messages}));
             }
             let due = self.next_due(queue)?.map(|due| {
-                let wait = u64::try_from(due - now()).unwrap_or_default();
+                let wait = u64::try_from(due - self.now()).unwrap_or_default();
                 // At least the 1 ms that the clock can resolve: less would make this loop spin.
                 tokio::time::Instant::now() + Duration::from_millis(wait.max(1))
             });
             tokio::select! {
-                () = sent => {}
+                () = changed => {}
                 () = tokio::time::sleep_until(due.unwrap_or(until).min(until)) => {}
             }
         }
     }
 
     fn delete(&self, request: &Value) -> rusqlite::Result<Value> {
+        self.each_receipt(request, |transaction, receipt, _| {
+            transaction
+                .prepare_cached("DELETE FROM message WHERE receipt = ?1")?
+                .execute([receipt])
+        })
+    }
+
+    /// Gives messages back: they are visible again after a time.
+    fn change_visibility(&self, request: &Value) -> rusqlite::Result<Value> {
+        let now = self.now();
+        self.each_receipt(request, |transaction, receipt, entry| {
+            let seconds = number(entry, "VisibilityTimeout").min(VISIBILITY_MAX);
+            let hidden = i64::try_from(seconds).unwrap_or_default() * 1000;
+            transaction
+                .prepare_cached(
+                    "UPDATE message SET visible_at = ?2, in_flight = 0 WHERE receipt = ?1",
+                )?
+                .execute(params![receipt, now + hidden])
+        })
+    }
+
+    /// Changes the messages that the entries of a request name by their receipts.
+    fn each_receipt(
+        &self,
+        request: &Value,
+        change: impl Fn(&Connection, &str, &Value) -> rusqlite::Result<usize>,
+    ) -> rusqlite::Result<Value> {
         let entries = entries(request);
-        let deleted = self.with(|connection| {
-            let transaction = connection.transaction()?;
-            let mut deleted = Vec::new();
+        let changed = self.with(|messages| {
+            let transaction = messages.connection.transaction()?;
+            let mut changed = Vec::new();
             for entry in &entries {
-                let receipt = text(entry, "ReceiptHandle");
-                transaction.execute("DELETE FROM message WHERE receipt = ?1", [receipt])?;
-                deleted.push(json!({"Id": text(entry, "Id")}));
+                change(&transaction, text(entry, "ReceiptHandle"), entry)?;
+                changed.push(json!({"Id": text(entry, "Id")}));
             }
             transaction.commit()?;
-            Ok::<_, rusqlite::Error>(deleted)
+            Ok::<_, rusqlite::Error>(changed)
         })?;
-        Ok(json!({"Successful": deleted, "Failed": []}))
+        self.inner.changed.notify_waiters();
+        Ok(json!({"Successful": changed, "Failed": []}))
     }
 
     /// Performs one operation of the SQS API.
@@ -296,6 +362,7 @@ impl Queue {
             "SendMessageBatch" => self.send(queue, &request),
             "ReceiveMessage" => self.receive(queue, &request).await,
             "DeleteMessageBatch" => self.delete(&request),
+            "ChangeMessageVisibilityBatch" => self.change_visibility(&request),
             "GetQueueAttributes" => Ok(json!({"Attributes": {}})),
             _ => return (400, r#"{"__type":"UnsupportedOperation"}"#.to_owned()),
         };
@@ -341,14 +408,6 @@ fn entries(request: &Value) -> Vec<Value> {
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default()
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 transport::sdk_transport!(Queue, perform);

@@ -8,6 +8,7 @@ use shared::domain::policy::Policy;
 use shared::http::site::Site;
 use shared::runtime::app::App;
 use shared::runtime::config::Config;
+use shared::runtime::messages::Source;
 use shared::store::Indexes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -81,7 +82,9 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
     let config = Config {
         table: options.table.clone(),
         queue_url: stores.queue_url.clone(),
+        dead_letters_url: (stores.queue.as_ref()).map(|_| queue::DEAD_LETTERS.to_owned()),
         member_quota: options.member_quota,
+        limits: options.project_limits,
         policy: Policy {
             member_may_leave: options.member_may_leave,
         },
@@ -179,23 +182,23 @@ impl Server {
         sweep_every: Option<Duration>,
         stopped: &watch::Receiver<bool>,
     ) {
-        self.tasks.push(tokio::spawn(worker::poll(
-            "run-batch",
-            self.app.clone(),
-            sqs.clone(),
-            queue_url,
-            stopped.clone(),
-            run_batch::handle,
-        )));
+        let (app, client) = (self.app.clone(), sqs.clone());
+        let batches = worker::Polled {
+            source: Source::Batches,
+            client,
+            url: queue_url,
+        };
+        let polling = worker::poll(batches, app, stopped.clone(), run_batch::handle);
+        self.tasks.push(tokio::spawn(polling));
         if self.queue.is_some() {
-            self.tasks.push(tokio::spawn(worker::poll(
-                "settle-batch",
-                self.app.clone(),
-                sqs,
-                queue::DEAD_LETTERS.to_owned(),
-                stopped.clone(),
-                settle_batch::handle,
-            )));
+            let dead_letters = worker::Polled {
+                source: Source::DeadLetters,
+                client: sqs,
+                url: queue::DEAD_LETTERS.to_owned(),
+            };
+            let app = self.app.clone();
+            let polling = worker::poll(dead_letters, app, stopped.clone(), settle_batch::handle);
+            self.tasks.push(tokio::spawn(polling));
         }
         if let Some(engine) = self.engine.clone() {
             self.tasks

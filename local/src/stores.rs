@@ -89,9 +89,10 @@ async fn open_queue(
         return Ok((client, None, url.clone()));
     }
     let queue = match files {
-        None => Queue::in_memory(options.queue)?,
+        None => Queue::in_memory(options.queue, options.clock.clone())?,
         Some((directory, health)) => {
-            Queue::in_file(&directory.queue(), options.queue, health.clone())?
+            let clock = options.clock.clone();
+            Queue::in_file(&directory.queue(), options.queue, clock, health.clone())?
         }
     };
     let client = Clients::sqs_in_process(queue.clone());

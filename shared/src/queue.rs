@@ -1,12 +1,20 @@
-//! Sends messages to the queue. Receiving them is in [`crate::runtime::messages`].
+//! Sends messages to a queue, and gives received ones back. Receiving them is in
+//! [`crate::runtime::messages`].
+//!
+//! Each message has its project as its group: SQS then delivers a project's messages without waiting for
+//! those of another ("fair queues" of standard queues).
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{
+    ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue, SendMessageBatchRequestEntry,
+};
 use futures::StreamExt as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::error::ApiError;
+use crate::domain::id::ProjectId;
 use crate::domain::message::Message;
 use crate::store::sdk_error::words;
 
@@ -21,11 +29,42 @@ const RESENDS: u32 = 3;
 /// The time limit of sending all messages: less than half of a function's time-out.
 const SEND_TIME: Duration = Duration::from_secs(10);
 
+/// The group of a message that came without one.
+const UNKNOWN_GROUP: &str = "-";
+/// The longest message group id that SQS takes, in characters.
+const GROUP_MAX: usize = 128;
+
 /// The message attribute with the id of the sending request.
 pub(crate) const REQUEST_ID: &str = "RequestId";
 
 /// The messages of one `SendMessageBatch`: the index and the body of each.
 type Call = Vec<(usize, String)>;
+
+/// The message group of a project: its id, or if SQS does not take that as a group, a hash of it. SQS takes up to
+/// 128 letters, digits and punctuation marks of ASCII.
+fn group_of(project: &ProjectId) -> String {
+    let id = project.as_str();
+    match id.len() <= GROUP_MAX && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => id.to_owned(),
+        false => hex::encode(Sha256::digest(id)),
+    }
+}
+
+/// A message that was received and is to be delivered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenBack {
+    /// The receipt of its last delivery.
+    pub receipt: String,
+    /// When it is to be delivered again.
+    pub after: Duration,
+}
+
+/// The sender of messages.
+#[derive(Clone, Copy, Debug)]
+struct Sender<'a> {
+    group: &'a str,
+    request_id: &'a str,
+}
 
 /// Packs messages into as few calls as possible without changing their order. A message that is too
 /// large for any call gets one of its own, so that the queue refuses it alone.
@@ -63,8 +102,8 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Sends messages in as few calls as possible, each with the id of the request that it comes from.
-    /// Messages that a call reports as failed are sent again.
+    /// Sends messages of a project in as few calls as possible, each with the id of the request that it
+    /// comes from. Messages that a call reports as failed are sent again.
     ///
     /// Returns the indexes of the messages that are not known to have arrived within 10 seconds. They
     /// may have arrived, if only the answer was lost.
@@ -74,28 +113,78 @@ impl Queue {
     pub async fn send(
         &self,
         messages: &[Message],
+        project: &ProjectId,
         request_id: &str,
     ) -> Result<Vec<usize>, ApiError> {
         let bodies = messages
             .iter()
             .map(Message::to_body)
             .collect::<Result<Vec<_>, _>>()?;
+        let group = group_of(project);
+        let sender = Sender {
+            group: &group,
+            request_id,
+        };
+        Ok(self.send_bodies(bodies, sender).await)
+    }
+
+    /// Sends a message as it was received. Returns whether it has arrived.
+    pub async fn forward(&self, body: &str, group: Option<&str>, request_id: &str) -> bool {
+        let group = group.unwrap_or(UNKNOWN_GROUP);
+        let sender = Sender { group, request_id };
+        let unsent = self.send_bodies(vec![body.to_owned()], sender).await;
+        unsent.is_empty()
+    }
+
+    /// Gives received messages back. What SQS does not take is delivered again after the visibility
+    /// timeout of the queue.
+    pub async fn give_back(&self, messages: &[GivenBack]) {
+        for call in messages.chunks(BATCH_MAX) {
+            let mut request = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(&self.url);
+            for (place, message) in call.iter().enumerate() {
+                let seconds = i32::try_from(message.after.as_secs()).unwrap_or(i32::MAX);
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(&message.receipt)
+                    .visibility_timeout(seconds)
+                    .build();
+                match entry {
+                    Ok(entry) => request = request.entries(entry),
+                    Err(why) => tracing::error!(error.why = %why, "message not given back"),
+                }
+            }
+            match request.send().await {
+                Ok(answer) if answer.failed().is_empty() => {}
+                Ok(answer) => {
+                    let failed = answer.failed().len();
+                    tracing::warn!(queue.failed = failed, "messages not given back");
+                }
+                Err(error) => {
+                    tracing::warn!(error.why = words(&error), "messages not given back");
+                }
+            }
+        }
+    }
+
+    async fn send_bodies(&self, bodies: Vec<String>, sender: Sender<'_>) -> Vec<usize> {
         let calls = pack(bodies);
         let until = tokio::time::Instant::now() + SEND_TIME;
-        let unsent = futures::stream::iter(calls)
+        futures::stream::iter(calls)
             .map(|call| async move {
                 let places = call.iter().map(|(place, _)| *place).collect();
-                let sending = tokio::time::timeout_at(until, self.send_call(call, request_id));
+                let sending = tokio::time::timeout_at(until, self.send_call(call, sender));
                 // Some may have arrived. Sending them again changes nothing.
                 sending.await.unwrap_or(places)
             })
             .buffer_unordered(SENDS_AT_ONCE)
             .concat()
-            .await;
-        Ok(unsent)
+            .await
     }
 
-    async fn send_call(&self, mut call: Call, request_id: &str) -> Vec<usize> {
+    async fn send_call(&self, mut call: Call, sender: Sender<'_>) -> Vec<usize> {
         for attempt in 0..RESENDS {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
@@ -104,12 +193,13 @@ impl Queue {
             for (place, body) in &call {
                 let from = MessageAttributeValue::builder()
                     .data_type("String")
-                    .string_value(request_id)
+                    .string_value(sender.request_id)
                     .build();
                 let entry = from.and_then(|from| {
                     SendMessageBatchRequestEntry::builder()
                         .id(place.to_string())
                         .message_body(body)
+                        .message_group_id(sender.group)
                         .message_attributes(REQUEST_ID, from)
                         .build()
                 });
@@ -142,6 +232,29 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_project_is_a_group_that_sqs_takes() {
+        let group = |id: &str| group_of(&ProjectId::parse(id).unwrap());
+        for id in [
+            "5ef9f7a1c2d3460a9d0d4c6b8f5a1e01",
+            "a!\"#/~",
+            &"p".repeat(128),
+        ] {
+            assert_eq!(group(id), id);
+        }
+        let others = [
+            "p".repeat(129),
+            "p".repeat(255),
+            "a b".to_owned(),
+            "größe".to_owned(),
+        ];
+        let groups = others.each_ref().map(|id| group(id));
+        for (place, found) in groups.iter().enumerate() {
+            assert!(found.len() == 64 && found.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert!(!groups[..place].contains(found));
+        }
+    }
 
     /// The places of the messages of each call, for messages of these lengths.
     fn packed(lengths: &[usize]) -> Vec<Vec<usize>> {

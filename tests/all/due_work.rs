@@ -80,7 +80,7 @@ async fn a_job_whose_request_died_in_the_middle_gets_the_rest() {
     let app = &harness.server.app;
     let unsent = app
         .queue()
-        .send(&[batch.message(1, false)], "r")
+        .send(&[batch.message(1, false)], &batch.job.project, "r")
         .await
         .unwrap();
     assert!(unsent.is_empty());

@@ -32,7 +32,7 @@ use shared::domain::trust::{TrustMode, TrustRule, TrustedOwners};
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
-use shared::runtime::messages::{SqsAttributes, SqsRecord};
+use shared::runtime::messages::{Handled, SqsAttributes, SqsRecord};
 use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Stamp};
@@ -140,7 +140,7 @@ fn app(http: impl HttpConnector + 'static) -> App {
         indexes: Indexes::Immediate,
         ..Config::default()
     };
-    let queue = local::queue::Queue::in_memory(local::queue::Settings::default()).unwrap();
+    let queue = local::queue::Queue::in_memory(Default::default(), Clock::System).unwrap();
     App::new(
         config,
         Clients::dynamodb_in_process(http),
@@ -393,9 +393,11 @@ impl Run {
         message.receives += 1;
         let record = SqsRecord {
             message_id: message.number.to_string(),
+            receipt_handle: String::new(),
             body: message.body.clone(),
             attributes: SqsAttributes {
                 approximate_receive_count: message.receives.to_string(),
+                message_group_id: None,
             },
             message_attributes: std::collections::BTreeMap::new(),
         };
@@ -414,7 +416,7 @@ impl Run {
             3_600_000
         };
         let handled = tokio::time::timeout(Duration::from_millis(life as u64), handled).await;
-        let acknowledged = matches!(handled, Ok(Ok(()))) && fastrand::usize(..100) >= 5;
+        let acknowledged = matches!(handled, Ok(Ok(Handled::Done))) && fastrand::usize(..100) >= 5;
         pause(30).await;
         let mut post = self.post.lock().unwrap();
         post.killed += usize::from(handled.is_err());
@@ -448,6 +450,9 @@ async fn check(run: &Run, app: &App) {
     let mut requests = run.direct.lock().unwrap().clone();
     let mut entries = Requests::default();
     let jobs = run.jobs.lock().unwrap().clone();
+    // Every job has ended, so none counts as open any more.
+    let open = store.open_jobs(&run.owner.project).await.unwrap();
+    assert_eq!(open, (0, 0), "open jobs and their entries");
     for (sent, intent) in jobs {
         let job = store.job(sent.id, app.now()).await.unwrap().unwrap();
         let ended = matches!(job.status(app.now()), JobStatus::Success | JobStatus::Fail);

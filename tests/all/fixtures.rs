@@ -18,7 +18,7 @@ use shared::domain::time::{Clock, Timestamp};
 use shared::http::routes::Function;
 use shared::http::{Request, Response};
 use shared::runtime::api::answer;
-use shared::runtime::messages::{SqsEvent, each};
+use shared::runtime::messages::{Source, SqsEvent, each};
 
 use crate::harness::Harness;
 use crate::keystone::FakeKeystone;
@@ -189,8 +189,8 @@ async fn handled(harness: &Harness, function: &str, event: &Value) -> Value {
     let event: SqsEvent = serde_json::from_value(event.clone()).unwrap();
     let until = Timestamp::from_micros(i64::MAX);
     let response = match function {
-        "run-batch" => each("run-batch", app, event, until, run_batch::handle).await,
-        "settle-batch" => each("settle-batch", app, event, until, settle_batch::handle).await,
+        "run-batch" => each(Source::Batches, app, event, until, run_batch::handle).await,
+        "settle-batch" => each(Source::DeadLetters, app, event, until, settle_batch::handle).await,
         other => panic!("no function {other}"),
     };
     serde_json::to_value(response).unwrap()

@@ -98,7 +98,7 @@ async fn app_with(clock: Clock) -> (App, Engine) {
         indexes: Indexes::Eventual,
         ..Config::default()
     };
-    let queue = Queue::in_memory(Settings::default()).unwrap();
+    let queue = Queue::in_memory(Settings::default(), Clock::System).unwrap();
     let dynamodb = Clients::dynamodb_in_process(Lagging::start(table.clone(), indexes));
     let app = App::new(
         config,

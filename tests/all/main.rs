@@ -3,6 +3,7 @@
 
 mod answers;
 mod authorizer;
+mod back_off;
 mod batch;
 mod bounded;
 mod budget;
@@ -34,6 +35,7 @@ mod ports;
 mod previous;
 mod property;
 mod queue;
+mod quotas;
 mod races;
 mod readers;
 mod readme;

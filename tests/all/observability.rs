@@ -1,8 +1,9 @@
 //! Observability: the cost of a request, and the request that a message comes from.
 
 use serde_json::{Value, json};
-use shared::domain::id::ImageId;
+use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::message::Message;
+use shared::domain::time::Clock;
 use shared::queue::Queue;
 use shared::runtime::clients::Clients;
 use shared::runtime::metrics::measured;
@@ -33,13 +34,14 @@ async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
 }
 
 #[tokio::test]
-async fn a_message_carries_the_id_of_its_request() {
-    let local = local::queue::Queue::in_memory(Default::default()).unwrap();
+async fn a_message_carries_the_id_of_its_request_and_its_project_as_group() {
+    let local = local::queue::Queue::in_memory(Default::default(), Clock::System).unwrap();
     let client = Clients::sqs_in_process(local.clone());
     let queue = Queue::new(client, local::queue::BATCHES.to_owned());
     let id = ImageId::canonical("00000000-0000-4000-8000-000000000000").unwrap();
+    let project = ProjectId::parse(MEMBER).unwrap();
     let unsent = queue
-        .send(&[Message::Memberships { image: id }], "req-7")
+        .send(&[Message::Memberships { image: id }], &project, "req-7")
         .await
         .unwrap();
     assert!(unsent.is_empty());
@@ -48,4 +50,8 @@ async fn a_message_carries_the_id_of_its_request() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let attributes = &answer["Messages"][0]["MessageAttributes"];
     assert_eq!(attributes["RequestId"]["StringValue"], "req-7");
+    assert_eq!(
+        answer["Messages"][0]["Attributes"]["MessageGroupId"],
+        MEMBER
+    );
 }

@@ -21,7 +21,7 @@ use shared::runtime::api::answer;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
-use shared::runtime::messages::{SqsAttributes, SqsRecord};
+use shared::runtime::messages::{Handled, SqsAttributes, SqsRecord};
 use shared::store::Indexes;
 use shared::store::keys as at;
 
@@ -255,7 +255,7 @@ async fn a_freshness_mark_is_read() {
         indexes: Indexes::Eventual,
         ..Config::default()
     };
-    let queue = Queue::in_memory(Settings::default()).unwrap();
+    let queue = Queue::in_memory(Settings::default(), shared::domain::time::Clock::System).unwrap();
     let app = App::new(
         config,
         Clients::dynamodb_in_process(engine),
@@ -320,17 +320,18 @@ async fn every_message_is_read() {
     for body in bodies {
         let record = SqsRecord {
             message_id: "m".to_owned(),
+            receipt_handle: String::new(),
             body: body.to_owned(),
             attributes: SqsAttributes {
                 approximate_receive_count: "1".to_owned(),
+                message_group_id: None,
             },
             message_attributes: BTreeMap::new(),
         };
         let until = Timestamp::from_micros(i64::MAX);
         let handled = run_batch::handle(harness.server.app.clone(), record, until);
-        handled
-            .await
-            .unwrap_or_else(|why| panic!("{body}: {why:?}"));
+        let handled = handled.await;
+        assert_eq!(handled.unwrap(), Handled::Done, "{body}");
         let members = members(&harness, 1).await.into_iter();
         let members: Vec<String> = members
             .map(|(member, status)| format!("{} {status}", member.replace(MEMBER, "member")))

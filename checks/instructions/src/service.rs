@@ -59,7 +59,8 @@ impl Service {
             visibility_timeout: Duration::from_secs(24 * 60 * 60),
             ..Settings::default()
         };
-        let sqs = Clients::sqs_in_process(Queue::in_memory(settings).expect("a queue"));
+        let sqs =
+            Clients::sqs_in_process(Queue::in_memory(settings, Clock::System).expect("a queue"));
         runtime
             .block_on(table::make(&dynamodb, TABLE, Upgrade::Refuse))
             .expect("a table");
@@ -127,9 +128,11 @@ impl Service {
             }
             all.extend(messages.into_iter().map(|message| SqsRecord {
                 message_id: message.message_id.unwrap_or_default(),
+                receipt_handle: message.receipt_handle.unwrap_or_default(),
                 body: message.body.unwrap_or_default(),
                 attributes: SqsAttributes {
                     approximate_receive_count: "1".to_owned(),
+                    message_group_id: None,
                 },
                 message_attributes: Default::default(),
             }));

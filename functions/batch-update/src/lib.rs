@@ -14,6 +14,7 @@ use shared::domain::entries::Entries;
 use shared::domain::error::ApiError;
 use shared::domain::id::{ImageId, JobId, ProjectId};
 use shared::domain::ims_code::ImsCode;
+use shared::domain::limits::{JobLimit, bound};
 use shared::domain::policy::{Action, ApiAction};
 use shared::domain::task::{Answer, Task};
 use shared::http::answers::JobAccepted;
@@ -53,6 +54,10 @@ pub async fn handle(app: App, request: Request) -> Handled {
         }
     };
     let asked = parse(kind, http::body_bytes(&request)?, may)?;
+    let (rows, most) = (asked.entries.rows, entries_max(&app));
+    if rows > most {
+        return Err(too_many(rows, most));
+    }
     let idempotency = idempotency_of(&request, None)?;
     may(ApiAction::StartBatch)?;
     let request_id = http::request_id(&request);
@@ -67,6 +72,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
         Created::Before(id) => Ok(accepted(id)),
         Created::OtherRequest => Err(other_request()),
         Created::ImageChanged => Err(ApiError::internal("create job: of no single image")),
+        Created::Limited(limit) => Err(limited(&app, limit)),
     }
 }
 
@@ -76,11 +82,34 @@ fn other_request() -> ApiError {
     )
 }
 
-fn too_many(entries: usize) -> ApiError {
+fn too_many(entries: usize, most: usize) -> ApiError {
     ApiError::ims_because(
         ImsCode::TooMany,
-        format!("{entries} entries at once, Maximum: {ENTRIES_MAX}."),
+        format!("{entries} entries at once, Maximum: {most}."),
     )
+}
+
+/// The most entries of a request: more than a project may have open would never be accepted.
+fn entries_max(app: &App) -> usize {
+    let open = bound(app.config().limits.entries);
+    let open = open.and_then(|open| usize::try_from(open).ok());
+    open.map_or(ENTRIES_MAX, |open| open.min(ENTRIES_MAX))
+}
+
+/// The answer to a project that has as much open work as it may have.
+fn limited(app: &App, limit: JobLimit) -> ApiError {
+    let limits = app.config().limits;
+    ApiError::TooMuchOpen(match limit {
+        JobLimit::Jobs => format!(
+            "The project has {} jobs that have not ended, and may have no more. Try again later.",
+            limits.jobs
+        ),
+        JobLimit::Entries => format!(
+            "The project's jobs that have not ended would have more than {} entries with this one. \
+             Try again later.",
+            limits.entries
+        ),
+    })
 }
 
 /// What a batch over many images asks for.
@@ -103,7 +132,8 @@ async fn start(app: &App, batch: &Batch, image: Option<ImageId>) -> Result<(), A
     let job = &batch.job;
     log(batch, image);
     let chunks = batch.messages();
-    let unsent = app.queue().send(&chunks, &batch.request_id).await?;
+    let sent = app.queue().send(&chunks, &job.project, &batch.request_id);
+    let unsent = sent.await?;
     if !unsent.is_empty() {
         tracing::error!(job.id = %job.id, unsent = unsent.len(), "the queue refused messages: left to the sweep");
     } else if chunks.len() != 1
@@ -160,9 +190,6 @@ fn parse(
         }
     };
     let entries = Entries::of_request(&images, &projects);
-    if entries.rows > ENTRIES_MAX {
-        return Err(too_many(entries.rows));
-    }
     Ok(Asked { task, entries })
 }
 

@@ -15,7 +15,7 @@ use shared::http::{self, Handled, IfMatch, Request};
 use shared::runtime::app::App;
 use shared::store::jobs::{Created, Idempotency};
 
-use crate::{accepted, idempotency_of, other_request, start, too_many};
+use crate::{accepted, entries_max, idempotency_of, limited, other_request, start, too_many};
 
 /// How often the members are read again when they change before the request is accepted.
 const TRIES: usize = 8;
@@ -50,8 +50,9 @@ pub async fn handle(
     let mut seen = HashSet::new();
     let declared = projects.iter().filter(|project| seen.insert(*project));
     let declared: Vec<_> = declared.cloned().collect();
-    if declared.len() > ENTRIES_MAX {
-        return Err(too_many(declared.len()));
+    let most = entries_max(app);
+    if declared.len() > most {
+        return Err(too_many(declared.len(), most));
     }
     let asked = Asked {
         image,
@@ -93,7 +94,7 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
         return Err(ApiError::ims_in_path(ImsCode::ImageNotFound));
     };
     let Some(members) = Box::pin(store.members_at(&image, ENTRIES_MAX)).await? else {
-        return Err(too_many(ENTRIES_MAX + 1));
+        return Err(too_many(ENTRIES_MAX + 1, ENTRIES_MAX));
     };
     let (batch, changes) = Batch::replacing(
         caller,
@@ -102,8 +103,9 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
         (app.operation(), app.now()),
         asked.request_id.clone(),
     );
-    if batch.entries.rows > ENTRIES_MAX {
-        return Err(too_many(batch.entries.rows));
+    let (rows, most) = (batch.entries.rows, entries_max(app));
+    if rows > most {
+        return Err(too_many(rows, most));
     }
     let idempotency = asked.idempotency.as_ref();
     let created = store.create_replacement(&batch, idempotency, &image, changes);
@@ -115,5 +117,6 @@ async fn accept(app: &App, asked: &Asked<'_>) -> Result<Option<http::Response>, 
         Created::Before(job) => Ok(Some(accepted(job))),
         Created::OtherRequest => Err(other_request()),
         Created::ImageChanged => Ok(None),
+        Created::Limited(limit) => Err(limited(app, limit)),
     }
 }

@@ -41,7 +41,7 @@ async fn change(
         }
         log(&seen, &next, &origin(caller, request));
         if written == Written::Owing {
-            reconcile_memberships(app, next.id, request).await;
+            reconcile_memberships(app, caller, next.id, request).await;
         }
         return Ok(next);
     }

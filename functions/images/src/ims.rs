@@ -54,8 +54,12 @@ pub async fn quota(app: &App, caller: &Caller, request: &Request) -> Handled {
     http::no_body(request)?;
     may(app, caller, ApiAction::ShowQuota)?;
     let usage = app.store().usage(&caller.project).await?;
+    let images = match app.config().limits.images {
+        limited @ 0.. => limited,
+        _ => Quota::UNLIMITED,
+    };
     let resources = vec![
-        Quota::new(Resource::Image, usage.images, Quota::UNLIMITED),
+        Quota::new(Resource::Image, usage.images, images),
         Quota::new(Resource::ImageShared, usage.accepted, Quota::UNLIMITED),
         Quota::new(
             Resource::ImageMember,

@@ -168,7 +168,7 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
         match app.store().delete_image(caller, id, stamp).await? {
             Written::Done => return Ok(http::empty(204)),
             Written::Owing => {
-                reconcile_memberships(app, id, request).await;
+                reconcile_memberships(app, caller, id, request).await;
                 return Ok(http::empty(204));
             }
             Written::ConditionFailed(_) => {}
@@ -201,7 +201,7 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
 
 /// Has the memberships of an image brought in line with it: at once if they are few, or else by the
 /// worker. What goes wrong here is mended by the sweep, since the image's record says what is due.
-async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
+async fn reconcile_memberships(app: &App, caller: &Caller, image: ImageId, request: &Request) {
     let request_id = http::request_id(request);
     let by = Origin::automatic(Automatic::ImageDeleted, &request_id);
     let kept = app
@@ -216,7 +216,8 @@ async fn reconcile_memberships(app: &App, image: ImageId, request: &Request) {
         Err(_) => tracing::info!(image.id = %image, "left to the worker"),
     }
     let message = [Message::Memberships { image }];
-    if !matches!(app.queue().send(&message, &request_id).await, Ok(unsent) if unsent.is_empty()) {
+    let sent = app.queue().send(&message, &caller.project, &request_id);
+    if !matches!(sent.await, Ok(unsent) if unsent.is_empty()) {
         tracing::warn!(image.id = %image, "left to the sweep");
     }
 }

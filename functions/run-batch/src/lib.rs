@@ -8,6 +8,7 @@
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use shared::domain::actor::{Automatic, Origin};
@@ -17,28 +18,53 @@ use shared::domain::facts::Facts;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::job::DEADLINE_SECONDS;
-use shared::domain::message::{Chunk, Message};
+use shared::domain::message::{Chunk, Message, Unreadable};
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Action, Caller, EntryAction, ImageAction, Role, Target};
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
-use shared::runtime::messages::SqsRecord;
+use shared::runtime::messages::{Handled, SqsRecord};
 use shared::store::members::Stamp;
-use shared::store::results::Finished;
+use shared::store::results::{ChunkState, Finished};
 
 use members::{Direction, change_members, replace_members};
 
 /// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
 /// answers.
 const AT_ONCE: usize = 16;
+/// Seconds after which a chunk may have been settled although this is its first delivery: an operator may have moved
+/// it back from the dead letters.
+const OLD_SECONDS: i64 = 60;
+/// Entries of a chunk that goes before larger ones.
+const SMALL: usize = 16;
 /// Seconds before a job's deadline from which no chunk of it is started: longer than an invocation may
 /// take, so that no entry is applied after the job has ended.
 const CLOSING_SECONDS: i64 = 60;
 
+/// Why a chunk is not done.
+enum Unfinished {
+    /// There is no time left. The chunk is given back on purpose, so the next delivery begins at once.
+    OutOfTime,
+    /// A service that we depend on failed, or the chunk did.
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Unfinished {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Handles one message. Starts no entry after `until`; the message is redelivered instead.
-pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(), ApiError> {
-    match record.message()? {
+pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<Handled, ApiError> {
+    let message = match record.message() {
+        Ok(message) => message,
+        // The workers of that release take it.
+        Err(newer @ Unreadable::Newer { .. }) => return Err(newer.into()),
+        Err(Unreadable::Malformed { why }) => return Ok(Handled::Poison(why)),
+    };
+    match message {
         Message::Memberships { image } => {
             let by = Origin::automatic(Automatic::ImageDeleted, record.request_id());
             let changed = app
@@ -46,10 +72,14 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<(),
                 .reconcile_members(image, app.operation(), app.now(), by)
                 .await?;
             tracing::info!(image.id = %image, members = changed, "memberships are reconciled");
-            Ok(())
+            Ok(Handled::Done)
         }
         // Boxed, here and below: together these futures are too large for a thread's stack.
-        Message::Chunk(chunk) => Box::pin(run(&app, &chunk, &record, until)).await,
+        Message::Chunk(chunk) => match Box::pin(run(&app, &chunk, &record, until)).await {
+            Ok(handled) => Ok(handled),
+            Err(Unfinished::OutOfTime) => Ok(Handled::GivenBack),
+            Err(Unfinished::Failed(error)) => Err(error),
+        },
     }
 }
 
@@ -58,15 +88,25 @@ async fn run(
     chunk: &Chunk,
     record: &SqsRecord,
     until: Timestamp,
-) -> Result<(), ApiError> {
+) -> Result<Handled, Unfinished> {
     let (job, redelivery) = (chunk.job, record.is_redelivery());
     if app.now() >= chunk.deadline.plus_seconds(-CLOSING_SECONDS) {
         tracing::warn!(job.id = %job, job.chunk = chunk.number, "too late: the job is over");
-        return Ok(());
+        return Ok(Handled::Done);
     }
-    if (redelivery || chunk.resent) && app.store().is_finished(job, chunk.number).await? {
-        return Ok(());
+    let accepted = chunk.deadline.plus_seconds(-DEADLINE_SECONDS);
+    let is_old = app.now() >= accepted.plus_seconds(OLD_SECONDS);
+    if redelivery || chunk.resent || is_old {
+        match app.store().chunk_state(job, chunk.number).await? {
+            ChunkState::Open => {}
+            ChunkState::Finished => return Ok(Handled::Done),
+            ChunkState::NoJob => {
+                let why = format!("chunk {} of a job that does not exist", chunk.number);
+                return Ok(Handled::Poison(why));
+            }
+        }
     }
+    let short = (chunk.entries.rows <= SMALL).then(|| app.precedence().short());
     let outcomes = apply(app, chunk, record.request_id(), until).await?;
     match app
         .store()
@@ -79,7 +119,8 @@ async fn run(
             tracing::warn!(job.id = %job, job.chunk = chunk.number, "the job ended before its chunk");
         }
     }
-    Ok(())
+    drop(short);
+    Ok(Handled::Done)
 }
 
 /// Reports the results of a chunk in the log and the metrics.
@@ -170,13 +211,18 @@ impl Work<'_> {
         decided.map_err(|denied| denied.entry())
     }
 
-    fn check_time(&self) -> Result<(), ApiError> {
-        if self.app.now() < self.until {
-            return Ok(());
+    /// Lets shorter work go first, after a write that took so long.
+    async fn step_aside(&self, took: Duration) {
+        if self.chunk.entries.rows > SMALL {
+            self.app.precedence().step_aside(took).await;
         }
-        Err(ApiError::unavailable(
-            "out of time: the rest of the chunk is given back",
-        ))
+    }
+
+    fn check_time(&self) -> Result<(), Unfinished> {
+        match self.app.now() < self.until {
+            true => Ok(()),
+            false => Err(Unfinished::OutOfTime),
+        }
     }
 }
 
@@ -186,7 +232,7 @@ async fn apply(
     chunk: &Chunk,
     request_id: &str,
     until: Timestamp,
-) -> Result<Vec<Outcome>, ApiError> {
+) -> Result<Vec<Outcome>, Unfinished> {
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     for (row, (image, project)) in chunk.entries.entries().enumerate() {
         let group = groups.entry(image).or_insert_with(|| Group {
@@ -223,7 +269,10 @@ async fn apply(
     let (work, facts) = (&work, &facts);
     let done = stream::iter(groups.into_values().map(|group| async move {
         work.check_time()?;
-        Box::pin(apply_group(work, &group, facts)).await
+        let begin = Instant::now();
+        let applied = Box::pin(apply_group(work, &group, facts)).await;
+        work.step_aside(begin.elapsed()).await;
+        applied
     }));
     let done: Vec<_> = done.buffer_unordered(AT_ONCE).collect().await;
     gather(chunk, done)
@@ -232,11 +281,12 @@ async fn apply(
 /// Collects the outcomes of all groups in the order of the rows.
 ///
 /// # Errors
-/// The first retryable failure, so that the message is redelivered.
+/// The first retryable failure, so that the message is redelivered; out of time only if nothing failed.
 fn gather(
     chunk: &Chunk,
-    done: Vec<Result<Vec<Applied>, ApiError>>,
-) -> Result<Vec<Outcome>, ApiError> {
+    done: Vec<Result<Vec<Applied>, Unfinished>>,
+) -> Result<Vec<Outcome>, Unfinished> {
+    let mut out_of_time = false;
     let gave_up = |row| Outcome::Failed(chunk.task.entry_kind(row).gave_up());
     let mut rows: Vec<Outcome> = (0..chunk.entries.rows).map(gave_up).collect();
     for group in done {
@@ -248,14 +298,18 @@ fn gather(
                     }
                 }
             }
-            Err(error) if error.retryable() => return Err(error),
+            Err(Unfinished::OutOfTime) => out_of_time = true,
+            Err(Unfinished::Failed(error)) if error.retryable() => return Err(error.into()),
             // A retry would not help, and other entries must not suffer: these entries fail.
-            Err(error) => {
+            Err(Unfinished::Failed(error)) => {
                 tracing::error!(job.id = %chunk.job, error.why = error.for_log(), "entries failed");
             }
         }
     }
-    Ok(rows)
+    match out_of_time {
+        true => Err(Unfinished::OutOfTime),
+        false => Ok(rows),
+    }
 }
 
 /// The project whose membership a decision needs: the one that answers, or the one that requested
@@ -280,14 +334,14 @@ async fn apply_group(
     work: &Work<'_>,
     group: &Group,
     facts: &HashMap<ImageId, Result<Facts, ApiError>>,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let Some(id) = group.image else {
         return Ok(group.all(Outcome::Failed(ImsCode::BadImageId)));
     };
     let facts = match facts.get(&id) {
         None => &Facts::default(),
         Some(Ok(facts)) => facts,
-        Some(Err(corrupt)) => return Err(corrupt.clone()),
+        Some(Err(corrupt)) => return Err(corrupt.clone().into()),
     };
     match &work.chunk.task {
         Task::Answer(answer) => {

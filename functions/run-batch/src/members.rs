@@ -1,5 +1,7 @@
 //! Adds and removes the members of one image, as many at once as a transaction holds.
 
+use std::time::{Duration, Instant};
+
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
@@ -7,9 +9,9 @@ use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{EntryAction, ImageAction};
-use shared::store::members::{Changed, Stamp, TRANSACTION_MEMBERS};
+use shared::store::members::{Changed, Stamp};
 
-use crate::{Applied, Group, Work};
+use crate::{Applied, Group, Unfinished, Work};
 
 /// Whether members are added to an image or removed from it.
 #[derive(Clone, Copy)]
@@ -41,7 +43,7 @@ pub async fn change_members(
     facts: &Facts,
     (text, rows): (&str, &[(usize, ProjectId)]),
     direction: Direction,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let mut done = Vec::with_capacity(rows.len());
     let mut open = Vec::new();
     for (row, member) in rows {
@@ -53,9 +55,14 @@ pub async fn change_members(
             }),
         }
     }
-    for part in open.chunks(TRANSACTION_MEMBERS) {
+    let mut took = Duration::ZERO;
+    for part in open.chunks(work.app.store().members_at_once()) {
+        work.step_aside(took).await;
         work.check_time()?;
-        match change_part(work, image, facts, part, direction).await? {
+        let begin = Instant::now();
+        let changed = change_part(work, image, facts, part, direction).await?;
+        took = begin.elapsed();
+        match changed {
             Changed::Members(changes) => {
                 let changes = part.iter().zip(&changes);
                 done.extend(changes.map(|((row, _), change)| Applied {
@@ -95,7 +102,7 @@ pub async fn replace_members(
     facts: &Facts,
     group: &Group,
     removes: usize,
-) -> Result<Vec<Applied>, ApiError> {
+) -> Result<Vec<Applied>, Unfinished> {
     let text = group.text.as_str();
     let (gone, declared): (Vec<_>, Vec<_>) = group
         .rows
@@ -133,7 +140,7 @@ async fn make_room(
     image: ImageId,
     facts: &Facts,
     text: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Unfinished> {
     let store = work.app.store();
     let Some(job) = store.job(work.chunk.job, work.app.now()).await? else {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Handles overdue records: sends the messages of jobs whose request died before it had sent them, and
-//! reconciles memberships with their images.
+//! Handles overdue records: sends the messages of jobs whose request died before it had sent them, gives back
+//! what jobs count that ended by their deadline, and reconciles memberships with their images.
 //!
 //! A record with work still to be done stays in the index `by_due` until the work is done, so no work is
 //! lost with a process that dies.
@@ -80,22 +80,27 @@ async fn settle(app: &App, overdue: Overdue) -> Result<(), ApiError> {
             tracing::warn!(image.id = %image, members = changed, "memberships had not been reconciled");
             Ok(())
         }
-        DueWork::Messages(job) => send(app, job).await,
+        DueWork::Job(job) => send(app, job).await,
     }
 }
 
-/// Sends the messages of a job's unfinished chunks again.
+/// Sends the messages of a job's unfinished chunks again. A job that has ended counts no longer: its
+/// deadline has passed, or a worker of release 0.1.0 has finished it.
 async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
-    if let Some((batch, open)) = app.store().due_batch(job, app.now()).await? {
-        let messages: Vec<_> = open
-            .iter()
-            .map(|number| batch.message(*number, true))
-            .collect();
-        tracing::warn!(job.id = %job, messages = messages.len(), "messages may not have been sent");
-        let unsent = app.queue().send(&messages, &batch.request_id).await?;
-        if !unsent.is_empty() {
-            return Err(ApiError::unavailable("the queue refused messages"));
-        }
+    let store = app.store();
+    let Some((batch, open)) = store.due_batch(job, app.now()).await? else {
+        return store.release_job(job).await;
+    };
+    let messages: Vec<_> = open
+        .iter()
+        .map(|number| batch.message(*number, true))
+        .collect();
+    tracing::warn!(job.id = %job, messages = messages.len(), "messages may not have been sent");
+    let sent = app
+        .queue()
+        .send(&messages, &batch.job.project, &batch.request_id);
+    if !sent.await?.is_empty() {
+        return Err(ApiError::unavailable("the queue refused messages"));
     }
-    app.store().messages_sent(job).await
+    store.messages_sent(job).await
 }

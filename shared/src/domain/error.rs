@@ -19,6 +19,8 @@ pub enum ApiError {
         /// The sentence.
         message: String,
     },
+    /// The project has as much open work as it may have: IMG.0060. Trying again helps when some of it is done.
+    TooMuchOpen(String),
     /// The path has no such method.
     MethodNotAllowed {
         /// The method of the request.
@@ -230,6 +232,7 @@ impl ApiError {
             Self::Unavailable(why) | Self::Internal(why) => why.for_log(),
             Self::Glance(_)
             | Self::Ims { .. }
+            | Self::TooMuchOpen(_)
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
             | Self::BadSignature(_) => self.public_words(),
@@ -240,7 +243,7 @@ impl ApiError {
     pub fn public_words(&self) -> &str {
         match self {
             Self::Glance(error) => error.explanation.as_deref().unwrap_or_default(),
-            Self::Ims { message, .. } => message,
+            Self::Ims { message, .. } | Self::TooMuchOpen(message) => message,
             Self::MethodNotAllowed { .. }
             | Self::Unauthorized
             | Self::Unavailable(_)
@@ -255,6 +258,7 @@ impl ApiError {
             Self::Unavailable(_) => true,
             Self::Glance(_)
             | Self::Ims { .. }
+            | Self::TooMuchOpen(_)
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
             | Self::BadSignature(_)
@@ -268,7 +272,7 @@ mod tests {
     use super::*;
 
     /// Every error, what the log says of it, and what the caller is told of it.
-    fn errors() -> [(ApiError, &'static str, &'static str); 10] {
+    fn errors() -> [(ApiError, &'static str, &'static str); 11] {
         let said = |error: ApiError, words: &'static str| (error, words, words);
         let method = ApiError::MethodNotAllowed {
             method: "PUT".to_owned(),
@@ -284,6 +288,7 @@ mod tests {
                 "The job does not exist.",
             ),
             said(ApiError::ims_because(ImsCode::TooMany, "why"), "why"),
+            said(ApiError::TooMuchOpen("busy".to_owned()), "busy"),
             said(method, ""),
             said(ApiError::Unauthorized, ""),
             said(ApiError::BadSignature(BadSignature::Date), date),

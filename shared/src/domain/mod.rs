@@ -14,6 +14,7 @@
 //! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |
 //! | [`bodies`] | what requests about members and batches say, and the sentences for what they must not say |
 //! | [`change`], [`outcome`], [`job`] | what an entry does to a membership, its outcome, and the state of a job |
+//! | [`limits`] | what one project may have at once |
 //! | [`trust`] | rules by which a project answers in advance for what some owners share with it |
 //! | [`cache`] | a bounded cache whose entries expire |
 
@@ -30,6 +31,7 @@ pub mod image;
 pub mod ims_code;
 pub mod job;
 pub mod json_schema;
+pub mod limits;
 pub mod member;
 pub mod message;
 pub mod number;

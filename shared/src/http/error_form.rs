@@ -16,6 +16,10 @@ const HTML: &str = "text/html; charset=UTF-8";
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
 
+/// When a project that has too much open work is told to try again, in seconds. Some hundred entries a second
+/// are applied even on a small machine.
+const RETRY_SECONDS: &str = "10";
+
 /// The HTTP status of an error.
 pub const fn status_of(error: &ApiError) -> u16 {
     match error {
@@ -51,6 +55,7 @@ pub const fn status_of(error: &ApiError) -> u16 {
             | ImsCode::ForeignProject
             | ImsCode::TooMany => 400,
         },
+        ApiError::TooMuchOpen(_) => 429,
         ApiError::MethodNotAllowed { .. } => 405,
         ApiError::Unauthorized | ApiError::BadSignature(_) => 401,
         ApiError::Unavailable(_) => 503,
@@ -120,6 +125,7 @@ impl ErrorCode {
     pub const fn of(error: &ApiError) -> Self {
         match error {
             ApiError::Ims { code, .. } => Self::Ims(*code),
+            ApiError::TooMuchOpen(_) => Self::Ims(ImsCode::TooMany),
             ApiError::Glance(refused) => Self::Ims(match refused.kind {
                 ErrorKind::BadRequest
                 | ErrorKind::Conflict
@@ -245,6 +251,7 @@ fn with_own_header(response: Response, error: &ApiError, auth_uri: &str) -> Resp
             with_header(response, "accept-patch", PATCH_TYPES)
         }
         ApiError::Unavailable(_) => with_header(response, "retry-after", "1"),
+        ApiError::TooMuchOpen(_) => with_header(response, "retry-after", RETRY_SECONDS),
         ApiError::Glance(_) | ApiError::Ims { .. } | ApiError::Internal(_) => response,
     }
 }
@@ -285,7 +292,9 @@ fn words(error: &ApiError) -> (String, String, Tail) {
                 Tail::Wide,
             )
         }
-        ApiError::Ims { message, .. } => (message.clone(), String::new(), Tail::Wide),
+        ApiError::Ims { message, .. } | ApiError::TooMuchOpen(message) => {
+            (message.clone(), String::new(), Tail::Wide)
+        }
         ApiError::MethodNotAllowed { method, .. } => (
             format!("The method {method} is not allowed for this resource."),
             String::new(),
@@ -316,6 +325,7 @@ const fn title(status: u16) -> &'static str {
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Entity",
+        429 => "Too Many Requests",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     }

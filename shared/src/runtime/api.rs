@@ -93,6 +93,7 @@ where
         http.path = %envelope.path
     );
     let (metrics, now) = (app.metrics().clone(), app.now());
+    let _short = app.precedence().short();
     async {
         let work = async {
             match opened {
@@ -216,6 +217,7 @@ fn log(error: &ApiError) {
         }
         ApiError::Glance(_)
         | ApiError::Ims { .. }
+        | ApiError::TooMuchOpen(_)
         | ApiError::MethodNotAllowed { .. }
         | ApiError::Unauthorized
         | ApiError::BadSignature(_) => tracing::debug!(error.status = status, "refused"),

@@ -6,6 +6,7 @@ use super::clients::Clients;
 use super::config::{Config, ConfigError, optional, role_names};
 use super::log;
 use super::metrics::Metrics;
+use super::precedence::Precedence;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
@@ -31,9 +32,11 @@ struct Inner {
     config: Config,
     store: Store,
     queue: Queue,
+    dead_letters: Option<Queue>,
     authentication: Authentication,
     metrics: Metrics,
     clock: Clock,
+    precedence: Arc<Precedence>,
 }
 
 impl App {
@@ -63,16 +66,21 @@ impl App {
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
-        let store = Store::new(dynamodb, config.table.clone(), config.indexes);
-        let queue = Queue::new(sqs, config.queue_url.clone());
+        let store =
+            Store::new(dynamodb, config.table.clone(), config.indexes).with_limits(config.limits);
+        let queue = Queue::new(sqs.clone(), config.queue_url.clone());
+        let dead_letters = config.dead_letters_url.clone();
+        let dead_letters = dead_letters.map(|url| Queue::new(sqs, url));
         Self {
             inner: Arc::new(Inner {
                 config,
                 store,
                 queue,
+                dead_letters,
                 authentication,
                 metrics,
                 clock,
+                precedence: Arc::default(),
             }),
         }
     }
@@ -122,6 +130,11 @@ impl App {
         &self.inner.queue
     }
 
+    /// The dead letters, where this function makes some.
+    pub fn dead_letters(&self) -> Option<&Queue> {
+        self.inner.dead_letters.as_ref()
+    }
+
     /// The policy of this deployment.
     pub fn policy(&self) -> Policy {
         self.inner.config.policy
@@ -130,6 +143,11 @@ impl App {
     /// The metrics of this deployment.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// The short work of this process, which goes first.
+    pub fn precedence(&self) -> &Arc<Precedence> {
+        &self.inner.precedence
     }
 
     /// Authenticates a request.

@@ -2,6 +2,7 @@
 
 use std::env::VarError;
 
+use crate::domain::limits::ProjectLimits;
 use crate::domain::policy::Policy;
 use crate::domain::roles::RoleNames;
 use crate::http::address::Endpoint;
@@ -18,8 +19,12 @@ pub struct Config {
     pub table: String,
     /// The URL of the batches' queue.
     pub queue_url: String,
+    /// The URL of their dead letters, for the function that makes some.
+    pub dead_letters_url: Option<String>,
     /// The member quota of one image; negative for none.
     pub member_quota: i64,
+    /// What one project may have at once.
+    pub limits: ProjectLimits,
     /// The options of the permission policy.
     pub policy: Policy,
     /// Whether the table's indexes lag.
@@ -34,7 +39,9 @@ impl Default for Config {
         Self {
             table: String::new(),
             queue_url: String::new(),
+            dead_letters_url: None,
             member_quota: DEFAULT_MEMBER_QUOTA,
+            limits: ProjectLimits::default(),
             policy: Policy::default(),
             indexes: Indexes::Eventual,
             site: Site::default(),
@@ -109,10 +116,17 @@ impl Config {
     /// # Errors
     /// If a variable is missing or malformed, by its name.
     pub fn from_env() -> Result<Self, ConfigError> {
+        let unless = ProjectLimits::default();
         Ok(Self {
             table: required("TABLE_NAME")?,
             queue_url: required("QUEUE_URL")?,
+            dead_letters_url: optional("DEAD_LETTERS_URL"),
             member_quota: parsed("MEMBER_QUOTA", DEFAULT_MEMBER_QUOTA, "a whole number")?,
+            limits: ProjectLimits {
+                jobs: parsed("JOB_QUOTA", unless.jobs, "a whole number")?,
+                entries: parsed("ENTRY_QUOTA", unless.entries, "a whole number")?,
+                images: parsed("IMAGE_QUOTA", unless.images, "a whole number")?,
+            },
             policy: Policy {
                 member_may_leave: parsed("MEMBER_MAY_LEAVE", false, "true or false")?,
             },

@@ -12,7 +12,7 @@ use super::metrics::{self, Metrics};
 use crate::domain::error::ApiError;
 use crate::domain::message::{Message, Unreadable};
 use crate::domain::time::Timestamp;
-use crate::queue::REQUEST_ID;
+use crate::queue::{GivenBack, REQUEST_ID};
 
 /// The event of SQS, as far as it is read.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -23,11 +23,14 @@ pub struct SqsEvent {
 }
 
 /// One delivery of a message.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsRecord {
     /// The id by which a failed message is reported.
     pub message_id: String,
+    /// What names this delivery to the queue.
+    #[serde(default)]
+    pub receipt_handle: String,
     /// The text that was sent.
     pub body: String,
     /// The attributes that the queue gave it.
@@ -54,6 +57,9 @@ pub struct SqsAttributes {
     /// The number of deliveries including this one, as text.
     #[serde(default)]
     pub approximate_receive_count: String,
+    /// The message's group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_group_id: Option<String>,
 }
 
 impl SqsRecord {
@@ -76,6 +82,14 @@ impl SqsRecord {
     pub fn is_redelivery(&self) -> bool {
         self.attributes.approximate_receive_count != "1"
     }
+
+    /// How often it was delivered, as far as the queue knows.
+    pub fn receives(&self) -> u32 {
+        self.attributes
+            .approximate_receive_count
+            .parse()
+            .unwrap_or(1)
+    }
 }
 
 /// The partial batch response: which messages are to be redelivered.
@@ -94,11 +108,60 @@ pub struct BatchItemFailure {
     pub item_identifier: String,
 }
 
-/// Handles each message of an event in its own task, so that one that is malformed, fails or panics is
-/// redelivered alone. The handler gets the app, the delivery and the time at which to stop. Metrics
-/// are published under the function's name.
+/// Where messages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The queue of batches, which `run-batch` takes. What fails is given back with a pause.
+    Batches,
+    /// The dead letters, which `settle-batch` takes. What fails comes again after the visibility timeout.
+    DeadLetters,
+}
+
+impl Source {
+    /// The function that takes the messages.
+    pub const fn function(self) -> &'static str {
+        match self {
+            Self::Batches => "run-batch",
+            Self::DeadLetters => "settle-batch",
+        }
+    }
+}
+
+/// What a handler has made of a message, unless it failed for a cause that passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// It is done, and is deleted.
+    Done,
+    /// The handler ran out of time. The message comes again at once.
+    GivenBack,
+    /// No delivery can succeed. The message becomes a dead letter at once; the words are for the log.
+    Poison(String),
+}
+
+/// The most receives of a message before the queue makes it a dead letter, as the template has it.
+///
+/// It is out of reach for a message that only waits for the store: the pauses of [`pause_after`] let one be
+/// received some 300 times in the 24 hours of its job. One whose worker dies each time, 180 seconds
+/// apart, becomes a dead letter after 20 hours, while its job is still open.
+pub const MAX_RECEIVE_COUNT: u32 = 400;
+/// Receives after which a message whose handler panics is poison.
+const PANICS: u32 = 5;
+/// The longest pause before a message is received again, in seconds, without its random part.
+const PAUSE_MAX_SECONDS: u64 = 300;
+
+/// How long a message that failed stays hidden: twice as long each time up to five minutes, and up to a
+/// quarter more at random, so that the messages of an outage do not come back together.
+fn pause_after(receives: u32) -> Duration {
+    let doubled = 1_u64 << receives.saturating_sub(1).min(16);
+    let base = doubled.min(PAUSE_MAX_SECONDS);
+    Duration::from_secs(base + fastrand::u64(0..=base / 4))
+}
+
+/// Handles each message of an event in its own task, so that one that fails or panics is redelivered
+/// alone. The handler gets the app, the delivery and the time at which to stop. Metrics are published
+/// under the function's name.
 pub async fn each<H, F>(
-    function: &'static str,
+    source: Source,
     app: App,
     event: SqsEvent,
     until: Timestamp,
@@ -106,38 +169,83 @@ pub async fn each<H, F>(
 ) -> BatchResponse
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
-    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+    F: Future<Output = Result<Handled, ApiError>> + Send + 'static,
 {
     let deliveries: Vec<_> = event
         .records
         .into_iter()
         .map(|record| {
-            let id = record.message_id.clone();
+            let id = &record.message_id;
             let span =
                 tracing::info_span!("message", request.id = record.request_id(), message.id = %id);
             let request_id = record.request_id().to_owned();
             let (metrics, now) = (app.metrics().clone(), app.now());
-            let work = handler(app.clone(), record, until);
-            let work = observed(function, metrics, now, request_id, work);
-            (id, tokio::spawn(work.instrument(span)))
+            let work = handler(app.clone(), record.clone(), until);
+            let work = observed(source.function(), metrics, now, request_id, work);
+            (record, tokio::spawn(work.instrument(span)))
         })
         .collect();
     let mut response = BatchResponse::default();
-    for (id, task) in deliveries {
-        let why = match task.await {
-            Ok(Ok(())) => continue,
-            Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
-                why.for_log().to_owned()
-            }
-            Ok(Err(other)) => format!("refused: {}", other.for_log()),
-            Err(_) => "the handler panicked".to_owned(),
+    let mut given_back = Vec::new();
+    for (record, task) in deliveries {
+        let Some(after) = conclude(source, &app, &record, task.await).await else {
+            continue;
         };
-        tracing::error!(message.id = %id, error.why = %why, "message comes again");
+        given_back.push(GivenBack {
+            receipt: record.receipt_handle,
+            after,
+        });
         response.batch_item_failures.push(BatchItemFailure {
-            item_identifier: id,
+            item_identifier: record.message_id,
         });
     }
+    if source == Source::Batches && !given_back.is_empty() {
+        app.queue().give_back(&given_back).await;
+    }
     response
+}
+
+/// Decides what becomes of a message; when it is to come again, if it is not done.
+async fn conclude(
+    source: Source,
+    app: &App,
+    record: &SqsRecord,
+    outcome: Result<Result<Handled, ApiError>, tokio::task::JoinError>,
+) -> Option<Duration> {
+    let id = &record.message_id;
+    let (why, poison) = match outcome {
+        Ok(Ok(Handled::Done)) => return None,
+        Ok(Ok(Handled::GivenBack)) => {
+            tracing::info!(message.id = %id, "out of time: the message is given back");
+            return Some(Duration::ZERO);
+        }
+        Ok(Ok(Handled::Poison(why))) => (why, true),
+        Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
+            (why.for_log().to_owned(), false)
+        }
+        Ok(Err(other)) => (format!("refused: {}", other.for_log()), false),
+        Err(_) => {
+            let poison = record.receives() >= PANICS;
+            ("the handler panicked".to_owned(), poison)
+        }
+    };
+    if poison && make_dead_letter(source, app, record).await {
+        tracing::error!(message.id = %id, error.why = %why, "poison: a dead letter at once");
+        return None;
+    }
+    tracing::error!(message.id = %id, error.why = %why, receives = record.receives(), "message comes again");
+    Some(pause_after(record.receives()))
+}
+
+/// Makes a message a dead letter. Returns whether it is one: if its own deletion fails after that, it is
+/// settled twice, which changes nothing.
+async fn make_dead_letter(source: Source, app: &App, record: &SqsRecord) -> bool {
+    let (Source::Batches, Some(dead_letters)) = (source, app.dead_letters()) else {
+        return false;
+    };
+    let group = record.attributes.message_group_id.as_deref();
+    let sent = dead_letters.forward(&record.body, group, record.request_id());
+    sent.await
 }
 
 /// Runs a handler, and reports its result in the log and the metrics.
@@ -147,9 +255,9 @@ async fn observed<F>(
     now: Timestamp,
     request_id: String,
     work: F,
-) -> Result<(), ApiError>
+) -> Result<Handled, ApiError>
 where
-    F: Future<Output = Result<(), ApiError>>,
+    F: Future<Output = Result<Handled, ApiError>>,
 {
     let (outcome, usage) = metrics::measured(work).await;
     let ended = metrics::Ended {
@@ -167,10 +275,10 @@ where
 ///
 /// # Errors
 /// If the configuration is not complete, by the name of what is missing.
-pub async fn serve<H, F>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+pub async fn serve<H, F>(source: Source, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
-    F: Future<Output = Result<(), ApiError>> + Send + 'static,
+    F: Future<Output = Result<Handled, ApiError>> + Send + 'static,
 {
     let app = App::from_env()?;
     let app = &app;
@@ -178,7 +286,7 @@ where
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
             let until = micros_of(event.context.deadline() - MARGIN);
             Ok::<_, std::convert::Infallible>(
-                each(function, app.clone(), event.payload, until, handler).await,
+                each(source, app.clone(), event.payload, until, handler).await,
             )
         },
     ))
@@ -192,4 +300,44 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(3);
 pub(crate) fn micros_of(time: SystemTime) -> Timestamp {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_five_minutes() {
+        for (receives, least) in [
+            (0, 1),
+            (1, 1),
+            (2, 2),
+            (3, 4),
+            (9, 256),
+            (10, 300),
+            (400, 300),
+        ] {
+            for _ in 0..100 {
+                let found = pause_after(receives).as_secs();
+                assert!(
+                    (least..=least + least / 4).contains(&found),
+                    "{receives}: {found}"
+                );
+            }
+        }
+    }
+
+    /// A message that fails for all of its job's time never becomes a dead letter.
+    #[test]
+    fn a_day_of_failures_takes_fewer_receives_than_a_message_has() {
+        let (mut seconds, mut receives) = (0, 0);
+        while seconds < crate::domain::job::DEADLINE_SECONDS {
+            receives += 1;
+            // The shortest pause, and handling that takes no time.
+            let doubled = 1_i64 << (receives - 1).min(16);
+            seconds += doubled.min(PAUSE_MAX_SECONDS.cast_signed());
+        }
+        // What remains is for chunks that are given back.
+        assert!(receives + 100 < MAX_RECEIVE_COUNT, "{receives}");
+    }
 }

@@ -20,4 +20,5 @@ pub mod in_process;
 pub mod log;
 pub mod messages;
 pub mod metrics;
+pub mod precedence;
 pub mod schedule;

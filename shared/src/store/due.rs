@@ -1,5 +1,5 @@
 //! Records that are due: work is still to be done for them. Memberships are to be reconciled with
-//! their image, or messages of a job are to be sent.
+//! their image, or messages of a job are to be sent, or a job's deadline has passed.
 //!
 //! The write that makes work necessary marks the record: it puts it into the index `by_due`, under a
 //! time that leaves the request enough time to do the work itself. The write that finishes the work
@@ -36,8 +36,8 @@ pub struct Overdue {
 pub enum DueWork {
     /// Reconcile the memberships of this image with it.
     Memberships(ImageId),
-    /// Send the messages of this job.
-    Messages(JobId),
+    /// Send the messages of this job, or at its deadline, count it as open no longer.
+    Job(JobId),
 }
 
 /// The values of [`at::DPK`] and [`at::DSK`] that mark a record as due.
@@ -97,7 +97,7 @@ impl Store {
     pub async fn claim(&self, overdue: Overdue, now: Timestamp) -> Result<bool, ApiError> {
         let key = match overdue.work {
             DueWork::Memberships(image) => at::image_key(image),
-            DueWork::Messages(job) => at::job_key(job),
+            DueWork::Job(job) => at::job_key(job),
         };
         let (update, condition) = ("SET #dsk = :next", "#dsk = :due");
         let request = self
@@ -121,7 +121,7 @@ fn overdue(row: &Item) -> Result<Overdue, ApiError> {
     let read = item::Reader::new(row);
     let work = read.parsed(at::PK, |pk| match pk.split_once('#')? {
         ("IMAGE", id) => ImageId::canonical(id).map(DueWork::Memberships),
-        ("JOB", id) => JobId::parse(id).map(DueWork::Messages),
+        ("JOB", id) => JobId::parse(id).map(DueWork::Job),
         _ => None,
     })?;
     let due = read.parsed(at::DSK, Timestamp::parse)?;

@@ -1,22 +1,19 @@
-//! Images: create, show, change, delete.
+//! Images: create, show, change.
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
-    TransactWriteItem, Update,
+    Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
-use super::change_log;
 use super::due::due_key;
-use super::expression::{names, values};
+use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n, s};
-use super::members::Stamp;
 use super::table::Store;
 use super::write::{Single, Transacted, single};
 use crate::domain::error::ApiError;
-use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::id::ImageId;
 use crate::domain::image::Image;
-use crate::domain::policy::Caller;
+use crate::domain::limits::bound;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
@@ -41,24 +38,24 @@ const REPLACES_WITHOUT_MEMBERS: &str =
     "#op = :seen AND attribute_not_exists(#gone) AND #member_count <= :none";
 
 /// An update of an image's item.
-struct Replacing {
-    expression: String,
-    condition: &'static str,
-    values: Item,
+pub(super) struct Replacing {
+    pub(super) expression: String,
+    pub(super) condition: String,
+    pub(super) values: Item,
 }
 
 impl Store {
     /// Creates an image. Returns `false` if the id is taken, be it by a tombstone.
     ///
     /// # Errors
-    /// If the store does not answer.
+    /// 413 if the owner has as many images as it may have; otherwise if the store does not answer.
     pub async fn create_image(&self, image: &Image) -> Result<bool, ApiError> {
         let mut new = item::image_attributes(image);
         new.extend(at::image_key(image.id));
         new.insert(at::MEMBER_COUNT.to_owned(), n(0));
-        let refused = match item::texts_item(image) {
-            None => self.put_image(new).await?,
-            Some(texts) => self.put_image_and_texts(new, texts).await?,
+        let refused = match (item::texts_item(image), bound(self.limits.images)) {
+            (None, None) => self.put_image(new).await?,
+            (texts, most) => self.put_image_with(image, new, texts, most).await?,
         };
         let created = match refused {
             None => true,
@@ -93,11 +90,13 @@ impl Store {
         )
     }
 
-    /// Puts a new image together with the item of its texts.
-    async fn put_image_and_texts(
+    /// Puts a new image together with the item of its texts and its owner's count of images.
+    async fn put_image_with(
         &self,
+        image: &Image,
         new: Item,
-        texts: Item,
+        texts: Option<Item>,
+        most: Option<u64>,
     ) -> Result<Option<Option<Item>>, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
@@ -107,18 +106,19 @@ impl Store {
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .map_err(|e| ApiError::internal(format!("create image: {e}")))?;
-        let put = TransactWriteItem::builder().put(put).build();
-        Ok(
-            match self
-                .transact("create image", vec![put, self.put_texts(texts)?])
-                .await?
-            {
-                Transacted::Applied => None,
-                Transacted::Cancelled(reasons) => {
-                    Some(reasons.first().and_then(|reason| reason.item()).cloned())
-                }
-            },
-        )
+        let mut puts = vec![TransactWriteItem::builder().put(put).build()];
+        if let Some(texts) = texts {
+            puts.push(self.put_texts(texts)?);
+        }
+        if let Some(most) = most {
+            return self.put_counted_image(image, puts, most).await;
+        }
+        Ok(match self.transact("create image", puts).await? {
+            Transacted::Applied => None,
+            Transacted::Cancelled(reasons) => {
+                Some(reasons.first().and_then(|reason| reason.item()).cloned())
+            }
+        })
     }
 
     fn put_texts(&self, texts: Item) -> Result<TransactWriteItem, ApiError> {
@@ -221,7 +221,7 @@ impl Store {
         owing: Option<Timestamp>,
     ) -> Result<Written, ApiError> {
         let update = self.replacing(seen, next, owing);
-        let condition = update.condition;
+        let condition = update.condition.clone();
         let refused = match (item::texts_item(next), seen.has_texts_apart()) {
             (None, false) => {
                 let request = self
@@ -229,7 +229,7 @@ impl Store {
                     .update_item()
                     .table_name(&self.table)
                     .set_key(Some(at::image_key(seen.id)))
-                    .set_expression_attribute_names(names(&[&update.expression, condition]))
+                    .set_expression_attribute_names(names(&[&update.expression, &condition]))
                     .update_expression(update.expression)
                     .condition_expression(condition)
                     .set_expression_attribute_values(Some(update.values))
@@ -272,7 +272,7 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(seen.id)))
-            .set_expression_attribute_names(names(&[&update.expression, update.condition]))
+            .set_expression_attribute_names(names(&[&update.expression, &update.condition]))
             .update_expression(update.expression)
             .condition_expression(update.condition)
             .set_expression_attribute_values(Some(update.values))
@@ -327,102 +327,8 @@ impl Store {
         };
         Replacing {
             expression,
-            condition,
+            condition: condition.to_owned(),
             values,
-        }
-    }
-
-    /// Deletes an image that is not protected and belongs to the caller (an admin deletes any). It
-    /// becomes a tombstone, and is invisible from then on. The tombstone stays until its memberships
-    /// have been ended by [`Store::reconcile_members`].
-    ///
-    /// # Errors
-    /// If the store does not answer or the record does not parse.
-    pub async fn delete_image(
-        &self,
-        caller: &Caller,
-        id: ImageId,
-        stamp: Stamp,
-    ) -> Result<Written, ApiError> {
-        let owner = match caller.required_owner() {
-            Some(owner) => owner.clone(),
-            None => match self.owner_of(id).await? {
-                Some(owner) => owner,
-                None => return Ok(Written::ConditionFailed(None)),
-            },
-        };
-        self.unsettle(id, stamp.op, &owner, stamp.now).await?;
-        let written = self.delete_marked(caller, id, &stamp).await;
-        if !matches!(written, Ok(Written::Owing)) {
-            self.freshness.withdrawn(id, stamp.op);
-            return written;
-        }
-        let line = change_log::Line {
-            what: "image.delete",
-            image: Some(id),
-            from: change_log::IMAGE,
-            to: change_log::NONE,
-            ..change_log::Line::default()
-        };
-        line.write(&stamp.by);
-        written
-    }
-
-    /// The project that an image belongs to; `None` if it does not exist.
-    async fn owner_of(&self, id: ImageId) -> Result<Option<ProjectId>, ApiError> {
-        if let Some(known) = self.remembered(id) {
-            return Ok(Some(known.owner.clone()));
-        }
-        Ok(self.image(id).await?.map(|image| image.owner))
-    }
-
-    async fn delete_marked(
-        &self,
-        caller: &Caller,
-        id: ImageId,
-        stamp: &Stamp,
-    ) -> Result<Written, ApiError> {
-        let update = "SET #gone = :true, #op = :op, #by = :by, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, \
-                      #gsk, #vpk, #npk, #onpk, #projection, #sketch, #weight";
-        let mut condition =
-            "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false"
-                .to_owned();
-        let (dpk, dsk) = due_key(&id.to_string(), stamp.now);
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(id)))
-            .set_expression_attribute_values(values([
-                (":true", AttributeValue::Bool(true)),
-                (":false", AttributeValue::Bool(false)),
-                (":op", s(stamp.op.to_string())),
-                (":by", s(caller.actor().stored())),
-                (":dpk", dpk),
-                (":dsk", dsk),
-            ]))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        if let Some(owner) = caller.required_owner() {
-            condition.push_str(" AND #owner = :owner");
-            request = request.expression_attribute_values(":owner", s(owner.as_str()));
-        }
-        let request = request
-            .set_expression_attribute_names(names(&[update, &condition]))
-            .update_expression(update)
-            .condition_expression(condition);
-        match single("delete image", || request.clone().send()).await? {
-            Single::Applied(_) => Ok(Written::Owing),
-            Single::ConditionFailed(None) => Ok(Written::ConditionFailed(None)),
-            Single::ConditionFailed(Some(stored)) => {
-                // The answer of the first try was lost, and the SDK tried again: the write is ours.
-                let op = item::Reader::new(&stored).text(at::OP)?;
-                if op == stamp.op.to_string() {
-                    return Ok(Written::Owing);
-                }
-                Ok(Written::ConditionFailed(
-                    item::image(&stored)?.map(Box::new),
-                ))
-            }
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::id::{JobId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::ims_code::ImsCode;
 use crate::domain::job::{Job, JobKind, KEPT_SECONDS, RESULTS_PAGE};
+use crate::domain::limits::JobLimit;
 use crate::domain::time::Timestamp;
 
 /// How long an idempotency key is bound to its first request, in seconds.
@@ -44,6 +45,8 @@ pub enum Created {
     OtherRequest,
     /// The image whose members are to be replaced has changed since it was read. Nothing was created.
     ImageChanged,
+    /// The project has as much open work as it may have. Nothing was created.
+    Limited(JobLimit),
 }
 
 impl Store {
@@ -110,6 +113,11 @@ impl Store {
         }
         let conditional = condition.is_some().then_some(items.len());
         items.extend(condition);
+        // A job without entries has ended as soon as it begins.
+        let counted = (batch.job.total > 0).then_some(items.len());
+        if counted.is_some() {
+            items.push(self.count_job(&batch.job)?);
+        }
         if let Some(idempotency) = idempotency {
             let record = idempotency.record(&batch.job);
             items.push(self.put_new(record, Some(batch.job.begin))?);
@@ -127,9 +135,16 @@ impl Store {
             });
         }
         let condition = conditional.and_then(|place| reasons.get(place));
-        match condition_failed(condition) {
-            true => Ok(Created::ImageChanged),
-            false => Err(ApiError::internal("create job: the job's id is taken")),
+        if condition_failed(condition) {
+            return Ok(Created::ImageChanged);
+        }
+        let counted = counted.and_then(|place| reasons.get(place));
+        match counted.filter(|reason| condition_failed(Some(reason))) {
+            Some(full) => {
+                let usage = full.item().cloned().unwrap_or_default();
+                Ok(Created::Limited(self.exceeded(&usage)?))
+            }
+            None => Err(ApiError::internal("create job: the job's id is taken")),
         }
     }
 
@@ -156,13 +171,13 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Clears a job's due mark once all of its messages are sent. A job of one chunk needs no call:
-    /// finishing its only chunk clears the mark.
+    /// Call it once all of a job's messages are sent: the job is not due again before its deadline. Finishing its
+    /// last chunk clears the mark; so a job of one chunk needs no call.
     ///
     /// # Errors
     /// If the store does not answer: then the messages are sent again, which changes nothing.
     pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
-        let (update, condition) = ("REMOVE #dpk, #dsk", "attribute_exists(#dpk)");
+        let (update, condition) = ("SET #dsk = #deadline", "attribute_exists(#dpk)");
         let request = self
             .client
             .update_item()
@@ -237,14 +252,19 @@ impl Store {
     }
 }
 
-/// Builds the item of a new job, marked as due.
+/// Builds the item of a new job, marked as due unless it has nothing to do.
 fn record_of(batch: &Batch) -> Result<Item, ApiError> {
     let job = &batch.job;
     let (dpk, dsk) = due_key(&job.id.to_string(), job.begin);
     let mut record = at::job_key(job.id);
+    if job.total > 0 {
+        record.extend([
+            (at::DPK.to_owned(), dpk),
+            (at::DSK.to_owned(), dsk),
+            (at::REMAINING.to_owned(), n(job.total)),
+        ]);
+    }
     record.extend([
-        (at::DPK.to_owned(), dpk),
-        (at::DSK.to_owned(), dsk),
         (at::GPK.to_owned(), s(at::jobs_gpk(&job.project))),
         (at::GSK.to_owned(), s(job.id.to_string())),
         (at::PROJECT.to_owned(), s(job.project.as_str())),

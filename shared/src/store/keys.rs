@@ -10,6 +10,8 @@
 //! | job's results | `JOB#<id>` | `RESULT#<chunk>` | – | – | – |
 //! | trusted owners | `PROJECT#<project>` | `TRUST` | – | – | – |
 //! | projects that have any | `PROJECT#` | `REGISTER` | – | – | – |
+//! | project's open jobs | `PROJECT#<project>` | `USAGE` | – | – | – |
+//! | project's images, counted while there is a limit | `PROJECT#<project>` | `IMAGES` | – | – | – |
 //! | freshness mark | `PROJECT#<project>` | `FRESH` | – | – | – |
 //! | idempotency | `KEY#<key>\n<project>` | `KEY` | – | – | – |
 //!
@@ -23,7 +25,7 @@
 //!
 //! `by_due` (`dpk` / `dsk`) holds the records that are due, that is, with work that is still to be done
 //! for them: an image while its memberships are to be reconciled with it, a job until its messages are
-//! known to be sent. Its key is `DUE#<0..15>` / `<time from which the sweep does it>`. The write that
+//! known to be sent and then, at its deadline, until it has ended. Its key is `DUE#<0..15>` / `<time from which the sweep does it>`. The write that
 //! makes work necessary sets the key; the write that finishes the work removes it.
 //!
 //! `by_owner` (`opk` / `osk`) holds the memberships of shared images, by the project that shares:
@@ -171,6 +173,15 @@ pub const TOTAL: &str = "total";
 pub const REMOVES: &str = "removes";
 /// Rows of each chunk of a job but the last.
 pub const CHUNK_ROWS: &str = "chunk_rows";
+/// Entries of chunks that are not finished; 0 as soon as the job no longer counts as open. Jobs of releases up to
+/// 0.1.0 have none, and are not counted.
+pub const REMAINING: &str = "remaining";
+/// Jobs of a project that have not ended.
+pub const OPEN_JOBS: &str = "open_jobs";
+/// Entries of these jobs.
+pub const WAITING: &str = "waiting";
+/// Images of a project.
+pub const IMAGES: &str = "images";
 /// Entries that succeeded.
 pub const SUCCEEDED: &str = "succeeded";
 /// Entries that failed.
@@ -270,6 +281,10 @@ pub const ATTRIBUTES: &[&str] = &[
     TOTAL,
     REMOVES,
     CHUNK_ROWS,
+    REMAINING,
+    OPEN_JOBS,
+    WAITING,
+    IMAGES,
     SUCCEEDED,
     FAILED,
     ERRORS,
@@ -396,6 +411,16 @@ pub const PROJECT_PREFIX: &str = "PROJECT#";
 /// Key of a project's rules about trusted owners.
 pub fn trust_key(project: &ProjectId) -> Item {
     key(format!("{PROJECT_PREFIX}{project}"), "TRUST".to_owned())
+}
+
+/// Key of the count of a project's open jobs.
+pub fn usage_key(project: &ProjectId) -> Item {
+    key(format!("{PROJECT_PREFIX}{project}"), "USAGE".to_owned())
+}
+
+/// Key of the count of a project's images.
+pub fn images_key(project: &ProjectId) -> Item {
+    key(format!("{PROJECT_PREFIX}{project}"), "IMAGES".to_owned())
 }
 
 /// Key of the register of projects with rules. No project has an empty id, so no other item has this

@@ -11,7 +11,7 @@
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
 //! | [`change_log`] | the log of changes: one line for each, once it is applied |
-//! | [`images`] | images: create, show, change, delete |
+//! | [`images`], `deletion` | images: create, show, change, delete |
 //! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
@@ -20,11 +20,12 @@
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
-//! | [`usage`] | how much of its quotas a project uses |
+//! | [`usage`], `quotas` | how much of its quotas a project uses, and the counts that keep it within its limits |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 
 pub mod access_keys;
 pub mod change_log;
+mod deletion;
 pub mod due;
 mod expression;
 mod freshness;
@@ -36,6 +37,7 @@ pub mod keys;
 pub mod list;
 mod marks;
 pub mod members;
+mod quotas;
 mod reader;
 pub mod results;
 pub mod sdk_error;

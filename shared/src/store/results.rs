@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+};
 
 use super::expression::names;
 use super::item;
@@ -32,6 +34,50 @@ pub enum Finished {
     Before,
     /// The job had ended without it, or no longer exists.
     Over,
+}
+
+/// What is known of a chunk that is delivered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// It is still to be done.
+    Open,
+    /// An earlier delivery has finished it.
+    Finished,
+    /// There is no such job: its record is written before its messages are sent.
+    NoJob,
+}
+
+/// Most transactions of one finish: a chunk that was taken for one of several, and then for the last.
+const PARTS: usize = 3;
+
+/// The place of a chunk among those of its job that are not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Others are open.
+    More,
+    /// It is the last, of a job of so many entries.
+    Last { total: usize },
+    /// The job was created by release 0.1.0, which did not count it.
+    Uncounted,
+}
+
+impl Part {
+    /// The place of a chunk by its job's record; `None` if the job is over.
+    fn of(job: &Item, chunk: &Chunk, now: Timestamp) -> Result<Option<Self>, ApiError> {
+        let read = item::Reader::new(job);
+        if read.parsed(at::DEADLINE, Timestamp::parse)? <= now {
+            return Ok(None);
+        }
+        let rows = i64::try_from(chunk.entries.rows).unwrap_or(i64::MAX);
+        Ok(match read.optional_number::<i64>(at::REMAINING)? {
+            None => Some(Self::Uncounted),
+            Some(remaining) if remaining > rows => Some(Self::More),
+            Some(remaining) if remaining == rows => Some(Self::Last {
+                total: read.number(at::TOTAL)?,
+            }),
+            Some(_) => None,
+        })
+    }
 }
 
 /// The outcomes of a chunk as they are recorded, by row. A row that is missing has changed something.
@@ -72,7 +118,11 @@ fn recorded(outcomes: &[Outcome]) -> Recorded {
 }
 
 impl Store {
-    /// Records the outcomes of a chunk and counts them, in one transaction, exactly once.
+    /// Records the outcomes of a chunk and counts them, in one transaction, exactly once. The transaction
+    /// of a job's last chunk gives back what the job counts of its project's limits.
+    ///
+    /// Which chunk is the last is told by the condition of the update: a transaction that took its chunk for
+    /// another kind is cancelled, and sent as what it is.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -85,15 +135,40 @@ impl Store {
         let mut record = at::result_key(chunk.job, chunk.number);
         record.insert(at::OUTCOMES.to_owned(), s(to_json(&recorded(outcomes))?));
         record.insert(at::EXPIRES_AT.to_owned(), expires(chunk.deadline));
-        let items = vec![
-            self.put_new(record, None)?,
-            self.count_outcomes(chunk, &Tally::of(outcomes), now)?,
-        ];
-        Ok(match self.transact("finish chunk", items).await? {
-            Transacted::Applied => Finished::Counted,
-            Transacted::Cancelled(reasons) if condition_failed(reasons.first()) => Finished::Before,
-            Transacted::Cancelled(_) => Finished::Over,
-        })
+        let record = self.put_new(record, None)?;
+        let tally = Tally::of(outcomes);
+        let mut part = match chunk.only {
+            true => Part::Last {
+                total: chunk.entries.rows,
+            },
+            false => Part::More,
+        };
+        for _ in 0..PARTS {
+            let mut items = vec![
+                record.clone(),
+                self.count_outcomes(chunk, &tally, part, now)?,
+            ];
+            if let Part::Last { total } = part {
+                items.push(self.give_back_job(&chunk.project, total)?);
+            }
+            let reasons = match self.transact("finish chunk", items).await? {
+                Transacted::Applied => return Ok(Finished::Counted),
+                Transacted::Cancelled(reasons) => reasons,
+            };
+            if condition_failed(reasons.first()) {
+                return Ok(Finished::Before);
+            }
+            let job = reasons.get(1).and_then(|reason| reason.item());
+            match job
+                .map(|job| Part::of(job, chunk, now))
+                .transpose()?
+                .flatten()
+            {
+                Some(found) if found != part => part = found,
+                Some(_) | None => return Ok(Finished::Over),
+            }
+        }
+        Err(ApiError::unavailable("finish chunk: races do not end"))
     }
 
     /// Builds the update that adds a chunk's outcomes to the counters of its job.
@@ -101,19 +176,33 @@ impl Store {
         &self,
         chunk: &Chunk,
         tally: &Tally,
+        part: Part,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
-        let condition = "attribute_exists(#pk) AND #deadline > :now";
+        let mut condition = "attribute_exists(#pk) AND #deadline > :now".to_owned();
         let mut set = "SET #advanced_at = :now".to_owned();
         let mut count = "ADD #succeeded :succeeded, #failed :failed".to_owned();
-        if chunk.only {
-            // Its message, the only one, was sent.
+        let mut update = Update::builder();
+        match part {
+            Part::More => condition.push_str(" AND #remaining > :rows"),
+            Part::Last { .. } => condition.push_str(" AND #remaining = :rows"),
+            Part::Uncounted => condition.push_str(" AND attribute_not_exists(#remaining)"),
+        }
+        if part != Part::Uncounted {
+            let rows = chunk.entries.rows;
+            count.push_str(", #remaining :done");
+            update = update
+                .expression_attribute_values(":rows", n(rows))
+                .expression_attribute_values(":done", n(format!("-{rows}")));
+        }
+        if chunk.only || matches!(part, Part::Last { .. }) {
+            // Nothing is due of a job that has ended. The only message of a job was sent.
             count.push_str(" REMOVE #dpk, #dsk");
         }
-        let mut update = Update::builder()
+        update = update
             .table_name(&self.table)
             .set_key(Some(at::job_key(chunk.job)))
-            .set_expression_attribute_names(names(&[&set, &count, condition]))
+            .set_expression_attribute_names(names(&[&set, &count, &condition]))
             .expression_attribute_values(":now", s(now.stored()))
             .expression_attribute_values(":succeeded", n(tally.succeeded))
             .expression_attribute_values(":failed", n(tally.failed));
@@ -128,20 +217,26 @@ impl Store {
         let update = update
             .update_expression(format!("{set} {count}"))
             .condition_expression(condition)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .map_err(|e| ApiError::internal(format!("finish chunk: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Whether an earlier delivery has finished this chunk.
+    /// What is known of a chunk that is delivered again.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn is_finished(&self, job: JobId, chunk: usize) -> Result<bool, ApiError> {
-        Ok(!self
-            .batch_get(vec![at::result_key(job, chunk)])
-            .await?
-            .is_empty())
+    pub async fn chunk_state(&self, job: JobId, chunk: usize) -> Result<ChunkState, ApiError> {
+        let keys = vec![at::result_key(job, chunk), at::job_key(job)];
+        let found = self.batch_get(keys).await?;
+        Ok(
+            match found.iter().any(|item| item.contains_key(at::OUTCOMES)) {
+                true => ChunkState::Finished,
+                false if found.is_empty() => ChunkState::NoJob,
+                false => ChunkState::Open,
+            },
+        )
     }
 
     /// Reads rows `from..from + count` of a job's results: image, project and outcome. The outcome is

@@ -14,6 +14,7 @@ use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
+use crate::domain::limits::ProjectLimits;
 use crate::domain::time::Timestamp;
 use crate::domain::trust::TrustCache;
 
@@ -30,6 +31,7 @@ pub struct Store {
     pub(super) freshness: Arc<Freshness>,
     known: Arc<ExpiringCache<ImageId, Arc<Known>>>,
     pub(super) trust: Arc<TrustCache>,
+    pub(super) limits: ProjectLimits,
 }
 
 /// What an instance caches of an image: what a transaction that adds a member writes into the membership
@@ -70,7 +72,14 @@ impl Store {
             freshness: Arc::new(Freshness::new(indexes)),
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
             trust: Arc::default(),
+            limits: ProjectLimits::default(),
         }
+    }
+
+    /// The same, with these limits of projects.
+    #[must_use]
+    pub fn with_limits(self, limits: ProjectLimits) -> Self {
+        Self { limits, ..self }
     }
 
     pub(super) fn remember(&self, image: &Image) {

@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// Counts the rows of one partition of the index.
-    async fn rows_of(&self, partition: String) -> Result<u64, ApiError> {
+    pub(super) async fn rows_of(&self, partition: String) -> Result<u64, ApiError> {
         let condition = "#gpk = :gpk";
         let mut count = 0;
         let mut start: Option<Item> = None;

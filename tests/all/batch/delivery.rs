@@ -1,15 +1,15 @@
 //! Delivery of batch messages: redelivered, late, out of order, or lost.
 
-use std::collections::BTreeMap;
-
 use crate::harness::{Harness, MEMBER, OWNER, Who};
 use serde_json::json;
+use shared::domain::error::ApiError;
 use shared::domain::job::DEADLINE_SECONDS;
 use shared::domain::member::MemberStatus;
 use shared::domain::message::Message;
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
-use shared::runtime::messages::{SqsAttributes, SqsRecord};
+use shared::runtime::app::App;
+use shared::runtime::messages::{Handled, Source, SqsAttributes, SqsEvent, SqsRecord, each};
 
 use super::{answer, codes, deliver, held, results, shown, status};
 
@@ -162,6 +162,7 @@ async fn dead_letters_and_lost_messages_end_the_job() {
     let again = SqsRecord {
         attributes: SqsAttributes {
             approximate_receive_count: "2".into(),
+            message_group_id: None,
         },
         ..records[0].clone()
     };
@@ -202,35 +203,115 @@ async fn a_worker_out_of_time_gives_the_rest_back() {
     let (job, records) = held(&harness, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
     let app = harness.server.app.clone();
     let late = run_batch::handle(app.clone(), records[0].clone(), app.now()).await;
-    assert!(late.is_err_and(|error| error.retryable()));
+    assert_eq!(late, Ok(Handled::GivenBack));
     assert_eq!(shown(&harness, Who::Member, job).await["status"], "INIT");
     deliver(&harness, &records[0]).await;
     assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
 }
 
+/// What does not parse is settled at once: the entries of a chunk that it names fail, and the others go on.
 #[tokio::test]
-async fn a_poison_message_comes_again_alone() {
+async fn poison_is_a_dead_letter_at_once() {
     let harness = Harness::new().await;
     let image = harness.image(json!({})).await;
     harness.share(&image, MEMBER).await.expect(200);
     let accepted = answer(MemberStatus::Accepted);
     let (job, mut records) = held(&harness, MEMBER, accepted.clone(), &[image], &[MEMBER]).await;
-    records.push(SqsRecord {
-        message_id: "poison".into(),
-        body: "{\"type\": \"chunk\"}".into(),
-        attributes: SqsAttributes::default(),
-        message_attributes: BTreeMap::new(),
-    });
-    let event = shared::runtime::messages::SqsEvent { records };
+    let other = harness.image(json!({})).await;
+    harness.share(&other, MEMBER).await.expect(200);
+    let (broken, _) = held(&harness, MEMBER, accepted, &[other], &[MEMBER]).await;
+    let absent = "0190163d8694739b9f4a1b2c3d4e5f60";
+    for (id, body) in [
+        ("no chunk", json!({"type": "chunk"})),
+        (
+            "a later version",
+            json!({"type": "chunk", "version": 9, "job": broken, "number": 0}),
+        ),
+        ("no job", json!({"type": "x", "job": absent, "number": 0})),
+        ("no such chunk", json!({"job": job, "number": 7})),
+    ] {
+        records.push(SqsRecord {
+            message_id: id.into(),
+            body: body.to_string(),
+            ..SqsRecord::default()
+        });
+    }
+    let event = SqsEvent { records };
     let until = Timestamp::from_micros(i64::MAX);
     let app = harness.server.app.clone();
-    let response =
-        shared::runtime::messages::each("run-batch", app, event, until, run_batch::handle).await;
-    let failed: Vec<_> = response
-        .batch_item_failures
-        .iter()
-        .map(|f| f.item_identifier.as_str())
-        .collect();
-    assert_eq!(failed, ["poison"]);
+    let response = each(Source::Batches, app, event, until, run_batch::handle).await;
+    assert_eq!(response.batch_item_failures, []);
     assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
+    let settled = harness.ended(Who::Member, &broken.to_string()).await;
+    assert_eq!(codes(&settled), ["IMG.0113"]);
+}
+
+/// A message whose handler fails comes again, also if it failed often.
+#[tokio::test]
+async fn only_what_panics_again_and_again_is_poison() {
+    let harness = Harness::new().await;
+    let outcome = async |receives: u32, panics: bool| {
+        let record = SqsRecord {
+            message_id: "m".into(),
+            attributes: SqsAttributes {
+                approximate_receive_count: receives.to_string(),
+                message_group_id: None,
+            },
+            ..SqsRecord::default()
+        };
+        let event = SqsEvent {
+            records: vec![record],
+        };
+        let (app, until) = (harness.server.app.clone(), Timestamp::from_micros(i64::MAX));
+        let response = match panics {
+            true => each(Source::Batches, app, event, until, panics_each_time).await,
+            false => each(Source::Batches, app, event, until, fails).await,
+        };
+        response.batch_item_failures.len()
+    };
+    for (receives, panics, again) in [
+        (1, false, 1),
+        (399, false, 1),
+        (1, true, 1),
+        (4, true, 1),
+        (5, true, 0),
+    ] {
+        assert_eq!(
+            outcome(receives, panics).await,
+            again,
+            "{receives} {panics}"
+        );
+    }
+}
+
+async fn panics_each_time(_: App, _: SqsRecord, _: Timestamp) -> Result<Handled, ApiError> {
+    panic!("by a test")
+}
+
+async fn fails(_: App, _: SqsRecord, _: Timestamp) -> Result<Handled, ApiError> {
+    Err(ApiError::unavailable("by a test"))
+}
+
+/// A chunk that was settled, and that an operator has moved back from the dead letters, changes nothing.
+#[tokio::test]
+async fn a_settled_chunk_that_is_delivered_as_if_for_the_first_time_changes_nothing() {
+    let (harness, clock) = Harness::with_clock().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    let accepted = answer(MemberStatus::Accepted);
+    let (job, records) = held(&harness, MEMBER, accepted, &[image.clone()], &[MEMBER]).await;
+    let until = Timestamp::from_micros(i64::MAX);
+    let app = harness.server.app.clone();
+    settle_batch::handle(app, records[0].clone(), until)
+        .await
+        .unwrap();
+    let end = shown(&harness, Who::Member, job).await;
+    assert_eq!(codes(&end), ["IMG.0113"]);
+    clock.forward(3600);
+    deliver(&harness, &records[0]).await;
+    assert_eq!(
+        status(&harness, &image, MEMBER).await.as_deref(),
+        Some("pending")
+    );
+    assert_eq!(shown(&harness, Who::Member, job).await, end);
 }

@@ -103,9 +103,11 @@ fn records(batch: &Batch) -> Vec<SqsRecord> {
         .enumerate()
         .map(|(number, message)| SqsRecord {
             message_id: format!("m{number}"),
+            receipt_handle: String::new(),
             body: message.to_body().unwrap(),
             attributes: SqsAttributes {
                 approximate_receive_count: "1".into(),
+                message_group_id: None,
             },
             message_attributes: BTreeMap::new(),
         });

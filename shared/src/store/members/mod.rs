@@ -16,6 +16,7 @@ mod tombstone;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::freshness::Indexes;
 use super::item;
 use super::keys as at;
 use super::table::Store;
@@ -32,6 +33,8 @@ pub use tombstone::TOMBSTONE_SECONDS;
 
 /// Most members that share one transaction with their image.
 pub const TRANSACTION_MEMBERS: usize = 99;
+/// The same for an embedded engine, which does nothing else during a transaction: others wait for this one.
+const EMBEDDED_MEMBERS: usize = 16;
 
 /// Which request wins if the stored operation is not older than this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,14 @@ pub enum Changed {
 }
 
 impl Store {
+    /// The most members of an image that are best changed in one transaction.
+    pub fn members_at_once(&self) -> usize {
+        match self.freshness.indexes {
+            Indexes::Immediate => EMBEDDED_MEMBERS,
+            Indexes::Eventual => TRANSACTION_MEMBERS,
+        }
+    }
+
     /// Reads an image and the memberships of these projects in one consistent request.
     ///
     /// # Errors
