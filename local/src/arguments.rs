@@ -92,6 +92,16 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
     table: String,
 
+    /// The table of access keys in that DynamoDB; created if it is not there. Without it the identity
+    /// file's are the only ones.
+    #[arg(
+        long,
+        env = "IMSHARE_ACCESS_KEY_TABLE",
+        value_name = "NAME",
+        requires = "dynamodb_endpoint"
+    )]
+    access_key_table: Option<String>,
+
     /// An SQS queue (or compatible) to use instead of the embedded one.
     #[arg(long, env = "IMSHARE_QUEUE_URL", value_name = "URL")]
     queue_url: Option<String>,
@@ -167,6 +177,7 @@ impl Serve {
             member_may_leave: self.member_may_leave,
             dynamodb_endpoint: self.dynamodb_endpoint,
             table: self.table,
+            access_key_table: self.access_key_table,
             queue_url: self.queue_url,
             queue: Settings::default(),
             public_endpoint: self.public_endpoint,

@@ -47,6 +47,8 @@ pub struct Options {
     pub dynamodb_endpoint: Option<String>,
     /// The table's name.
     pub table: String,
+    /// The table of access keys in that DynamoDB.
+    pub access_key_table: Option<String>,
     /// A queue to use instead of the embedded one.
     pub queue_url: Option<String>,
     /// The settings of the embedded queue.
@@ -85,6 +87,7 @@ impl Options {
             member_may_leave: false,
             dynamodb_endpoint: None,
             table: "imshare".to_owned(),
+            access_key_table: None,
             queue_url: None,
             queue: Settings::default(),
             public_endpoint: None,

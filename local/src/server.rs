@@ -96,12 +96,12 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
             listen: Some(address),
         },
     };
-    let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
+    let keys = access_keys::open(options, stores).await?;
     let app = App::new(
         config,
         stores.dynamodb.clone(),
         stores.sqs.clone(),
-        Authentication::with_keys(access_keys::table(access_key, roles).await?),
+        Authentication::with_keys(keys),
         options.clock.clone(),
     );
     if stores.engine.is_some() {

@@ -9,6 +9,7 @@ use super::metrics::Metrics;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
+use crate::auth::failures::Failures;
 use crate::domain::error::ApiError;
 use crate::domain::id::OperationId;
 use crate::domain::policy::{Caller, Policy};
@@ -93,6 +94,7 @@ impl App {
         let access_keys = optional("ACCESS_KEY_TABLE");
         let authentication = Authentication {
             access_keys: access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table, roles)),
+            failures: Failures::default(),
             #[cfg(feature = "dev-identity")]
             dev_tokens: Some(dev_tokens),
         };

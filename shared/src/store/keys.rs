@@ -30,7 +30,8 @@
 //! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
 //! costs no write of this index.
 //!
-//! Access keys are in a table of their own, with `pk` alone: the key's id.
+//! Access keys are in a table of their own, with `pk` alone: the key's id. `KEYS#<project>\n<user>` holds
+//! the ids of the keys that a user has for a project; no id of a key contains a line feed.
 //!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
 
@@ -196,12 +197,20 @@ pub const CLASSES: &str = "classes";
 
 /// The secret of an access key.
 pub const SECRET: &str = "secret";
-/// The user of an access key. It is not read; it helps whoever inspects the table.
+/// The user of an access key.
 pub const USER: &str = "user";
 /// The roles of an access key, a list.
 pub const ROLES: &str = "roles";
 /// Whether an access key is disabled. A key without the attribute is enabled.
 pub const DISABLED: &str = "disabled";
+/// Who disabled an access key.
+pub const DISABLED_BY: &str = "disabled_by";
+/// Who created an access key.
+pub const CREATED_BY: &str = "created_by";
+/// The day on which an access key was last used.
+pub const LAST_USED: &str = "last_used";
+/// The ids of the keys that a user has for a project, a set.
+pub const ACCESS_KEYS: &str = "access_keys";
 
 /// Every attribute of the tables.
 pub const ATTRIBUTES: &[&str] = &[
@@ -275,6 +284,10 @@ pub const ATTRIBUTES: &[&str] = &[
     USER,
     ROLES,
     DISABLED,
+    DISABLED_BY,
+    CREATED_BY,
+    LAST_USED,
+    ACCESS_KEYS,
 ];
 
 /// What `by_visibility` holds beside keys: an image's projection, which the store filters by as well, and

@@ -21,6 +21,7 @@
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
+//! | [`key_management`] | creates, lists and disables them, for an operator |
 
 pub mod access_keys;
 pub mod due;
@@ -30,6 +31,7 @@ pub mod images;
 mod item;
 pub mod job_list;
 pub mod jobs;
+pub mod key_management;
 pub mod keys;
 pub mod list;
 mod marks;
