@@ -2,6 +2,7 @@
 //! one is tested by `checks/keystone.sh`.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use shared::domain::roles::RoleNames;
 use shared::domain::secret::Secret;
-use tests::{Reply, reply, serve};
+use rustls::pki_types::PrivateKeyDer;
+use tests::{Reply, reply, serve, serve_over};
+use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{ADMIN, MEMBER, OWNER, Who};
 
@@ -137,21 +140,7 @@ impl FakeKeystone {
             most_at_once: 0,
         }));
         let answering = state.clone();
-        let address = serve(move |request: hyper::Request<Bytes>| {
-            let state = answering.clone();
-            async move {
-                let behaviour = state.lock().unwrap().begin();
-                match behaviour {
-                    Behaviour::Well => {}
-                    Behaviour::Slow(time) => tokio::time::sleep(time).await,
-                    Behaviour::Says(status, body) => return reply(status, body),
-                }
-                let mut state = state.lock().unwrap();
-                state.answering = state.answering.saturating_sub(1);
-                state.answer(&request)
-            }
-        })
-        .await;
+        let address = serve(move |request| answer(answering.clone(), request)).await;
         Self {
             url: format!("http://{address}"),
             state,
@@ -197,6 +186,31 @@ impl FakeKeystone {
         self.state.lock().unwrap().most_at_once
     }
 
+    /// Serves the same Keystone over TLS, with a certificate for `localhost` by an authority that it
+    /// writes to a file. The configuration does not name that file.
+    pub async fn over_tls(&self, authority: &Path) -> Config {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(authority, signed.cert.pem()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(signed.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let over_tls = move |stream| {
+            let acceptor = acceptor.clone();
+            async move { acceptor.accept(stream).await.ok() }
+        };
+        let state = self.state.clone();
+        let address = serve_over(over_tls, move |request| answer(state.clone(), request)).await;
+        let mut config = self.config();
+        config.keystone.url = format!("https://localhost:{}/v3", address.port());
+        config
+    }
+
     /// The configuration of an authorizer that uses it.
     pub fn config(&self) -> Config {
         Config {
@@ -207,12 +221,25 @@ impl FakeKeystone {
                     password: Secret::new(PASSWORD.to_owned()),
                     project: ("service".to_owned(), "Default".to_owned()),
                 }),
+                authorities: None,
             },
             roles: RoleNames::default(),
             cache_ttl: 300,
             signed_requests: false,
         }
     }
+}
+
+async fn answer(state: Arc<Mutex<State>>, request: hyper::Request<Bytes>) -> Reply {
+    let behaviour = state.lock().unwrap().begin();
+    match behaviour {
+        Behaviour::Well => {}
+        Behaviour::Slow(time) => tokio::time::sleep(time).await,
+        Behaviour::Says(status, body) => return reply(status, body),
+    }
+    let mut state = state.lock().unwrap();
+    state.answering = state.answering.saturating_sub(1);
+    state.answer(&request)
 }
 
 impl State {

@@ -1,7 +1,9 @@
 //! The environment: which Keystone, whose roles, how long tokens are cached.
 
+use std::path::PathBuf;
+
 use shared::domain::roles::RoleNames;
-use shared::runtime::config::{ConfigError, parsed, required, role_names};
+use shared::runtime::config::{ConfigError, optional, parsed, required, role_names};
 
 use crate::service_user::UserSource;
 
@@ -28,6 +30,9 @@ pub struct KeystoneConfig {
     pub url: String,
     /// Where the service user comes from.
     pub service_user: UserSource,
+    /// A file of certificates in PEM that verify Keystone's, beside those of the host: a private
+    /// cloud's own authorities.
+    pub authorities: Option<PathBuf>,
 }
 
 impl Config {
@@ -50,6 +55,7 @@ impl Config {
                     ConfigError::malformed("KEYSTONE_URL", "an http or https URL without a query")
                 })?,
                 service_user: UserSource::from_env()?,
+                authorities: optional("KEYSTONE_CA_FILE").map(PathBuf::from),
             },
             roles: role_names()?,
             cache_ttl: parsed("AUTH_CACHE_TTL", DEFAULT_CACHE_TTL, "a number of seconds")?,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::Request;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::auth::access_rules::{AccessRules, BadRules};
@@ -12,20 +12,17 @@ use shared::auth::principal::Principal;
 use shared::domain::id::ProjectId;
 use shared::domain::roles::RoleNames;
 use shared::domain::time::{Clock, Timestamp};
-use tokio::sync::Mutex;
 
 use crate::AuthError;
-use crate::client::{Client, FullResponse};
+use crate::client::{Client, FullResponse, Tls};
 use crate::config::KeystoneConfig;
-use crate::service_user::{ServiceUser, UserSource};
+use crate::login::Login;
 
-/// Most time that validating a token may take, logging in included.
+/// Most time that a request waits for its token to be validated.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// How many seconds before it expires this service's own token is renewed.
-const RENEWED_BEFORE: i64 = 60;
 /// The header that declares, in each request to Keystone, that this service enforces access rules.
 /// Without it Keystone answers 404 for every token that has such rules.
-const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
+pub(crate) const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
 /// Most bytes of a token.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
@@ -34,19 +31,10 @@ pub const TOKEN_MAX: usize = 32 * 1024;
 pub struct Keystone {
     /// The URL of tokens, without the catalog, which is not needed.
     tokens: String,
-    service_user: UserSource,
     roles: RoleNames,
     client: Client,
     clock: Clock,
-    /// Locked while logging in, so that all who wait for it share one login.
-    login: Mutex<Option<OwnToken>>,
-}
-
-/// This service's own token. Its `HeaderValue` is marked as sensitive, so that `Debug` redacts it.
-#[derive(Clone, Debug)]
-struct OwnToken {
-    token: HeaderValue,
-    expires_at: Timestamp,
+    login: Login,
 }
 
 /// Keystone's description of a token: the fields that are needed.
@@ -56,7 +44,7 @@ struct TokenDocument {
 }
 
 #[derive(Deserialize)]
-struct TokenBody {
+pub(crate) struct TokenBody {
     user: EntityId,
     /// `None` if the token is unscoped, or scoped to a domain or the system.
     project: Option<EntityId>,
@@ -93,7 +81,7 @@ pub fn sendable(token: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn outage(why: impl Into<String>) -> AuthError {
+pub(crate) fn outage(why: impl Into<String>) -> AuthError {
     AuthError::Unavailable(why.into())
 }
 
@@ -101,15 +89,21 @@ impl Keystone {
     /// Creates a client that has not logged in yet.
     ///
     /// # Errors
-    /// If the host has no certificates to verify Keystone with.
+    /// If there are no certificates to verify Keystone with.
     pub fn new(config: KeystoneConfig, roles: RoleNames, clock: Clock) -> std::io::Result<Self> {
+        let tls = match config.url.starts_with("https:") {
+            true => Tls::On(config.authorities.as_deref()),
+            false => Tls::Off,
+        };
+        let client = Client::new(tls)?;
+        let tokens = format!("{}/auth/tokens?nocatalog", config.url);
+        let user = config.service_user;
         Ok(Self {
-            client: Client::new(config.url.starts_with("https:"))?,
-            tokens: format!("{}/auth/tokens?nocatalog", config.url),
-            service_user: config.service_user,
+            login: Login::new(&tokens, user, client.clone(), clock.clone()),
+            client,
+            tokens,
             roles,
             clock,
-            login: Mutex::default(),
         })
     }
 
@@ -128,12 +122,12 @@ impl Keystone {
     }
 
     async fn ask(&self, token: &HeaderValue) -> Result<Principal, AuthError> {
-        let own = self.own_token(None).await?;
+        let own = self.login.token(None).await?;
         let mut response = self.look_up(&own, token).await?;
         if response.status == 401 {
             // Keystone refuses our own token, not the caller's: it was revoked, or Keystone has new
             // keys.
-            let own = self.own_token(Some(&own)).await?;
+            let own = self.login.token(Some(&own)).await?;
             response = self.look_up(&own, token).await?;
         }
         match response.status {
@@ -179,57 +173,6 @@ impl Keystone {
             access_rules: access_rules.as_ref().map(enforceable).transpose()?,
         })
     }
-
-    /// Our own token: the one from the last login, unless it expires soon or was refused.
-    async fn own_token(&self, refused: Option<&HeaderValue>) -> Result<HeaderValue, AuthError> {
-        let mut login = self.login.lock().await;
-        let renew_at = self.clock.now().plus_seconds(RENEWED_BEFORE);
-        if let Some(login) = login.as_ref()
-            && refused != Some(&login.token)
-            && renew_at < login.expires_at
-        {
-            return Ok(login.token.clone());
-        }
-        let new = self.log_in().await?;
-        Ok(login.insert(new).token.clone())
-    }
-
-    async fn log_in(&self) -> Result<OwnToken, AuthError> {
-        let mut user = self.service_user.user(&self.client).await.map_err(outage)?;
-        let mut response = self.post(&user).await?;
-        if response.status == 401 && self.service_user.may_change() {
-            // The secret may have been rotated after we read it and before Keystone did.
-            let before = user;
-            user = self.service_user.user(&self.client).await.map_err(outage)?;
-            if user != before {
-                response = self.post(&user).await?;
-            }
-        }
-        if response.status != 201 {
-            let status = response.status;
-            return Err(outage(format!(
-                "Keystone: status {status} for the service user's login"
-            )));
-        }
-        let token = response.headers.get("x-subject-token").cloned();
-        match (token, token_of(&response)) {
-            (Some(mut token), Some((_, expires_at))) => {
-                token.set_sensitive(true);
-                Ok(OwnToken { token, expires_at })
-            }
-            _ => Err(outage("Keystone: an answer to a login that is not one")),
-        }
-    }
-
-    async fn post(&self, user: &ServiceUser) -> Result<FullResponse, AuthError> {
-        let request = Request::post(&self.tokens)
-            .header(ACCESS_RULES.0, ACCESS_RULES.1)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::from(user.login().to_string()))
-            .map_err(|error| outage(error.to_string()))?;
-        let response = self.client.send(request).await;
-        response.map_err(|why| outage(format!("Keystone: {why}")))
-    }
 }
 
 /// Parses a token's access rules. If they cannot be enforced, the token is refused: it must not
@@ -245,7 +188,7 @@ fn enforceable(rules: &Value) -> Result<AccessRules, AuthError> {
 }
 
 /// The token that a response describes, and when it expires.
-fn token_of(response: &FullResponse) -> Option<(TokenBody, Timestamp)> {
+pub(crate) fn token_of(response: &FullResponse) -> Option<(TokenBody, Timestamp)> {
     let TokenDocument { token } = serde_json::from_value(response.json()?).ok()?;
     let expires_at = Timestamp::parse(&token.expires_at)?;
     Some((token, expires_at))

@@ -6,6 +6,7 @@
 //! | [`config`] | the environment: which Keystone, whose roles, how long tokens are cached |
 //! | [`event`] | the gateway's event, and the policy that answers it |
 //! | [`keystone`] | validates tokens with Keystone, as a service user |
+//! | [`login`] | that user's login, which goes on when a request stops waiting for it |
 //! | [`service_user`] | that user: from the environment, or from a secret in Secrets Manager |
 //! | [`client`] | HTTP over kept connections |
 //!
@@ -16,6 +17,7 @@ pub mod client;
 pub mod config;
 pub mod event;
 pub mod keystone;
+pub mod login;
 pub mod service_user;
 
 use std::num::NonZeroUsize;
@@ -92,7 +94,7 @@ impl Authorizer {
     /// Creates an authorizer with empty caches.
     ///
     /// # Errors
-    /// If the host has no certificates to verify Keystone with.
+    /// If there are no certificates to verify Keystone with.
     pub fn new(config: Config, clock: Clock) -> std::io::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {
