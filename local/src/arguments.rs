@@ -84,6 +84,10 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_MEMBER_MAY_LEAVE")]
     member_may_leave: bool,
 
+    /// Share images only with projects that exist: those of the Keystone, or of the identity file.
+    #[arg(long, env = "IMSHARE_CHECK_PROJECTS")]
+    check_projects: bool,
+
     /// A DynamoDB (or compatible) to use instead of the embedded engine.
     #[arg(long, env = "IMSHARE_DYNAMODB_ENDPOINT", value_name = "URL")]
     dynamodb_endpoint: Option<String>,
@@ -175,6 +179,7 @@ impl Serve {
             keystone,
             member_quota: self.member_quota,
             member_may_leave: self.member_may_leave,
+            check_projects: self.check_projects,
             dynamodb_endpoint: self.dynamodb_endpoint,
             table: self.table,
             access_key_table: self.access_key_table,

@@ -43,6 +43,8 @@ pub struct Options {
     pub member_quota: i64,
     /// Whether a member may end its own membership.
     pub member_may_leave: bool,
+    /// Whether images are shared only with projects that exist.
+    pub check_projects: bool,
     /// A DynamoDB to use instead of the embedded engine.
     pub dynamodb_endpoint: Option<String>,
     /// The table's name.
@@ -85,6 +87,7 @@ impl Options {
             roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,
             member_may_leave: false,
+            check_projects: false,
             dynamodb_endpoint: None,
             table: "imshare".to_owned(),
             access_key_table: None,

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::auth::Authentication;
+use shared::domain::id::ProjectId;
 use shared::domain::policy::Policy;
 use shared::http::site::Site;
 use shared::runtime::app::App;
 use shared::runtime::config::Config;
+use shared::runtime::keystone::Projects;
 use shared::store::Indexes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -76,6 +78,21 @@ fn authenticator(options: &Options) -> Result<Authenticator, String> {
     }
 }
 
+/// The projects that images may be shared with, if they are to be checked.
+fn projects(options: &Options) -> Result<Option<Projects>, String> {
+    if !options.check_projects {
+        return Ok(None);
+    }
+    if let Some(keystone) = options.keystone.clone() {
+        let projects = Projects::keystone(keystone.keystone, options.clock.clone());
+        let why = |error| format!("no certificates to know Keystone by: {error}");
+        return projects.map(Some).map_err(why);
+    }
+    let known = options.identity.project.iter();
+    let known = known.filter_map(|project| ProjectId::parse(project.id.as_str()).ok());
+    Ok(Some(Projects::fixed(known)))
+}
+
 /// The app that all functions share, with its access keys from the identity file.
 async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<App, String> {
     let config = Config {
@@ -104,6 +121,7 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
         Authentication::with_keys(keys),
         options.clock.clone(),
     );
+    let app = app.checking(projects(options)?);
     if stores.engine.is_some() {
         let recalled = app.store().recall_unreconciled(app.now()).await;
         recalled.map_err(|error| format!("cannot read the table: {}", error.for_log()))?;

@@ -17,6 +17,13 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let id = http::image_id(&request)?;
     let (stamp, quota) = (app.stamp(), app.config().member_quota);
 
+    let asked = caller.may_write().then(|| member.clone());
+    // On the heap: few deployments ask Keystone, and every request would carry the space for it.
+    if !Box::pin(app.absent_projects(asked)).await?.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "Project {member} does not exist."
+        )));
+    }
     let store = app.store();
     let changed = match caller.may_write() {
         true => {

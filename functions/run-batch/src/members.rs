@@ -53,6 +53,7 @@ pub async fn change_members(
             }),
         }
     }
+    let open = existing(work, open, direction, &mut done).await?;
     for part in open.chunks(TRANSACTION_MEMBERS) {
         work.check_time()?;
         match change_part(work, image, facts, part, direction).await? {
@@ -82,6 +83,26 @@ pub async fn change_members(
         }
     }
     Ok(done)
+}
+
+/// Fails the entries that share with a project that does not exist, and returns the others. Keystone is
+/// asked about entries that the policy permits only.
+async fn existing(
+    work: &Work<'_>,
+    mut open: Vec<(usize, ProjectId)>,
+    direction: Direction,
+    done: &mut Vec<Applied>,
+) -> Result<Vec<(usize, ProjectId)>, ApiError> {
+    if let Direction::Share = direction {
+        let members: Vec<ProjectId> = open.iter().map(|(_, member)| member.clone()).collect();
+        let absent = Box::pin(work.app.absent_projects(members)).await?;
+        let gone = open.extract_if(.., |(_, member)| absent.contains(member));
+        done.extend(gone.map(|(row, _)| Applied {
+            row,
+            outcome: Outcome::Failed(ImsCode::NoSuchProject),
+        }));
+    }
+    Ok(open)
 }
 
 /// Makes the members of an image those that were declared: the first `removes` rows of the chunk end

@@ -44,6 +44,7 @@ pub const fn status_of(error: &ApiError) -> u16 {
             | ImsCode::QuotaFull
             | ImsCode::PublicImage
             | ImsCode::NoSuchMember
+            | ImsCode::NoSuchProject
             | ImsCode::AddFailed
             | ImsCode::DeleteFailed
             | ImsCode::VaultMissing

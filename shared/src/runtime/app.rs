@@ -1,9 +1,11 @@
 //! Everything that a handler needs: built once, then passed in.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::clients::Clients;
-use super::config::{Config, ConfigError, optional, role_names};
+use super::config::{Config, ConfigError, optional, parsed, required, role_names};
+use super::keystone::{KeystoneConfig, Projects};
 use super::log;
 use super::metrics::Metrics;
 use crate::auth::Authentication;
@@ -11,7 +13,7 @@ use crate::auth::Authentication;
 use crate::auth::dev_identity::DevTokens;
 use crate::auth::failures::Failures;
 use crate::domain::error::ApiError;
-use crate::domain::id::OperationId;
+use crate::domain::id::{OperationId, ProjectId};
 use crate::domain::policy::{Caller, Policy};
 use crate::domain::time::{Clock, Timestamp};
 use crate::http::Request;
@@ -24,6 +26,7 @@ use crate::store::members::Stamp;
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    projects: Option<Projects>,
 }
 
 #[derive(Debug)]
@@ -74,7 +77,14 @@ impl App {
                 metrics,
                 clock,
             }),
+            projects: None,
         }
+    }
+
+    /// The same app, which shares images only with projects that exist.
+    #[must_use]
+    pub fn checking(self, projects: Option<Projects>) -> Self {
+        Self { projects, ..self }
     }
 
     /// Builds the app of a deployed function from the environment that Lambda sets.
@@ -98,14 +108,15 @@ impl App {
             #[cfg(feature = "dev-identity")]
             dev_tokens: Some(dev_tokens),
         };
-        Ok(Self::with_metrics(
+        let app = Self::with_metrics(
             config,
             dynamodb,
             sqs,
             authentication,
             metrics,
             Clock::System,
-        ))
+        );
+        Ok(app.checking(checked_projects()?))
     }
 
     /// The configuration.
@@ -141,6 +152,20 @@ impl App {
         self.inner.authentication.caller(request, self.now()).await
     }
 
+    /// Those of some projects that do not exist; none unless this deployment checks.
+    ///
+    /// # Errors
+    /// Unavailable if Keystone does not say.
+    pub async fn absent_projects(
+        &self,
+        projects: impl IntoIterator<Item = ProjectId>,
+    ) -> Result<HashSet<ProjectId>, ApiError> {
+        match &self.projects {
+            Some(known) => known.absent(projects).await,
+            None => Ok(HashSet::new()),
+        }
+    }
+
     /// The service's address as the sender of a request knows it, without a slash at its end.
     pub fn base_url(&self, request: &Request) -> String {
         self.inner.config.site.base_url(request)
@@ -163,6 +188,17 @@ impl App {
     pub fn stamp(&self) -> Stamp {
         Stamp::direct(self.operation(), self.now())
     }
+}
+
+/// Keystone, if `CHECK_PROJECTS` says that images are shared only with projects that exist.
+fn checked_projects() -> Result<Option<Projects>, ConfigError> {
+    if !parsed("CHECK_PROJECTS", false, "true or false")? {
+        return Ok(None);
+    }
+    let keystone = KeystoneConfig::of_url(&required("KEYSTONE_URL")?)?;
+    let projects = Projects::keystone(keystone, Clock::System);
+    let unusable = |error| ConfigError::unusable("KEYSTONE_URL", error);
+    projects.map(Some).map_err(unusable)
 }
 
 #[cfg(feature = "dev-identity")]

@@ -1,28 +1,26 @@
-//! Validates tokens with Keystone.
+//! Asks Keystone, as the service user: whom a token stands for, and whether a project exists.
 
 use std::time::Duration;
 
+use crate::auth::access_rules::{AccessRules, BadRules};
+use crate::auth::principal::Principal;
+use crate::domain::id::ProjectId;
+use crate::domain::roles::RoleNames;
+use crate::domain::time::Clock;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::HeaderValue;
-use serde::Deserialize;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use shared::auth::access_rules::{AccessRules, BadRules};
-use shared::auth::principal::Principal;
-use shared::domain::id::ProjectId;
-use shared::domain::roles::RoleNames;
-use shared::domain::time::{Clock, Timestamp};
 
-use crate::AuthError;
-use crate::client::{Client, FullResponse, Tls};
-use crate::config::KeystoneConfig;
-use crate::login::Login;
+use super::client::{Client, FullResponse, Tls};
+use super::config::KeystoneConfig;
+use super::document::{ACCESS_RULES, is_keystones_404, token_of};
+use super::error::{AuthError, outage};
+use super::login::Login;
 
-/// Most time that a request waits for its token to be validated.
+/// Most time that a request waits for Keystone.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// The header that declares, in each request to Keystone, that this service enforces access rules.
-/// Without it Keystone answers 404 for every token that has such rules.
-pub(crate) const ACCESS_RULES: (&str, &str) = ("openstack-identity-access-rules", "1.0");
 /// Most bytes of a token.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
@@ -31,44 +29,12 @@ pub const TOKEN_MAX: usize = 32 * 1024;
 pub struct Keystone {
     /// The URL of tokens, without the catalog, which is not needed.
     tokens: String,
+    /// The URL of projects.
+    projects: String,
     roles: RoleNames,
     client: Client,
     clock: Clock,
     login: Login,
-}
-
-/// Keystone's description of a token: the fields that are needed.
-#[derive(Deserialize)]
-struct TokenDocument {
-    token: TokenBody,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct TokenBody {
-    user: EntityId,
-    /// `None` if the token is unscoped, or scoped to a domain or the system.
-    project: Option<EntityId>,
-    #[serde(default)]
-    roles: Vec<NamedRole>,
-    expires_at: String,
-    /// Set if the user logged in with an application credential.
-    application_credential: Option<ApplicationCredential>,
-}
-
-#[derive(Deserialize)]
-struct ApplicationCredential {
-    /// The requests that the credential is restricted to, if it is.
-    access_rules: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct EntityId {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct NamedRole {
-    name: String,
 }
 
 /// Converts a token to a header; `None` if Keystone cannot have issued it.
@@ -79,10 +45,6 @@ pub fn sendable(token: &[u8]) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(token).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-pub(crate) fn outage(why: impl Into<String>) -> AuthError {
-    AuthError::Unavailable(why.into())
 }
 
 impl Keystone {
@@ -102,6 +64,7 @@ impl Keystone {
             login: Login::new(&tokens, user, client.clone(), clock.clone()),
             client,
             tokens,
+            projects: format!("{}/projects", config.url),
             roles,
             clock,
         })
@@ -112,24 +75,36 @@ impl Keystone {
     /// # Errors
     /// `Unauthorized` if the token is not valid, `Unavailable` if Keystone does not say.
     pub async fn validate(&self, token: &HeaderValue) -> Result<Principal, AuthError> {
-        match tokio::time::timeout(DEADLINE, self.ask(token)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(outage(format!(
-                "Keystone: no answer within {} s",
-                DEADLINE.as_secs()
-            ))),
+        in_time(self.ask(token)).await
+    }
+
+    /// Whether a project exists, enabled or not.
+    ///
+    /// # Errors
+    /// `Unavailable` if Keystone does not say.
+    pub async fn has_project(&self, project: &ProjectId) -> Result<bool, AuthError> {
+        in_time(self.look_up_project(project)).await
+    }
+
+    async fn look_up_project(&self, project: &ProjectId) -> Result<bool, AuthError> {
+        let id = utf8_percent_encode(project.as_str(), NON_ALPHANUMERIC);
+        let url = format!("{}/{id}", self.projects);
+        let response = self.get(&url, None).await?;
+        let named = |body: Value| body.pointer("/project/id").map(|id| id == project.as_str());
+        match response.status {
+            // A proxy may make another path of an id such as "..", and answer with something else.
+            200 if response.json().and_then(named) == Some(true) => Ok(true),
+            404 if is_keystones_404(&response) => Ok(false),
+            403 => Err(outage(
+                "Keystone: the service user may not read projects; give it the role admin in its \
+                 project, or one that identity:get_project permits",
+            )),
+            status => Err(outage(format!("Keystone: status {status} for a project"))),
         }
     }
 
     async fn ask(&self, token: &HeaderValue) -> Result<Principal, AuthError> {
-        let own = self.login.token(None).await?;
-        let mut response = self.look_up(&own, token).await?;
-        if response.status == 401 {
-            // Keystone refuses our own token, not the caller's: it was revoked, or Keystone has new
-            // keys.
-            let own = self.login.token(Some(&own)).await?;
-            response = self.look_up(&own, token).await?;
-        }
+        let response = self.get(&self.tokens, Some(token)).await?;
         match response.status {
             200 => self.principal(&response),
             // A 404 from Keystone means that the token is unknown. A 404 from a proxy in between does
@@ -139,17 +114,36 @@ impl Keystone {
         }
     }
 
+    /// Sends a GET as the service user, about a token if there is one.
+    async fn get(
+        &self,
+        url: &str,
+        subject: Option<&HeaderValue>,
+    ) -> Result<FullResponse, AuthError> {
+        let own = self.login.token(None).await?;
+        let response = self.look_up(url, &own, subject).await?;
+        if response.status != 401 {
+            return Ok(response);
+        }
+        // Keystone refuses our own token, not the caller's: it was revoked, or Keystone has new keys.
+        let own = self.login.token(Some(&own)).await?;
+        self.look_up(url, &own, subject).await
+    }
+
     async fn look_up(
         &self,
+        url: &str,
         own: &HeaderValue,
-        token: &HeaderValue,
+        subject: Option<&HeaderValue>,
     ) -> Result<FullResponse, AuthError> {
-        let request = Request::get(&self.tokens)
+        let mut request = Request::get(url)
             .header(ACCESS_RULES.0, ACCESS_RULES.1)
-            .header("x-auth-token", own)
-            .header("x-subject-token", token)
-            .body(Full::default())
-            .map_err(|error| outage(error.to_string()))?;
+            .header("x-auth-token", own);
+        if let Some(subject) = subject {
+            request = request.header("x-subject-token", subject);
+        }
+        let request = request.body(Full::default());
+        let request = request.map_err(|error| outage(error.to_string()))?;
         let response = self.client.send(request).await;
         response.map_err(|why| outage(format!("Keystone: {why}")))
     }
@@ -175,6 +169,16 @@ impl Keystone {
     }
 }
 
+/// Waits for an answer as long as a request may.
+async fn in_time<T>(asked: impl Future<Output = Result<T, AuthError>>) -> Result<T, AuthError> {
+    let late = |_| {
+        let seconds = DEADLINE.as_secs();
+        Err(outage(format!("Keystone: no answer within {seconds} s")))
+    };
+    let answer = tokio::time::timeout(DEADLINE, asked).await;
+    answer.unwrap_or_else(late)
+}
+
 /// Parses a token's access rules. If they cannot be enforced, the token is refused: it must not
 /// gain rights.
 fn enforceable(rules: &Value) -> Result<AccessRules, AuthError> {
@@ -185,17 +189,4 @@ fn enforceable(rules: &Value) -> Result<AccessRules, AuthError> {
             AuthError::Unauthorized
         }
     })
-}
-
-/// The token that a response describes, and when it expires.
-pub(crate) fn token_of(response: &FullResponse) -> Option<(TokenBody, Timestamp)> {
-    let TokenDocument { token } = serde_json::from_value(response.json()?).ok()?;
-    let expires_at = Timestamp::parse(&token.expires_at)?;
-    Some((token, expires_at))
-}
-
-fn is_keystones_404(response: &FullResponse) -> bool {
-    response
-        .json()
-        .is_some_and(|body| body.pointer("/error/code") == Some(&404.into()))
 }

@@ -4,17 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::domain::time::{Clock, Timestamp};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use http_body_util::Full;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use shared::domain::time::{Clock, Timestamp};
 
-use crate::AuthError;
-use crate::client::{Client, FullResponse};
-use crate::keystone::{ACCESS_RULES, outage, token_of};
-use crate::service_user::{ServiceUser, UserSource};
+use super::client::{Client, FullResponse};
+use super::document::{ACCESS_RULES, token_of};
+use super::error::{AuthError, outage};
+use super::service_user::{ServiceUser, UserSource};
 
 /// Most time that a login may take. It is longer than a request waits for Keystone: a login that is
 /// slower than that goes on beside the request, and serves the next one.
@@ -121,7 +121,11 @@ impl State {
 /// Begins a login in a task of its own, which no caller can stop.
 fn begin(work: Work) -> Attempt {
     let task = tokio::spawn(async move {
-        let late = |_| Err(outage(format!("Keystone: no login within {LOGIN_DEADLINE:?}")));
+        let late = |_| {
+            Err(outage(format!(
+                "Keystone: no login within {LOGIN_DEADLINE:?}"
+            )))
+        };
         let login = tokio::time::timeout(LOGIN_DEADLINE, work.log_in());
         login.await.unwrap_or_else(late)
     });

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
+use crate::domain::secret::Secret;
+use crate::runtime::config::{ConfigError, optional, parsed, required};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
-use shared::domain::secret::Secret;
-use shared::runtime::config::{ConfigError, optional, parsed, required};
 
-use crate::client::{Client, FullResponse};
+use super::client::{Client, FullResponse};
 
 /// The default port of the AWS Parameters and Secrets Lambda Extension.
 const EXTENSION_PORT: u16 = 2773;
