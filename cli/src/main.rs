@@ -4,6 +4,8 @@
 mod access_key;
 #[cfg(feature = "server")]
 mod operator;
+#[cfg(feature = "server")]
+mod projects;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,10 @@ enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     AccessKey(access_key::AccessKeyCommand),
+    /// Check the projects that images are shared with, in the service's store.
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Projects(projects::ProjectsCommand),
     /// Print the variables of a demo user of the service on this machine.
     #[cfg(feature = "server")]
     DemoEnv(local::demo_env::DemoEnv),
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run_here(&login, || local::command::run(*serve)),
         #[cfg(feature = "server")]
         Command::AccessKey(command) => operator::run(&login, || access_key::run(command)),
+        #[cfg(feature = "server")]
+        Command::Projects(command) => operator::run(&login, || projects::run(command)),
         #[cfg(feature = "server")]
         Command::DemoEnv(demo) => run_here(&login, || demo.print()),
     }

@@ -24,6 +24,7 @@
 //! | [`demo_env`] | `imshare demo-env` |
 //! | [`operator`] | the store that an operator's command is about |
 //! | [`key_command`] | `imshare access-key` |
+//! | [`gone_projects`] | `imshare projects check` |
 
 pub mod access_keys;
 pub mod arguments;
@@ -37,6 +38,7 @@ pub mod demo_env;
 pub mod docs;
 pub mod engine;
 pub mod gateway;
+pub mod gone_projects;
 pub mod identity;
 pub mod in_process;
 pub mod key_command;

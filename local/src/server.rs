@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shared::auth::Authentication;
-use shared::domain::id::ProjectId;
 use shared::domain::policy::Policy;
 use shared::http::site::Site;
 use shared::runtime::app::App;
@@ -88,9 +87,7 @@ fn projects(options: &Options) -> Result<Option<Projects>, String> {
         let why = |error| format!("no certificates to know Keystone by: {error}");
         return projects.map(Some).map_err(why);
     }
-    let known = options.identity.project.iter();
-    let known = known.filter_map(|project| ProjectId::parse(project.id.as_str()).ok());
-    Ok(Some(Projects::fixed(known)))
+    Ok(Some(options.identity.projects()))
 }
 
 /// The app that all functions share, with its access keys from the identity file.

@@ -16,6 +16,7 @@
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
 //! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
 //! | `trust` | trusted owners: the rules by which projects answer in advance |
+//! | `all_members` | the memberships of the whole table, for an operator |
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
@@ -24,6 +25,7 @@
 //! | [`key_management`] | creates, lists and disables them, for an operator |
 
 pub mod access_keys;
+mod all_members;
 pub mod due;
 mod expression;
 mod freshness;
