@@ -50,6 +50,10 @@ struct State {
     logins: HashSet<String>,
     login_expires_at: &'static str,
     counts: Counts,
+    /// The projects that exist, and how often it was asked about one.
+    projects: HashSet<String>,
+    asked_projects: usize,
+    begun: usize,
     answering: usize,
     most_at_once: usize,
 }
@@ -136,6 +140,9 @@ impl FakeKeystone {
             logins: HashSet::new(),
             login_expires_at: later,
             counts: Counts::default(),
+            projects: [OWNER, MEMBER, ADMIN].map(str::to_owned).into(),
+            asked_projects: 0,
+            begun: 0,
             answering: 0,
             most_at_once: 0,
         }));
@@ -174,6 +181,24 @@ impl FakeKeystone {
 
     pub fn changes_password(&self, password: &str) {
         self.state.lock().unwrap().password = password.to_owned();
+    }
+
+    pub fn creates_project(&self, id: &str) {
+        self.state.lock().unwrap().projects.insert(id.to_owned());
+    }
+
+    pub fn deletes_project(&self, id: &str) {
+        self.state.lock().unwrap().projects.remove(id);
+    }
+
+    /// The questions about projects since the last call.
+    pub fn asked_projects(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().asked_projects)
+    }
+
+    /// The requests of any kind since the last call.
+    pub fn answered_anyhow(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().begun)
     }
 
     /// The requests since the last call.
@@ -245,6 +270,7 @@ async fn answer(state: Arc<Mutex<State>>, request: hyper::Request<Bytes>) -> Rep
 impl State {
     fn begin(&mut self) -> Behaviour {
         self.answering += 1;
+        self.begun += 1;
         self.most_at_once = self.most_at_once.max(self.answering);
         self.behaviour.clone()
     }
@@ -260,8 +286,23 @@ impl State {
             let value = request.headers().get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
-        assert_eq!(request.uri().path(), "/v3/auth/tokens");
         assert!(enforces_rules(request));
+        let own = header("x-auth-token");
+        if let Some(id) = request.uri().path().strip_prefix("/v3/projects/") {
+            self.asked_projects += 1;
+            let id = percent_encoding::percent_decode_str(id)
+                .decode_utf8()
+                .unwrap();
+            return match own.is_some_and(|own| self.logins.contains(&own)) {
+                false => refused(401),
+                true if self.projects.contains(&*id) => reply(
+                    200,
+                    json!({"project": {"id": id, "enabled": true}}).to_string(),
+                ),
+                true => refused(404),
+            };
+        }
+        assert_eq!(request.uri().path(), "/v3/auth/tokens");
         if request.method() == "POST" {
             self.counts.logins += 1;
             let body: Value = serde_json::from_slice(request.body()).unwrap();

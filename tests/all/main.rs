@@ -1,6 +1,7 @@
 //! Integration tests of the whole service: one module per subject, most of them over real HTTP
 //! against the embedded engine in this process.
 
+mod access_keys;
 mod answers;
 mod authorizer;
 mod batch;
@@ -31,6 +32,7 @@ mod observability;
 mod openapi;
 mod permissions;
 mod ports;
+mod projects;
 mod property;
 mod queue;
 mod races;
