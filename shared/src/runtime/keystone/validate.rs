@@ -87,6 +87,11 @@ impl Keystone {
     }
 
     async fn look_up_project(&self, project: &ProjectId) -> Result<bool, AuthError> {
+        // No id in Keystone has a slash. Web servers decode it before they route, so it would name
+        // another path, whose 404 is none about a project.
+        if project.as_str().contains('/') {
+            return Ok(false);
+        }
         let id = utf8_percent_encode(project.as_str(), NON_ALPHANUMERIC);
         let url = format!("{}/{id}", self.projects);
         let response = self.get(&url, None).await?;
