@@ -117,7 +117,7 @@ pub async fn check(
     let (store, _directory) = open(options, table, remedy).await?;
     let members = store.members_of_all_images().await?;
     let mut absent: Vec<_> = projects
-        .absent(members.keys().cloned())
+        .absent(members.keys().cloned().collect())
         .await?
         .into_iter()
         .collect();

@@ -102,9 +102,11 @@ impl Directory {
 /// One sentence for the operator: there is no such directory, or the file cannot be created.
 pub fn access_keys(directory: &Path) -> Result<PathBuf, String> {
     let path = directory.join(KEYS);
-    if !directory.is_dir() {
+    if !directory.join("table.sqlite").is_file() {
         let directory = directory.display();
-        return Err(format!("there is no data directory {directory}"));
+        return Err(format!(
+            "there is no data directory of a server at {directory}: start one there first"
+        ));
     }
     private(&path).map_err(|error| format!("cannot use {}: {error}", path.display()))?;
     Ok(path)

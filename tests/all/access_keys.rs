@@ -403,7 +403,7 @@ async fn a_key_is_managed_beside_a_running_server() {
 async fn a_wrong_command_about_keys_is_one_sentence() {
     let shell = Shell::new(&[("IMSHARE_DATA_DIR", "nothing-here")]);
     let list = shell.run(&["access-key", "list"]).await;
-    list.says(2, &["there is no data directory"]);
+    list.says(2, &["there is no data directory of a server"]);
     let url = "http://127.0.0.1:1";
     let away = [
         "access-key",
@@ -427,6 +427,13 @@ async fn a_wrong_command_about_keys_is_one_sentence() {
     let home = shell.home.path().join("data");
     std::fs::create_dir(&home).unwrap();
     let shell = shell.with("IMSHARE_DATA_DIR", home.to_str().unwrap());
+    // Nothing is created in a directory of something else.
+    shell
+        .run(&["access-key", "list"])
+        .await
+        .says(2, &["start one"]);
+    assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
+    std::fs::write(home.join("table.sqlite"), "").unwrap();
     for (project, user, word) in [
         ("", "u", "--project"),
         ("p", "", "--user"),

@@ -326,7 +326,10 @@ fn the_functions_that_share_may_ask_keystone() {
         for name in ["KEYSTONE_URL", "KEYSTONE_SECRET_ARN"] {
             assert_eq!(variables[name]["Fn::If"][0], "ChecksProjects", "{function}");
         }
-        assert_eq!(properties(function)["Layers"]["Fn::If"][0], "ChecksProjects");
+        assert_eq!(
+            properties(function)["Layers"]["Fn::If"][0],
+            "ChecksProjects"
+        );
     }
 }
 

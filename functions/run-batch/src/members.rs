@@ -1,5 +1,7 @@
 //! Adds and removes the members of one image, as many at once as a transaction holds.
 
+use std::borrow::Cow;
+
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
 use shared::domain::facts::Facts;
@@ -53,9 +55,13 @@ pub async fn change_members(
             }),
         }
     }
-    let open = existing(work, open, direction, &mut done).await?;
     for part in open.chunks(TRANSACTION_MEMBERS) {
         work.check_time()?;
+        let part = existing(work, part, direction, &mut done).await?;
+        let part = part.as_ref();
+        if part.is_empty() {
+            continue;
+        }
         match change_part(work, image, facts, part, direction).await? {
             Changed::Members(changes) => {
                 let changes = part.iter().zip(&changes);
@@ -87,22 +93,24 @@ pub async fn change_members(
 
 /// Fails the entries that share with a project that does not exist, and returns the others. Keystone is
 /// asked about entries that the policy permits only.
-async fn existing(
+async fn existing<'a>(
     work: &Work<'_>,
-    mut open: Vec<(usize, ProjectId)>,
+    part: &'a [(usize, ProjectId)],
     direction: Direction,
     done: &mut Vec<Applied>,
-) -> Result<Vec<(usize, ProjectId)>, ApiError> {
-    if let Direction::Share = direction {
-        let members: Vec<ProjectId> = open.iter().map(|(_, member)| member.clone()).collect();
-        let absent = Box::pin(work.app.absent_projects(members)).await?;
-        let gone = open.extract_if(.., |(_, member)| absent.contains(member));
-        done.extend(gone.map(|(row, _)| Applied {
-            row,
-            outcome: Outcome::Failed(ImsCode::NoSuchProject),
-        }));
-    }
-    Ok(open)
+) -> Result<Cow<'a, [(usize, ProjectId)]>, ApiError> {
+    let (Direction::Share, Some(projects)) = (direction, work.app.projects()) else {
+        return Ok(Cow::Borrowed(part));
+    };
+    let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
+    let absent = Box::pin(projects.absent(members)).await?;
+    let gone = part.iter().filter(|(_, member)| absent.contains(member));
+    done.extend(gone.map(|(row, _)| Applied {
+        row: *row,
+        outcome: Outcome::Failed(ImsCode::NoSuchProject),
+    }));
+    let left = part.iter().filter(|(_, member)| !absent.contains(member));
+    Ok(Cow::Owned(left.cloned().collect()))
 }
 
 /// Makes the members of an image those that were declared: the first `removes` rows of the chunk end

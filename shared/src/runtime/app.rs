@@ -1,6 +1,5 @@
 //! Everything that a handler needs: built once, then passed in.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::clients::Clients;
@@ -13,7 +12,7 @@ use crate::auth::Authentication;
 use crate::auth::dev_identity::DevTokens;
 use crate::auth::failures::Failures;
 use crate::domain::error::ApiError;
-use crate::domain::id::{OperationId, ProjectId};
+use crate::domain::id::OperationId;
 use crate::domain::policy::{Caller, Policy};
 use crate::domain::time::{Clock, Timestamp};
 use crate::http::Request;
@@ -152,18 +151,9 @@ impl App {
         self.inner.authentication.caller(request, self.now()).await
     }
 
-    /// Those of some projects that do not exist; none unless this deployment checks.
-    ///
-    /// # Errors
-    /// Unavailable if Keystone does not say.
-    pub async fn absent_projects(
-        &self,
-        projects: impl IntoIterator<Item = ProjectId>,
-    ) -> Result<HashSet<ProjectId>, ApiError> {
-        match &self.projects {
-            Some(known) => known.absent(projects).await,
-            None => Ok(HashSet::new()),
-        }
+    /// Which projects exist, if this deployment shares images only with those.
+    pub fn projects(&self) -> Option<&Projects> {
+        self.projects.as_ref()
     }
 
     /// The service's address as the sender of a request knows it, without a slash at its end.

@@ -91,10 +91,7 @@ impl Projects {
     ///
     /// # Errors
     /// Unavailable if Keystone does not say.
-    pub async fn absent(
-        &self,
-        projects: impl IntoIterator<Item = ProjectId>,
-    ) -> Result<HashSet<ProjectId>, ApiError> {
+    pub async fn absent(&self, projects: Vec<ProjectId>) -> Result<HashSet<ProjectId>, ApiError> {
         let asked = projects.into_iter().map(|project| async move {
             // Boxed: a request to Keystone would make the future of every entry as large as its own.
             let exists = Box::pin(self.exists(&project)).await?;
