@@ -75,6 +75,15 @@ pub enum AccessKeyCommand {
 /// What every command about keys takes.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
+    /// Who does this, for the record.
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "unknown"
+    )]
+    by: String,
     /// The store.
     #[command(flatten)]
     store: StoreOptions,
@@ -86,15 +95,6 @@ pub struct Common {
         help_heading = "Store"
     )]
     table: Option<String>,
-    /// Who does this, for the record.
-    #[arg(
-        long,
-        env = "USER",
-        hide_env_values = true,
-        value_name = "NAME",
-        default_value = "unknown"
-    )]
-    by: String,
     /// The output.
     #[command(flatten)]
     output: OutputOptions,
