@@ -1,5 +1,12 @@
 //! `imshare`: the whole service on one machine, and the commands for people who use it or another.
 
+#[cfg(feature = "server")]
+mod access_key;
+#[cfg(feature = "server")]
+mod operator;
+#[cfg(feature = "server")]
+mod projects;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -27,6 +34,14 @@ enum Command {
     /// Run the whole service in this process.
     #[cfg(feature = "server")]
     Serve(Box<local::arguments::Serve>),
+    /// Create, list, rotate and disable the access keys of signed requests, in the service's store.
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    AccessKey(access_key::AccessKeyCommand),
+    /// Check the projects that images are shared with, in the service's store.
+    #[cfg(feature = "server")]
+    #[command(subcommand)]
+    Projects(projects::ProjectsCommand),
     /// Print the variables of a demo user of the service on this machine.
     #[cfg(feature = "server")]
     DemoEnv(local::demo_env::DemoEnv),
@@ -39,6 +54,10 @@ fn main() -> ExitCode {
         Command::Client(command) => cli::run(command, &login, Arguments::command),
         #[cfg(feature = "server")]
         Command::Serve(serve) => run_here(&login, || local::command::run(*serve)),
+        #[cfg(feature = "server")]
+        Command::AccessKey(command) => operator::run(&login, || access_key::run(command)),
+        #[cfg(feature = "server")]
+        Command::Projects(command) => operator::run(&login, || projects::run(command)),
         #[cfg(feature = "server")]
         Command::DemoEnv(demo) => run_here(&login, || demo.print()),
     }

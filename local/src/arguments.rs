@@ -97,6 +97,10 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_MEMBER_MAY_LEAVE")]
     member_may_leave: bool,
 
+    /// Share images only with projects that exist: those of the Keystone, or of the identity file.
+    #[arg(long, env = "IMSHARE_CHECK_PROJECTS")]
+    check_projects: bool,
+
     /// A DynamoDB (or compatible) to use instead of the embedded engine.
     #[arg(long, env = "IMSHARE_DYNAMODB_ENDPOINT", value_name = "URL")]
     dynamodb_endpoint: Option<String>,
@@ -104,6 +108,16 @@ pub struct Serve {
     /// The table's name; created if it is not there.
     #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
     table: String,
+
+    /// The table of access keys in that DynamoDB; created if it is not there. Without it the identity
+    /// file's are the only ones.
+    #[arg(
+        long,
+        env = "IMSHARE_ACCESS_KEY_TABLE",
+        value_name = "NAME",
+        requires = "dynamodb_endpoint"
+    )]
+    access_key_table: Option<String>,
 
     /// An SQS queue (or compatible) to use instead of the embedded one.
     #[arg(long, env = "IMSHARE_QUEUE_URL", value_name = "URL")]
@@ -202,8 +216,10 @@ impl Serve {
                 images: self.image_quota,
             },
             member_may_leave: self.member_may_leave,
+            check_projects: self.check_projects,
             dynamodb_endpoint: self.dynamodb_endpoint,
             table: self.table,
+            access_key_table: self.access_key_table,
             queue_url: self.queue_url,
             queue: Settings::default(),
             public_endpoint: self.public_endpoint,

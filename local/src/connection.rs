@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use shared::auth::failures::SourceAddress;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -75,8 +76,8 @@ pub async fn serve<S, F>(
             accepted = accepted => accepted,
             _ = stop.changed() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Too many open files, or a connection that was reset at once.
                 tracing::warn!(error.why = %error, "accept failed");
@@ -92,7 +93,8 @@ pub async fn serve<S, F>(
             .max_buf_size(HEAD_MAX)
             .serve_connection(
                 TokioIo::new(WriteTimeout::new(stream, limits.answer)),
-                service_fn(move |request| {
+                service_fn(move |mut request| {
+                    request.extensions_mut().insert(SourceAddress(peer.ip()));
                     let answered = service(request);
                     async { Ok::<_, Infallible>(answered.await) }
                 }),

@@ -13,7 +13,7 @@
 //! | [`worker`] | the event sources: receive messages and run their functions |
 //! | [`outage`] | outages of a remote DynamoDB or SQS |
 //! | [`identity`] | development identities: the identity file, logins, tokens |
-//! | [`access_keys`] | the table of access keys, filled from the identity file |
+//! | [`access_keys`] | the access keys of the identity file, and the table of the others |
 //! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
 //! | [`connection`], [`body`] | HTTP connections and bodies, and their limits |
 //! | [`gateway`] | the gateway: the route table and the caller's principal |
@@ -23,6 +23,9 @@
 //! | [`server`] | starts and stops all of them |
 //! | [`command`], [`arguments`] | `imshare serve` and its arguments |
 //! | [`demo_env`] | `imshare demo-env` |
+//! | [`operator`] | the store that an operator's command is about |
+//! | [`key_command`] | `imshare access-key` |
+//! | [`gone_projects`] | `imshare projects check` |
 
 pub mod access_keys;
 pub mod arguments;
@@ -36,8 +39,11 @@ pub mod demo_env;
 pub mod docs;
 pub mod engine;
 pub mod gateway;
+pub mod gone_projects;
 pub mod identity;
 pub mod in_process;
+pub mod key_command;
+pub mod operator;
 pub mod options;
 pub mod outage;
 pub mod queue;

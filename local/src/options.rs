@@ -46,10 +46,14 @@ pub struct Options {
     pub project_limits: ProjectLimits,
     /// Whether a member may end its own membership.
     pub member_may_leave: bool,
+    /// Whether images are shared only with projects that exist.
+    pub check_projects: bool,
     /// A DynamoDB to use instead of the embedded engine.
     pub dynamodb_endpoint: Option<String>,
     /// The table's name.
     pub table: String,
+    /// The table of access keys in that DynamoDB.
+    pub access_key_table: Option<String>,
     /// A queue to use instead of the embedded one.
     pub queue_url: Option<String>,
     /// The settings of the embedded queue.
@@ -87,8 +91,10 @@ impl Options {
             member_quota: DEFAULT_MEMBER_QUOTA,
             project_limits: ProjectLimits::default(),
             member_may_leave: false,
+            check_projects: false,
             dynamodb_endpoint: None,
             table: "imshare".to_owned(),
+            access_key_table: None,
             queue_url: None,
             queue: Settings::default(),
             public_endpoint: None,

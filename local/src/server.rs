@@ -8,6 +8,7 @@ use shared::domain::policy::Policy;
 use shared::http::site::Site;
 use shared::runtime::app::App;
 use shared::runtime::config::Config;
+use shared::runtime::keystone::Projects;
 use shared::runtime::messages::Source;
 use shared::store::Indexes;
 use tokio::net::TcpListener;
@@ -77,6 +78,19 @@ fn authenticator(options: &Options) -> Result<Authenticator, String> {
     }
 }
 
+/// The projects that images may be shared with, if they are to be checked.
+fn projects(options: &Options) -> Result<Option<Projects>, String> {
+    if !options.check_projects {
+        return Ok(None);
+    }
+    if let Some(keystone) = options.keystone.clone() {
+        let projects = Projects::keystone(keystone.keystone, options.clock.clone());
+        let why = |error| format!("no certificates to know Keystone by: {error}");
+        return projects.map(Some).map_err(why);
+    }
+    Ok(Some(options.identity.projects()))
+}
+
 /// The app that all functions share, with its access keys from the identity file.
 async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<App, String> {
     let config = Config {
@@ -99,14 +113,15 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
             listen: Some(address),
         },
     };
-    let (access_key, roles) = (&options.identity.access_key, options.roles.clone());
+    let keys = access_keys::open(options, stores).await?;
     let app = App::new(
         config,
         stores.dynamodb.clone(),
         stores.sqs.clone(),
-        Authentication::with_keys(access_keys::table(access_key, roles).await?),
+        Authentication::with_keys(keys),
         options.clock.clone(),
     );
+    let app = app.checking(projects(options)?);
     if stores.engine.is_some() {
         let recalled = app.store().recall_unreconciled(app.now()).await;
         recalled.map_err(|error| format!("cannot read the table: {}", error.for_log()))?;

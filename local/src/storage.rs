@@ -12,8 +12,10 @@ const LOCK: &str = "lock";
 const PROBE: &str = "probe";
 /// Size of [`PROBE`] in bytes: more than one request writes.
 const PROBE_BYTES: usize = 1024 * 1024;
+/// The file of the access keys.
+const KEYS: &str = "access-keys.sqlite";
 /// Our files in the directory, of any release.
-const OURS: [&str; 7] = [
+const OURS: [&str; 10] = [
     LOCK,
     "table.sqlite",
     "table.sqlite-wal",
@@ -21,6 +23,9 @@ const OURS: [&str; 7] = [
     "queue.sqlite",
     "queue.sqlite-wal",
     "queue.sqlite-shm",
+    "access-keys.sqlite",
+    "access-keys.sqlite-wal",
+    "access-keys.sqlite-shm",
 ];
 
 /// A data directory, locked by this process.
@@ -49,7 +54,7 @@ impl Directory {
         let lock = lock(path)?;
         let is_new = !path.join("table.sqlite").exists();
         // SQLite gives its other files the mode of the database.
-        for name in ["table.sqlite", "queue.sqlite"] {
+        for name in ["table.sqlite", "queue.sqlite", KEYS] {
             private(&path.join(name)).map_err(why)?;
         }
         for file in OURS.map(|name| path.join(name)) {
@@ -88,6 +93,23 @@ impl Directory {
     pub fn queue(&self) -> PathBuf {
         self.path.join("queue.sqlite")
     }
+}
+
+/// Makes the file of the access keys in a data directory, readable by this user alone, and returns its
+/// path. It needs no lock: a server and commands use the file at the same time.
+///
+/// # Errors
+/// One sentence for the operator: there is no such directory, or the file cannot be created.
+pub fn access_keys(directory: &Path) -> Result<PathBuf, String> {
+    let path = directory.join(KEYS);
+    if !directory.join("table.sqlite").is_file() {
+        let directory = directory.display();
+        return Err(format!(
+            "there is no data directory of a server at {directory}: start one there first"
+        ));
+    }
+    private(&path).map_err(|error| format!("cannot use {}: {error}", path.display()))?;
+    Ok(path)
 }
 
 /// Opens a file that this user alone can read, and creates it if it does not exist.

@@ -219,7 +219,9 @@ async fn an_outage_is_not_a_refusal_and_not_remembered() {
 
 #[tokio::test]
 async fn a_slow_keystone_is_not_waited_for() {
-    let (authorizer, keystone, _) = authorizer().await;
+    let (authorizer, keystone, clock) = authorizer().await;
+    authorizer.identify(owner()).await.unwrap();
+    clock.forward(300);
     keystone.is(Behaviour::Slow(Duration::from_secs(60)));
     let started = Instant::now();
     unavailable(authorizer.identify(owner()).await);
@@ -230,6 +232,36 @@ async fn a_slow_keystone_is_not_waited_for() {
     );
     keystone.is(Behaviour::Slow(Duration::from_millis(100)));
     authorizer.identify(owner()).await.unwrap();
+}
+
+/// A login that is slower than a request waits would never succeed if it ended with the request.
+#[tokio::test]
+async fn a_slow_login_goes_on_beside_the_request() {
+    let (authorizer, keystone, _) = authorizer().await;
+    keystone.is(Behaviour::Slow(Duration::from_millis(2600)));
+    let why = unavailable(authorizer.identify(owner()).await);
+    assert_eq!(why, "Keystone: no answer within 2 s");
+    // The login is still under way, and this caller waits for the rest of it.
+    keystone.is(Behaviour::Well);
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
+}
+
+/// A login that failed while nobody waited is not told to the next caller, who begins anew.
+#[tokio::test]
+async fn a_failed_login_is_not_remembered() {
+    let (authorizer, keystone, _) = authorizer().await;
+    keystone.changes_password("another");
+    keystone.is(Behaviour::Slow(Duration::from_millis(2600)));
+    unavailable(authorizer.identify(owner()).await);
+    while keystone.counts().logins == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    keystone.changes_password(keystone::PASSWORD);
+    keystone.is(Behaviour::Well);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
 }
 
 #[tokio::test]
@@ -325,6 +357,72 @@ async fn a_rotated_secret_is_read_again() {
     secret.lock().unwrap().clear();
     let why = unavailable(authorizer.identify(owner()).await);
     assert_eq!(why, "cannot read the secret: status 500");
+}
+
+/// Right after a cold start the extension answers 400 until it is ready: that is no outage.
+#[tokio::test]
+async fn an_extension_that_is_not_ready_is_asked_again() {
+    let (_, keystone, clock) = authorizer().await;
+    let asked_for = Arc::new(Mutex::new((0, 0)));
+    let state = asked_for.clone();
+    let extension = serve(move |_| {
+        let mut state = state.lock().unwrap();
+        let (unready, asked) = &mut *state;
+        *asked += 1;
+        if *unready > 0 {
+            *unready -= 1;
+            return std::future::ready(reply(400, "not ready to serve traffic, please wait"));
+        }
+        let fields = json!({
+            "KEYSTONE_USERNAME": "imshare",
+            "KEYSTONE_PASSWORD": keystone::PASSWORD,
+        });
+        let body = json!({"Name": "imshare", "SecretString": fields.to_string()});
+        std::future::ready(reply(200, body.to_string()))
+    })
+    .await;
+    let mut config = keystone.config();
+    config.keystone.service_user = UserSource::SecretsManager {
+        url: format!("http://{extension}/secretsmanager/get?secretId=arn"),
+        session_token: Secret::new("session".to_owned()),
+    };
+    *asked_for.lock().unwrap() = (2, 0);
+    let authorizer = Authorizer::new(config.clone(), clock.clock()).unwrap();
+    authorizer.identify(owner()).await.unwrap();
+    assert_eq!(*asked_for.lock().unwrap(), (0, 3));
+
+    // It is asked a bounded number of times.
+    *asked_for.lock().unwrap() = (1000, 0);
+    let authorizer = Authorizer::new(config, clock.clock()).unwrap();
+    let why = unavailable(authorizer.identify(owner()).await);
+    let expected = "cannot read the secret: the extension does not become ready";
+    assert_eq!((why.as_str(), asked_for.lock().unwrap().1), (expected, 6));
+}
+
+/// A private cloud's Keystone has a certificate of an authority of its own.
+#[tokio::test]
+async fn a_private_authority_is_trusted_if_it_is_named() {
+    let (keystone, clock) = (FakeKeystone::start().await, ManualClock::default());
+    let directory = tempfile::tempdir().unwrap();
+    let authority = directory.path().join("ca.pem");
+    let mut config = keystone.over_tls(&authority).await;
+    assert!(config.keystone.url.starts_with("https://localhost:"));
+
+    let stranger = Authorizer::new(config.clone(), clock.clock()).unwrap();
+    let why = unavailable(stranger.identify(owner()).await);
+    assert!(why.contains("UnknownIssuer"), "{why}");
+
+    config.keystone.authorities = Some(authority.clone());
+    let trusting = Authorizer::new(config.clone(), clock.clock()).unwrap();
+    trusting.identify(owner()).await.unwrap();
+    assert_eq!(keystone.counts(), asked(1, 1));
+
+    // A file without certificates is found out at the start.
+    for text in ["", "no certificate"] {
+        std::fs::write(&authority, text).unwrap();
+        let bad = Authorizer::new(config.clone(), clock.clock()).unwrap_err();
+        assert!(bad.to_string().contains("KEYSTONE_CA_FILE"), "{bad}");
+    }
 }
 
 #[tokio::test]

@@ -2,16 +2,19 @@
 //! one is tested by `checks/keystone.sh`.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authorizer::config::{Config, KeystoneConfig};
 use authorizer::service_user::{ServiceUser, UserSource};
 use bytes::Bytes;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use shared::domain::roles::RoleNames;
 use shared::domain::secret::Secret;
-use tests::{Reply, reply, serve};
+use tests::{Reply, reply, serve, serve_over};
+use tokio_rustls::TlsAcceptor;
 
 use crate::harness::{ADMIN, MEMBER, OWNER, Who};
 
@@ -47,6 +50,10 @@ struct State {
     logins: HashSet<String>,
     login_expires_at: &'static str,
     counts: Counts,
+    /// The projects that exist, and how often it was asked about one.
+    projects: HashSet<String>,
+    asked_projects: usize,
+    begun: usize,
     answering: usize,
     most_at_once: usize,
 }
@@ -133,25 +140,14 @@ impl FakeKeystone {
             logins: HashSet::new(),
             login_expires_at: later,
             counts: Counts::default(),
+            projects: [OWNER, MEMBER, ADMIN].map(str::to_owned).into(),
+            asked_projects: 0,
+            begun: 0,
             answering: 0,
             most_at_once: 0,
         }));
         let answering = state.clone();
-        let address = serve(move |request: hyper::Request<Bytes>| {
-            let state = answering.clone();
-            async move {
-                let behaviour = state.lock().unwrap().begin();
-                match behaviour {
-                    Behaviour::Well => {}
-                    Behaviour::Slow(time) => tokio::time::sleep(time).await,
-                    Behaviour::Says(status, body) => return reply(status, body),
-                }
-                let mut state = state.lock().unwrap();
-                state.answering = state.answering.saturating_sub(1);
-                state.answer(&request)
-            }
-        })
-        .await;
+        let address = serve(move |request| answer(answering.clone(), request)).await;
         Self {
             url: format!("http://{address}"),
             state,
@@ -187,6 +183,24 @@ impl FakeKeystone {
         self.state.lock().unwrap().password = password.to_owned();
     }
 
+    pub fn creates_project(&self, id: &str) {
+        self.state.lock().unwrap().projects.insert(id.to_owned());
+    }
+
+    pub fn deletes_project(&self, id: &str) {
+        self.state.lock().unwrap().projects.remove(id);
+    }
+
+    /// The questions about projects since the last call.
+    pub fn asked_projects(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().asked_projects)
+    }
+
+    /// The requests of any kind since the last call.
+    pub fn answered_anyhow(&self) -> usize {
+        std::mem::take(&mut self.state.lock().unwrap().begun)
+    }
+
     /// The requests since the last call.
     pub fn counts(&self) -> Counts {
         std::mem::take(&mut self.state.lock().unwrap().counts)
@@ -195,6 +209,31 @@ impl FakeKeystone {
     /// The most requests that it had to answer at the same time.
     pub fn most_at_once(&self) -> usize {
         self.state.lock().unwrap().most_at_once
+    }
+
+    /// Serves the same Keystone over TLS, with a certificate for `localhost` by an authority that it
+    /// writes to a file. The configuration does not name that file.
+    pub async fn over_tls(&self, authority: &Path) -> Config {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(authority, signed.cert.pem()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(signed.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let over_tls = move |stream| {
+            let acceptor = acceptor.clone();
+            async move { acceptor.accept(stream).await.ok() }
+        };
+        let state = self.state.clone();
+        let address = serve_over(over_tls, move |request| answer(state.clone(), request)).await;
+        let mut config = self.config();
+        config.keystone.url = format!("https://localhost:{}/v3", address.port());
+        config
     }
 
     /// The configuration of an authorizer that uses it.
@@ -207,6 +246,7 @@ impl FakeKeystone {
                     password: Secret::new(PASSWORD.to_owned()),
                     project: ("service".to_owned(), "Default".to_owned()),
                 }),
+                authorities: None,
             },
             roles: RoleNames::default(),
             cache_ttl: 300,
@@ -215,9 +255,22 @@ impl FakeKeystone {
     }
 }
 
+async fn answer(state: Arc<Mutex<State>>, request: hyper::Request<Bytes>) -> Reply {
+    let behaviour = state.lock().unwrap().begin();
+    match behaviour {
+        Behaviour::Well => {}
+        Behaviour::Slow(time) => tokio::time::sleep(time).await,
+        Behaviour::Says(status, body) => return reply(status, body),
+    }
+    let mut state = state.lock().unwrap();
+    state.answering = state.answering.saturating_sub(1);
+    state.answer(&request)
+}
+
 impl State {
     fn begin(&mut self) -> Behaviour {
         self.answering += 1;
+        self.begun += 1;
         self.most_at_once = self.most_at_once.max(self.answering);
         self.behaviour.clone()
     }
@@ -233,8 +286,23 @@ impl State {
             let value = request.headers().get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
-        assert_eq!(request.uri().path(), "/v3/auth/tokens");
         assert!(enforces_rules(request));
+        let own = header("x-auth-token");
+        if let Some(id) = request.uri().path().strip_prefix("/v3/projects/") {
+            self.asked_projects += 1;
+            let id = percent_encoding::percent_decode_str(id)
+                .decode_utf8()
+                .unwrap();
+            return match own.is_some_and(|own| self.logins.contains(&own)) {
+                false => refused(401),
+                true if self.projects.contains(&*id) => reply(
+                    200,
+                    json!({"project": {"id": id, "enabled": true}}).to_string(),
+                ),
+                true => refused(404),
+            };
+        }
+        assert_eq!(request.uri().path(), "/v3/auth/tokens");
         if request.method() == "POST" {
             self.counts.logins += 1;
             let body: Value = serde_json::from_slice(request.body()).unwrap();

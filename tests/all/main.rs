@@ -1,6 +1,7 @@
 //! Integration tests of the whole service: one module per subject, most of them over real HTTP
 //! against the embedded engine in this process.
 
+mod access_keys;
 mod answers;
 mod authorizer;
 mod back_off;
@@ -33,6 +34,7 @@ mod openapi;
 mod permissions;
 mod ports;
 mod previous;
+mod projects;
 mod property;
 mod queue;
 mod quotas;

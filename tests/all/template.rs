@@ -283,9 +283,54 @@ fn policies_have_the_keys_of_the_schema() {
 #[test]
 fn access_keys_have_a_table_of_their_own() {
     let table = &TEMPLATE["Resources"]["AccessKeys"];
-    assert_eq!(table["Condition"], "TakesSignatures");
+    // Under a condition, a stack that switches signed requests off and on would get a new, empty table.
+    for name in ["AccessKeys", "AccessKeysKey"] {
+        let resource = &TEMPLATE["Resources"][name];
+        assert_eq!(resource.get("Condition"), None, "{name}");
+        assert_eq!(resource["DeletionPolicy"], "Retain", "{name}");
+    }
     let key = json!([{"AttributeName": at::PK, "KeyType": "HASH"}]);
     assert_eq!(table["Properties"]["KeySchema"], key);
+}
+
+/// A function may write the day of a key's last use, and nothing else of the keys.
+#[test]
+fn functions_write_no_more_of_a_key_than_its_last_use() {
+    let policy = &properties("ReadAccessKeys")["PolicyDocument"];
+    let writes = items(&policy["Statement"]).iter().filter(|statement| {
+        let actions = items(&statement["Action"]).iter();
+        let mut actions = actions.map(|action| action.as_str().unwrap());
+        actions.any(|action| action != "dynamodb:GetItem" && action.starts_with("dynamodb:"))
+    });
+    let writes: Vec<_> = writes.collect();
+    let [write] = writes[..] else {
+        panic!("{writes:?}")
+    };
+    assert_eq!(write["Action"], json!(["dynamodb:UpdateItem"]));
+    let attributes = json!({"dynamodb:Attributes": [at::PK, at::LAST_USED]});
+    let only = json!({"ForAllValues:StringEquals": attributes});
+    assert_eq!(write["Condition"], only);
+}
+
+/// The functions that share images ask Keystone if the parameter says so, and no other ever does.
+#[test]
+fn the_functions_that_share_may_ask_keystone() {
+    let policy = &TEMPLATE["Resources"]["ReadServiceUser"];
+    assert_eq!(policy["Condition"], "ChecksProjects");
+    let functions = ["AddMember", "RunBatch"];
+    let roles = functions.map(|function| json!({"Ref": format!("{function}Role")}));
+    assert_eq!(policy["Properties"]["Roles"], json!(roles));
+    for function in functions {
+        let variables = &properties(function)["Environment"]["Variables"];
+        assert_eq!(variables["CHECK_PROJECTS"], json!({"Ref": "CheckProjects"}));
+        for name in ["KEYSTONE_URL", "KEYSTONE_SECRET_ARN"] {
+            assert_eq!(variables[name]["Fn::If"][0], "ChecksProjects", "{function}");
+        }
+        assert_eq!(
+            properties(function)["Layers"]["Fn::If"][0],
+            "ChecksProjects"
+        );
+    }
 }
 
 /// The hash key and the range key of the table or of an index.

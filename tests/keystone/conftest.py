@@ -117,10 +117,10 @@ def keystone(work):
 
 
 @contextmanager
-def serving(keystone, log, user):
+def serving(keystone, log, user, options=("--in-memory",)):
     """An imshare that asks Keystone as this user: returns a function that sends it requests."""
     environment = {"AUTH_CACHE_TTL": str(CACHE_TTL), **user}
-    command = [os.environ["IMSHARE"], "serve", "--in-memory", "--listen", "127.0.0.1:0", "--log", "debug"]
+    command = [os.environ["IMSHARE"], "serve", *options, "--listen", "127.0.0.1:0", "--log", "debug"]
     command += ["--keystone-url", keystone.url]
     process, url = started(command, r"listening on (\S+)", log, env=environment)
 

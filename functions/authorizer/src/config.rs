@@ -2,8 +2,7 @@
 
 use shared::domain::roles::RoleNames;
 use shared::runtime::config::{ConfigError, parsed, required, role_names};
-
-use crate::service_user::UserSource;
+pub use shared::runtime::keystone::KeystoneConfig;
 
 /// How many seconds a valid token is cached by default.
 const DEFAULT_CACHE_TTL: u32 = 300;
@@ -21,15 +20,6 @@ pub struct Config {
     pub signed_requests: bool,
 }
 
-/// A Keystone, and the user that asks it.
-#[derive(Clone, Debug)]
-pub struct KeystoneConfig {
-    /// Its address, up to and including `/v3`.
-    pub url: String,
-    /// Where the service user comes from.
-    pub service_user: UserSource,
-}
-
 impl Config {
     /// Reads the environment.
     ///
@@ -45,49 +35,10 @@ impl Config {
     /// If a variable is missing or malformed, by its name.
     pub fn of_keystone(url: &str) -> Result<Self, ConfigError> {
         Ok(Self {
-            keystone: KeystoneConfig {
-                url: versioned(url).ok_or_else(|| {
-                    ConfigError::malformed("KEYSTONE_URL", "an http or https URL without a query")
-                })?,
-                service_user: UserSource::from_env()?,
-            },
+            keystone: KeystoneConfig::of_url(url)?,
             roles: role_names()?,
             cache_ttl: parsed("AUTH_CACHE_TTL", DEFAULT_CACHE_TTL, "a number of seconds")?,
             signed_requests: parsed("SIGNED_REQUESTS", false, "true or false")?,
         })
-    }
-}
-
-/// Adds Keystone's API version to a URL, which operators write with and without it.
-fn versioned(url: &str) -> Option<String> {
-    let uri: hyper::Uri = url.parse().ok()?;
-    let known = matches!(uri.scheme_str(), Some("http" | "https"));
-    if !known || uri.host()?.is_empty() || uri.query().is_some() {
-        return None;
-    }
-    let base = url.trim_end_matches('/');
-    Some(format!("{}/v3", base.strip_suffix("/v3").unwrap_or(base)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_read_with_and_without_its_version() {
-        for (written, read) in [
-            ("https://keystone:5000", Some("https://keystone:5000/v3")),
-            (
-                "https://keystone:5000/v3/",
-                Some("https://keystone:5000/v3"),
-            ),
-            ("http://cloud/identity", Some("http://cloud/identity/v3")),
-            ("keystone:5000", None),
-            ("ftp://keystone", None),
-            ("https://keystone/?a=b", None),
-            ("", None),
-        ] {
-            assert_eq!(versioned(written).as_deref(), read, "{written}");
-        }
     }
 }

@@ -5,32 +5,27 @@
 //! |---|---|
 //! | [`config`] | the environment: which Keystone, whose roles, how long tokens are cached |
 //! | [`event`] | the gateway's event, and the policy that answers it |
-//! | [`keystone`] | validates tokens with Keystone, as a service user |
-//! | [`service_user`] | that user: from the environment, or from a secret in Secrets Manager |
-//! | [`client`] | HTTP over kept connections |
 //!
 //! An outage is not a refusal: a token is refused only if Keystone says that it does not know it.
 //! The local server validates tokens with the same code.
 
-pub mod client;
 pub mod config;
 pub mod event;
-pub mod keystone;
-pub mod service_user;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use sha2::{Digest as _, Sha256};
 use shared::auth::principal::Principal;
 use shared::domain::cache::ExpiringCache;
 use shared::domain::time::{Clock, Timestamp};
+pub use shared::runtime::keystone::{AuthError, service_user};
+use shared::runtime::keystone::{Keystone, sendable};
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::keystone::{Keystone, sendable};
 
 /// Most valid tokens that an instance caches: some 5 MB, unless many have access rules.
 const TOKENS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -47,29 +42,6 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// SHA-256 of a token. The caches hold no token in clear.
 type Fingerprint = [u8; 32];
-
-/// Why a token is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthError {
-    /// It is missing, unknown, expired, revoked, or not scoped to a project.
-    Unauthorized,
-    /// Keystone could not be asked; the sentence is for the log.
-    Unavailable(String),
-}
-
-/// API Gateway answers 401 for exactly this message, and 5xx for any other.
-impl From<AuthError> for Diagnostic {
-    fn from(error: AuthError) -> Self {
-        let (kind, message) = match error {
-            AuthError::Unauthorized => ("Unauthorized", "Unauthorized"),
-            AuthError::Unavailable(_) => ("Unavailable", "The identity service is not available."),
-        };
-        Self {
-            error_type: kind.to_owned(),
-            error_message: message.to_owned(),
-        }
-    }
-}
 
 /// Resolves tokens to principals; cheap to clone.
 #[derive(Clone, Debug)]
@@ -92,7 +64,7 @@ impl Authorizer {
     /// Creates an authorizer with empty caches.
     ///
     /// # Errors
-    /// If the host has no certificates to verify Keystone with.
+    /// If there are no certificates to verify Keystone with.
     pub fn new(config: Config, clock: Clock) -> std::io::Result<Self> {
         Ok(Self {
             inner: Arc::new(Inner {

@@ -1,5 +1,6 @@
 //! Adds and removes the members of one image, as many at once as a transaction holds.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use shared::domain::change::{self, EntryKind};
@@ -59,6 +60,11 @@ pub async fn change_members(
     for part in open.chunks(work.app.store().members_at_once()) {
         work.step_aside(took).await;
         work.check_time()?;
+        let part = existing(work, part, direction, &mut done).await?;
+        let part = part.as_ref();
+        if part.is_empty() {
+            continue;
+        }
         let begin = Instant::now();
         let changed = change_part(work, image, facts, part, direction).await?;
         took = begin.elapsed();
@@ -89,6 +95,28 @@ pub async fn change_members(
         }
     }
     Ok(done)
+}
+
+/// Fails the entries that share with a project that does not exist, and returns the others. Keystone is
+/// asked about entries that the policy permits only.
+async fn existing<'a>(
+    work: &Work<'_>,
+    part: &'a [(usize, ProjectId)],
+    direction: Direction,
+    done: &mut Vec<Applied>,
+) -> Result<Cow<'a, [(usize, ProjectId)]>, ApiError> {
+    let (Direction::Share, Some(projects)) = (direction, work.app.projects()) else {
+        return Ok(Cow::Borrowed(part));
+    };
+    let members: Vec<ProjectId> = part.iter().map(|(_, member)| member.clone()).collect();
+    let absent = Box::pin(projects.absent(members)).await?;
+    let gone = part.iter().filter(|(_, member)| absent.contains(member));
+    done.extend(gone.map(|(row, _)| Applied {
+        row: *row,
+        outcome: Outcome::Failed(ImsCode::NoSuchProject),
+    }));
+    let left = part.iter().filter(|(_, member)| !absent.contains(member));
+    Ok(Cow::Owned(left.cloned().collect()))
 }
 
 /// Makes the members of an image those that were declared: the first `removes` rows of the chunk end

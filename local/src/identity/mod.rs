@@ -19,7 +19,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Deserialize;
+use shared::domain::id::ProjectId;
 use shared::domain::secret::Secret;
+use shared::runtime::keystone::Projects;
 
 /// The demo identities, which are used if no file is named.
 const DEMO: &str = include_str!("../demo-identity.toml");
@@ -171,6 +173,12 @@ impl IdentityFile {
             Some(token) => Err(format!("two tokens have one id, of user {:?}", token.user)),
             None => Ok(()),
         }
+    }
+
+    /// Its projects: all that exist.
+    pub fn projects(&self) -> Projects {
+        let projects = self.project.iter();
+        Projects::fixed(projects.filter_map(|each| ProjectId::parse(each.id.as_str()).ok()))
     }
 
     /// Finds a user by its id.

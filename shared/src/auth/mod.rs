@@ -10,12 +10,14 @@
 //! | [`principal`] | the user, project and role of a token, as the authorizer writes them into the gateway's context |
 //! | [`access_rules`] | the requests that an application credential may make |
 //! | [`signature`] | the signing algorithm `SDK-HMAC-SHA256` |
+//! | [`failures`] | counts bad signatures, which are answered differently when they are many |
 //! | `signed` | the caller of a signed request |
 //! | `dev_identity` | callers from the identity file, for `cargo lambda watch` (never in a release build) |
 
 pub mod access_rules;
 #[cfg(feature = "dev-identity")]
 pub mod dev_identity;
+pub mod failures;
 pub mod principal;
 pub mod signature;
 mod signed;
@@ -29,6 +31,7 @@ use crate::domain::policy::Caller;
 use crate::domain::time::Timestamp;
 use crate::http::Request;
 use crate::store::access_keys::AccessKeys;
+use failures::Failures;
 use principal::Principal;
 
 /// The ways to authenticate a request beside the authorizer's context.
@@ -36,6 +39,8 @@ use principal::Principal;
 pub struct Authentication {
     /// The table of access keys; `None` if signed requests are refused.
     pub access_keys: Option<AccessKeys>,
+    /// Bad signatures of the last minute.
+    pub failures: Failures,
     /// The fixed tokens of an identity file.
     #[cfg(feature = "dev-identity")]
     pub dev_tokens: Option<dev_identity::DevTokens>,
@@ -46,6 +51,7 @@ impl Authentication {
     pub fn with_keys(access_keys: AccessKeys) -> Self {
         Self {
             access_keys: Some(access_keys),
+            failures: Failures::default(),
             #[cfg(feature = "dev-identity")]
             dev_tokens: None,
         }
@@ -75,7 +81,7 @@ impl Authentication {
             return Err(ApiError::Unauthorized);
         }
         let keys = self.access_keys.as_ref().ok_or(ApiError::Unauthorized)?;
-        signed::caller(keys, request, now).await
+        signed::caller(keys, &self.failures, request, now).await
     }
 }
 

@@ -80,6 +80,8 @@ pub enum BadSignature {
     Date,
     /// Anything else. Which thing it is would help to guess.
     Signature,
+    /// The same, after many such requests with the same access key from the same address.
+    TooMany,
 }
 
 impl BadSignature {
@@ -88,6 +90,9 @@ impl BadSignature {
         match self {
             Self::Date => "X-Sdk-Date is more than 15 minutes away from the time of this service.",
             Self::Signature => "The request is not signed by a valid access key.",
+            Self::TooMany => {
+                "Too many requests that are not signed by a valid access key. Try again in a minute."
+            }
         }
     }
 }

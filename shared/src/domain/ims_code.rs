@@ -27,6 +27,8 @@ pub enum ImsCode {
     PublicImage,
     /// No such member.
     NoSuchMember,
+    /// No such project.
+    NoSuchProject,
     /// The add failed for a cause of ours, after all retries.
     AddFailed,
     /// The update or delete failed for a cause of ours, after all retries.
@@ -47,7 +49,7 @@ pub enum ImsCode {
 
 impl ImsCode {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::EmptyBody,
         Self::BadImageId,
@@ -59,6 +61,7 @@ impl ImsCode {
         Self::QuotaFull,
         Self::PublicImage,
         Self::NoSuchMember,
+        Self::NoSuchProject,
         Self::AddFailed,
         Self::DeleteFailed,
         Self::VaultMissing,
@@ -83,6 +86,7 @@ impl ImsCode {
             Self::QuotaFull => "IMG.0088",
             Self::PublicImage => "IMG.0089",
             Self::NoSuchMember => "IMG.0121",
+            Self::NoSuchProject => "IMG.0108",
             Self::AddFailed => "IMG.0112",
             Self::DeleteFailed => "IMG.0113",
             Self::VaultMissing => "IMG.0184",
@@ -115,6 +119,7 @@ impl ImsCode {
             Self::QuotaFull => "The image has as many members as it may have.",
             Self::PublicImage => "A public image cannot be shared.",
             Self::NoSuchMember => "The image is not shared with this project.",
+            Self::NoSuchProject => "The project does not exist.",
             Self::AddFailed => "The member could not be added. Try again.",
             Self::DeleteFailed => "The member could not be changed. Try again.",
             Self::VaultMissing => {
@@ -156,7 +161,7 @@ mod tests {
     fn each_code_is_its_own_and_read_back() {
         let codes: HashSet<_> = ImsCode::ALL.iter().map(|code| code.as_str()).collect();
         let reasons: HashSet<_> = ImsCode::ALL.iter().map(|code| code.reason()).collect();
-        assert_eq!((codes.len(), reasons.len()), (19, 19));
+        assert_eq!((codes.len(), reasons.len()), (20, 20));
         for code in ImsCode::ALL {
             let (image, number) = code.as_str().split_once('.').unwrap();
             assert!(image == "IMG" && number.len() == 4 && number.parse::<u16>().is_ok());

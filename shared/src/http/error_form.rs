@@ -7,7 +7,7 @@ use super::request::{Request, accept};
 use super::response::{Response, json, response, with_header};
 use super::routes::{Family, NotUtf8, Path};
 use super::site::Site;
-use crate::domain::error::{ApiError, ErrorKind};
+use crate::domain::error::{ApiError, BadSignature, ErrorKind};
 use crate::domain::ims_code::ImsCode;
 
 /// The media type of an HTML page.
@@ -48,6 +48,7 @@ pub const fn status_of(error: &ApiError) -> u16 {
             | ImsCode::QuotaFull
             | ImsCode::PublicImage
             | ImsCode::NoSuchMember
+            | ImsCode::NoSuchProject
             | ImsCode::AddFailed
             | ImsCode::DeleteFailed
             | ImsCode::VaultMissing
@@ -57,6 +58,7 @@ pub const fn status_of(error: &ApiError) -> u16 {
         },
         ApiError::TooMuchOpen(_) => 429,
         ApiError::MethodNotAllowed { .. } => 405,
+        ApiError::BadSignature(BadSignature::TooMany) => 429,
         ApiError::Unauthorized | ApiError::BadSignature(_) => 401,
         ApiError::Unavailable(_) => 503,
         ApiError::Internal(_) => 500,
@@ -114,6 +116,8 @@ pub enum GeneralCode {
     Unauthorized,
     /// 405
     MethodNotAllowed,
+    /// 429
+    TooManyRequests,
     /// 503
     ServiceUnavailable,
     /// 500
@@ -137,6 +141,9 @@ impl ErrorCode {
                 ErrorKind::NotFound | ErrorKind::NotServed => ImsCode::ImageNotFound,
             }),
             ApiError::MethodNotAllowed { .. } => Self::General(GeneralCode::MethodNotAllowed),
+            ApiError::BadSignature(BadSignature::TooMany) => {
+                Self::General(GeneralCode::TooManyRequests)
+            }
             ApiError::Unauthorized | ApiError::BadSignature(_) => {
                 Self::General(GeneralCode::Unauthorized)
             }
@@ -242,6 +249,7 @@ impl ErrorForm {
 /// The response with the header that its status calls for.
 fn with_own_header(response: Response, error: &ApiError, auth_uri: &str) -> Response {
     match error {
+        ApiError::BadSignature(BadSignature::TooMany) => with_header(response, "retry-after", "60"),
         ApiError::Unauthorized | ApiError::BadSignature(_) => {
             let ask = format!("Keystone uri=\"{auth_uri}\"");
             with_header(response, "www-authenticate", &ask)

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::clients::Clients;
-use super::config::{Config, ConfigError, optional, role_names};
+use super::config::{Config, ConfigError, optional, parsed, required, role_names};
+use super::keystone::{KeystoneConfig, Projects};
 use super::log;
 use super::metrics::Metrics;
 use super::precedence::Precedence;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
+use crate::auth::failures::Failures;
 use crate::domain::actor::Origin;
 use crate::domain::error::ApiError;
 use crate::domain::id::OperationId;
@@ -25,6 +27,7 @@ use crate::store::members::Stamp;
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    projects: Option<Projects>,
 }
 
 #[derive(Debug)]
@@ -82,7 +85,14 @@ impl App {
                 clock,
                 precedence: Arc::default(),
             }),
+            projects: None,
         }
+    }
+
+    /// The same app, which shares images only with projects that exist.
+    #[must_use]
+    pub fn checking(self, projects: Option<Projects>) -> Self {
+        Self { projects, ..self }
     }
 
     /// Builds the app of a deployed function from the environment that Lambda sets.
@@ -102,17 +112,19 @@ impl App {
         let access_keys = optional("ACCESS_KEY_TABLE");
         let authentication = Authentication {
             access_keys: access_keys.map(|table| AccessKeys::new(dynamodb.clone(), table, roles)),
+            failures: Failures::default(),
             #[cfg(feature = "dev-identity")]
             dev_tokens: Some(dev_tokens),
         };
-        Ok(Self::with_metrics(
+        let app = Self::with_metrics(
             config,
             dynamodb,
             sqs,
             authentication,
             metrics,
             Clock::System,
-        ))
+        );
+        Ok(app.checking(checked_projects()?))
     }
 
     /// The configuration.
@@ -158,6 +170,11 @@ impl App {
         self.inner.authentication.caller(request, self.now()).await
     }
 
+    /// Which projects exist, if this deployment shares images only with those.
+    pub fn projects(&self) -> Option<&Projects> {
+        self.projects.as_ref()
+    }
+
     /// The service's address as the sender of a request knows it, without a slash at its end.
     pub fn base_url(&self, request: &Request) -> String {
         self.inner.config.site.base_url(request)
@@ -185,6 +202,17 @@ impl App {
 /// Where the changes of a request come from.
 pub fn origin(caller: &Caller, request: &Request) -> Origin {
     Origin::new(caller.actor(), http::request_id(request))
+}
+
+/// Keystone, if `CHECK_PROJECTS` says that images are shared only with projects that exist.
+fn checked_projects() -> Result<Option<Projects>, ConfigError> {
+    if !parsed("CHECK_PROJECTS", false, "true or false")? {
+        return Ok(None);
+    }
+    let keystone = KeystoneConfig::of_url(&required("KEYSTONE_URL")?)?;
+    let projects = Projects::keystone(keystone, Clock::System);
+    let unusable = |error| ConfigError::unusable("KEYSTONE_URL", error);
+    projects.map(Some).map_err(unusable)
 }
 
 #[cfg(feature = "dev-identity")]

@@ -59,6 +59,11 @@ impl ConfigError {
         Self(format!("the environment variable {name} is not set"))
     }
 
+    /// What a variable names cannot be used, in a sentence.
+    pub fn unusable(name: &str, why: impl std::fmt::Display) -> Self {
+        Self(format!("the environment variable {name}: {why}"))
+    }
+
     /// A variable is malformed. Its value is not shown: it may be a secret.
     pub fn malformed(name: &str, form: &str) -> Self {
         Self(format!("the environment variable {name} must be {form}"))

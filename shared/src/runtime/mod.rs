@@ -7,6 +7,7 @@
 //! | [`app`] | everything that a handler needs, put together once |
 //! | [`config`] | the environment: the one reader of it |
 //! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
+//! | [`keystone`] | whom a token stands for, and whether a project exists |
 //! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
@@ -17,6 +18,7 @@ pub mod app;
 pub mod clients;
 pub mod config;
 pub mod in_process;
+pub mod keystone;
 pub mod log;
 pub mod messages;
 pub mod metrics;

@@ -1,7 +1,9 @@
 //! Access keys, in a table of their own, which only functions that verify signatures may read.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,13 +15,20 @@ use crate::domain::policy::Caller;
 use crate::domain::roles::RoleNames;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+use crate::store::expression::{names, values};
 use crate::store::keys::{self as at, Item};
 use crate::store::sdk_error::failed;
+use crate::store::write::single;
 
-/// How long an instance caches a key, in seconds. A disabled key works for at most that much longer.
-const REMEMBERED_SECONDS: i64 = 60;
+/// How long an instance caches what the table says of a key, in seconds. A disabled key works for at most
+/// that much longer.
+pub const REMEMBERED_SECONDS: i64 = 60;
 /// How many keys an instance caches.
 const KEYS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// For how long a failure to record a key's use is not tried again, in seconds.
+const RECORD_AGAIN_SECONDS: i64 = 60;
+/// How long a request waits for the record of its key's use.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,30 +37,75 @@ pub struct AccessKey {
     pub secret: Secret,
     /// The caller that it authenticates.
     pub caller: Caller,
+    /// When it was last used.
+    pub last_used: LastUse,
 }
 
-/// The table of access keys.
+/// What is recorded of a key's use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastUse {
+    /// Nothing ever is: the key is not in the table.
+    NotRecorded,
+    /// It has not been used since records are kept.
+    Never,
+    /// The day of its last use, `YYYY-MM-DD` in UTC.
+    On(String),
+}
+
+/// The table of access keys, and keys that are in no table.
 #[derive(Clone, Debug)]
 pub struct AccessKeys {
-    client: Client,
-    table: String,
+    /// A client, and the table's name; `None` if there are fixed keys only.
+    table: Option<(Client, String)>,
     roles: RoleNames,
+    remembered_seconds: i64,
+    fixed: Arc<HashMap<String, AccessKey>>,
     known: Arc<ExpiringCache<String, AccessKey>>,
+    /// Ids that are nobody's, or of a disabled key. They have a cache of their own, so that a flood of them
+    /// cannot evict keys.
+    unknown: Arc<ExpiringCache<String, ()>>,
+    /// The day on which this instance last recorded a key's use.
+    recorded: Arc<ExpiringCache<String, String>>,
 }
 
 impl AccessKeys {
     /// Opens the table of that name. `roles` maps the names of roles in it.
     pub fn new(client: Client, table: String, roles: RoleNames) -> Self {
         Self {
-            client,
-            table,
-            roles,
-            known: Arc::new(ExpiringCache::new(KEYS_MAX)),
+            table: Some((client, table)),
+            ..Self::fixed(HashMap::new(), roles)
         }
     }
 
-    /// Returns the key of that id; `None` if it does not exist or is disabled. Takes one request unless
-    /// the key is cached.
+    /// Keys that are in no table.
+    pub fn fixed(keys: HashMap<String, AccessKey>, roles: RoleNames) -> Self {
+        Self {
+            table: None,
+            roles,
+            remembered_seconds: REMEMBERED_SECONDS,
+            fixed: Arc::new(keys),
+            known: Arc::new(ExpiringCache::new(KEYS_MAX)),
+            unknown: Arc::new(ExpiringCache::new(KEYS_MAX)),
+            recorded: Arc::new(ExpiringCache::new(KEYS_MAX)),
+        }
+    }
+
+    /// The same, with another time for which the table's answers are cached.
+    #[must_use]
+    pub fn remembering(mut self, seconds: i64) -> Self {
+        self.remembered_seconds = seconds;
+        self
+    }
+
+    /// The same, with a table besides the fixed keys. An id in both is the table's.
+    #[must_use]
+    pub fn with_table(mut self, client: Client, table: String) -> Self {
+        self.table = Some((client, table));
+        self
+    }
+
+    /// Returns the key of that id; `None` if it does not exist or is disabled. It takes one request unless
+    /// the answer is cached, whatever the answer is.
     ///
     /// # Errors
     /// If the table cannot be read, or the item is not a key.
@@ -60,25 +114,99 @@ impl AccessKeys {
         if let Some(key) = self.known.get(&id, now) {
             return Ok(Some(key));
         }
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(at::PK, at::s(&id))
-            .send()
-            .await
-            .map_err(|e| failed("get access key", &e))?;
-        let Some(item) = answer.item else {
+        if self.unknown.get(&id, now).is_some() {
             return Ok(None);
+        }
+        let key = match self.read(&id).await? {
+            Some(key) => key,
+            None => self.fixed.get(&id).cloned(),
         };
-        let key = parsed(&item, &self.roles)
-            .ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))?;
-        if let Some(key) = &key {
-            let until = now.plus_seconds(REMEMBERED_SECONDS);
-            self.known.insert(id, key.clone(), until);
+        let until = now.plus_seconds(self.remembered_seconds);
+        match &key {
+            Some(key) => self.known.insert(id, key.clone(), until),
+            None => self.unknown.insert(id, (), until),
         }
         Ok(key)
     }
+
+    /// Reads a key from the table: `Some(None)` if it is disabled, `None` if it is not there.
+    async fn read(&self, id: &str) -> Result<Option<Option<AccessKey>>, ApiError> {
+        let Some((client, table)) = &self.table else {
+            return Ok(None);
+        };
+        let request = client
+            .get_item()
+            .table_name(table)
+            .key(at::PK, at::s(id))
+            .send();
+        let answer = request.await.map_err(|e| failed("get access key", &e))?;
+        let Some(item) = answer.item else {
+            return Ok(None);
+        };
+        let key = parsed(&item, &self.roles);
+        let key =
+            key.ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))?;
+        Ok(Some(key))
+    }
+
+    /// Records that a key has been used today: one small write for each key and day, by whichever instance
+    /// is first. If it fails, the request goes on and the next one after a minute tries again.
+    pub async fn record_use(&self, id: &str, key: &AccessKey, now: Timestamp) {
+        let today = day(now);
+        let known = match &key.last_used {
+            LastUse::NotRecorded => return,
+            LastUse::Never => false,
+            LastUse::On(day) => *day >= today,
+        };
+        let id = id.to_owned();
+        if known || self.recorded.get(&id, now).is_some_and(|day| day >= today) {
+            return;
+        }
+        // Before the write, so that requests at the same time do not all write.
+        let soon = now.plus_seconds(RECORD_AGAIN_SECONDS);
+        self.recorded.insert(id.clone(), today.clone(), soon);
+        let write = tokio::time::timeout(RECORD_TIMEOUT, self.write_use(&id, &today)).await;
+        let write = write.unwrap_or_else(|_| Err(ApiError::unavailable("no answer in time")));
+        match write {
+            Ok(()) => {
+                let tomorrow = now.plus_seconds(SECONDS_A_DAY);
+                self.recorded.insert(id, today, tomorrow);
+            }
+            Err(error) => tracing::warn!(
+                access_key = id,
+                error.why = error.for_log(),
+                "the use of an access key is not recorded"
+            ),
+        }
+    }
+
+    async fn write_use(&self, id: &str, today: &str) -> Result<(), ApiError> {
+        let Some((client, table)) = &self.table else {
+            return Ok(());
+        };
+        let update = "SET #last_used = :today";
+        let condition = "attribute_exists(#pk) AND \
+                         (attribute_not_exists(#last_used) OR #last_used < :today)";
+        let request = client
+            .update_item()
+            .table_name(table)
+            .key(at::PK, at::s(id))
+            .set_expression_attribute_names(names(&[update, condition]))
+            .set_expression_attribute_values(values([(":today", at::s(today))]))
+            .update_expression(update)
+            .condition_expression(condition);
+        // If the condition fails, another instance was first, or the key is gone.
+        single("record the use of an access key", || request.clone().send()).await?;
+        Ok(())
+    }
+}
+
+/// Seconds of a day.
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+/// The day of an instant, `YYYY-MM-DD` in UTC.
+fn day(now: Timestamp) -> String {
+    now.seconds().chars().take("YYYY-MM-DD".len()).collect()
 }
 
 /// Parses an item: `Some(None)` for a disabled key, `None` if the item is not a key.
@@ -101,6 +229,10 @@ fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
             user: text(at::USER).cloned().unwrap_or_default(),
             project: ProjectId::parse(text(at::PROJECT)?.as_str()).ok()?,
             role: names.strongest(roles?),
+        },
+        last_used: match item.get(at::LAST_USED) {
+            None => LastUse::Never,
+            Some(day) => LastUse::On(day.as_s().ok()?.clone()),
         },
     };
     Some((!disabled).then_some(key))
@@ -125,6 +257,7 @@ mod tests {
         let key = parsed(&good, &names).unwrap().unwrap();
         assert_eq!(key.caller.role, Role::Member);
         assert_eq!(key.caller.user, "u");
+        assert_eq!(key.last_used, LastUse::Never);
         assert!(!format!("{key:?}").contains("SK"));
         // The roles are called what the deployment calls them.
         let renamed = RoleNames::of([("Member", Role::Reader), ("", Role::Admin)]);
@@ -141,5 +274,8 @@ mod tests {
         assert_eq!(with(at::SECRET, at::s("")), None);
         assert_eq!(with(at::PROJECT, at::s("")), None);
         assert_eq!(with(at::ROLES, at::s("admin")), None);
+        let used = with(at::LAST_USED, at::s("2025-10-09")).flatten().unwrap();
+        assert_eq!(used.last_used, LastUse::On("2025-10-09".to_owned()));
+        assert_eq!(with(at::LAST_USED, AttributeValue::Bool(true)), None);
     }
 }

@@ -35,7 +35,8 @@
 //! Every record that a request or a job writes says in `by` who made it. A record may say its version (`v`); all of
 //! them are of the first, which is not written.
 //!
-//! Access keys are in a table of their own, with `pk` alone: the key's id.
+//! Access keys are in a table of their own, with `pk` alone: the key's id. `KEYS#<project>\n<user>` holds
+//! the ids of the keys that a user has for a project; no id of a key contains a line feed.
 //!
 //! `MEM#` and not a longer word: a sort key has at most 1024 bytes, a member's id up to 1020.
 
@@ -224,6 +225,14 @@ pub const USER: &str = "user";
 pub const ROLES: &str = "roles";
 /// Whether an access key is disabled. A key without the attribute is enabled.
 pub const DISABLED: &str = "disabled";
+/// Who disabled an access key.
+pub const DISABLED_BY: &str = "disabled_by";
+/// Who created an access key.
+pub const CREATED_BY: &str = "created_by";
+/// The day on which an access key was last used.
+pub const LAST_USED: &str = "last_used";
+/// The ids of the keys that a user has for a project, a set.
+pub const ACCESS_KEYS: &str = "access_keys";
 
 /// Every attribute of the tables.
 pub const ATTRIBUTES: &[&str] = &[
@@ -304,6 +313,10 @@ pub const ATTRIBUTES: &[&str] = &[
     USER,
     ROLES,
     DISABLED,
+    DISABLED_BY,
+    CREATED_BY,
+    LAST_USED,
+    ACCESS_KEYS,
 ];
 
 /// What `by_visibility` holds beside keys: an image's projection, which the store filters by as well, and

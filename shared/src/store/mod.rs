@@ -17,13 +17,16 @@
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
 //! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
 //! | `trust` | trusted owners: the rules by which projects answer in advance |
+//! | `all_members` | the memberships of the whole table, for an operator |
 //! | [`upgrade`] | the records of earlier releases |
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`], `quotas` | how much of its quotas a project uses, and the counts that keep it within its limits |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
+//! | [`key_management`] | creates, lists and disables them, for an operator |
 
 pub mod access_keys;
+mod all_members;
 pub mod change_log;
 mod deletion;
 pub mod due;
@@ -33,6 +36,7 @@ pub mod images;
 mod item;
 pub mod job_list;
 pub mod jobs;
+pub mod key_management;
 pub mod keys;
 pub mod list;
 mod marks;

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::describe::{HTML, JSON, PLAIN, component, empty, free, reference};
 
 /// What every operation refuses with that needs a token.
-pub const COMMON: [u16; 6] = [400, 401, 408, 413, 500, 503];
+pub const COMMON: [u16; 7] = [400, 401, 408, 413, 429, 500, 503];
 /// What an operation may refuse with besides.
 const OTHERS: [u16; 6] = [403, 404, 409, 412, 415, 422];
 
@@ -30,6 +30,7 @@ pub fn name(family: Family, status: u16) -> String {
         413 => "TooLarge",
         415 => "UnsupportedMediaType",
         422 => "Unprocessable",
+        429 => "TooManyRequests",
         500 => "Failure",
         503 => "Unavailable",
         other => panic!("{other} is no status that the document describes"),
@@ -73,13 +74,15 @@ fn refusal<T: ToSchema>(status: u16, description: &str, example: Option<Value>) 
     let (name, header) = match status {
         401 => ("WWW-Authenticate", "WwwAuthenticate"),
         415 => ("Accept-Patch", "AcceptPatch"),
-        503 => ("Retry-After", "RetryAfter"),
+        429 | 503 => ("Retry-After", "RetryAfter"),
         _ => return response,
     };
     response.header_ref(name, component("headers", header))
 }
 
 const NO_TOKEN: &str = "There is no token, or it is unknown or has expired.";
+const TOO_MANY: &str = "Too many requests: of all callers together, or with this access key and \
+                        another signature from the caller's address.";
 const FAILURE: &str = "The service has failed. The body says nothing about the cause.";
 const UNAVAILABLE: &str = "The service, or Keystone behind it, does not answer at the moment. The \
                            same request may succeed a little later.";
@@ -128,6 +131,7 @@ fn glance(status: u16) -> (&'static str, Option<Value>) {
             None,
         ),
         415 => ("The media type is not one of a patch.", None),
+        429 => (TOO_MANY, None),
         500 => (FAILURE, None),
         503 => (UNAVAILABLE, None),
         other => panic!("{other} is no status of the Image API"),
@@ -155,6 +159,7 @@ fn ims(status: u16) -> (&'static str, Option<Value>) {
         412 => ("What is there is not what `If-Match` names.", None),
         413 => ("The body is larger than 1 MiB.", None),
         422 => ("The Idempotency-Key was used for another request.", None),
+        429 => (TOO_MANY, None),
         500 => (FAILURE, None),
         503 => (UNAVAILABLE, None),
         other => panic!("{other} is no status of the batch API"),

@@ -1,17 +1,32 @@
 //! The user that validates tokens with Keystone: from the environment, or from a secret in Secrets
 //! Manager with fields of the same names.
 
+use std::time::Duration;
+
+use crate::domain::secret::Secret;
+use crate::runtime::config::{ConfigError, optional, parsed, required};
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
-use shared::domain::secret::Secret;
-use shared::runtime::config::{ConfigError, optional, parsed, required};
 
-use crate::client::Client;
+use super::client::{Client, FullResponse};
 
 /// The default port of the AWS Parameters and Secrets Lambda Extension.
 const EXTENSION_PORT: u16 = 2773;
+/// What the extension says while it starts.
+const NOT_READY: &str = "not ready";
+/// The pauses between requests to an extension that is not ready: 1.5 s together, which a request
+/// for a token can wait.
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(225),
+    Duration::from_millis(400),
+    Duration::from_millis(700),
+];
 
 /// A Keystone user that may validate tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,14 +144,8 @@ impl UserSource {
             .header("x-aws-parameters-secrets-token", session_token.reveal())
             .body(Full::default())
             .map_err(|_| "the secret has an impossible address".to_owned())?;
-        let response = client.send(request).await;
+        let response = read(client, &request).await;
         let response = response.map_err(|why| format!("cannot read the secret: {why}"))?;
-        if response.status != 200 {
-            return Err(format!(
-                "cannot read the secret: status {}",
-                response.status
-            ));
-        }
         let fields = response
             .json()
             .and_then(|answer| serde_json::from_str(answer.get("SecretString")?.as_str()?).ok());
@@ -147,6 +156,22 @@ impl UserSource {
         };
         ServiceUser::read(field).map_err(|error| format!("the secret: {error}"))
     }
+}
+
+/// Asks the extension for a secret. Right after a cold start it answers 400 for some moments, until
+/// it is ready.
+async fn read(client: &Client, request: &Request<Full<Bytes>>) -> Result<FullResponse, String> {
+    for pause in PAUSES {
+        let response = client.send(request.clone()).await?;
+        if response.status == 200 {
+            return Ok(response);
+        }
+        if response.status != 400 || !response.says(NOT_READY) {
+            return Err(format!("status {}", response.status));
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Err("the extension does not become ready".to_owned())
 }
 
 #[cfg(test)]

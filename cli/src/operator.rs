@@ -1,0 +1,32 @@
+//! The commands of an operator, which work on the store: how they end.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use cli::error::{Exit, Failure, Outcome};
+use cli::login::LoginOptions;
+use local::operator::Stopped;
+
+/// Runs a command that asks no service, and so takes no login. It says on standard error why it fails,
+/// if it does.
+pub fn run(login: &LoginOptions, command: impl FnOnce() -> Outcome<ExitCode>) -> ExitCode {
+    let done = match login.is_empty() {
+        true => command(),
+        false => Err(Failure::wrong_use(
+            "the login options are for commands that ask a service",
+        )),
+    };
+    done.unwrap_or_else(|failure| {
+        let _ = writeln!(std::io::stderr(), "imshare: {}", failure.sentence);
+        ExitCode::from(failure.exit as u8)
+    })
+}
+
+/// Why a command does not do what it was asked, with its exit code.
+pub fn failure(stopped: Stopped) -> Failure {
+    match stopped {
+        Stopped::WrongUse(sentence) => Failure::new(Exit::WrongUse, sentence),
+        Stopped::Refused(sentence) => Failure::new(Exit::Refused, sentence),
+        Stopped::Away(sentence) => Failure::new(Exit::Away, sentence),
+    }
+}
