@@ -155,8 +155,12 @@ async fn it_says_where_the_data_is_and_how_much_there_is() {
     http.send("DELETE", &url, &token, Vec::new())
         .await
         .expect(204);
-    let quiet = server.stop().await;
-    assert_eq!(quiet.lines().count(), 1, "{quiet}");
+    // One line for each change, and nothing else but a warning.
+    let said = server.stop().await;
+    let (changes, others): (Vec<_>, Vec<_>) = said
+        .lines()
+        .partition(|line| line.contains("INFO change: "));
+    assert_eq!((changes.len(), others.len()), (5, 1), "{said}");
 
     let server = RunningServer::start(&arguments).await;
     let counts = format!("{place} (2 images, 1 membership, 0 jobs)");

@@ -338,7 +338,11 @@ mod tests {
                 "container_format": "bare", "status": "active",
             }),
         ] {
-            let image = image(body);
+            // Who wrote it is in the item alone.
+            let image = Image {
+                by: None,
+                ..image(body)
+            };
             let text = image.projection();
             let found = Image::of_projection(&text, image.id, image.created_at);
             assert_eq!(found.as_ref(), Some(&image));
