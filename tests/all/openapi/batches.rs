@@ -60,8 +60,8 @@ pub fn start(kind: BatchKind) -> Described {
             accepted.link("job", link(show, &[("job_id", "job_id")])),
         )
         .refuses(match kind {
-            BatchKind::Replace => &[403, 404, 412, 422],
-            BatchKind::Add | BatchKind::Update | BatchKind::Remove => &[403, 422],
+            BatchKind::Replace => &[403, 404, 412, 422, 429],
+            BatchKind::Add | BatchKind::Update | BatchKind::Remove => &[403, 422, 429],
         })
 }
 

@@ -14,7 +14,7 @@ use super::describe::{HTML, JSON, PLAIN, component, empty, free, reference};
 /// What every operation refuses with that needs a token.
 pub const COMMON: [u16; 6] = [400, 401, 408, 413, 500, 503];
 /// What an operation may refuse with besides.
-const OTHERS: [u16; 6] = [403, 404, 409, 412, 415, 422];
+const OTHERS: [u16; 7] = [403, 404, 409, 412, 415, 422, 429];
 
 /// The component of a refusal.
 pub fn name(family: Family, status: u16) -> String {
@@ -30,6 +30,7 @@ pub fn name(family: Family, status: u16) -> String {
         413 => "TooLarge",
         415 => "UnsupportedMediaType",
         422 => "Unprocessable",
+        429 => "TooMany",
         500 => "Failure",
         503 => "Unavailable",
         other => panic!("{other} is no status that the document describes"),
@@ -49,7 +50,7 @@ pub fn all() -> Vec<(String, Response)> {
             .build(),
     )];
     for status in COMMON.into_iter().chain(OTHERS) {
-        if !matches!(status, 408 | 412 | 422) {
+        if !matches!(status, 408 | 412 | 422 | 429) {
             let (description, example) = glance(status);
             let response = refusal::<GlanceError>(status, description, example)
                 .content(HTML, free())
@@ -73,7 +74,7 @@ fn refusal<T: ToSchema>(status: u16, description: &str, example: Option<Value>) 
     let (name, header) = match status {
         401 => ("WWW-Authenticate", "WwwAuthenticate"),
         415 => ("Accept-Patch", "AcceptPatch"),
-        503 => ("Retry-After", "RetryAfter"),
+        429 | 503 => ("Retry-After", "RetryAfter"),
         _ => return response,
     };
     response.header_ref(name, component("headers", header))
@@ -123,8 +124,8 @@ fn glance(status: u16) -> (&'static str, Option<Value>) {
             ),
         ),
         413 => (
-            "The body is larger than 1 MiB, or the image would have more members, properties or tags \
-             than it may have.",
+            "The body is larger than 1 MiB, the image would have more members, properties or tags than it \
+             may have, or the project more images.",
             None,
         ),
         415 => ("The media type is not one of a patch.", None),
@@ -155,6 +156,14 @@ fn ims(status: u16) -> (&'static str, Option<Value>) {
         412 => ("What is there is not what `If-Match` names.", None),
         413 => ("The body is larger than 1 MiB.", None),
         422 => ("The Idempotency-Key was used for another request.", None),
+        429 => (
+            "The project's jobs that have not ended are as many, or have as many entries, as they may. The \
+             same request succeeds when some of them have ended.",
+            like(
+                "IMG.0060",
+                "The project has 1000 jobs that have not ended, and may have no more. Try again later.",
+            ),
+        ),
         500 => (FAILURE, None),
         503 => (UNAVAILABLE, None),
         other => panic!("{other} is no status of the batch API"),
