@@ -397,6 +397,27 @@ fn the_queue_keeps_what_jobs_rely_on() {
     let kept = &properties("Queue")["MessageRetentionPeriod"];
     let needed = shared::domain::job::DEADLINE_SECONDS;
     assert_eq!(*kept, needed, "a job is over when its messages are");
+    let receives = &properties("Queue")["RedrivePolicy"]["maxReceiveCount"];
+    let expected = shared::runtime::messages::MAX_RECEIVE_COUNT;
+    assert_eq!(*receives, expected, "pauses are reckoned for it");
+    // A message whose invocation dies each time is settled before its job's deadline.
+    let hidden = properties("Queue")["VisibilityTimeout"].as_i64().unwrap();
+    assert!(i64::from(expected) * hidden < needed);
+}
+
+/// The limits of projects are those of `imshare serve`, unless the operator sets others.
+#[test]
+fn the_limits_of_projects_are_the_same_everywhere() {
+    let limits = shared::domain::limits::ProjectLimits::default();
+    for (function_name, variable, parameter, default) in [
+        ("batch-update", "JOB_QUOTA", "JobQuota", limits.jobs),
+        ("batch-update", "ENTRY_QUOTA", "EntryQuota", limits.entries),
+        ("images", "IMAGE_QUOTA", "ImageQuota", limits.images),
+    ] {
+        let variables = &function(function_name)["Environment"]["Variables"];
+        assert_eq!(variables[variable], reference(parameter));
+        assert_eq!(TEMPLATE["Parameters"][parameter]["Default"], default);
+    }
 }
 
 /// The promise of AuthCacheSeconds: the gateway remembers a token, or the function does, never both.

@@ -49,13 +49,13 @@ def rest_api(spec, base_data=None):
 
 api._import_path_item, api._import_rest_api = path_item, rest_api
 
-# SendMessageBatch is authorized as sqs:SendMessage.
+# The actions for several messages are authorized as those for one.
 extract_iam_action = iam.extract_iam_action
 
 
 def iam_action(*args, **kwargs):
     action = extract_iam_action(*args, **kwargs)
-    return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+    return action.removesuffix("Batch") if action.startswith("sqs:") else action
 
 
 iam.extract_iam_action = iam_action

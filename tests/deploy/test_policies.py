@@ -202,11 +202,23 @@ def test_a_job_that_could_not_be_sent_is_sent_by_the_sweep(stack):
     assert sweep(stack) == (None, {"overdue": 0})
 
 
+@contextmanager
+def impatient(stack):
+    """Makes dead letters of messages that were received twice."""
+    sqs, url = stack.cloud.client("sqs"), stack.outputs["QueueUrl"]
+    whole = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
+    policy = {**json.loads(whole), "maxReceiveCount": 2}
+    attributes = {"VisibilityTimeout": "1", "RedrivePolicy": json.dumps(policy)}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": whole})
+
+
 def test_a_job_ends_when_its_worker_may_not_write(stack):
     """The chunk fails until it is a dead letter, and is settled."""
-    sqs = stack.cloud.client("sqs")
-    sqs.set_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "1"})
-    with without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table")):
+    with impatient(stack), without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table")):
         job = stack.job("owner", stack.call(*batch(stack)).json()["job_id"])
     assert (job["status"], job["error_code"]) == ("FAIL", "IMG.0112")
     assert "settled a dead letter" in stack.log("settle-batch")
@@ -215,11 +227,10 @@ def test_a_job_ends_when_its_worker_may_not_write(stack):
 
 def test_a_dead_letter_needs_the_table(stack):
     sqs = stack.cloud.client("sqs")
-    for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    sqs.set_queue_attributes(QueueUrl=stack.outputs["DeadLettersUrl"], Attributes={"VisibilityTimeout": "1"})
     worker = without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table"))
     settler = without(stack, "SettleBatchRole", position(stack, "SettleBatchRole", "table"))
-    with worker:
+    with impatient(stack), worker:
         with settler:
             job = stack.call(*batch(stack)).json()["job_id"]
             end = time.monotonic() + 60
@@ -237,4 +248,43 @@ def test_the_policy_of_a_queues_function_is_its_queues(stack, role):
     arn = sqs.get_queue_attributes(QueueUrl=stack.outputs[queue], AttributeNames=["QueueArn"])
     statement = statements(stack, role)[position(stack, role, "queue")]
     assert statement["Resource"] == arn["Attributes"]["QueueArn"]
-    assert sorted(statement["Action"]) == ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    taken = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    gives_back = {"RunBatchRole": ["sqs:ChangeMessageVisibility"], "SettleBatchRole": []}
+    assert sorted(statement["Action"]) == gives_back[role] + taken
+
+
+def test_what_fails_pauses_longer_each_time(stack):
+    """A message that fails is given back with a pause, instead of coming again after the visibility timeout."""
+    sqs, url = stack.cloud.client("sqs"), stack.outputs["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "600"})
+    with without(stack, "RunBatchRole", position(stack, "RunBatchRole", "table")):
+        job = stack.call(*batch(stack)).json()["job_id"]
+        end = time.monotonic() + 60
+        while stack.log("run-batch").count("message comes again") < 3:
+            assert time.monotonic() < end
+            time.sleep(1)
+    assert stack.job("owner", job)["status"] == "SUCCESS"
+
+
+def test_poison_needs_the_dead_letters(stack):
+    sqs, url = stack.cloud.client("sqs"), stack.outputs["QueueUrl"]
+    about = [each["Action"] == ["sqs:SendMessage"] for each in statements(stack, "RunBatchRole")].index(True)
+    before = stack.log("run-batch").count("message comes again")
+    with without(stack, "RunBatchRole", about):
+        sqs.send_message(QueueUrl=url, MessageBody="poison")
+        end = time.monotonic() + 60
+        while stack.log("run-batch").count("message comes again") == before:
+            assert time.monotonic() < end
+            time.sleep(1)
+    while "poison: a dead letter at once" not in stack.log("run-batch"):
+        assert time.monotonic() < end
+        time.sleep(1)
+
+
+def test_a_batch_needs_the_count_of_its_project(stack):
+    keys = [json.dumps(each.get("Condition", {})) for each in statements(stack, "BatchUpdateRole")]
+    about = ['"ForAllValues:StringLike"' in each and "PROJECT#" in each for each in keys].index(True)
+    request = batch(stack)
+    with without(stack, "BatchUpdateRole", about):
+        assert stack.call(*request).status_code >= 500
+    assert stack.call(*request).status_code == 200

@@ -15,6 +15,9 @@ from keystone import PROJECTS
         {"AuthCacheSeconds": "3601"},
         {"SignedRequests": "yes"},
         {"MemberQuota": "-2"},
+        {"JobQuota": "-2"},
+        {"EntryQuota": "x"},
+        {"ImageQuota": "10001"},
         {"WorkerConcurrency": "1"},
         {"WorkerConcurrency": "1001"},
         {"LogRetentionDays": "2"},
@@ -55,6 +58,20 @@ def test_an_update_keeps_the_data(stack):
     full = stack.call("owner", "POST", f"/v2/images/{image}/members", {"member": PROJECTS["stranger"][0]})
     assert full.status_code == 413, full.text
     stack.update(MemberQuota="128", SignedRequests="false")
+
+
+def test_limits_of_projects_are_parameters(stack):
+    image = stack.image()
+    batch = {"images": [image], "projects": [PROJECTS["stranger"][0]]}
+    stack.update(JobQuota="0", ImageQuota="1")
+    answer = stack.call("owner", "POST", "/v1/cloudimages/members", batch)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "IMG.0060")
+    assert answer.headers["Retry-After"] == "10"
+    # It has one already.
+    assert stack.call("owner", "POST", "/v2/images", {}).status_code == 413
+    stack.update(JobQuota="1000", ImageQuota="-1")
+    assert stack.call("owner", "POST", "/v1/cloudimages/members", batch).status_code == 200
+    assert stack.call("owner", "POST", "/v2/images", {}).status_code == 201
 
 
 def test_deleting_the_stack_keeps_the_table(stack):

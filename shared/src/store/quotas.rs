@@ -3,7 +3,9 @@
 //!
 //! **Jobs** are counted in the transaction that creates one, and given back in the one that ends it: the
 //! transaction that finishes its last chunk, or the sweep's after its deadline. All entries of a job count
-//! until it ends: so a job costs one write at its beginning and one at its end, and not one for each chunk.
+//! until it ends: so a job costs one write at its beginning and one at its end, and not one for each chunk. The
+//! count expires when the project has had no job for a day, which mends what a worker of release 0.1.0 has not
+//! given back during a deployment.
 //!
 //! **Images** are counted only while there is a limit: then an image is created and deleted in one transaction
 //! with its owner's count. The count is good for a day. The next creation after that counts anew in
@@ -26,6 +28,9 @@ use crate::domain::job::Job;
 use crate::domain::limits::{JobLimit, bound};
 use crate::domain::time::Timestamp;
 
+/// How long after the deadline of a project's last job its count of jobs is kept, in seconds: longer than the sweep
+/// takes to give back what is left of it.
+const IDLE_SECONDS: i64 = 3600;
 /// How long a count of images is good, in seconds.
 const COUNTED_SECONDS: i64 = 24 * 3600;
 
@@ -59,7 +64,9 @@ impl Store {
                 .saturating_sub(total);
             update = update.expression_attribute_values(":room", n(room));
         }
-        let count = "ADD #open_jobs :one, #waiting :total";
+        let count = "ADD #open_jobs :one, #waiting :total SET #expires_at = :until";
+        let until = job.deadline.unix_seconds() + IDLE_SECONDS;
+        update = update.expression_attribute_values(":until", n(until));
         let condition = (!conditions.is_empty()).then(|| conditions.join(" AND "));
         let update = update
             .table_name(&self.table)

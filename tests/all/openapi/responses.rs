@@ -50,7 +50,7 @@ pub fn all() -> Vec<(String, Response)> {
             .build(),
     )];
     for status in COMMON.into_iter().chain(OTHERS) {
-        if !matches!(status, 408 | 412 | 422) {
+        if !matches!(status, 408 | 412 | 422 | 429) {
             let (description, example) = glance(status);
             let response = refusal::<GlanceError>(status, description, example)
                 .content(HTML, free())
@@ -126,8 +126,8 @@ fn glance(status: u16) -> (&'static str, Option<Value>) {
             ),
         ),
         413 => (
-            "The body is larger than 1 MiB, or the image would have more members, properties or tags \
-             than it may have.",
+            "The body is larger than 1 MiB, the image would have more members, properties or tags than it \
+             may have, or the project more images.",
             None,
         ),
         415 => ("The media type is not one of a patch.", None),
@@ -159,7 +159,15 @@ fn ims(status: u16) -> (&'static str, Option<Value>) {
         412 => ("What is there is not what `If-Match` names.", None),
         413 => ("The body is larger than 1 MiB.", None),
         422 => ("The Idempotency-Key was used for another request.", None),
-        429 => (TOO_MANY, None),
+        429 => (
+            "Too many requests: of all callers together, or with this access key and another signature from \
+             the caller's address. Or, for a batch: the project's jobs that have not ended are as many, or \
+             have as many entries, as they may; the same request succeeds when some of them have ended.",
+            like(
+                "IMG.0060",
+                "The project has 1000 jobs that have not ended, and may have no more. Try again later.",
+            ),
+        ),
         500 => (FAILURE, None),
         503 => (UNAVAILABLE, None),
         other => panic!("{other} is no status of the batch API"),
