@@ -1,6 +1,7 @@
 //! Integration tests of the whole service: one module per subject, most of them over real HTTP
 //! against the embedded engine in this process.
 
+mod alarms;
 mod answers;
 mod authorizer;
 mod batch;
@@ -9,6 +10,7 @@ mod budget;
 mod cli;
 mod contract;
 mod corrupt;
+mod costs;
 mod credentials;
 mod cross_origin;
 mod data_directory;

@@ -238,3 +238,26 @@ def test_the_policy_of_a_queues_function_is_its_queues(stack, role):
     statement = statements(stack, role)[position(stack, role, "queue")]
     assert statement["Resource"] == arn["Attributes"]["QueueArn"]
     assert sorted(statement["Action"]) == ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+
+
+def test_the_queues_take_nothing_without_tls(stack):
+    sqs = stack.cloud.client("sqs")
+    without_tls = stack.cloud.work / "without-tls"
+    for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
+        assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        without_tls.touch()
+        try:
+            with pytest.raises(sqs.exceptions.ClientError) as refused:
+                sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        finally:
+            without_tls.unlink()
+        assert refused.value.response["Error"]["Code"].endswith("AccessDenied"), refused.value
+
+
+def test_the_dead_letters_are_of_the_batches_alone(stack):
+    sqs = stack.cloud.client("sqs")
+    names = ["QueueArn", "RedriveAllowPolicy"]
+    dead = sqs.get_queue_attributes(QueueUrl=stack.outputs["DeadLettersUrl"], AttributeNames=names)["Attributes"]
+    batches = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"]
+    allowed = json.loads(dead["RedriveAllowPolicy"])
+    assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [batches["QueueArn"]]}

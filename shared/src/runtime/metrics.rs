@@ -163,17 +163,17 @@ impl Metrics {
 
 /// The metrics of each operation. The others are metrics of the whole service, because CloudWatch
 /// charges for each metric of each operation; the line has the values of all.
-const OF_OPERATIONS: [&str; 7] = [
+const OF_OPERATIONS: [&str; 6] = [
     "Duration",
     "Entries",
-    "Failed",
     "JobAge",
     "Overdue",
     "OverdueFor",
     "Succeeded",
 ];
 /// The metrics of the whole service.
-const OF_SERVICE: [&str; 6] = [
+const OF_SERVICE: [&str; 7] = [
+    "Failed",
     "Refused",
     "Requests",
     "StoreConflicts",
