@@ -444,17 +444,30 @@ fn each_change_of_a_function_is_published() {
     for name in names("functions") {
         let all = &function(&name)["AutoPublishAliasAllProperties"];
         assert_eq!(*all, true, "{name}");
+        let described = &function(&name)["VersionDescription"];
+        assert_eq!(*described, json!({"Fn::Sub": "settings ${Settings}"}), "{name}");
     }
-    // SAM does not see the outcome of a condition, so its parameter is in the environment too.
     let variables = &globals["Environment"]["Variables"];
-    assert_eq!(variables["SIGNED_REQUESTS"], reference("SignedRequests"));
+    assert_eq!(variables["SETTINGS_VERSION"], reference("Settings"));
+    // SAM does not notice another value of a parameter, so all of them are in a record of their own.
+    let content = items(&properties("Settings")["Content"]["Fn::Join"])[1].clone();
+    for (name, parameter) in TEMPLATE["Parameters"].as_object().unwrap() {
+        let value = match parameter["Type"] == "CommaDelimitedList" {
+            true => json!({"Fn::Join": [",", reference(name)]}),
+            false => reference(name),
+        };
+        assert!(items(&content).contains(&value), "{name} is not among the settings");
+    }
 }
 
 /// A new function behind the gateway's cache of policies or in a VPC is one place to change.
 #[test]
 fn the_authorizer_reaches_a_keystone_in_a_vpc_only_on_request() {
     let authorizer = function("authorizer");
-    let network = json!({"SubnetIds": reference("SubnetIds"), "SecurityGroupIds": reference("SecurityGroupIds")});
+    let network = json!({
+        "SubnetIds": {"Fn::Split": [",", reference("SubnetIds")]},
+        "SecurityGroupIds": {"Fn::Split": [",", reference("SecurityGroupIds")]},
+    });
     let none = reference("AWS::NoValue");
     assert_eq!(authorizer["VpcConfig"], json!({"Fn::If": ["IsInVpc", network, none]}));
     let variable = &authorizer["Environment"]["Variables"]["KEYSTONE_CA_FILE"];

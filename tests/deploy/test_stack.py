@@ -28,6 +28,8 @@ from keystone import PROJECTS
         {"TableDeletionProtection": "maybe"},
         {"Deployment": "Canary10Percent5Minutes"},
         {"KeystoneCaLayerArn": "keystone-ca"},
+        {"SubnetIds": "10.0.0.0/24"},
+        {"SubnetIds": "subnet-0a1b2c"},
         {"RequestsPerAddress": "-1"},
     ],
     ids=lambda parameter: "=".join(*parameter.items()),
@@ -63,7 +65,7 @@ def test_an_update_keeps_the_data(stack):
         live = functions.get_function_configuration(FunctionName=stack.resources[name], Qualifier="live")
         variables = live["Environment"]["Variables"]
         assert variables["ACCESS_KEY_TABLE"] == stack.outputs["AccessKeyTableName"], name
-        assert variables["SIGNED_REQUESTS"] == "true", name
+        assert variables["SETTINGS_VERSION"] == stack.resources["Settings"], name
     stack.update(MemberQuota="128", SignedRequests="false")
 
 
