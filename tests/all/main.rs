@@ -45,6 +45,7 @@ mod secrets;
 mod serve;
 mod shares;
 mod signed;
+mod smoke;
 mod store_conditions;
 mod template;
 mod tokens;
