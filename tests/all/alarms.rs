@@ -107,7 +107,11 @@ fn time_outs_and_crashes_are_counted_apart() {
 #[test]
 fn the_filter_of_overdue_jobs_names_messages_of_run_batch() {
     let source = include_str!("../../functions/run-batch/src/lib.rs");
-    let words: Vec<&str> = pattern("JobsOverdue").split('"').skip(1).step_by(2).collect();
+    let words: Vec<&str> = pattern("JobsOverdue")
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
     assert_eq!(words.len(), 2);
     for said in words {
         assert!(source.contains(&format!("\"{said}\"")), "{said}");

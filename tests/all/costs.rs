@@ -28,15 +28,23 @@ fn generated(name: &str, write: impl FnOnce(&mut String)) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let document = std::fs::read_to_string(DOCUMENT).unwrap();
-    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
-    let (before, rest) = document.split_once(&begin).expect("the document has the part");
+    let (begin, end) = (
+        format!("<!-- {name}: begin -->\n"),
+        format!("<!-- {name}: end -->"),
+    );
+    let (before, rest) = document
+        .split_once(&begin)
+        .expect("the document has the part");
     let (found, after) = rest.split_once(&end).expect("the part ends");
     let mut expected = String::new();
     write(&mut expected);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(DOCUMENT, format!("{before}{begin}{expected}{end}{after}")).unwrap();
     } else {
-        assert_eq!(found, expected, "{name}: see UPDATE_GOLDEN in CONTRIBUTING.md");
+        assert_eq!(
+            found, expected,
+            "{name}: see UPDATE_GOLDEN in CONTRIBUTING.md"
+        );
     }
 }
 
@@ -98,7 +106,10 @@ fn of_type(kind: &str) -> impl Iterator<Item = &'static Value> {
 /// The metrics that the functions and the log filters make: see `OF_OPERATIONS` and `OF_SERVICE` in
 /// `shared/src/runtime/metrics.rs`.
 fn series() -> usize {
-    let routes: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+    let routes: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| (route.method, route.path))
+        .collect();
     // Requests without a route, and the three functions without a caller.
     let operations = routes.len() + 1 + 3;
     let (overdue, of_jobs, of_service) = (2, 3, 7);
@@ -116,14 +127,25 @@ fn the_cost_of_a_month_is_that_of_the_template() {
         })
         .sum();
     let settings = &TEMPLATE["Resources"]["Api"]["Properties"]["MethodSettings"][0];
-    assert_eq!(settings["MetricsEnabled"], false, "each method would have metrics of its own");
+    assert_eq!(
+        settings["MetricsEnabled"], false,
+        "each method would have metrics of its own"
+    );
     generated("cost of a month", |table| {
         *table += "| each month | how many | price | dollars |\n|---|---|---|---|\n";
         let mut total = 0.0;
         for (what, how_many, price) in [
-            ("metrics of the functions and of their logs, if each is used in every hour", series(), 0.30),
+            (
+                "metrics of the functions and of their logs, if each is used in every hour",
+                series(),
+                0.30,
+            ),
             ("metrics that alarms look at", alarms, 0.10),
-            ("dashboard", of_type("AWS::CloudWatch::Dashboard").count(), 3.0),
+            (
+                "dashboard",
+                of_type("AWS::CloudWatch::Dashboard").count(),
+                3.0,
+            ),
             ("secret of the service user", 1, 0.40),
         ] {
             let dollars = how_many as f64 * price;

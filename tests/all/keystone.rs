@@ -9,10 +9,10 @@ use std::time::Duration;
 use authorizer::config::{Config, KeystoneConfig};
 use authorizer::service_user::{ServiceUser, UserSource};
 use bytes::Bytes;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use shared::domain::roles::RoleNames;
 use shared::domain::secret::Secret;
-use rustls::pki_types::PrivateKeyDer;
 use tests::{Reply, reply, serve, serve_over};
 use tokio_rustls::TlsAcceptor;
 

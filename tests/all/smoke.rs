@@ -13,7 +13,10 @@ async fn the_smoke_test_finds_the_local_server_well() {
             .arg(format!("http://{}", harness.address()));
         let done = command.env("TOKEN", token).output().await.unwrap();
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
-        (done.status.code(), said + &String::from_utf8_lossy(&done.stderr))
+        (
+            done.status.code(),
+            said + &String::from_utf8_lossy(&done.stderr),
+        )
     };
     let (code, said) = run(Who::Owner.token().unwrap()).await;
     assert_eq!(code, Some(0), "{said}");

@@ -445,7 +445,11 @@ fn each_change_of_a_function_is_published() {
         let all = &function(&name)["AutoPublishAliasAllProperties"];
         assert_eq!(*all, true, "{name}");
         let described = &function(&name)["VersionDescription"];
-        assert_eq!(*described, json!({"Fn::Sub": "settings ${Settings}"}), "{name}");
+        assert_eq!(
+            *described,
+            json!({"Fn::Sub": "settings ${Settings}"}),
+            "{name}"
+        );
     }
     let variables = &globals["Environment"]["Variables"];
     assert_eq!(variables["SETTINGS_VERSION"], reference("Settings"));
@@ -456,7 +460,10 @@ fn each_change_of_a_function_is_published() {
             true => json!({"Fn::Join": [",", reference(name)]}),
             false => reference(name),
         };
-        assert!(items(&content).contains(&value), "{name} is not among the settings");
+        assert!(
+            items(&content).contains(&value),
+            "{name} is not among the settings"
+        );
     }
 }
 
@@ -469,13 +476,22 @@ fn the_authorizer_reaches_a_keystone_in_a_vpc_only_on_request() {
         "SecurityGroupIds": {"Fn::Split": [",", reference("SecurityGroupIds")]},
     });
     let none = reference("AWS::NoValue");
-    assert_eq!(authorizer["VpcConfig"], json!({"Fn::If": ["IsInVpc", network, none]}));
+    assert_eq!(
+        authorizer["VpcConfig"],
+        json!({"Fn::If": ["IsInVpc", network, none]})
+    );
     let variable = &authorizer["Environment"]["Variables"]["KEYSTONE_CA_FILE"];
-    assert_eq!(*variable, json!({"Fn::If": ["HasKeystoneCa", "/opt/keystone-ca.pem", ""]}));
+    assert_eq!(
+        *variable,
+        json!({"Fn::If": ["HasKeystoneCa", "/opt/keystone-ca.pem", ""]})
+    );
     let roles = &properties("JoinSubnets")["Roles"];
     assert_eq!(*roles, json!([reference("AuthorizerRole")]));
     for parameter in ["SubnetIds", "SecurityGroupIds", "KeystoneCaLayerArn"] {
-        assert_eq!(TEMPLATE["Parameters"][parameter]["Default"], "", "{parameter}");
+        assert_eq!(
+            TEMPLATE["Parameters"][parameter]["Default"], "",
+            "{parameter}"
+        );
     }
 }
 

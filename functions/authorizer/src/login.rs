@@ -121,7 +121,11 @@ impl State {
 /// Begins a login in a task of its own, which no caller can stop.
 fn begin(work: Work) -> Attempt {
     let task = tokio::spawn(async move {
-        let late = |_| Err(outage(format!("Keystone: no login within {LOGIN_DEADLINE:?}")));
+        let late = |_| {
+            Err(outage(format!(
+                "Keystone: no login within {LOGIN_DEADLINE:?}"
+            )))
+        };
         let login = tokio::time::timeout(LOGIN_DEADLINE, work.log_in());
         login.await.unwrap_or_else(late)
     });
