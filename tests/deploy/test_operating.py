@@ -37,8 +37,9 @@ def run(stack, commands, **variables):
 def test_smoke(stack):
     url = f"http://{stack.api}.execute-api.localhost:{stack.cloud.port}/{stack.stage}"
     done = run(stack, f"{ROOT}/checks/smoke.sh {url}", TOKEN=token("owner"))
-    # The emulator does not answer these as AWS does.
-    differs = ("two slashes",)
+    # The emulator decodes a path before it matches it, and names itself by https in redirects, which it does not speak.
+    differs = ("two slashes", "a minor version", "%2F in an id is part of it", "%FF")
+    assert sum(line.startswith("ok ") for line in done.stdout.splitlines()) >= 20
     failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
     assert [line for line in failures if not any(each in line for each in differs)] == []
 
