@@ -253,6 +253,29 @@ def test_the_policy_of_a_queues_function_is_its_queues(stack, role):
     assert sorted(statement["Action"]) == gives_back[role] + taken
 
 
+def test_the_queues_take_nothing_without_tls(stack):
+    sqs = stack.cloud.client("sqs")
+    without_tls = stack.cloud.work / "without-tls"
+    for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
+        assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        without_tls.touch()
+        try:
+            with pytest.raises(sqs.exceptions.ClientError) as refused:
+                sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        finally:
+            without_tls.unlink()
+        assert refused.value.response["Error"]["Code"].endswith("AccessDenied"), refused.value
+
+
+def test_the_dead_letters_are_of_the_batches_alone(stack):
+    sqs = stack.cloud.client("sqs")
+    names = ["QueueArn", "RedriveAllowPolicy"]
+    dead = sqs.get_queue_attributes(QueueUrl=stack.outputs["DeadLettersUrl"], AttributeNames=names)["Attributes"]
+    batches = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"]
+    allowed = json.loads(dead["RedriveAllowPolicy"])
+    assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [batches["QueueArn"]]}
+
+
 def test_what_fails_pauses_longer_each_time(stack):
     """A message that fails is given back with a pause, instead of coming again after the visibility timeout."""
     sqs, url = stack.cloud.client("sqs"), stack.outputs["QueueUrl"]
