@@ -10,6 +10,7 @@ use shared::domain::error::ApiError;
 use shared::domain::id::JobId;
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
+use shared::runtime::metric;
 use shared::store::due::{DueWork, Overdue};
 
 /// The most records of one partition of the index that one run handles.
@@ -52,11 +53,11 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
         .buffer_unordered(AT_ONCE)
         .fold(0, |sum, failed| std::future::ready(sum + failed))
         .await;
-    let metrics = [
-        ("Overdue", "Count", found as f64),
-        ("OverdueFor", "Milliseconds", lag),
+    let figures = [
+        metric::OVERDUE.of(found as f64),
+        metric::OVERDUE_FOR.of(lag),
     ];
-    app.metrics().publish(now, "sweep", &metrics, &[]);
+    app.metrics().publish(now, "sweep", &figures, &[]);
     if failed > 0 {
         return Err(ApiError::unavailable(format!(
             "{failed} of {found} are still overdue"

@@ -19,5 +19,6 @@ pub mod config;
 pub mod in_process;
 pub mod log;
 pub mod messages;
+pub mod metric;
 pub mod metrics;
 pub mod schedule;
