@@ -338,7 +338,10 @@ mod tests {
         assert_eq!(line["RequestId"], "req-1");
         // Its dashboards and alarms know these names and units.
         let named = &directive["Metrics"];
-        assert_eq!(named[0], json!({"Name": "Duration", "Unit": "Milliseconds"}));
+        assert_eq!(
+            named[0],
+            json!({"Name": "Duration", "Unit": "Milliseconds"})
+        );
         assert_eq!(named[1], json!({"Name": "Requests", "Unit": "Count"}));
         assert_eq!(named[2], json!({"Name": "IMG.0027", "Unit": "Count"}));
         assert_eq!(line["IMG.0027"], 2.0);

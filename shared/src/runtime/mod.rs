@@ -9,6 +9,7 @@
 //! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
 //! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
+//! | [`metric`] | the metrics: their names and units, for CloudWatch and for Prometheus |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
 
