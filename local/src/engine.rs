@@ -97,8 +97,9 @@ impl Engine {
 
     /// Removes expired items. DynamoDB does so by itself, and nothing relies on when.
     pub fn remove_expired(&self) {
-        if let Err(error) = self.database.sweep_ttl() {
-            tracing::warn!(error.why = %error, "expired records stay");
+        match self.database.sweep_ttl() {
+            Ok(records) => tracing::info!(records, "expired records are removed"),
+            Err(error) => tracing::warn!(error.why = %error, "expired records stay"),
         }
     }
 

@@ -30,6 +30,8 @@ use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
 const EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// When they are removed first. A server that is often started again would never do it otherwise.
+const EXPIRED_FIRST: Duration = Duration::from_secs(20);
 /// How often metrics are summed up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often files that failed are checked again.
@@ -311,13 +313,14 @@ async fn look_after(monitor: Monitor, mut stop: watch::Receiver<bool>) {
 
 /// Removes expired records at intervals, and checks whether files that failed can be used again.
 async fn remove_expired(engine: Engine, mut stop: watch::Receiver<bool>) {
-    let mut expired = tokio::time::interval(EXPIRED_EVERY);
-    // The first tick completes at once, when there is nothing to remove yet.
-    expired.tick().await;
+    let first = tokio::time::Instant::now() + EXPIRED_FIRST;
+    let mut expired = tokio::time::interval_at(first, EXPIRED_EVERY);
     loop {
         let engine = engine.clone();
         tokio::select! {
-            _ = expired.tick() => engine.remove_expired(),
+            _ = expired.tick() => {
+                let _ = tokio::task::spawn_blocking(move || engine.remove_expired()).await;
+            }
             () = tokio::time::sleep(CHECK_EVERY) => {
                 let _ = tokio::task::spawn_blocking(move || engine.fault()).await;
             }

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 
 use crate::domain::error::ApiError;
 use crate::domain::message::Message;
-use crate::store::sdk_error::words;
+use crate::store::sdk_error::{is_permanent, words};
 
 /// The limit of messages of one `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
@@ -131,6 +131,7 @@ impl Queue {
                     }
                     tracing::warn!(queue.failed = call.len(), attempt, "queue refused messages");
                 }
+                Err(error) if is_permanent(&error) => break,
                 Err(error) => {
                     tracing::warn!(error.why = words(&error), attempt, "queue did not answer");
                 }

@@ -35,6 +35,7 @@ mod property;
 mod queue;
 mod races;
 mod readme;
+mod reports;
 mod restart;
 mod rooms;
 mod routes;
