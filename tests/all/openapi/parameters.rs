@@ -325,7 +325,7 @@ fn filters() -> Vec<(&'static str, Parameter)> {
 fn of_health() -> (&'static str, Parameter) {
     let words =
         "Without a value, or `true`: the details, for an admin. Deployed on AWS it is ignored.";
-    ("Detailed", query("detailed", words, pattern("^(true)?$")))
+    ("Detailed", query("detailed", words, text()))
 }
 
 fn of_pages() -> Vec<(&'static str, Parameter)> {
