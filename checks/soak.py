@@ -287,15 +287,29 @@ class Checks:
 
 def records(data):
     """The number of records, and those that expire: (kind, time) of each."""
-    connection = sqlite3.connect(f"file:{data}/table.sqlite?mode=ro", uri=True)
+    connection = opened(data)
     rows = connection.execute("SELECT sk, json_extract(item_json, '$.expires_at.N') FROM imshare").fetchall()
     connection.close()
     expiring = []
     for key, expires in rows:
         if expires is not None:
-            kind = KINDS.get(key.split("#")[0], "tombstones")
+            # The engine writes a key's type before it.
+            kind = KINDS.get(key.removeprefix("S:").split("#")[0], "tombstones")
             expiring.append((kind, int(expires)))
     return len(rows), expiring
+
+
+def opened(data):
+    """The table's file, as it is with its log."""
+    return sqlite3.connect(f"file:{data}/table.sqlite?mode=ro", uri=True)
+
+
+def pages(data):
+    """How many pages of 4 KiB the table has, and how many of them are free."""
+    connection = opened(data)
+    numbers = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
+    connection.close()
+    return numbers
 
 
 def percentile(taken, part):
@@ -330,7 +344,7 @@ def load(server, data, minutes, rate, checks):
     while (passed := time.monotonic() - began) < seconds:
         samples.append((passed, sample(server, data)))
         if "warm" not in sizes and passed > seconds / 5:
-            sizes["warm"] = records(data)[0], samples[-1][1]["table"]
+            sizes["warm"] = records(data)[0], pages(data)[0] * 4
         if passed >= told:
             now = samples[-1][1]
             print(f"{passed / 60:5.1f} min  " + "  ".join(f"{name} {value:.1f}" for name, value in now.items()),
@@ -348,12 +362,10 @@ def load(server, data, minutes, rate, checks):
     checks.hold(not trouble, f"{len(requests)} requests, {len(requests) / seconds:.0f} a second; none failed {trouble[:3]}")
     quiet(server, data, idle, checks)
     count, _ = records(data)
-    before, mib = sizes["warm"]
-    after = sample(server, data)["table"]
-    # A page is the smallest step.
-    grown = (after / count) / (mib / before)
-    checks.hold(grown < 1.25, f"the table takes {after / count * 1024:.2f} KiB for each of {count} records, "
-                              f"{mib / before * 1024:.2f} KiB for each of {before} after the warm-up")
+    (before, kib), after = sizes["warm"], pages(data)[0] * 4
+    checks.hold(after / count < 1.25 * kib / before,
+                f"the table takes {after / count:.2f} KiB for each of {count} records, "
+                f"{kib / before:.2f} KiB for each of {before} after the warm-up")
     errors = [line for line in server.logged().splitlines() if " ERROR " in line or "panicked" in line]
     checks.hold(not errors, f"the log has no error {errors[:3]}")
 
@@ -436,13 +448,7 @@ def expire(binary, data, library, checks):
 
 def reuse(binary, data, checks):
     """Checks that the space of removed records is used again."""
-    def pages():
-        connection = sqlite3.connect(f"file:{data}/table.sqlite?mode=ro", uri=True)
-        numbers = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
-        connection.close()
-        return numbers
-
-    count, free = pages()
+    count, free = pages(data)
     server = Server(binary, data)
     connection = server.connect()
     for number in range(200):
@@ -451,7 +457,7 @@ def reuse(binary, data, checks):
         connection.getresponse().read()
     connection.close()
     server.stop()
-    later, left = pages()
+    later, left = pages(data)
     checks.hold(later == count or left == 0, f"new records took {free - left} of {free} free pages; "
                                              f"the file has {later} pages, {count} before")
 

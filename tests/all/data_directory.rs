@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use local::options::{Data, Options};
 use local::server::Server;
+use local::storage::Fault;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -259,4 +260,23 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
         json.expect(503).json()["reasons"],
         json!(["Records cannot be written."])
     );
+}
+
+/// SQLite's sentences, which are all that the engine passes on of its errors.
+#[test]
+fn the_errors_of_sqlite_that_last_are_told_from_those_that_pass() {
+    for (sentence, fault) in [
+        ("database or disk is full", Some(Fault::Full)),
+        ("attempt to write a readonly database", Some(Fault::ReadOnly)),
+        ("database disk image is malformed", Some(Fault::Corrupt)),
+        ("file is not a database", Some(Fault::Corrupt)),
+        ("disk I/O error", Some(Fault::Io)),
+        ("unable to open database file", Some(Fault::Io)),
+        ("database is locked", None),
+        ("database table is locked", None),
+        ("interrupted", None),
+        ("out of memory", None),
+    ] {
+        assert_eq!(Fault::of(sentence), fault, "{sentence}");
+    }
 }
