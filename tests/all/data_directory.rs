@@ -267,7 +267,10 @@ async fn a_damaged_file_is_told_at_once_in_our_own_words() {
 fn the_errors_of_sqlite_that_last_are_told_from_those_that_pass() {
     for (sentence, fault) in [
         ("database or disk is full", Some(Fault::Full)),
-        ("attempt to write a readonly database", Some(Fault::ReadOnly)),
+        (
+            "attempt to write a readonly database",
+            Some(Fault::ReadOnly),
+        ),
         ("database disk image is malformed", Some(Fault::Corrupt)),
         ("file is not a database", Some(Fault::Corrupt)),
         ("disk I/O error", Some(Fault::Io)),

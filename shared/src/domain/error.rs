@@ -94,7 +94,7 @@ impl BadSignature {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Internal {
     words: String,
-    /// Whether the log has the cause already, because it lasts until an operator ends it.
+    /// Whether the log has the cause already. Each request that fails for it would repeat it.
     logged: bool,
 }
 
@@ -102,11 +102,6 @@ impl Internal {
     /// The words for the log.
     pub fn for_log(&self) -> &str {
         &self.words
-    }
-
-    /// Whether the log has the cause already. Each request that fails for it would repeat it.
-    pub const fn is_logged(&self) -> bool {
-        self.logged
     }
 }
 
@@ -256,6 +251,18 @@ impl ApiError {
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
             | Self::BadSignature(_) => self.public_words(),
+        }
+    }
+
+    /// Whether the log has the cause already: it lasts until an operator ends it.
+    pub const fn is_logged(&self) -> bool {
+        match self {
+            Self::Unavailable(why) | Self::Internal(why) => why.logged,
+            Self::Glance(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_) => false,
         }
     }
 

@@ -211,7 +211,7 @@ impl Report {
 fn log(error: &ApiError) {
     let status = status_of(error);
     match error {
-        ApiError::Internal(why) | ApiError::Unavailable(why) if why.is_logged() => {
+        ApiError::Internal(why) | ApiError::Unavailable(why) if error.is_logged() => {
             tracing::debug!(error.status = status, error.why = why.for_log(), "failed");
         }
         ApiError::Internal(why) | ApiError::Unavailable(why) => {

@@ -132,6 +132,13 @@ where
     for (id, task) in deliveries {
         let why = match task.await {
             Ok(Ok(())) => continue,
+            Ok(Err(error)) if error.is_logged() => {
+                tracing::debug!(message.id = %id, error.why = error.for_log(), "message comes again");
+                response.batch_item_failures.push(BatchItemFailure {
+                    item_identifier: id,
+                });
+                continue;
+            }
             Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
                 why.for_log().to_owned()
             }

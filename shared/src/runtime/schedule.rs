@@ -44,8 +44,8 @@ where
     async {
         let (outcome, usage) = metrics::measured(handler(app, until)).await;
         match &outcome {
-            Err(ApiError::Unavailable(why)) if why.is_logged() => {
-                tracing::debug!(error.why = why.for_log(), "failed");
+            Err(error) if error.is_logged() => {
+                tracing::debug!(error.why = error.for_log(), "failed");
             }
             Err(error) => tracing::error!(error.why = error.for_log(), "failed"),
             Ok(_) => {}
