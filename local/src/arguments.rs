@@ -14,7 +14,7 @@ use shared::runtime::config::DEFAULT_MEMBER_QUOTA;
 
 use crate::connection::Limits;
 use crate::identity::IdentityFile;
-use crate::options::{Data, Options, SWEEP_EVERY};
+use crate::options::{Data, MetricsFor, Options, SWEEP_EVERY};
 use crate::queue::Settings;
 
 /// The arguments of `imshare serve`.
@@ -123,6 +123,11 @@ pub struct Serve {
     #[arg(long, env = "IMSHARE_QUEUE_URL", value_name = "URL")]
     queue_url: Option<String>,
 
+    /// Who may read /metrics: programs on this machine too, admins alone, or nobody. Behind a proxy
+    /// everything seems to come from this machine, so with --public-endpoint the default is admin.
+    #[arg(long, env = "IMSHARE_METRICS", value_name = "WHO", value_enum)]
+    metrics: Option<MetricsFor>,
+
     /// Let other processes of this machine use the embedded DynamoDB engine at this address.
     #[arg(long, env = "IMSHARE_DYNAMODB_LISTEN", value_name = "ADDRESS", value_parser = address, conflicts_with = "dynamodb_endpoint")]
     dynamodb_listen: Option<SocketAddr>,
@@ -201,6 +206,10 @@ impl Serve {
             (None, None) => IdentityFile::demo()?,
             (None, Some(_)) => IdentityFile::default(),
         };
+        let metrics = self.metrics.unwrap_or(match self.public_endpoint {
+            Some(_) => MetricsFor::Admin,
+            None => MetricsFor::Loopback,
+        });
         Ok(Options {
             listen: self.listen,
             data: match self.in_memory {
@@ -228,6 +237,7 @@ impl Serve {
                 connections: self.max_connections.get(),
                 ..Limits::default()
             },
+            metrics,
             dynamodb_listen: self.dynamodb_listen,
             sqs_listen: self.sqs_listen,
             seed_fixtures: self.seed_fixtures,

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -54,6 +55,10 @@ impl Default for Limits {
     }
 }
 
+/// The other end of a request's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// Serves HTTP until told to stop, and returns when the requests that were begun are answered.
 pub async fn serve<S, F>(
     listener: TcpListener,
@@ -93,8 +98,9 @@ pub async fn serve<S, F>(
             .max_buf_size(HEAD_MAX)
             .serve_connection(
                 TokioIo::new(WriteTimeout::new(stream, limits.answer)),
-                service_fn(move |mut request| {
+                service_fn(move |mut request: hyper::Request<Incoming>| {
                     request.extensions_mut().insert(SourceAddress(peer.ip()));
+                    request.extensions_mut().insert(Peer(peer));
                     let answered = service(request);
                     async { Ok::<_, Infallible>(answered.await) }
                 }),

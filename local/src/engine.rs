@@ -82,6 +82,17 @@ impl Engine {
         self.health.as_ref()?.check()
     }
 
+    /// Like `fault`, without finding out whether it has ended.
+    pub fn known_fault(&self) -> Option<Fault> {
+        self.health.as_ref()?.known()
+    }
+
+    /// Writes to the data directory, whether or not writes have failed, and returns the fault if it
+    /// cannot be written. `None` in memory.
+    pub fn examine(&self) -> Option<Option<Fault>> {
+        self.health.as_ref().map(Health::examine)
+    }
+
     /// Numbers of requests by operation, for tests of the request budget.
     pub fn requests(&self) -> BTreeMap<String, u64> {
         self.requests
@@ -92,8 +103,9 @@ impl Engine {
 
     /// Removes expired items. DynamoDB does so by itself, and nothing relies on when.
     pub fn remove_expired(&self) {
-        if let Err(error) = self.database.sweep_ttl() {
-            tracing::warn!(error.why = %error, "expired records stay");
+        match self.database.sweep_ttl() {
+            Ok(records) => tracing::info!(records, "expired records are removed"),
+            Err(error) => tracing::warn!(error.why = %error, "expired records stay"),
         }
     }
 

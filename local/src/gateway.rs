@@ -26,6 +26,9 @@ use crate::connection::Limits;
 use crate::docs::Docs;
 use crate::engine::Engine;
 use crate::identity::service::IdentityService;
+use crate::monitor::Monitor;
+use crate::options::MetricsFor;
+use crate::reports::Report;
 
 /// Calls the function of each request's route; cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,23 +37,28 @@ pub struct Gateway {
     authenticator: Authenticator,
     /// The embedded engine, if records are kept in it: the health check reports its faults.
     engine: Option<Engine>,
+    monitor: Monitor,
+    metrics: MetricsFor,
     bodies: Bodies,
     /// Most time that a function may take for one request.
     work: Duration,
 }
 
 impl Gateway {
-    /// Creates a gateway whose functions share `app`.
+    /// Creates a gateway whose functions share the monitor's app.
     pub fn new(
-        app: App,
         authenticator: Authenticator,
         engine: Option<Engine>,
+        monitor: Monitor,
+        metrics: MetricsFor,
         limits: Limits,
     ) -> Self {
         Self {
-            app,
+            app: monitor.app().clone(),
             authenticator,
             engine,
+            monitor,
+            metrics,
             bodies: Bodies::new(limits.body),
             work: limits.work,
         }
@@ -71,7 +79,10 @@ impl Gateway {
 
     async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
         let target = target(&parts);
-        let (principal, sender) = match self.identify(&parts, target.as_ref()).await {
+        let report = |path| Report::find(&parts, path, self.metrics);
+        let report = target.as_ref().ok().and_then(report);
+        let identified = self.identify(&parts, target.as_ref(), report).await;
+        let (principal, sender) = match identified {
             Ok(known) => known,
             Err(error) => {
                 // After `Expect: 100-continue` the client has sent no body yet, so there is none to
@@ -100,6 +111,11 @@ impl Gateway {
         if let Some(principal) = principal {
             request.extensions_mut().insert(principal);
         }
+        if let Some(report) = report {
+            let monitor = self.monitor;
+            let handler = |app, request| report.answer(monitor, app, request);
+            return answer_within(self.app, request, self.work, handler).await;
+        }
         self.answered(request, target.ok()).await
     }
 
@@ -113,12 +129,16 @@ impl Gateway {
         &self,
         parts: &Parts,
         target: Result<&Path, &NotUtf8>,
+        report: Option<Report>,
     ) -> Result<(Option<Principal>, Sender), ApiError> {
         let path = parts.uri.path();
         let identity =
             matches!(self.authenticator, Authenticator::File(..)) && IdentityService::serves(path);
         // A path that is not UTF-8 gets its 400 whether or not the token is valid.
-        let needs_token = target.is_ok_and(|path| !path.is_open(parts.method.as_str()));
+        let needs_token = match report {
+            Some(report) => report.needs_token(),
+            None => target.is_ok_and(|path| !path.is_open(parts.method.as_str())),
+        };
         if identity || Docs::find(parts).is_some() || !needs_token {
             return Ok((None, Sender::Unknown));
         }

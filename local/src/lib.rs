@@ -17,6 +17,8 @@
 //! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
 //! | [`connection`], [`body`] | HTTP connections and bodies, and their limits |
 //! | [`gateway`] | the gateway: the route table and the caller's principal |
+//! | [`reports`] | the health in detail and the metrics, for an operator |
+//! | [`monitor`], [`prometheus`] | what those two say |
 //! | [`docs`] | the OpenAPI document and the page that shows it |
 //! | [`seed`] | the records that `events/` needs |
 //! | [`options`] | what a server is started with |
@@ -43,11 +45,14 @@ pub mod gone_projects;
 pub mod identity;
 pub mod in_process;
 pub mod key_command;
+pub mod monitor;
 pub mod operator;
 pub mod options;
 pub mod outage;
+pub mod prometheus;
 pub mod queue;
 mod readers;
+pub mod reports;
 pub mod seed;
 pub mod server;
 pub mod storage;

@@ -27,6 +27,17 @@ pub enum Data {
     Directory(PathBuf),
 }
 
+/// Who may read the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum MetricsFor {
+    /// Programs on this machine, and admins with a token.
+    Loopback,
+    /// Admins with a token.
+    Admin,
+    /// Nobody: none are collected.
+    Nobody,
+}
+
 /// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -64,6 +75,8 @@ pub struct Options {
     pub cors_origins: Origins,
     /// What clients may use up.
     pub limits: Limits,
+    /// Who may read the metrics.
+    pub metrics: MetricsFor,
     /// Where the embedded engine is served to other processes of this machine.
     pub dynamodb_listen: Option<SocketAddr>,
     /// Where the embedded queue is served to other processes of this machine.
@@ -100,6 +113,7 @@ impl Options {
             public_endpoint: None,
             cors_origins: Origins::default(),
             limits: Limits::default(),
+            metrics: MetricsFor::Loopback,
             dynamodb_listen: None,
             sqs_listen: None,
             seed_fixtures: false,

@@ -51,6 +51,28 @@ impl Default for Settings {
     }
 }
 
+/// How much waits in the queues.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    /// Messages that wait or are being handled.
+    pub messages: u64,
+    /// The age of the oldest of them, if it is known.
+    pub oldest: Option<Duration>,
+    /// Dead letters, if their number is known.
+    pub dead_letters: Option<u64>,
+}
+
+impl Default for Backlog {
+    /// Empty queues.
+    fn default() -> Self {
+        Self {
+            messages: 0,
+            oldest: None,
+            dead_letters: Some(0),
+        }
+    }
+}
+
 /// The queue, which is an HTTP client for the SDK; cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
@@ -184,6 +206,33 @@ impl Queue {
         })
     }
 
+    /// How much waits in both queues.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn backlog(&self) -> rusqlite::Result<Backlog> {
+        self.with(|messages| {
+            let connection = &messages.connection;
+            let mut backlog = Backlog::default();
+            let mut count = connection
+                .prepare_cached("SELECT queue, count(*), min(id) FROM message GROUP BY queue")?;
+            let mut rows = count.query([])?;
+            while let Some(row) = rows.next()? {
+                let number: u64 = row.get(1)?;
+                if row.get_ref(0)?.as_str()? == DEAD_LETTERS {
+                    backlog.dead_letters = Some(number);
+                    continue;
+                }
+                backlog.messages = number;
+                let id: String = connection
+                    .prepare_cached("SELECT message_id FROM message WHERE id = ?1")?
+                    .query_row([row.get::<_, i64>(2)?], |row| row.get(0))?;
+                backlog.oldest = sent_at(&id).and_then(|sent| sent.elapsed().ok());
+            }
+            Ok(backlog)
+        })
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Messages) -> T) -> T {
         work(
             &mut self
@@ -201,7 +250,8 @@ impl Queue {
             let transaction = messages.connection.transaction()?;
             let mut sent = Vec::new();
             for entry in &entries {
-                let id = uuid::Uuid::new_v4().to_string();
+                // Its first half is the time, which tells the message's age.
+                let id = uuid::Uuid::now_v7().to_string();
                 let attributes = entry
                     .get("MessageAttributes")
                     .unwrap_or(&Value::Null)
@@ -384,6 +434,13 @@ impl Queue {
             }
         }
     }
+}
+
+/// When a message was sent, by its id. The ids of earlier releases do not tell.
+fn sent_at(id: &str) -> Option<SystemTime> {
+    let id = uuid::Uuid::parse_str(id).ok()?;
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    Some(UNIX_EPOCH + Duration::new(seconds, nanoseconds))
 }
 
 /// Finds the queue that a URL names by its last segment. The host is ignored, because it is another

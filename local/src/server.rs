@@ -1,6 +1,7 @@
 //! The local server: starts all parts, and stops them when they have finished their work.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::auth::Authentication;
@@ -10,6 +11,7 @@ use shared::runtime::app::App;
 use shared::runtime::config::Config;
 use shared::runtime::keystone::Projects;
 use shared::runtime::messages::Source;
+use shared::runtime::metrics::Metrics;
 use shared::store::Indexes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,7 +22,9 @@ use crate::connection;
 use crate::contents::Contents;
 use crate::engine::Engine;
 use crate::gateway::Gateway;
-use crate::options::Options;
+use crate::monitor::{Monitor, Watched};
+use crate::options::{MetricsFor, Options};
+use crate::prometheus::Prometheus;
 use crate::queue::{self, Queue};
 use crate::storage::Directory;
 use crate::stores::Stores;
@@ -28,6 +32,10 @@ use crate::{access_keys, aws, seed, worker};
 
 /// How often expired records are removed.
 const EXPIRED_EVERY: Duration = Duration::from_secs(600);
+/// When they are removed first. A server that is often started again would never do it otherwise.
+const EXPIRED_FIRST: Duration = Duration::from_secs(20);
+/// How often metrics are summed up.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often files that failed are checked again.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 
@@ -92,7 +100,12 @@ fn projects(options: &Options) -> Result<Option<Projects>, String> {
 }
 
 /// The app that all functions share, with its access keys from the identity file.
-async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<App, String> {
+async fn app(
+    options: &Options,
+    stores: &Stores,
+    address: SocketAddr,
+    metrics: Metrics,
+) -> Result<App, String> {
     let config = Config {
         table: options.table.clone(),
         queue_url: stores.queue_url.clone(),
@@ -114,11 +127,12 @@ async fn app(options: &Options, stores: &Stores, address: SocketAddr) -> Result<
         },
     };
     let keys = access_keys::open(options, stores).await?;
-    let app = App::new(
+    let app = App::with_metrics(
         config,
         stores.dynamodb.clone(),
         stores.sqs.clone(),
         Authentication::with_keys(keys),
+        metrics,
         options.clock.clone(),
     );
     let app = app.checking(projects(options)?);
@@ -139,7 +153,15 @@ impl Server {
         let (listener, address) = bind(options.listen).await?;
         let stores = Box::pin(Stores::open(&options)).await?;
         let authenticator = authenticator(&options)?;
-        let app = app(&options, &stores, address).await?;
+        let prometheus = match options.metrics {
+            MetricsFor::Loopback | MetricsFor::Admin => Some(Arc::new(Prometheus::new()?)),
+            MetricsFor::Nobody => None,
+        };
+        let metrics = match &prometheus {
+            Some(prometheus) => Metrics::to(prometheus.clone()),
+            None => Metrics::default(),
+        };
+        let app = app(&options, &stores, address, metrics).await?;
         if options.seed_fixtures {
             // Boxed: the handlers' futures would make this one too large for a stack.
             Box::pin(seed::fixtures(&app)).await?;
@@ -157,15 +179,30 @@ impl Server {
             tasks: Vec::new(),
         };
         server.open_ports(&options, &stopped).await?;
-        let gateway = Gateway::new(app, authenticator, stores.engine, options.limits);
+        let monitor = Monitor::of(Watched {
+            app,
+            engine: stores.engine.clone(),
+            queue: stores.queue,
+            sqs: stores.sqs.clone(),
+            directory: server.directory.as_ref().map(|it| it.path().to_owned()),
+            sweep_every: options.sweep_every,
+            prometheus,
+        });
+        let (engine, limits) = (stores.engine, options.limits);
+        let watch = monitor.clone();
+        let gateway = Gateway::new(authenticator, engine, watch, options.metrics, limits);
         let service = move |request| gateway.clone().serve(request);
         server.tasks.push(tokio::spawn(connection::serve(
             listener,
-            options.limits,
+            limits,
             stopped.clone(),
             service,
         )));
-        server.start_background(stores.sqs, stores.queue_url, options.sweep_every, &stopped);
+        server.start_background(stores.sqs, stores.queue_url, &stopped);
+        server.start_sweep(options.sweep_every, &monitor, &stopped);
+        server
+            .tasks
+            .push(tokio::spawn(look_after(monitor, stopped)));
         Ok(server)
     }
 
@@ -194,7 +231,6 @@ impl Server {
         &mut self,
         sqs: aws_sdk_sqs::Client,
         queue_url: String,
-        sweep_every: Option<Duration>,
         stopped: &watch::Receiver<bool>,
     ) {
         let (app, client) = (self.app.clone(), sqs.clone());
@@ -219,11 +255,32 @@ impl Server {
             self.tasks
                 .push(tokio::spawn(remove_expired(engine, stopped.clone())));
         }
-        if let Some(every) = sweep_every {
-            let (app, stopped) = (self.app.clone(), stopped.clone());
-            let sweeping = worker::on_schedule("sweep", app, every, stopped, sweep::handle);
-            self.tasks.push(tokio::spawn(sweeping));
-        }
+    }
+
+    /// Starts the sweep, if it is to run.
+    fn start_sweep(
+        &mut self,
+        every: Option<Duration>,
+        monitor: &Monitor,
+        stopped: &watch::Receiver<bool>,
+    ) {
+        let Some(every) = every else {
+            return;
+        };
+        let monitor = monitor.clone();
+        let sweep = move |app, until| {
+            let monitor = monitor.clone();
+            async move {
+                let swept = sweep::handle(app, until).await;
+                if swept.is_ok() {
+                    monitor.swept();
+                }
+                swept
+            }
+        };
+        let (app, stopped) = (self.app.clone(), stopped.clone());
+        let sweeping = worker::on_schedule("sweep", app, every, stopped, sweep);
+        self.tasks.push(tokio::spawn(sweeping));
     }
 
     /// Describes where the records are and how many there are, for the operator.
@@ -262,15 +319,26 @@ impl Server {
     }
 }
 
+/// Sums up metrics at intervals.
+async fn look_after(monitor: Monitor, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP_EVERY) => monitor.upkeep(),
+            _ = stop.changed() => return,
+        }
+    }
+}
+
 /// Removes expired records at intervals, and checks whether files that failed can be used again.
 async fn remove_expired(engine: Engine, mut stop: watch::Receiver<bool>) {
-    let mut expired = tokio::time::interval(EXPIRED_EVERY);
-    // The first tick completes at once, when there is nothing to remove yet.
-    expired.tick().await;
+    let first = tokio::time::Instant::now() + EXPIRED_FIRST;
+    let mut expired = tokio::time::interval_at(first, EXPIRED_EVERY);
     loop {
         let engine = engine.clone();
         tokio::select! {
-            _ = expired.tick() => engine.remove_expired(),
+            _ = expired.tick() => {
+                let _ = tokio::task::spawn_blocking(move || engine.remove_expired()).await;
+            }
             () = tokio::time::sleep(CHECK_EVERY) => {
                 let _ = tokio::task::spawn_blocking(move || engine.fault()).await;
             }

@@ -176,6 +176,18 @@ impl Fault {
         }
     }
 
+    /// Classifies an error of the operating system.
+    fn of_disk(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::Full
+            }
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => Self::ReadOnly,
+            _ => Self::Io,
+        }
+    }
+
     /// Describes the fault for the operator.
     pub const fn sentence(self) -> &'static str {
         match self {
@@ -227,12 +239,26 @@ impl Health {
         std::mem::replace(&mut known, fault)
     }
 
+    /// The fault, if requests have failed and nobody has found that it has ended.
+    pub fn known(&self) -> Option<Fault> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Like [`Self::check`], and writes even if no write has failed.
+    pub fn examine(&self) -> Option<Fault> {
+        if self.known().is_some() {
+            return self.check();
+        }
+        let fault = Fault::of_disk(&self.probe().err()?);
+        self.failed(fault);
+        Some(fault)
+    }
+
     /// Returns the fault if writes have failed and still fail. It writes a file to find out: one
     /// small write that fits does not show that the next one will. A damaged database stays damaged
     /// until the operator has replaced it.
     pub fn check(&self) -> Option<Fault> {
-        let known = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        let fault = known?;
+        let fault = self.known()?;
         if fault == Fault::Corrupt || self.probe().is_err() {
             return Some(fault);
         }

@@ -5,8 +5,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-/// The error code while files cannot be used.
-pub const UNUSABLE: &str = "com.amazonaws#ServiceUnavailable";
+pub use shared::store::sdk_error::UNUSABLE;
+
 /// The status that goes with it, "Insufficient Storage": the SDK retries 500, 502, 503 and 504.
 pub const UNUSABLE_STATUS: u16 = 507;
 

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::message::Message;
-use crate::store::sdk_error::words;
+use crate::store::sdk_error::{is_permanent, words};
 
 /// The limit of messages of one `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
@@ -220,6 +220,7 @@ impl Queue {
                     }
                     tracing::warn!(queue.failed = call.len(), attempt, "queue refused messages");
                 }
+                Err(error) if is_permanent(&error) => break,
                 Err(error) => {
                     tracing::warn!(error.why = words(&error), attempt, "queue did not answer");
                 }

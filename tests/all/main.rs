@@ -43,6 +43,7 @@ mod quotas;
 mod races;
 mod readers;
 mod readme;
+mod reports;
 mod restart;
 mod rooms;
 mod routes;

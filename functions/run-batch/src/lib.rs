@@ -25,6 +25,7 @@ use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::{Handled, SqsRecord};
+use shared::runtime::metric::{self, Part};
 use shared::store::members::Stamp;
 use shared::store::results::{ChunkState, Finished};
 
@@ -126,11 +127,12 @@ async fn run(
 /// Reports the results of a chunk in the log and the metrics.
 fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
     let job = chunk.job;
-    let mut by_code: BTreeMap<&str, f64> = BTreeMap::new();
+    const SUCCEEDED: &str = "Succeeded";
+    let mut by_code: BTreeMap<&'static str, f64> = BTreeMap::new();
     for outcome in outcomes {
         let code = match outcome {
             Outcome::Failed(code) => code.as_str(),
-            Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => "Succeeded",
+            Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => SUCCEEDED,
         };
         *by_code.entry(code).or_default() += 1.0;
     }
@@ -145,15 +147,18 @@ fn publish(app: &App, chunk: &Chunk, outcomes: &[Outcome]) {
         results = ?by_code,
         "applied a chunk"
     );
-    let mut metrics = vec![
-        ("Entries", "Count", outcomes.len() as f64),
-        ("JobAge", "Milliseconds", age),
+    let mut figures = vec![
+        metric::ENTRIES.of(outcomes.len() as f64),
+        metric::JOB_AGE.of(age),
     ];
-    metrics.extend(by_code.iter().map(|(code, count)| (*code, "Count", *count)));
+    figures.extend(by_code.iter().map(|(code, count)| match *code {
+        SUCCEEDED => metric::SUCCEEDED.of(*count),
+        code => metric::FAILED_ENTRIES.part(Part::Code(code), *count),
+    }));
     app.metrics().publish(
         now,
         chunk.task.kind().job_type(),
-        &metrics,
+        &figures,
         &[("JobId", &job.to_string())],
     );
 }

@@ -11,6 +11,7 @@ use shared::domain::error::ApiError;
 use shared::domain::id::JobId;
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
+use shared::runtime::metric;
 use shared::store::due::{DueWork, Overdue};
 
 /// The most records of one partition of the index that one run handles.
@@ -37,31 +38,33 @@ pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
     let lag = (now.micros() - since.micros()) as f64 / 1000.0;
     let found = overdue.len();
     let app = &app;
-    let failed = stream::iter(overdue)
+    let failed: Vec<ApiError> = stream::iter(overdue)
         .map(|record| async move {
             if app.now() >= until {
-                return 0_usize;
+                return None;
             }
-            match settle(app, record).await {
-                Ok(()) => 0,
-                Err(error) => {
-                    tracing::error!(work = ?record.work, error.why = error.for_log(), "still overdue");
-                    1
-                }
+            let error = settle(app, record).await.err()?;
+            // The log has the cause once. Each record would repeat it, every few seconds.
+            if !error.is_logged() {
+                tracing::error!(work = ?record.work, error.why = error.for_log(), "still overdue");
             }
+            Some(error)
         })
         .buffer_unordered(AT_ONCE)
-        .fold(0, |sum, failed| std::future::ready(sum + failed))
+        .filter_map(std::future::ready)
+        .collect()
         .await;
-    let metrics = [
-        ("Overdue", "Count", found as f64),
-        ("OverdueFor", "Milliseconds", lag),
+    let figures = [
+        metric::OVERDUE.of(found as f64),
+        metric::OVERDUE_FOR.of(lag),
     ];
-    app.metrics().publish(now, "sweep", &metrics, &[]);
-    if failed > 0 {
-        return Err(ApiError::unavailable(format!(
-            "{failed} of {found} are still overdue"
-        )));
+    app.metrics().publish(now, "sweep", &figures, &[]);
+    if !failed.is_empty() {
+        let why = format!("{} of {found} are still overdue", failed.len());
+        return Err(match failed.iter().all(ApiError::is_logged) {
+            true => ApiError::out_of_order(why),
+            false => ApiError::unavailable(why),
+        });
     }
     Ok(Swept { overdue: found })
 }

@@ -99,12 +99,16 @@ impl BadSignature {
 
 /// Words for our log. It has no `Display`, so it cannot be shown to a caller by accident.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Internal(String);
+pub struct Internal {
+    words: String,
+    /// Whether the log has the cause already. Each request that fails for it would repeat it.
+    logged: bool,
+}
 
 impl Internal {
     /// The words for the log.
     pub fn for_log(&self) -> &str {
-        &self.0
+        &self.words
     }
 }
 
@@ -223,12 +227,26 @@ impl ApiError {
 
     /// Unavailable, with words for the log only.
     pub fn unavailable(for_log: impl Into<String>) -> Self {
-        Self::Unavailable(Internal(for_log.into()))
+        Self::Unavailable(Internal {
+            words: for_log.into(),
+            logged: false,
+        })
+    }
+
+    /// Unavailable until an operator has acted, for a cause that has been logged.
+    pub fn out_of_order(for_log: impl Into<String>) -> Self {
+        Self::Unavailable(Internal {
+            words: for_log.into(),
+            logged: true,
+        })
     }
 
     /// Internal, with words for the log only.
     pub fn internal(for_log: impl Into<String>) -> Self {
-        Self::Internal(Internal(for_log.into()))
+        Self::Internal(Internal {
+            words: for_log.into(),
+            logged: false,
+        })
     }
 
     /// The words for the log.
@@ -241,6 +259,18 @@ impl ApiError {
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
             | Self::BadSignature(_) => self.public_words(),
+        }
+    }
+
+    /// Whether the log has the cause already: it lasts until an operator ends it.
+    pub const fn is_logged(&self) -> bool {
+        match self {
+            Self::Unavailable(why) | Self::Internal(why) => why.logged,
+            Self::Glance(_)
+            | Self::Ims { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Unauthorized
+            | Self::BadSignature(_) => false,
         }
     }
 
@@ -299,6 +329,7 @@ mod tests {
             said(ApiError::BadSignature(BadSignature::Date), date),
             said(ApiError::BadSignature(BadSignature::Signature), signature),
             (ApiError::unavailable("secret"), "secret", ""),
+            (ApiError::out_of_order("secret"), "secret", ""),
             (ApiError::internal("secret"), "secret", ""),
         ]
     }

@@ -9,7 +9,7 @@
 //! | [`mod@request`], [`mod@query`] | a request's path, parameters, body, id |
 //! | [`precondition`] | the headers `ETag` and `If-Match` |
 //! | [`response`], [`page`] | how an answer and a page of a list are written |
-//! | [`answers`], [`discovery`] | the bodies of answers that are not one record of the domain |
+//! | [`answers`], [`discovery`], [`health`] | the bodies of answers that are not one record of the domain |
 //! | [`error_form`] | an error's status, and its body for each family of clients |
 //! | [`mod@accept`], [`address`], [`cross_origin`] | the `Accept` header, hosts and URLs, CORS |
 //! | [`site`] | the service's own address |
@@ -20,6 +20,7 @@ pub mod answers;
 pub mod cross_origin;
 pub mod discovery;
 pub mod error_form;
+pub mod health;
 pub mod page;
 pub mod precondition;
 pub mod query;

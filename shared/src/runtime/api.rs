@@ -212,6 +212,9 @@ impl Report {
 fn log(error: &ApiError) {
     let status = status_of(error);
     match error {
+        ApiError::Internal(why) | ApiError::Unavailable(why) if error.is_logged() => {
+            tracing::debug!(error.status = status, error.why = why.for_log(), "failed");
+        }
         ApiError::Internal(why) | ApiError::Unavailable(why) => {
             tracing::error!(error.status = status, error.why = why.for_log(), "failed");
         }

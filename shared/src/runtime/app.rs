@@ -61,7 +61,8 @@ impl App {
         )
     }
 
-    fn with_metrics(
+    /// Builds an app that publishes these metrics.
+    pub fn with_metrics(
         config: Config,
         dynamodb: aws_sdk_dynamodb::Client,
         sqs: aws_sdk_sqs::Client,

@@ -220,6 +220,10 @@ async fn conclude(
             return Some(Duration::ZERO);
         }
         Ok(Ok(Handled::Poison(why))) => (why, true),
+        Ok(Err(error)) if error.is_logged() => {
+            tracing::debug!(message.id = %id, error.why = error.for_log(), "message comes again");
+            return Some(pause_after(record.receives()));
+        }
         Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
             (why.for_log().to_owned(), false)
         }

@@ -1,8 +1,7 @@
-//! Counts the store's requests of each unit of work, and writes metrics that CloudWatch reads from the
-//! log.
+//! Counts the store's requests of each unit of work, and publishes its metrics.
 //!
 //! A [`RequestCounter`] in the store's client adds to the counters of the current task; [`measured`]
-//! sets them up and [`Metrics::report`] writes them.
+//! sets them up and [`Metrics::report`] publishes them.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -26,6 +25,7 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use serde_json::{Map, Value, json};
 
+use super::metric::{self, Figure, Part, Sink};
 use crate::domain::time::Timestamp;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -87,10 +87,11 @@ pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
     (output, usage)
 }
 
-/// Writes metrics to standard output, if a deployment wants them.
+/// Publishes metrics: to CloudWatch by standard output, to a [`Sink`], or nowhere.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     namespace: Option<Arc<str>>,
+    sink: Option<Arc<dyn Sink>>,
 }
 
 impl Metrics {
@@ -98,10 +99,19 @@ impl Metrics {
     pub fn new(namespace: Option<String>) -> Self {
         Self {
             namespace: namespace.map(Arc::from),
+            sink: None,
         }
     }
 
-    /// Reports a unit of work: one line in the log, and metrics if there is a namespace.
+    /// Metrics that this sink takes.
+    pub fn to(sink: Arc<dyn Sink>) -> Self {
+        Self {
+            namespace: None,
+            sink: Some(sink),
+        }
+    }
+
+    /// Reports a unit of work: one line in the log, and metrics if somebody takes them.
     ///
     /// `operation` names the work; for the rest see [`Self::publish`].
     pub fn report(
@@ -123,38 +133,41 @@ impl Metrics {
             "{}",
             ended.how
         );
-        if self.namespace.is_none() {
+        if self.namespace.is_none() && self.sink.is_none() {
             return;
         }
         let count = |value: bool| f64::from(u8::from(value));
         let milliseconds = usage.taken.as_secs_f64() * 1000.0;
-        let metrics = [
-            ("Requests", "Count", 1.0),
-            ("Duration", "Milliseconds", milliseconds),
-            ("Refused", "Count", count(ended.refused)),
-            ("Failed", "Count", count(ended.failed)),
-            ("StoreRequests", "Count", usage.requests as f64),
-            ("StoreRetries", "Count", usage.retries as f64),
-            ("StoreConflicts", "Count", usage.conflicts as f64),
-            ("StoreUnits", "Count", usage.units),
+        let requests = ended.status.map_or(Part::Whole, Part::Status);
+        let figures = [
+            metric::REQUESTS.part(requests, 1.0),
+            metric::DURATION.of(milliseconds),
+            metric::REFUSED.of(count(ended.refused)),
+            metric::FAILED.of(count(ended.failed)),
+            metric::STORE_REQUESTS.of(usage.requests as f64),
+            metric::STORE_RETRIES.of(usage.retries as f64),
+            metric::STORE_CONFLICTS.of(usage.conflicts as f64),
+            metric::STORE_UNITS.of(usage.units),
         ];
-        self.publish(now, &operation(), &metrics, properties);
+        self.publish(now, &operation(), &figures, properties);
     }
 
-    /// Writes one line of metrics to standard output, in CloudWatch's embedded metric format.
-    /// Writes nothing without a namespace.
+    /// Publishes the figures of a unit of work. For CloudWatch this is one line on standard output, in
+    /// the embedded metric format.
     ///
-    /// `operation` is the dimension of some, see [`OF_OPERATIONS`]. A metric is a name, a unit of CloudWatch and a value;
-    /// `properties` are searchable texts.
+    /// `operation` is the dimension of some, see [`OF_OPERATIONS`]; `properties` are searchable texts.
     pub fn publish(
         &self,
         now: Timestamp,
         operation: &str,
-        metrics: &[(&str, &str, f64)],
+        figures: &[Figure],
         properties: &[(&str, &str)],
     ) {
+        if let Some(sink) = &self.sink {
+            sink.record(operation, figures);
+        }
         if let Some(namespace) = &self.namespace {
-            let line = line(namespace, now, operation, metrics, properties);
+            let line = line(namespace, now, operation, figures, properties);
             // The work is done, whether or not its metrics can be written.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
@@ -189,14 +202,14 @@ fn line(
     namespace: &str,
     now: Timestamp,
     operation: &str,
-    metrics: &[(&str, &str, f64)],
+    figures: &[Figure],
     properties: &[(&str, &str)],
 ) -> Value {
     let directive = |dimension: &str, names: &[&str]| {
-        let named: Vec<Value> = metrics
-            .iter()
-            .filter(|(name, _, _)| names.contains(name))
-            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+        let figures = figures.iter();
+        let named = figures.filter(|figure| names.contains(&figure.name()));
+        let named: Vec<Value> = named
+            .map(|figure| json!({"Name": figure.name(), "Unit": figure.metric.unit.as_str()}))
             .collect();
         let has_any = !named.is_empty();
         let directive =
@@ -215,8 +228,8 @@ fn line(
     );
     line.insert("Operation".to_owned(), operation.into());
     line.insert("Service".to_owned(), "imshare".into());
-    for (name, _, value) in metrics {
-        line.insert((*name).to_owned(), (*value).into());
+    for figure in figures {
+        line.insert(figure.name().to_owned(), figure.value.into());
     }
     for (name, value) in properties {
         line.insert((*name).to_owned(), (*value).into());
@@ -335,9 +348,9 @@ mod tests {
             Timestamp::from_micros(1_700_000_000_123_456),
             "GET /v2/images",
             &[
-                ("Duration", "Milliseconds", 1.5),
-                ("Requests", "Count", 1.0),
-                ("IMG.0027", "Count", 2.0),
+                metric::DURATION.of(1.5),
+                metric::REQUESTS.part(Part::Status(200), 1.0),
+                metric::FAILED_ENTRIES.part(Part::Code("IMG.0027"), 2.0),
             ],
             &[("RequestId", "req-1")],
         );
@@ -362,5 +375,11 @@ mod tests {
             }
         }
         assert_eq!(line["RequestId"], "req-1");
+        // Its dashboards and alarms know these names and units.
+        let named = &directives[0]["Metrics"];
+        assert_eq!(
+            named[0],
+            json!({"Name": "Duration", "Unit": "Milliseconds"})
+        );
     }
 }

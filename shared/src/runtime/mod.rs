@@ -10,6 +10,7 @@
 //! | [`keystone`] | whom a token stands for, and whether a project exists |
 //! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
+//! | [`metric`] | the metrics: their names and units, for CloudWatch and for Prometheus |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
 
@@ -21,6 +22,7 @@ pub mod in_process;
 pub mod keystone;
 pub mod log;
 pub mod messages;
+pub mod metric;
 pub mod metrics;
 pub mod precedence;
 pub mod schedule;

@@ -43,8 +43,12 @@ where
     let span = tracing::info_span!("run", function);
     async {
         let (outcome, usage) = metrics::measured(handler(app, until)).await;
-        if let Err(error) = &outcome {
-            tracing::error!(error.why = error.for_log(), "failed");
+        match &outcome {
+            Err(error) if error.is_logged() => {
+                tracing::debug!(error.why = error.for_log(), "failed");
+            }
+            Err(error) => tracing::error!(error.why = error.for_log(), "failed"),
+            Ok(_) => {}
         }
         let ended = metrics::Ended {
             how: "ran",

@@ -24,6 +24,18 @@ pub fn words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     }
 }
 
+/// The code of an answer of the embedded store or queue when its files cannot be used: the disk is
+/// full, or a file is read-only or damaged. Sending the request again does not help, and the answer's
+/// sentence is in the log already.
+pub const UNUSABLE: &str = "FilesUnusable";
+
+/// Whether sending a request again is no use, because the files of the store or the queue cannot be
+/// used.
+pub fn is_permanent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    let service = error.as_service_error();
+    service.and_then(ProvideErrorMetadata::code) == Some(UNUSABLE)
+}
+
 /// Turns an error that is not about a condition into ours: unavailable if trying again may help, or
 /// else internal.
 pub(super) fn failed<E, R>(what: &str, error: &SdkError<E, R>) -> ApiError
@@ -47,6 +59,7 @@ where
     let code = service.code().unwrap_or("unknown");
     let words = format!("{what}: {code}: {}", service.message().unwrap_or_default());
     match code {
+        UNUSABLE => ApiError::out_of_order(words),
         "ThrottlingException"
         | "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"

@@ -3,12 +3,15 @@
 use serde_json::json;
 use shared::http::discovery::{Health, ImportMethods, Stores, Tasks, Usage, Versions};
 use shared::http::error_form::GlanceError;
+use shared::http::health::HealthDetails;
 use shared::http::routes::Discover;
 use utoipa::openapi::path::OperationBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Array, Content, ContentBuilder, Schema};
 
-use super::describe::{Described, HTML, JSON, PLAIN, empty, free, json, json_like, reference};
+use super::describe::{
+    Described, HTML, JSON, PLAIN, component, empty, free, json, json_like, reference,
+};
 
 /// What is answered where there is nothing to list.
 const NO_DATA: &str = "Always empty: this service keeps no data of images.";
@@ -71,7 +74,7 @@ fn schema_document() -> Schema {
 }
 
 /// The paths without a route, which need no token: where clients begin.
-pub fn open() -> [(&'static str, OperationBuilder); 3] {
+pub fn open() -> [(&'static str, OperationBuilder); 4] {
     let (newest_first, all) = ("The versions, newest first.", json::<Versions>);
     let versions = new("List the versions of the API")
         .description("Where clients begin. A path outside of the API answers the same.");
@@ -79,7 +82,12 @@ pub fn open() -> [(&'static str, OperationBuilder); 3] {
         "The versions, newest first. The local server sends a browser a page with links instead.",
     );
     let plain = new("List the versions of the API, with the status 200");
-    let health = new("Show whether the service is up");
+    let health = new("Show whether the service is up")
+        .description(
+            "With `detailed`, which needs the token of an admin, the local server says how the store, \
+             the queue, the disk and the sweep do.",
+        )
+        .parameters(&["Detailed"]);
     [
         (
             "/",
@@ -94,19 +102,42 @@ pub fn open() -> [(&'static str, OperationBuilder); 3] {
                 .response("200", all(newest_first)),
         ),
         ("/healthcheck", check_health(&health)),
+        ("/metrics", show_metrics()),
     ]
+}
+
+fn show_metrics() -> OperationBuilder {
+    new("Show the metrics of the local server")
+        .description(
+            "In Prometheus's text format. Only the local server has them; on AWS they are in \
+             CloudWatch. A program on the server's machine needs no token, others that of an admin.",
+        )
+        .operation("showMetrics")
+        .response("200", empty("The metrics.").content(PLAIN, free()))
+        .response("400", component("responses", "BadRequest"))
+        .response("401", component("responses", "Unauthorized"))
+        .response("403", component("responses", "Forbidden"))
+        .response("503", component("responses", "Unavailable"))
 }
 
 fn check_health(described: &Described) -> OperationBuilder {
     let up = ContentBuilder::new()
-        .schema(Some(reference::<Health>()))
+        .schema(Some(
+            AnyOfBuilder::new()
+                .item(reference::<Health>())
+                .item(reference::<HealthDetails>()),
+        ))
         .example(Some(json!(Health::OK)));
-    let down = OneOfBuilder::new()
+    let down = AnyOfBuilder::new()
         .item(reference::<Health>())
+        .item(reference::<HealthDetails>())
         .item(reference::<GlanceError>());
     let ok = ContentBuilder::new().example(Some(json!("OK")));
     described
         .operation("checkHealth")
+        .response("400", component("responses", "BadRequest"))
+        .response("401", component("responses", "Unauthorized"))
+        .response("403", component("responses", "Forbidden"))
         .response(
             "200",
             empty("It is up.")

@@ -13,6 +13,7 @@ use shared::http::answers::{
 };
 use shared::http::discovery::{Health, ImageTasks, ImportMethods, Stores, Tasks, Usage, Versions};
 use shared::http::error_form::{GlanceError, ImsError};
+use shared::http::health::HealthDetails;
 use shared::http::routes::{Family, Path, ROUTES, Route};
 use utoipa::ToSchema;
 use utoipa::openapi::example::Example;
@@ -206,6 +207,7 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     add::<Quotas>(&mut all);
     add::<Versions>(&mut all);
     add::<Health>(&mut all);
+    add::<HealthDetails>(&mut all);
     add::<ImportMethods>(&mut all);
     add::<Stores>(&mut all);
     add::<Usage>(&mut all);

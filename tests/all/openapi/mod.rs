@@ -214,6 +214,25 @@ fn check(document: &Value, operation: &Operation<'_>, answer: &HttpResponse) {
     }
 }
 
+#[tokio::test]
+async fn the_details_of_the_health_are_what_the_document_says() {
+    let document = document();
+    let harness = Harness::new().await;
+    let operations = operations(&document);
+    let health = operations.iter().find(|it| it.path == "/healthcheck");
+    let json = [("accept", "application/json")];
+    for (who, status) in [(Who::Admin, 200), (Who::Owner, 403), (Who::NoToken, 401)] {
+        let path = "/healthcheck?detailed";
+        let answer = harness.send_with(who, "GET", path, &json, None).await;
+        check(&document, health.unwrap(), &answer);
+        let details = json!({"$ref": "#/components/schemas/HealthDetails"});
+        match answer.status {
+            200 => validate(&document, &details, &answer.json(), path),
+            refused => assert_eq!(refused, status),
+        }
+    }
+}
+
 /// Each operation, with the document's own example for a body.
 #[tokio::test]
 async fn what_is_answered_is_what_the_document_says() {

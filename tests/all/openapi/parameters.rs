@@ -38,6 +38,7 @@ pub fn all() -> Vec<(&'static str, Parameter)> {
         ("RequestId", request_id()),
         ("IdempotencyKey", idempotency_key()),
         ("IfMatch", if_match()),
+        of_health(),
     ];
     all.extend(of_paths());
     all.extend(of_image_lists());
@@ -318,6 +319,13 @@ fn filters() -> Vec<(&'static str, Parameter)> {
             ),
         ),
     ]
+}
+
+/// The argument of the health check.
+fn of_health() -> (&'static str, Parameter) {
+    let words =
+        "Without a value, or `true`: the details, for an admin. Deployed on AWS it is ignored.";
+    ("Detailed", query("detailed", words, text()))
 }
 
 fn of_pages() -> Vec<(&'static str, Parameter)> {

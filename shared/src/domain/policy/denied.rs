@@ -46,6 +46,7 @@ impl Denied<'_> {
                 ApiAction::CreateImage => "add_image",
                 ApiAction::ReadTasks => "tasks_api_access",
                 ApiAction::ReadStoreDetails => "stores_info_detail",
+                ApiAction::ReadServerState => "server_state",
                 // These have no path in Glance.
                 ApiAction::ShowQuota
                 | ApiAction::StartBatch

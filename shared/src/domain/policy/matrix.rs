@@ -263,6 +263,7 @@ fn api(out: &mut String) {
         ("ShowQuota", ApiAction::ShowQuota),
         ("ReadTasks", ApiAction::ReadTasks),
         ("ReadStoreDetails", ApiAction::ReadStoreDetails),
+        ("ReadServerState", ApiAction::ReadServerState),
         ("StartBatch", ApiAction::StartBatch),
         ("AnswerFor(own)", ApiAction::AnswerFor(&own)),
         ("AnswerFor(other)", ApiAction::AnswerFor(&other)),

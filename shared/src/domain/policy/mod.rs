@@ -181,6 +181,8 @@ pub enum ApiAction<'a> {
     ReadTasks,
     /// Read the details of stores of data.
     ReadStoreDetails,
+    /// Read how well the server does.
+    ReadServerState,
     /// Start a batch.
     StartBatch,
     /// Answer for this project: in a batch, or in advance.
@@ -349,7 +351,9 @@ fn refuse_api(caller: &Caller, action: ApiAction<'_>) -> Option<Reason> {
         ApiAction::CreateImage | ApiAction::StartBatch | ApiAction::SetTrustedOwners => {
             caller.may_write()
         }
-        ApiAction::ReadTasks | ApiAction::ReadStoreDetails => caller.is_admin(),
+        ApiAction::ReadTasks | ApiAction::ReadStoreDetails | ApiAction::ReadServerState => {
+            caller.is_admin()
+        }
         ApiAction::AnswerFor(project) => caller.acts_for(project.as_str()),
         ApiAction::ReadJobsOf(project) | ApiAction::ReadMembersAs(project) => {
             caller.acts_for(project)
