@@ -8,6 +8,10 @@
 //! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
 //! | [`storage`], [`contents`] | the data directory: its lock, its faults, its contents |
+//! | [`schema`] | the schema versions of its files |
+//! | [`backup`], [`restore`], [`archive`] | copies it as of one instant, and puts such a copy back |
+//! | [`check`] | whether what it holds agrees with itself |
+//! | [`watch`] | long work that shows how far it is, and that a signal stops |
 //! | `stores` | opens the table and the queue, embedded or remote |
 //! | [`worker`] | the event sources: receive messages and run their functions |
 //! | [`outage`] | outages of a remote DynamoDB or SQS |
@@ -24,10 +28,13 @@
 //! | [`demo_env`] | `imshare demo-env` |
 
 pub mod access_keys;
+pub mod archive;
 pub mod arguments;
 pub mod authenticator;
 pub mod aws;
+pub mod backup;
 pub mod body;
+pub mod check;
 pub mod command;
 pub mod connection;
 pub mod contents;
@@ -40,10 +47,13 @@ pub mod in_process;
 pub mod options;
 pub mod outage;
 pub mod queue;
+pub mod restore;
+pub mod schema;
 pub mod seed;
 pub mod server;
 pub mod storage;
 mod stores;
 pub mod table;
 pub mod transport;
+pub mod watch;
 pub mod worker;

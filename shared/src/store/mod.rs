@@ -20,9 +20,11 @@
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`] | how much of its quotas a project uses |
+//! | [`check`] | whether the records of a table agree with each other |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 
 pub mod access_keys;
+pub mod check;
 pub mod due;
 mod expression;
 mod freshness;

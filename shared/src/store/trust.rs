@@ -196,7 +196,7 @@ impl Store {
     }
 }
 
-fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
+pub(super) fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
     let read = item::Reader::new(found);
     Ok(TrustedOwners {
         rules: read.parsed(at::RULES, |text| serde_json::from_str(text).ok())?,
