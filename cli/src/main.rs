@@ -1,5 +1,8 @@
 //! `imshare`: the whole service on one machine, and the commands for people who use it or another.
 
+#[cfg(feature = "server")]
+mod data;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -27,6 +30,15 @@ enum Command {
     /// Run the whole service in this process.
     #[cfg(feature = "server")]
     Serve(Box<local::arguments::Serve>),
+    /// Back the data of the service on this machine up, while it runs.
+    #[cfg(feature = "server")]
+    Backup(data::Backup),
+    /// Restore a backup into an empty directory.
+    #[cfg(feature = "server")]
+    Restore(data::Restore),
+    /// Check that the data of the service on this machine agrees with itself.
+    #[cfg(feature = "server")]
+    Check(data::Check),
     /// Print the variables of a demo user of the service on this machine.
     #[cfg(feature = "server")]
     DemoEnv(local::demo_env::DemoEnv),
@@ -38,25 +50,25 @@ fn main() -> ExitCode {
     match command {
         Command::Client(command) => cli::run(command, &login, Arguments::command),
         #[cfg(feature = "server")]
-        Command::Serve(serve) => run_here(&login, || local::command::run(*serve)),
+        Command::Serve(serve) => run_here(&login, || data::said(local::command::run(*serve))),
         #[cfg(feature = "server")]
-        Command::DemoEnv(demo) => run_here(&login, || demo.print()),
+        Command::Backup(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::Restore(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::Check(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::DemoEnv(demo) => run_here(&login, || data::said(demo.print())),
     }
 }
 
 /// Runs a command that asks no service, and so takes no login.
 #[cfg(feature = "server")]
-fn run_here(login: &LoginOptions, command: impl FnOnce() -> Result<(), String>) -> ExitCode {
-    use std::io::Write as _;
-    let done = match login.is_empty() {
+fn run_here(login: &LoginOptions, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    match login.is_empty() {
         true => command(),
-        false => Err("the login options are for commands that ask a service".to_owned()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
-            ExitCode::from(2)
-        }
+        false => data::said(Err(
+            "the login options are for commands that ask a service".to_owned()
+        )),
     }
 }

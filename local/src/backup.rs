@@ -17,8 +17,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode};
 use shared::domain::time::Clock;
 
 use crate::archive::{self, Held, Manifest};
@@ -28,8 +28,10 @@ use crate::watch::{Failure, Watch, cannot};
 
 /// How many pages are copied between looks for a signal.
 const PAGES: i32 = 1_024;
-/// How long to wait for the locks: a server's writes are much shorter.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often to try to get the locks, for how long each time. A server's writes are much shorter.
+const TRIES: u32 = 120;
+/// See [`TRIES`]. A signal is noticed between two tries.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Backs a data directory up to a file, which appears when it is whole. Without `replace` a file that
 /// exists is kept.
@@ -111,15 +113,13 @@ impl Pair {
         );
         let why = |error: rusqlite::Error| watch.failure(error, |e| cannot("read", data, &e));
         let locks = schema::open(&table)?;
-        watch.over(&locks);
-        let lock = || {
+        let attach = || {
             locks.busy_timeout(PATIENCE)?;
             let queue = queue.to_string_lossy();
-            locks.execute("ATTACH ?1 AS queue", [&queue])?;
-            // Of all attached databases.
-            locks.execute_batch("BEGIN IMMEDIATE")
+            locks.execute("ATTACH ?1 AS queue", [&queue])
         };
-        lock().map_err(why)?;
+        attach().map_err(why)?;
+        lock(&locks, watch)?.map_err(why)?;
         let taken_at = Clock::System.now();
         let pair = Self {
             table: Snapshot::begin(table)?,
@@ -128,6 +128,19 @@ impl Pair {
         locks.execute_batch("ROLLBACK").map_err(why)?;
         Ok((pair, taken_at))
     }
+}
+
+/// Takes the write locks of a connection's databases.
+fn lock(locks: &Connection, watch: &Watch) -> Result<rusqlite::Result<()>, Failure> {
+    for _ in 1..TRIES {
+        match locks.execute_batch("BEGIN IMMEDIATE") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                watch.look()?;
+            }
+            locked => return Ok(locked),
+        }
+    }
+    Ok(locks.execute_batch("BEGIN IMMEDIATE"))
 }
 
 /// A database as a transaction sees it.
@@ -189,10 +202,9 @@ struct Partial {
 
 impl Partial {
     fn beside(to: &Path, replace: bool) -> Result<Self, String> {
-        let name = to
-            .file_name()
-            .filter(|name| *name != "-")
-            .ok_or_else(|| "name a file to back up to: then it is whole, or not there".to_owned())?;
+        let name = to.file_name().filter(|name| *name != "-").ok_or_else(|| {
+            "name a file to back up to: then it is whole, or not there".to_owned()
+        })?;
         refuse_existing(to, replace)?;
         let mut partial = name.to_owned();
         partial.push(".partial");

@@ -73,7 +73,9 @@ impl Checked<'_> {
         let path = &self.path;
         if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
             let path = path.display();
-            return Err(format!("there is no {path}: name the server's directory with --data-dir"))?;
+            return Err(format!(
+                "there is no {path}: name the server's directory with --data-dir"
+            ))?;
         }
         if schema::check(path, self.file)? < self.file.version() {
             return Err(format!(

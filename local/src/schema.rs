@@ -69,9 +69,8 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i32> {
 /// One sentence for the operator: it cannot be read, is not ours, or was written by a newer release.
 pub fn check(path: &Path, file: StoreFile) -> Result<i32, String> {
     let connection = open(path)?;
-    let read = |pragma| {
-        number(&connection, pragma).map_err(|error| cannot_open(path, &error.to_string()))
-    };
+    let read =
+        |pragma| number(&connection, pragma).map_err(|error| cannot_open(path, &error.to_string()));
     let id = read("application_id")?;
     if id != 0 && id != file.application_id() {
         let path = path.display();

@@ -3,6 +3,7 @@
 
 mod answers;
 mod authorizer;
+mod backup;
 mod batch;
 mod bounded;
 mod budget;

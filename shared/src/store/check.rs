@@ -275,12 +275,17 @@ impl Checker {
             failed,
             first,
         } = tally_of(job, record)?;
-        let chunk = sk.split_once('#').and_then(|(_, number)| number.parse().ok());
+        let chunk = sk
+            .split_once('#')
+            .and_then(|(_, number)| number.parse().ok());
         let recorded = chunk.and_then(|chunk: usize| job.errors.get(&chunk).copied());
         self.partition.succeeded += succeeded;
         self.partition.failed += failed;
         if recorded != first {
-            self.found(sk, "the code that the job has for it is not that of its results");
+            self.found(
+                sk,
+                "the code that the job has for it is not that of its results",
+            );
         }
         Ok(())
     }

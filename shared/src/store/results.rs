@@ -98,9 +98,8 @@ fn outcome_of(job: &Job, word: Option<&str>) -> Result<Outcome, ApiError> {
         Some(word) => {
             let answered = MemberStatus::parse(word).map(Outcome::Answered);
             let outcome = answered.or_else(|| ImsCode::parse(word).map(Outcome::Failed));
-            outcome.ok_or_else(|| {
-                ApiError::internal(format!("job {} has a result {word:?}", job.id))
-            })
+            outcome
+                .ok_or_else(|| ApiError::internal(format!("job {} has a result {word:?}", job.id)))
         }
     }
 }
