@@ -250,8 +250,8 @@ async fn what_is_restored_is_of_one_instant() {
         }
         writers.push((&batching, there));
         one_instant(made, &writers);
-        let checked = place.run(&["check", "--data-dir", restored.to_str().unwrap()]);
-        checked.await.expect(0);
+        let arguments = ["check", "--data-dir", restored.to_str().unwrap()];
+        place.run(&arguments).await.expect(0);
         drop(child);
     }
 }
