@@ -235,11 +235,14 @@ impl Checker {
     }
 
     fn member(&mut self, record: &Item, sk: &str) -> Read<()> {
+        if !item::Reader::new(record).is_gone() {
+            // It counts as a member even if it does not parse.
+            self.report.checked.memberships += 1;
+            self.partition.members += 1;
+        }
         let Membership::Present(member) = item::membership(record)? else {
             return Ok(());
         };
-        self.report.checked.memberships += 1;
-        self.partition.members += 1;
         let expected = match &self.partition.image {
             None => {
                 self.found(sk, "a membership without an image");

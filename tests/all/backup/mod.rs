@@ -70,7 +70,8 @@ impl Place {
         let harness = Harness::with(Options { data, ..options() }).await;
         let image = harness.image(json!({"name": "debian"})).await;
         harness.share(&image, "a").await.expect(200);
-        let body = json!({"images": [image, "none"], "projects": ["b", "c"]});
+        let absent = "00000000-0000-4000-8000-000000000000";
+        let body = json!({"images": [image, absent], "projects": ["b", "c"]});
         let job = harness.post(Who::Owner, "/v1/cloudimages/members", body);
         let job = job.await.expect(200).text("/job_id");
         harness.ended(Who::Owner, &job).await;
