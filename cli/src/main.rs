@@ -3,6 +3,8 @@
 #[cfg(feature = "server")]
 mod access_key;
 #[cfg(feature = "server")]
+mod data;
+#[cfg(feature = "server")]
 mod operator;
 #[cfg(feature = "server")]
 mod projects;
@@ -42,6 +44,15 @@ enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Projects(projects::ProjectsCommand),
+    /// Back the data of the service on this machine up, while it runs.
+    #[cfg(feature = "server")]
+    Backup(data::Backup),
+    /// Restore a backup into an empty directory.
+    #[cfg(feature = "server")]
+    Restore(data::Restore),
+    /// Check that the data of the service on this machine agrees with itself.
+    #[cfg(feature = "server")]
+    Check(data::Check),
     /// Print the variables of a demo user of the service on this machine.
     #[cfg(feature = "server")]
     DemoEnv(local::demo_env::DemoEnv),
@@ -53,29 +64,29 @@ fn main() -> ExitCode {
     match command {
         Command::Client(command) => cli::run(command, &login, Arguments::command),
         #[cfg(feature = "server")]
-        Command::Serve(serve) => run_here(&login, || local::command::run(*serve)),
+        Command::Serve(serve) => run_here(&login, || data::said(local::command::run(*serve))),
         #[cfg(feature = "server")]
         Command::AccessKey(command) => operator::run(&login, || access_key::run(command)),
         #[cfg(feature = "server")]
         Command::Projects(command) => operator::run(&login, || projects::run(command)),
         #[cfg(feature = "server")]
-        Command::DemoEnv(demo) => run_here(&login, || demo.print()),
+        Command::Backup(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::Restore(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::Check(asked) => run_here(&login, || asked.run()),
+        #[cfg(feature = "server")]
+        Command::DemoEnv(demo) => run_here(&login, || data::said(demo.print())),
     }
 }
 
 /// Runs a command that asks no service, and so takes no login.
 #[cfg(feature = "server")]
-fn run_here(login: &LoginOptions, command: impl FnOnce() -> Result<(), String>) -> ExitCode {
-    use std::io::Write as _;
-    let done = match login.is_empty() {
+fn run_here(login: &LoginOptions, command: impl FnOnce() -> ExitCode) -> ExitCode {
+    match login.is_empty() {
         true => command(),
-        false => Err("the login options are for commands that ask a service".to_owned()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
-            ExitCode::from(2)
-        }
+        false => data::said(Err(
+            "the login options are for commands that ask a service".to_owned()
+        )),
     }
 }

@@ -24,6 +24,15 @@ pub enum ProjectsCommand {
         /// End these memberships, as the images' owners would.
         #[arg(long)]
         remove: bool,
+        /// Who does this, for the record.
+        #[arg(
+            long,
+            env = "USER",
+            hide_env_values = true,
+            value_name = "NAME",
+            default_value = "unknown"
+        )]
+        by: String,
         /// Who says which projects exist.
         #[command(flatten)]
         authority: Authority,
@@ -54,6 +63,7 @@ pub enum ProjectsCommand {
 pub fn run(command: ProjectsCommand) -> Outcome<ExitCode> {
     let ProjectsCommand::Check {
         remove,
+        by,
         authority,
         store,
         table,
@@ -61,7 +71,7 @@ pub fn run(command: ProjectsCommand) -> Outcome<ExitCode> {
         quiet,
     } = command;
     let remedy = match remove {
-        true => Remedy::Remove,
+        true => Remedy::Remove { by },
         false => Remedy::Report,
     };
     let found = block_on(check(&store, table.as_deref(), &authority, remedy)).map_err(failure)?;

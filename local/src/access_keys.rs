@@ -76,6 +76,7 @@ fn fixed(keys: &[AccessKeyEntry], roles: &RoleNames) -> Result<HashMap<String, A
             format!("the [[access_key]] {access:?} has a project that cannot be one's id")
         };
         let caller = Caller {
+            user: key.user.clone(),
             project: ProjectId::parse(key.project.as_str()).map_err(bad)?,
             role: roles.strongest(key.roles.iter().map(String::as_str)),
         };

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use shared::domain::actor::Origin;
 use shared::domain::change::Change;
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::policy::{Caller, Role};
@@ -52,12 +53,15 @@ impl Authority {
 }
 
 /// What is done about the memberships of projects that are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// They are reported.
     Report,
     /// They are ended.
-    Remove,
+    Remove {
+        /// Who ends them, for the record.
+        by: String,
+    },
 }
 
 /// What became of a membership.
@@ -114,7 +118,7 @@ pub async fn check(
 ) -> Result<Found, Stopped> {
     let projects = authority.projects()?;
     // The lock of the data directory is held until the end.
-    let (store, _directory) = open(options, table, remedy).await?;
+    let (store, _directory) = open(options, table, &remedy).await?;
     let members = store.members_of_all_images().await?;
     let mut absent: Vec<_> = projects
         .absent(members.keys().cloned().collect())
@@ -122,7 +126,7 @@ pub async fn check(
         .into_iter()
         .collect();
     absent.sort();
-    if remedy == Remedy::Remove && absent.len() > 1 && absent.len() == members.len() {
+    if remedy != Remedy::Report && absent.len() > 1 && absent.len() == members.len() {
         return Err(Stopped::Refused(format!(
             "none of the {} projects exists there: nothing is removed, because that looks like \
              another cloud's identity service",
@@ -138,9 +142,9 @@ pub async fn check(
     let mut gone = Vec::new();
     for (image, projects) in by_image {
         for project in projects {
-            let state = match remedy {
+            let state = match &remedy {
                 Remedy::Report => State::Gone,
-                Remedy::Remove => remove(&store, image, &project).await?,
+                Remedy::Remove { by } => remove(&store, image, &project, by).await?,
             };
             gone.push(GoneMember {
                 project,
@@ -156,12 +160,19 @@ pub async fn check(
 }
 
 /// Ends a membership, for the image's owner.
-async fn remove(store: &Store, image: ImageId, member: &ProjectId) -> Result<State, Stopped> {
+async fn remove(
+    store: &Store,
+    image: ImageId,
+    member: &ProjectId,
+    by: &str,
+) -> Result<State, Stopped> {
     let operator = Caller {
+        user: by.to_owned(),
         project: member.clone(),
         role: Role::Admin,
     };
-    let stamp = Stamp::direct(OperationId::now(), Clock::System.now());
+    let by = Origin::new(operator.actor(), "-".to_owned());
+    let stamp = Stamp::direct(OperationId::now(), Clock::System.now(), by);
     let members = std::slice::from_ref(member);
     let removed = store.remove_members(&operator, image, members, false, stamp);
     Ok(match removed.await? {
@@ -174,7 +185,7 @@ async fn remove(store: &Store, image: ImageId, member: &ProjectId) -> Result<Sta
 async fn open(
     options: &StoreOptions,
     table: Option<&str>,
-    remedy: Remedy,
+    remedy: &Remedy,
 ) -> Result<(Store, Option<Directory>), Stopped> {
     let name = table.unwrap_or("imshare").to_owned();
     if let Some(client) = options.dynamodb(table.is_some())? {
@@ -189,14 +200,14 @@ async fn open(
     }
     let directory = match remedy {
         Remedy::Report => None,
-        Remedy::Remove => Some(locked(&options.data_dir)?),
+        Remedy::Remove { .. } => Some(locked(&options.data_dir)?),
     };
     let health = Health::of(&options.data_dir);
     let engine = Engine::in_file(&path, health).map_err(Stopped::Away)?;
     let client = Clients::dynamodb_in_process(engine);
     check_table(&client, &name).await?;
     let store = Store::new(client, name, Indexes::Immediate);
-    if remedy == Remedy::Remove {
+    if *remedy != Remedy::Report {
         store.recall_unreconciled(Clock::System.now()).await?;
     }
     Ok((store, directory))

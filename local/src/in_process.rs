@@ -98,7 +98,8 @@ fn queried(found: QueryResponse) -> QueryOutput {
         .build()
 }
 
-fn item(item: engine::Item) -> HashMap<String, AttributeValue> {
+/// An item of the engine as the SDK has it.
+pub(crate) fn item(item: engine::Item) -> HashMap<String, AttributeValue> {
     let attributes = item.into_iter();
     attributes.map(|(name, it)| (name, value(it))).collect()
 }

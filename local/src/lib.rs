@@ -9,6 +9,10 @@
 //! | `turns` | which messages the queue gives out next: the projects' in turn |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
 //! | [`storage`], [`contents`] | the data directory: its lock, its faults, its contents |
+//! | [`schema`] | the schema versions of its files |
+//! | [`backup`], [`restore`], [`archive`] | copies it as of one instant, and puts such a copy back |
+//! | [`check`] | whether what it holds agrees with itself |
+//! | [`watch`] | long work that shows how far it is, and that a signal stops |
 //! | `stores` | opens the table and the queue, embedded or remote |
 //! | [`worker`] | the event sources: receive messages and run their functions |
 //! | [`outage`] | outages of a remote DynamoDB or SQS |
@@ -30,10 +34,13 @@
 //! | [`gone_projects`] | `imshare projects check` |
 
 pub mod access_keys;
+pub mod archive;
 pub mod arguments;
 pub mod authenticator;
 pub mod aws;
+pub mod backup;
 pub mod body;
+pub mod check;
 pub mod command;
 pub mod connection;
 pub mod contents;
@@ -53,6 +60,8 @@ pub mod prometheus;
 pub mod queue;
 mod readers;
 pub mod reports;
+pub mod restore;
+pub mod schema;
 pub mod seed;
 pub mod server;
 pub mod storage;
@@ -60,4 +69,5 @@ mod stores;
 pub mod table;
 pub mod transport;
 mod turns;
+pub mod watch;
 pub mod worker;

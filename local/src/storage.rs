@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The file that a running server keeps locked.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// The file that the health check writes while other writes fail.
 const PROBE: &str = "probe";
 /// Size of [`PROBE`] in bytes: more than one request writes.
 const PROBE_BYTES: usize = 1024 * 1024;
 /// The file of the access keys.
 const KEYS: &str = "access-keys.sqlite";
+/// The directory in which `imshare restore` unpacks: while it is there, a restore is not finished.
+pub(crate) const RESTORING: &str = "restore.partial";
 /// Our files in the directory, of any release.
 const OURS: [&str; 10] = [
     LOCK,
@@ -52,6 +54,7 @@ impl Directory {
             DirBuilder::new().mode(0o700).create(path).map_err(why)?;
         }
         let lock = lock(path)?;
+        refuse_unfinished(path)?;
         let is_new = !path.join("table.sqlite").exists();
         // SQLite gives its other files the mode of the database.
         for name in ["table.sqlite", "queue.sqlite", KEYS] {
@@ -112,8 +115,22 @@ pub fn access_keys(directory: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
+/// Refuses a directory whose restore was killed in the middle.
+///
+/// # Errors
+/// One sentence for the operator.
+pub(crate) fn refuse_unfinished(directory: &Path) -> Result<(), String> {
+    match directory.join(RESTORING).exists() {
+        false => Ok(()),
+        true => Err(format!(
+            "a restore into {} did not come to its end: restore again",
+            directory.display()
+        )),
+    }
+}
+
 /// Opens a file that this user alone can read, and creates it if it does not exist.
-fn private(path: &Path) -> std::io::Result<File> {
+pub(crate) fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .read(true)
         .append(true)
@@ -122,7 +139,11 @@ fn private(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn lock(directory: &Path) -> Result<File, String> {
+/// Locks a directory for this process.
+///
+/// # Errors
+/// One sentence for the operator: another imshare has it.
+pub(crate) fn lock(directory: &Path) -> Result<File, String> {
     let path = directory.join(LOCK);
     let why = |error: std::io::Error| format!("cannot lock {}: {error}", path.display());
     let mut file = private(&path).map_err(why)?;

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::options::{Data, Options};
 use crate::outage::first_answer;
 use crate::queue::{self, Queue};
+use crate::schema::{self, StoreFile};
 use crate::storage::{Directory, Health};
 use crate::table::{self, Upgrade};
 
@@ -71,10 +72,16 @@ async fn open_table(
     }
     let engine = match files {
         None => Engine::in_memory()?,
-        Some((directory, health)) => Engine::in_file(&directory.table(), health.clone())?,
+        Some((directory, health)) => {
+            schema::check(&directory.table(), StoreFile::Table)?;
+            Engine::in_file(&directory.table(), health.clone())?
+        }
     };
     let client = Clients::dynamodb_in_process(engine.clone());
     table::make(&client, &options.table, Upgrade::Do).await?;
+    if let Some((directory, _)) = files {
+        schema::stamp(&directory.table(), StoreFile::Table)?;
+    }
     Ok((client, Some(engine)))
 }
 
@@ -91,8 +98,11 @@ async fn open_queue(
     let queue = match files {
         None => Queue::in_memory(options.queue, options.clock.clone())?,
         Some((directory, health)) => {
+            schema::check(&directory.queue(), StoreFile::Queue)?;
             let clock = options.clock.clone();
-            Queue::in_file(&directory.queue(), options.queue, clock, health.clone())?
+            let queue = Queue::in_file(&directory.queue(), options.queue, clock, health.clone())?;
+            schema::stamp(&directory.queue(), StoreFile::Queue)?;
+            queue
         }
     };
     let client = Clients::sqs_in_process(queue.clone());

@@ -6,6 +6,7 @@ mod alarms;
 mod answers;
 mod authorizer;
 mod back_off;
+mod backup;
 mod batch;
 mod bounded;
 mod budget;

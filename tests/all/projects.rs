@@ -165,6 +165,7 @@ async fn entries_wait_until_keystone_is_back() {
         queue: local::queue::Settings {
             visibility_timeout: std::time::Duration::from_millis(50),
             max_receive_count: 1_000,
+            ..local::queue::Settings::default()
         },
         ..options()
     })

@@ -153,7 +153,9 @@ async fn the_details_are_what_the_server_is() {
 
 #[tokio::test]
 async fn the_age_of_the_oldest_message_is_known() {
-    let queue = local::queue::Queue::in_memory(Default::default()).unwrap();
+    let queue =
+        local::queue::Queue::in_memory(Default::default(), shared::domain::time::Clock::System)
+            .unwrap();
     let send = |url: &str| json!({"QueueUrl": url, "Entries": [{"Id": "0", "MessageBody": "x"}]});
     assert!(queue.backlog().unwrap().oldest.is_none());
     for url in [

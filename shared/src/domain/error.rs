@@ -270,6 +270,7 @@ impl ApiError {
             | Self::Ims { .. }
             | Self::MethodNotAllowed { .. }
             | Self::Unauthorized
+            | Self::TooMuchOpen(_)
             | Self::BadSignature(_) => false,
         }
     }
@@ -307,7 +308,7 @@ mod tests {
     use super::*;
 
     /// Every error, what the log says of it, and what the caller is told of it.
-    fn errors() -> [(ApiError, &'static str, &'static str); 11] {
+    fn errors() -> [(ApiError, &'static str, &'static str); 12] {
         let said = |error: ApiError, words: &'static str| (error, words, words);
         let method = ApiError::MethodNotAllowed {
             method: "PUT".to_owned(),

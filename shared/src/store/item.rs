@@ -99,7 +99,7 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
 }
 
 /// Parses the tags and properties of an image's item or of the item of its texts.
-fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
+pub(super) fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, String>)> {
     let properties = read.text_map(at::PROPERTIES)?.into_iter();
     let properties = properties
         .map(|(key, value)| (property_name(key), value))

@@ -22,12 +22,14 @@
 //! | [`due`] | records with work that is still to be done for them |
 //! | [`jobs`], [`job_list`], [`results`] | jobs: create, show, list, idempotency; results of their entries |
 //! | [`usage`], `quotas` | how much of its quotas a project uses, and the counts that keep it within its limits |
+//! | [`check`] | whether the records of a table agree with each other |
 //! | [`access_keys`] | keys of signed requests, in a table of their own |
 //! | [`key_management`] | creates, lists and disables them, for an operator |
 
 pub mod access_keys;
 mod all_members;
 pub mod change_log;
+pub mod check;
 mod deletion;
 pub mod due;
 mod expression;

@@ -84,11 +84,11 @@ impl Part {
 type Recorded = BTreeMap<usize, String>;
 
 /// The outcomes of a chunk as its job counts them.
-struct Tally {
-    succeeded: usize,
-    failed: usize,
+pub(super) struct Tally {
+    pub(super) succeeded: usize,
+    pub(super) failed: usize,
     /// The code of the first that failed.
-    first: Option<ImsCode>,
+    pub(super) first: Option<ImsCode>,
 }
 
 impl Tally {
@@ -115,6 +115,39 @@ fn recorded(outcomes: &[Outcome]) -> Recorded {
         Outcome::Failed(code) => Some((row, code.as_str().to_owned())),
     })
     .collect()
+}
+
+/// The outcomes of a chunk that are recorded in an item, as the chunk's job counts them.
+pub(super) fn tally_of(job: &Job, record: &Item) -> Result<Tally, ApiError> {
+    let read = item::Reader::new(record);
+    let number = |sk: &str| sk.split_once('#')?.1.parse::<usize>().ok();
+    let chunk = read.parsed(at::SK, number)?;
+    let rows = job.total.saturating_sub(chunk * job.chunk_rows);
+    let rows = rows.min(job.chunk_rows);
+    let recorded: Recorded = read.parsed(at::OUTCOMES, |text| serde_json::from_str(text).ok())?;
+    let outcomes: Vec<Outcome> = (0..rows)
+        .map(|row| outcome_of(job, recorded.get(&row).map(String::as_str)))
+        .collect::<Result<_, _>>()?;
+    Ok(Tally::of(&outcomes))
+}
+
+/// The entries of a page.
+pub(super) fn page_of(record: &Item) -> Result<Entries, ApiError> {
+    item::Reader::new(record).parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())
+}
+
+/// The outcome that is recorded by this word, or by none.
+fn outcome_of(job: &Job, word: Option<&str>) -> Result<Outcome, ApiError> {
+    match word {
+        None => Ok(Outcome::Changed),
+        Some(UNCHANGED) => Ok(Outcome::Unchanged),
+        Some(word) => {
+            let answered = MemberStatus::parse(word).map(Outcome::Answered);
+            let outcome = answered.or_else(|| ImsCode::parse(word).map(Outcome::Failed));
+            outcome
+                .ok_or_else(|| ApiError::internal(format!("job {} has a result {word:?}", job.id)))
+        }
+    }
 }
 
 impl Store {
@@ -295,8 +328,7 @@ impl Stored {
             let read = item::Reader::of_record(&found)?;
             let sk = read.text(at::SK)?.to_owned();
             if found.contains_key(at::ENTRIES) {
-                let page = read.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())?;
-                stored.pages.insert(sk, page);
+                stored.pages.insert(sk, page_of(&found)?);
             } else {
                 let chunk = read.parsed(at::OUTCOMES, |text| serde_json::from_str(text).ok())?;
                 stored.chunks.insert(sk, chunk);
@@ -310,16 +342,7 @@ impl Stored {
         let Some(recorded) = self.chunks.get(&at::result_sk(row / job.chunk_rows)) else {
             return Ok(None);
         };
-        Ok(Some(match recorded.get(&(row % job.chunk_rows)) {
-            None => Outcome::Changed,
-            Some(word) if word == UNCHANGED => Outcome::Unchanged,
-            Some(word) => {
-                let answered = MemberStatus::parse(word).map(Outcome::Answered);
-                let outcome = answered.or_else(|| ImsCode::parse(word).map(Outcome::Failed));
-                outcome.ok_or_else(|| {
-                    ApiError::internal(format!("job {} has a result {word:?}", job.id))
-                })?
-            }
-        }))
+        let word = recorded.get(&(row % job.chunk_rows));
+        outcome_of(job, word.map(String::as_str)).map(Some)
     }
 }

@@ -197,7 +197,7 @@ impl Store {
     }
 }
 
-fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
+pub(super) fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
     let read = item::Reader::of_record(found)?;
     Ok(TrustedOwners {
         rules: read.parsed(at::RULES, |text| serde_json::from_str(text).ok())?,

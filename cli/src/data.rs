@@ -1,0 +1,241 @@
+//! The commands about the data of the service on this machine: `imshare backup`, `restore` and `check`.
+//! They ask no service; they work in its data directory. Their work is done by `local`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueHint};
+use cli::error::{Exit, count};
+use cli::login::settings::Variables;
+use cli::output::terminal::Terminal;
+use cli::output::{self, OutputOptions, Table};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use local::archive::Manifest;
+use local::check::Found;
+use local::watch::{Failure, Watch};
+use serde_json::json;
+use shared::domain::time::Clock;
+
+/// What a signal's number is added to in an exit code, as shells have it.
+const SIGNALLED: i32 = 128;
+
+/// The data directory.
+#[derive(Debug, Args)]
+struct Data {
+    /// The directory of the server's records and queue.
+    #[arg(long, env = "IMSHARE_DATA_DIR", default_value = "./imshare-data", value_hint = ValueHint::DirPath)]
+    data_dir: PathBuf,
+    /// Show no progress and no notes.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// `imshare backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The server may run: the backup holds everything that it acknowledged before the backup began, and
+nothing that was half done. The file appears when it is whole. It is a tar archive of the data
+directory's files; while it is made, it needs their size twice, beside it.")]
+pub struct Backup {
+    /// The file to write.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    data: Data,
+}
+
+/// `imshare restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// A file that `imshare backup` has written.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    #[command(flatten)]
+    data: Data,
+}
+
+/// `imshare check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The server may run. Exit code 0: all is well; 1: there are findings; 2: it cannot be checked.")]
+pub struct Check {
+    /// The table's name.
+    #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
+    table: String,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+/// Says on standard error why a command failed, if it did.
+pub fn said(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => failed(&Failure::Failed(sentence), ""),
+    }
+}
+
+/// Says why a command did not come to its end, and what that means.
+fn failed(failure: &Failure, meaning: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "imshare: {failure}{meaning}");
+    let code = match failure {
+        Failure::Failed(_) => Exit::WrongUse as i32,
+        Failure::Stopped(signal) => SIGNALLED + signal,
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// A command's terminal, its progress bar, and the watch over its work.
+struct Shown {
+    terminal: Terminal,
+    quiet: bool,
+    bar: ProgressBar,
+    watch: Watch,
+}
+
+impl Shown {
+    fn new(data: &Data) -> Result<Self, Failure> {
+        let terminal = Terminal::of_process(&Variables::of_process(), data.quiet);
+        let target = match terminal.progress {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        if let Ok(style) = ProgressStyle::with_template("{msg}  {wide_bar:.green}  {percent} %") {
+            let characters = if terminal.unicode { "█▓░" } else { "=>-" };
+            bar.set_style(style.progress_chars(characters));
+        }
+        let shown = bar.clone();
+        let watch = Watch::new(move |what, done, of| {
+            if shown.message() != what {
+                shown.set_message(what.to_owned());
+            }
+            shown.set_length(of);
+            shown.set_position(done);
+        })?;
+        Ok(Self {
+            terminal,
+            quiet: data.quiet,
+            bar,
+            watch,
+        })
+    }
+
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            self.terminal.note(text);
+        }
+    }
+}
+
+/// Does the work under a watch; the bar is gone when it ends.
+fn watched<T>(
+    data: &Data,
+    work: impl FnOnce(&Watch) -> Result<T, Failure>,
+) -> Result<(Shown, T), Failure> {
+    let shown = Shown::new(data)?;
+    let done = work(&shown.watch);
+    shown.bar.finish_and_clear();
+    Ok((shown, done?))
+}
+
+fn summary(path: &Path, manifest: &Manifest) -> String {
+    let (path, bytes) = (path.display(), HumanBytes(manifest.bytes()));
+    format!("{path}: {bytes} as of {}", manifest.taken_at)
+}
+
+impl Backup {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let (file, data) = (&self.file, &self.data);
+        let done = watched(data, |watch| {
+            local::backup::backup(&data.data_dir, file, self.force, watch)
+        });
+        match done {
+            Err(failure) => failed(&failure, "; no backup was written"),
+            Ok((shown, manifest)) => {
+                shown.note(&summary(file, &manifest));
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+impl Restore {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let (file, data) = (&self.file, &self.data);
+        let done = watched(data, |watch| {
+            local::restore::restore(file, &data.data_dir, watch)
+        });
+        match done {
+            Err(failure) => failed(&failure, "; nothing was restored"),
+            Ok((shown, manifest)) => {
+                shown.note(&summary(&data.data_dir, &manifest));
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+impl Check {
+    /// Runs the command.
+    pub fn run(self) -> ExitCode {
+        let data = &self.data;
+        let done = watched(data, |watch| {
+            local::check::check(&data.data_dir, &self.table, Clock::System.now(), watch)
+        });
+        let (shown, found) = match done {
+            Err(failure) => return failed(&failure, "; not checked"),
+            Ok(done) => done,
+        };
+        let findings = &found.report.findings;
+        let rows = findings
+            .iter()
+            .map(|finding| vec![json!(finding.record), json!(finding.what)]);
+        let table = Table {
+            columns: vec!["Record", "Finding"],
+            rows: rows.collect(),
+        };
+        if let Err(failure) = output::list(&shown.terminal, &self.output, table) {
+            return said(Err(failure.sentence));
+        }
+        shown.note(&told(&found));
+        match findings.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(Exit::EntriesFailed as u8),
+        }
+    }
+}
+
+/// How much was checked, and how much was found.
+fn told(found: &Found) -> String {
+    let checked = found.report.checked;
+    let number = |of: u64, noun: &str| count(usize::try_from(of).unwrap_or(usize::MAX), noun);
+    let findings = found.report.findings.len() + found.report.left_out;
+    let mut text = format!(
+        "{} ({}, {}, {}), {}, {}: {}",
+        number(checked.records, "record"),
+        number(checked.images, "image"),
+        number(checked.memberships, "membership"),
+        number(checked.jobs, "job"),
+        number(found.index_rows, "index row"),
+        number(found.messages + found.dead_letters, "message"),
+        match findings {
+            0 => "all is well".to_owned(),
+            findings => count(findings, "finding"),
+        }
+    );
+    if checked.due > 0 {
+        text.push_str(&format!(
+            "; work is still to be done for {}",
+            number(checked.due, "record")
+        ));
+    }
+    text
+}

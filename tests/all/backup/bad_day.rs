@@ -1,0 +1,434 @@
+//! Bad input, full disks and signals: nothing half is left, and one sentence says why.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Ended, Place, ended, names, signal};
+
+/// A place with a data directory and a backup of it.
+async fn backed_up() -> Place {
+    let place = Place::with_data("data").await;
+    place
+        .run(&["backup", "good.tar", "--data-dir", "data", "-q"])
+        .await
+        .expect(0);
+    place
+}
+
+/// Refused, and nothing is there that was not.
+async fn refused(place: &Place, arguments: &[&str], words: &str) {
+    let before = place.names();
+    place.run(arguments).await.says(2, words);
+    assert_eq!(place.names(), before, "{arguments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_cut_off_is_refused_wherever_that_was() {
+    let place = backed_up().await;
+    let whole = std::fs::read(place.path("good.tar")).unwrap();
+    // After the last entry there are only blocks of zeros.
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    let cuts = [
+        0,
+        1,
+        511,
+        512,
+        600,
+        1024,
+        1500,
+        2048,
+        end / 2,
+        end - 700,
+        end - 512,
+        end,
+    ];
+    for cut in cuts {
+        std::fs::write(place.path("cut.tar"), &whole[..cut]).unwrap();
+        let words = if cut < 1024 {
+            "is not a backup"
+        } else {
+            "it was cut off"
+        };
+        let arguments = ["restore", "cut.tar", "--data-dir", "new"];
+        let before = place.names();
+        let ended = place.run(&arguments).await.says(2, "nothing was restored");
+        assert!(ended.err.contains(words), "{cut}: {ended:?}");
+        assert_eq!(place.names(), before, "{cut}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_program_is_refused() {
+    let place = backed_up().await;
+    let other = rusqlite::Connection::open(place.path("other.sqlite")).unwrap();
+    other
+        .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+        .unwrap();
+    drop(other);
+    std::fs::write(place.path("text"), "hello\n".repeat(9_999)).unwrap();
+    std::fs::write(
+        place.path("other.zip"),
+        [b"PK\x03\x04", &[7; 5_000][..]].concat(),
+    )
+    .unwrap();
+    std::fs::write(place.path("empty"), "").unwrap();
+    let tar = tokio::process::Command::new("tar")
+        .args(["cf", "other.tar", "text"])
+        .current_dir(place.directory.path())
+        .status();
+    assert!(tar.await.unwrap().success());
+    for name in [
+        "other.sqlite",
+        "text",
+        "other.zip",
+        "empty",
+        "other.tar",
+        "data",
+    ] {
+        let words = "is not a backup that imshare has made; nothing was restored";
+        refused(&place, &["restore", name, "--data-dir", "new"], words).await;
+    }
+    refused(
+        &place,
+        &["restore", "none", "--data-dir", "new"],
+        "cannot read none",
+    )
+    .await;
+    // Such a database in the place of ours.
+    std::fs::create_dir(place.path("theirs")).unwrap();
+    for name in ["table.sqlite", "queue.sqlite"] {
+        std::fs::copy(place.path("other.sqlite"), place.path("theirs").join(name)).unwrap();
+    }
+    let theirs = place.path("theirs");
+    let set = |id: u32| {
+        let file = rusqlite::Connection::open(theirs.join("table.sqlite")).unwrap();
+        file.pragma_update(None, "application_id", id).unwrap();
+    };
+    set(7);
+    let words = "is a database of another program";
+    refused(&place, &["backup", "b.tar", "--data-dir", "theirs"], words).await;
+    refused(&place, &["check", "--data-dir", "theirs"], words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_changed_is_refused() {
+    let place = backed_up().await;
+    let whole = std::fs::read(place.path("good.tar")).unwrap();
+    // In the table, far from its header; and in the queue.
+    let end = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for at in [whole.len() / 2, end - 4_096] {
+        let mut changed = whole.clone();
+        changed[at] ^= 0x20;
+        std::fs::write(place.path("bad.tar"), changed).unwrap();
+        let arguments = ["restore", "bad.tar", "--data-dir", "new"];
+        refused(&place, &arguments, "is damaged").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_restored_into_an_empty_directory_only() {
+    let place = backed_up().await;
+    let words = "is not empty";
+    refused(
+        &place,
+        &["restore", "good.tar", "--data-dir", "data"],
+        words,
+    )
+    .await;
+    std::fs::create_dir(place.path("used")).unwrap();
+    std::fs::write(place.path("used/theirs"), "precious").unwrap();
+    refused(
+        &place,
+        &["restore", "good.tar", "--data-dir", "used"],
+        words,
+    )
+    .await;
+    assert_eq!(names(&place.path("used")), ["theirs"]);
+    // A server's, while it runs.
+    let data = place.path("data");
+    let options = [
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ];
+    let (_child, _) = crate::restart::start(&options).await;
+    let words = "is in use by another imshare";
+    refused(
+        &place,
+        &["restore", "good.tar", "--data-dir", "data"],
+        words,
+    )
+    .await;
+    // One that is there and empty keeps its mode.
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place
+        .run(&["restore", "good.tar", "--data-dir", "empty", "-q"])
+        .await
+        .expect(0);
+    place
+        .run(&["check", "--data-dir", "empty", "-q"])
+        .await
+        .expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_is_asked_for_is_refused_if_it_makes_no_sense() {
+    let place = backed_up().await;
+    let backup = |to: &'static str, data: &'static str| ["backup", to, "--data-dir", data];
+    refused(&place, &backup("good.tar", "data"), "good.tar exists").await;
+    refused(&place, &backup("-", "data"), "name a file").await;
+    refused(&place, &backup("data", "data"), "data exists").await;
+    refused(
+        &place,
+        &backup("b.tar", "nowhere"),
+        "there is no table in nowhere",
+    )
+    .await;
+    refused(&place, &backup("no/b.tar", "data"), "cannot write no/b.tar").await;
+    refused(
+        &place,
+        &["check", "--data-dir", "nowhere"],
+        "there is no nowhere",
+    )
+    .await;
+    let table = ["check", "--data-dir", "data", "--table", "other"];
+    refused(&place, &table, "has no table other").await;
+    let login = ["--os-cloud", "x", "check", "--data-dir", "data"];
+    refused(&place, &login, "login options").await;
+    place
+        .run(&["backup", "good.tar", "--data-dir", "data", "--force", "-q"])
+        .await
+        .expect(0);
+}
+
+/// Runs the binary with a limit on the size of files, in KiB: a write beyond it fails as on a full disk.
+async fn confined(place: &Place, kib: usize, arguments: &[&str]) -> Ended {
+    let script = format!("ulimit -f {kib}; exec \"$@\"");
+    let binary = crate::restart::binary();
+    let mut command = tokio::process::Command::new("bash");
+    command
+        .args(["-c", &script, "bash", binary.to_str().unwrap()])
+        .args(arguments)
+        .current_dir(place.directory.path())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    ended(command.spawn().unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_no_more_leaves_nothing_half() {
+    let place = backed_up().await;
+    let before = place.names();
+    let size = |name: &str| std::fs::metadata(place.path(name)).unwrap().len() / 1024;
+    let whole = usize::try_from(size("good.tar")).unwrap();
+    // While pages are copied, and while they are packed. SQLite needs 32 KiB to open a file at all.
+    for kib in [40, whole / 2, whole - 4] {
+        let arguments = ["backup", "b.tar", "--data-dir", "data"];
+        let said = confined(&place, kib, &arguments)
+            .await
+            .says(2, "cannot write");
+        assert!(said.err.contains("; no backup was written"), "{said:?}");
+        assert_eq!(place.names(), before, "{kib}");
+        let arguments = ["restore", "good.tar", "--data-dir", "new"];
+        let said = confined(&place, kib.min(whole / 2), &arguments).await;
+        let said = said.says(2, "cannot write");
+        assert!(said.err.contains("; nothing was restored"), "{said:?}");
+        assert_eq!(place.names(), before, "{kib}");
+    }
+    // Nor is the backup lost that was to be replaced.
+    let arguments = ["backup", "good.tar", "--data-dir", "data", "--force"];
+    confined(&place, 40, &arguments)
+        .await
+        .says(2, "cannot write");
+    place
+        .run(&["restore", "good.tar", "--data-dir", "new", "-q"])
+        .await
+        .expect(0);
+}
+
+/// Waits until a file is there.
+async fn appears(path: &Path) {
+    for _ in 0..12_000 {
+        if path.exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no {}", path.display());
+}
+
+/// A backup waits here for a lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_stops_a_backup() {
+    let place = backed_up().await;
+    let before = place.names();
+    let table = rusqlite::Connection::open(place.path("data/table.sqlite")).unwrap();
+    for (name, code, words) in [("-TERM", 143, "SIGTERM"), ("-INT", 130, "Ctrl-C")] {
+        table.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let arguments = ["backup", "b.tar", "--data-dir", "data"];
+        let child = place.command(&arguments).spawn().unwrap();
+        appears(&place.path("b.tar.partial/lock")).await;
+        // A second one to the same file would be in its way.
+        place
+            .run(&arguments)
+            .await
+            .says(2, "another backup to b.tar");
+        signal(&child, name).await;
+        let said = ended(child).await.says(code, words);
+        assert!(said.err.contains("; no backup was written"), "{said:?}");
+        assert_eq!(place.names(), before, "{name}");
+        table.execute_batch("ROLLBACK").unwrap();
+    }
+}
+
+/// A restore waits here for the second half of its backup, which comes through a pipe.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_stops_a_restore() {
+    let place = backed_up().await;
+    let whole = std::fs::read(place.path("good.tar")).unwrap();
+    let pipe = place.path("pipe");
+    let made = tokio::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.await.unwrap().success());
+    let before = place.names();
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let arguments = ["restore", "pipe", "--data-dir", "new"];
+        let child = place.command(&arguments).spawn().unwrap();
+        let (to, half) = (pipe.clone(), whole[..whole.len() / 2].to_vec());
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut pipe = std::fs::OpenOptions::new().write(true).open(to).unwrap();
+            pipe.write_all(&half).unwrap();
+            pipe
+        });
+        appears(&place.path("new/restore.partial/table.sqlite")).await;
+        let mut pipe = writing.await.unwrap();
+        signal(&child, name).await;
+        // It may have gone already.
+        let _ = pipe.write_all(&whole[whole.len() / 2..]);
+        drop(pipe);
+        let said = ended(child).await.says(code, "; nothing was restored");
+        assert!(said.err.contains("stopped by"), "{said:?}");
+        assert_eq!(place.names(), before, "{name}");
+    }
+}
+
+/// Whenever it comes: the file is whole or not there, and the next run removes what a kill has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_a_whole_backup_or_none() {
+    let place = backed_up().await;
+    let before = place.names();
+    let mut left = 0;
+    for round in 0..24_u64 {
+        let (name, file) = [("-KILL", "b.tar"), ("-TERM", "c.tar")][usize::from(round % 2 == 1)];
+        let arguments = ["backup", file, "--data-dir", "data", "--force"];
+        let child = place.command(&arguments).spawn().unwrap();
+        if round % 4 < 2 {
+            // As soon as there is something to leave; at other times at any moment.
+            appears(&place.path(&format!("{file}.partial"))).await;
+        }
+        tokio::time::sleep(Duration::from_micros(700 * (round / 4))).await;
+        signal(&child, name).await;
+        let ended = ended(child).await;
+        let partial = place.path(&format!("{file}.partial")).exists();
+        left += u32::from(partial && name == "-KILL");
+        assert!(
+            !partial || name == "-KILL" || ended.code.is_none(),
+            "{ended:?}"
+        );
+        if place.path(file).exists() {
+            place
+                .run(&["restore", file, "--data-dir", "new", "-q"])
+                .await
+                .expect(0);
+            std::fs::remove_dir_all(place.path("new")).unwrap();
+            std::fs::remove_file(place.path(file)).unwrap();
+        } else {
+            assert_ne!(ended.code, Some(0));
+        }
+    }
+    assert!(left > 0, "no kill came in the middle");
+    for file in ["b.tar", "c.tar"] {
+        place
+            .run(&["backup", file, "--data-dir", "data", "-q"])
+            .await
+            .expect(0);
+        std::fs::remove_file(place.path(file)).unwrap();
+    }
+    assert_eq!(place.names(), before);
+}
+
+/// A restore that was killed: no server starts from half of it, and the next restore begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_was_killed_is_begun_anew() {
+    let place = backed_up().await;
+    let new = place.path("new");
+    for files in [
+        &["lock"][..],
+        &["lock", "table.sqlite"],
+        &["table.sqlite", "queue.sqlite"],
+    ] {
+        std::fs::create_dir_all(new.join("restore.partial")).unwrap();
+        for file in files {
+            std::fs::write(new.join(file), "").unwrap();
+        }
+        let options = [
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            new.to_str().unwrap(),
+        ];
+        let said = crate::restart::refused(&options).await;
+        assert!(
+            said.contains("did not come to its end: restore again"),
+            "{said}"
+        );
+        let unfinished = "did not come to its end";
+        place
+            .run(&["check", "--data-dir", "new"])
+            .await
+            .says(2, unfinished);
+        place
+            .run(&["restore", "good.tar", "--data-dir", "new", "-q"])
+            .await
+            .expect(0);
+        place
+            .run(&["check", "--data-dir", "new", "-q"])
+            .await
+            .expect(0);
+        std::fs::remove_dir_all(&new).unwrap();
+    }
+}
+
+/// It reads and writes nothing, so a signal has nothing to leave behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_stops_a_check() {
+    let place = Place::with_data("data").await;
+    let table = rusqlite::Connection::open(place.path("data/table.sqlite")).unwrap();
+    // Rows that take SQLite a while, in a table that imshare does not know.
+    let rows = "CREATE TABLE many AS WITH RECURSIVE n(x) AS \
+                (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000) SELECT x, 'row ' || x AS y \
+                FROM n; CREATE INDEX many_by_y ON many (y); CREATE INDEX many_by_x ON many (x)";
+    table.execute_batch(rows).unwrap();
+    drop(table);
+    let mut stopped = 0;
+    for (name, code) in [("-TERM", 143), ("-INT", 130)].repeat(4) {
+        let child = place
+            .command(&["check", "--data-dir", "data"])
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        signal(&child, name).await;
+        let ended = ended(child).await;
+        match ended.code {
+            // It came too early or too late.
+            None | Some(0) => {}
+            Some(_) => {
+                ended.says(code, "; not checked");
+                stopped += 1;
+            }
+        }
+    }
+    assert!(stopped > 0);
+}
