@@ -191,8 +191,12 @@ def test_a_job_that_could_not_be_sent_is_sent_by_the_sweep(stack):
         accepted = stack.call(*batch(stack))
     assert accepted.status_code == 200, accepted.text
     job = accepted.json()["job_id"]
-    assert "left to the sweep" in stack.log("batch-update")
     assert stack.call("owner", "GET", f"/v1/cloudimages/job/{job}").json()["status"] == "INIT"
+    # The emulator writes a log after the answer.
+    end = time.monotonic() + 30
+    while "left to the sweep" not in stack.log("batch-update"):
+        assert time.monotonic() < end, stack.log("batch-update")[-3000:]
+        time.sleep(0.5)
     # Nothing is overdue before its sender has had its time.
     end = time.monotonic() + 90
     while sweep(stack) == (None, {"overdue": 0}):
