@@ -11,9 +11,11 @@ if [[ -z ${BINARIES:-} ]]; then
     BINARIES=target/release
 fi
 
-# Two environments, because the tools need different versions of the same packages.
+# Three environments, because the tools need different versions of the same packages.
 venv template "${TEMPLATE_PINS[@]}"
 sam=$PWD/$venv/bin/sam
+venv aws "${AWS_PINS[@]}"
+aws=$PWD/$venv/bin
 venv deploy "${DEPLOY_PINS[@]}"
 
 work=$(mktemp -d)
@@ -25,5 +27,5 @@ for function in functions/*/; do
 done
 
 # A home of their own: the tools read settings and keep caches there.
-HOME="$work" CODE="$work/code" SAM="$sam" PYTHONDONTWRITEBYTECODE=1 \
+HOME="$work" CODE="$work/code" SAM="$sam" AWS="$aws" PYTHONDONTWRITEBYTECODE=1 \
     "$venv/bin/python" -m pytest -p no:cacheprovider tests/deploy "$@"

@@ -19,6 +19,10 @@ def properties(template, kind):
     return first(template, kind)["Properties"]
 
 
+def access_log(template):
+    return properties(template, "AWS::ApiGateway::Stage")["AccessLogSetting"]
+
+
 def statement(template):
     return template["Resources"]["GetJobRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]
 
@@ -33,10 +37,21 @@ BREAKS = {
     "dead_letters_are_taken": lambda t: t["Resources"].pop("SettleBatchMessages"),
     "logs_end": lambda t: properties(t, "AWS::Logs::LogGroup").pop("RetentionInDays"),
     "each_function_logs_to_a_group_that_ends": lambda t: properties(t, "AWS::Lambda::Function").pop("LoggingConfig"),
-    "requests_are_logged_and_limited": lambda t: properties(t, "AWS::ApiGateway::Stage").pop("AccessLogSetting"),
+    "requests_are_logged_and_limited": lambda t: properties(t, "AWS::ApiGateway::Stage")["MethodSettings"][0].pop("ThrottlingRateLimit"),
     "alarms_can_notify": lambda t: properties(t, "AWS::CloudWatch::Alarm").pop("AlarmActions"),
     "no_wildcard_action": lambda t: statement(t).update(Action=["dynamodb:*"]),
     "no_wildcard_resource": lambda t: statement(t).update(Resource="*"),
+    "network_rights_are_not_the_functions": lambda t: t["Resources"]["JoinSubnets"]["Properties"]["PolicyDocument"]["Statement"].pop(),
+    "queues_are_reached_by_tls": lambda t: properties(t, "AWS::SQS::QueuePolicy")["Queues"].pop(),
+    "dead_letters_are_of_one_queue": lambda t: t["Resources"]["DeadLetters"]["Properties"]["RedriveAllowPolicy"].update(redrivePermission="allowAll"),
+    "requests_are_logged_by_an_id_of_the_gateway": lambda t: access_log(t).update(Format=access_log(t)["Format"].replace("extendedRequestId", "requestId")),
+    "dashboards_name_their_region": lambda t: properties(t, "AWS::CloudWatch::Dashboard").update(DashboardName={"Ref": "AWS::StackName"}),
+    "no_response_without_effect": lambda t: properties(t, "AWS::ApiGateway::RestApi")["Body"]["x-amazon-apigateway-gateway-responses"].update(REQUEST_TOO_LARGE={}),
+    "sums_of_metrics_have_no_gaps": lambda t: t["Resources"]["ThrottlesAlarm"]["Properties"]["Metrics"][0].update(Expression="SUM(METRICS())"),
+    "the_burst_is_within_every_region": lambda t: t["Parameters"]["RequestBurst"].update(Default=2000),
+    "versions_follow_every_change": lambda t: properties(t, "AWS::Lambda::EventSourceMapping").update(FunctionName={"Ref": "SettleBatch"}),
+    "aliases_move_by_codedeploy": lambda t: first(t, "AWS::Lambda::Alias").pop("UpdatePolicy"),
+    "alarms_roll_back": lambda t: properties(t, "AWS::CodeDeploy::DeploymentGroup")["AlarmConfiguration"]["Alarms"].pop(),
     "each_function_has_its_role": lambda t: properties(t, "AWS::Lambda::Function").pop("Role"),
 }
 

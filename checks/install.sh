@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . checks/venv.sh
 
+venv aws "${AWS_PINS[@]}"
 venv checkov "${CHECKOV_PINS[@]}"
 venv clients "${CLIENTS_PINS[@]}"
 venv deny "${DENY_PINS[@]}"

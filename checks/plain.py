@@ -1,4 +1,5 @@
-"""Checks a template against SAM's model and writes the CloudFormation that SAM makes of it: plain.py TEMPLATE OUTPUT"""
+"""Checks a template against SAM's model and writes the CloudFormation that SAM makes of it:
+plain.py TEMPLATE OUTPUT [PARAMETER=VALUE…]"""
 
 import json
 import logging
@@ -19,9 +20,13 @@ class NoManagedPolicies:
         return {}
 
 
-source, plain = map(Path, sys.argv[1:])
+source, plain = map(Path, sys.argv[1:3])
+given = dict(argument.split("=", 1) for argument in sys.argv[3:])
 template = yaml_parse(source.read_text())
 parameters = {name: each.get("Default", "given") for name, each in template["Parameters"].items()}
+if given.keys() - parameters.keys():
+    sys.exit(f"{source}: no such parameters: {given.keys() - parameters.keys()}")
+parameters.update(given)
 
 # SAM inserts the values of parameters first, so it accepts them where its model has a string.
 resolver = IntrinsicsResolver(parameters, {RefAction.intrinsic_name: RefAction()})

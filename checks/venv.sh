@@ -1,5 +1,7 @@
 # To be sourced: venv NAME PIN… creates target/venv-NAME with these packages once, and sets $venv to its path.
 # PYTHON names another interpreter than python3. checks/install.sh creates all of them.
+# The command line of AWS, for the runbooks that the deploy test runs.
+AWS_PINS=(awscli==1.46.3)
 CHECKOV_PINS=(checkov==3.3.30)
 CLIENTS_PINS=(huaweicloudsdkims==3.1.219 openstacksdk==4.22.0 python-glanceclient==4.13.0
     python-openstackclient==10.5.0 tempest==47.0.0 pytest==9.2.0 requests==2.34.2)

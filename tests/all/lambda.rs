@@ -100,6 +100,9 @@ fn of_other_sources() -> [(&'static str, Value); 3] {
     ]
 }
 
+/// The id that the Runtime API gives every invocation.
+const LAMBDA_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+
 async fn replay(function: String) -> usize {
     let harness = Arc::new(Mutex::new(None));
     let aws = aws(harness.clone()).await;
@@ -168,6 +171,10 @@ fn check_log(function: &str, log: &str) {
             answered += 1;
             let of_a_request = line["span"]["request.id"].is_string();
             assert_eq!(of_a_request, said != "ran", "{function}: {line}");
+            // By Lambda's own id the access log finds the lines of a request.
+            let spans = line["spans"].as_array().unwrap();
+            let found = spans.iter().any(|span| span["requestId"] == LAMBDA_ID);
+            assert!(found, "{function}: {line}");
             for field in ["duration_us", "store.requests", "store.units"] {
                 assert!(
                     line["fields"][field].is_number(),

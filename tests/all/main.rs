@@ -2,6 +2,7 @@
 //! against the embedded engine in this process.
 
 mod access_keys;
+mod alarms;
 mod answers;
 mod authorizer;
 mod batch;
@@ -10,6 +11,7 @@ mod budget;
 mod cli;
 mod contract;
 mod corrupt;
+mod costs;
 mod credentials;
 mod cross_origin;
 mod data_directory;
@@ -45,6 +47,7 @@ mod secrets;
 mod serve;
 mod shares;
 mod signed;
+mod smoke;
 mod store_conditions;
 mod template;
 mod tokens;

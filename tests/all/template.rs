@@ -11,7 +11,7 @@ use shared::store::keys as at;
 use yaml_serde::Value as Yaml;
 
 /// The template, with CloudFormation's short tags in their long form: `!Ref Api` is `{"Ref": "Api"}`.
-static TEMPLATE: LazyLock<Value> =
+pub static TEMPLATE: LazyLock<Value> =
     LazyLock::new(|| long_form(yaml_serde::from_str(include_str!("../../template.yaml")).unwrap()));
 
 fn long_form(yaml: Yaml) -> Value {
@@ -64,7 +64,7 @@ fn resources() -> impl Iterator<Item = &'static Value> {
     TEMPLATE["Resources"].as_object().unwrap().values()
 }
 
-fn properties(resource: &str) -> &'static Value {
+pub fn properties(resource: &str) -> &'static Value {
     let found = &TEMPLATE["Resources"][resource]["Properties"];
     assert!(found.is_object(), "the template has no {resource}");
     found
@@ -326,10 +326,20 @@ fn the_functions_that_share_may_ask_keystone() {
         for name in ["KEYSTONE_URL", "KEYSTONE_SECRET_ARN"] {
             assert_eq!(variables[name]["Fn::If"][0], "ChecksProjects", "{function}");
         }
-        assert_eq!(
-            properties(function)["Layers"]["Fn::If"][0],
-            "ChecksProjects"
+        let layers = items(&properties(function)["Layers"]);
+        let conditions = layers
+            .iter()
+            .map(|layer| layer["Fn::If"][0].as_str().unwrap());
+        assert!(
+            conditions.eq(["ChecksProjects", "SharesWithCa"]),
+            "{function}"
         );
+        let network = &properties(function)["VpcConfig"]["Fn::If"];
+        assert_eq!(network[0], "SharesInVpc", "{function}");
+        let of_authorizer = &properties("Authorizer")["VpcConfig"]["Fn::If"];
+        assert_eq!(network[1], of_authorizer[1], "{function}");
+        let authority = &variables["KEYSTONE_CA_FILE"]["Fn::If"][0];
+        assert_eq!(*authority, "SharesWithCa", "{function}");
     }
 }
 
@@ -371,7 +381,10 @@ fn the_table_has_the_names_of_the_schema() {
         json!({"AttributeName": at::EXPIRES_AT, "Enabled": true})
     );
 
-    assert!(at::PROJECTED.len() <= 20, "DynamoDB's limit for one index");
+    // DynamoDB's limits for one index and for all of a table. What an index holds is fixed once the
+    // table is in use, so both need room for what is to come.
+    assert!(at::PROJECTED.len() <= 20 - 4);
+    assert!(at::PROJECTED.len() + at::IMAGES_PROJECTED.len() <= 100);
     let whole = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": at::PROJECTED});
     let images = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": at::IMAGES_PROJECTED});
     let keys_only = json!({"ProjectionType": "KEYS_ONLY"});
@@ -460,4 +473,92 @@ fn concurrency_is_reserved_only_on_request() {
             "{parameter}"
         );
     }
+}
+
+/// A path that an authorizer is asked about may have 1,600 bytes: the gateway answers 414 to a longer
+/// one. The longest ids that need no encoding stay far below.
+#[test]
+fn the_longest_plain_path_is_within_the_gateways_limit() {
+    let id = "x".repeat(255);
+    let longest = ROUTES.iter().map(|route| {
+        let segments = route.path.split('/').map(|segment| match segment {
+            parameter if parameter.starts_with('{') => id.len(),
+            plain => plain.len(),
+        });
+        segments.map(|length| length + 1).sum::<usize>()
+    });
+    let longest = longest.max().unwrap() + "/v".len();
+    assert!((600..1600).contains(&longest), "{longest}");
+}
+
+/// Every change of a function makes a new version, which is what callers get.
+#[test]
+fn each_change_of_a_function_is_published() {
+    let globals = &TEMPLATE["Globals"]["Function"];
+    assert_eq!(globals["AutoPublishAlias"], "live");
+    for name in names("functions") {
+        let all = &function(&name)["AutoPublishAliasAllProperties"];
+        assert_eq!(*all, true, "{name}");
+        let described = &function(&name)["VersionDescription"];
+        assert_eq!(
+            *described,
+            json!({"Fn::Sub": "settings ${Settings}"}),
+            "{name}"
+        );
+    }
+    let variables = &globals["Environment"]["Variables"];
+    assert_eq!(variables["SETTINGS_VERSION"], reference("Settings"));
+    // SAM does not notice another value of a parameter, so all of them are in a record of their own.
+    let content = items(&properties("Settings")["Content"]["Fn::Join"])[1].clone();
+    for (name, parameter) in TEMPLATE["Parameters"].as_object().unwrap() {
+        let value = match parameter["Type"] == "CommaDelimitedList" {
+            true => json!({"Fn::Join": [",", reference(name)]}),
+            false => reference(name),
+        };
+        assert!(
+            items(&content).contains(&value),
+            "{name} is not among the settings"
+        );
+    }
+}
+
+/// A new function behind the gateway's cache of policies or in a VPC is one place to change.
+#[test]
+fn the_authorizer_reaches_a_keystone_in_a_vpc_only_on_request() {
+    let authorizer = function("authorizer");
+    let network = json!({
+        "SubnetIds": {"Fn::Split": [",", reference("SubnetIds")]},
+        "SecurityGroupIds": {"Fn::Split": [",", reference("SecurityGroupIds")]},
+    });
+    let none = reference("AWS::NoValue");
+    assert_eq!(
+        authorizer["VpcConfig"],
+        json!({"Fn::If": ["IsInVpc", network, none]})
+    );
+    let variable = &authorizer["Environment"]["Variables"]["KEYSTONE_CA_FILE"];
+    assert_eq!(
+        *variable,
+        json!({"Fn::If": ["HasKeystoneCa", "/opt/keystone-ca.pem", ""]})
+    );
+    let roles = &properties("JoinSubnets")["Roles"];
+    let checking = |role: &str| json!({"Fn::If": ["ChecksProjects", reference(role), reference("AWS::NoValue")]});
+    let expected = [
+        reference("AuthorizerRole"),
+        checking("AddMemberRole"),
+        checking("RunBatchRole"),
+    ];
+    assert_eq!(*roles, json!(expected));
+    for parameter in ["SubnetIds", "SecurityGroupIds", "KeystoneCaLayerArn"] {
+        assert_eq!(
+            TEMPLATE["Parameters"][parameter]["Default"], "",
+            "{parameter}"
+        );
+    }
+}
+
+/// With a name of its own the API has no other address, by which a firewall could be passed.
+#[test]
+fn a_custom_domain_is_the_only_one() {
+    let disabled = json!({"Fn::If": ["HasDomain", true, false]});
+    assert_eq!(properties("Api")["DisableExecuteApiEndpoint"], disabled);
 }

@@ -182,8 +182,9 @@ def template(cloud):
         if resource["Type"] == "AWS::Serverless::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
             resource["Properties"]["CodeUri"] = f"{os.environ['CODE']}/{binary}"
-    # The emulator supports alarms on one metric only; this one sums several.
-    del parsed["Resources"]["ThrottlesAlarm"]
+    # The emulator supports alarms on one metric only; these sum several.
+    resources = parsed["Resources"].items()
+    parsed["Resources"] = {name: each for name, each in resources if "Metrics" not in each.get("Properties", {})}
     path = cloud.work / "template.json"
     path.write_text(json.dumps(parsed))
     return str(path)

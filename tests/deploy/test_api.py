@@ -47,6 +47,15 @@ def test_discovery_needs_no_token(stack):
     assert stack.call(None, "GET", "/healthcheck").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/v2.9/images", "/v2.9/info/stores", "/v2.9/nothing"])
+def test_another_spelling_of_a_path_leads_to_it(stack, path):
+    moved = stack.call("owner", "GET", path)
+    plain = path.replace("/v2.9", "/v2")
+    assert (moved.status_code, moved.headers["Location"].endswith(f"/{stack.stage}{plain}")) == (308, True), moved.text
+    there = stack.call("owner", "GET", plain)
+    assert there.status_code == (404 if "nothing" in path else 200)
+
+
 @pytest.mark.parametrize("path", ["/v2/images", "/v2/images/x/members/y", "/v1/cloudimages/members", "/v2/nothing"])
 def test_preflight_needs_no_token(stack, path):
     for origin, allowed in [(ORIGIN, ORIGIN), ("https://evil.example", None)]:

@@ -191,8 +191,12 @@ def test_a_job_that_could_not_be_sent_is_sent_by_the_sweep(stack):
         accepted = stack.call(*batch(stack))
     assert accepted.status_code == 200, accepted.text
     job = accepted.json()["job_id"]
-    assert "left to the sweep" in stack.log("batch-update")
     assert stack.call("owner", "GET", f"/v1/cloudimages/job/{job}").json()["status"] == "INIT"
+    # The emulator writes a log after the answer.
+    end = time.monotonic() + 30
+    while "left to the sweep" not in stack.log("batch-update"):
+        assert time.monotonic() < end, stack.log("batch-update")[-3000:]
+        time.sleep(0.5)
     # Nothing is overdue before its sender has had its time.
     end = time.monotonic() + 90
     while sweep(stack) == (None, {"overdue": 0}):
@@ -238,3 +242,26 @@ def test_the_policy_of_a_queues_function_is_its_queues(stack, role):
     statement = statements(stack, role)[position(stack, role, "queue")]
     assert statement["Resource"] == arn["Attributes"]["QueueArn"]
     assert sorted(statement["Action"]) == ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+
+
+def test_the_queues_take_nothing_without_tls(stack):
+    sqs = stack.cloud.client("sqs")
+    without_tls = stack.cloud.work / "without-tls"
+    for url in (stack.outputs["QueueUrl"], stack.outputs["DeadLettersUrl"]):
+        assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        without_tls.touch()
+        try:
+            with pytest.raises(sqs.exceptions.ClientError) as refused:
+                sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        finally:
+            without_tls.unlink()
+        assert refused.value.response["Error"]["Code"].endswith("AccessDenied"), refused.value
+
+
+def test_the_dead_letters_are_of_the_batches_alone(stack):
+    sqs = stack.cloud.client("sqs")
+    names = ["QueueArn", "RedriveAllowPolicy"]
+    dead = sqs.get_queue_attributes(QueueUrl=stack.outputs["DeadLettersUrl"], AttributeNames=names)["Attributes"]
+    batches = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueUrl"], AttributeNames=["QueueArn"])["Attributes"]
+    allowed = json.loads(dead["RedriveAllowPolicy"])
+    assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [batches["QueueArn"]]}

@@ -26,6 +26,11 @@ from keystone import PROJECTS
         {"DomainName": "images.example.com"},
         {"Architecture": "riscv64"},
         {"TableDeletionProtection": "maybe"},
+        {"Deployment": "Canary10Percent5Minutes"},
+        {"KeystoneCaLayerArn": "keystone-ca"},
+        {"SubnetIds": "10.0.0.0/24"},
+        {"SubnetIds": "subnet-0a1b2c"},
+        {"RequestsPerAddress": "-1"},
     ],
     ids=lambda parameter: "=".join(*parameter.items()),
 )
@@ -56,6 +61,13 @@ def test_an_update_keeps_the_data(stack):
     assert stack.call("member", "GET", f"/v2/images/{image}").status_code == 200
     full = stack.call("owner", "POST", f"/v2/images/{image}/members", {"member": PROJECTS["stranger"][0]})
     assert full.status_code == 413, full.text
+    # What callers get is a version of each function, which each change of a parameter has to make anew.
+    functions = stack.cloud.client("lambda")
+    for name in ("Images", "RunBatch", "Authorizer"):
+        live = functions.get_function_configuration(FunctionName=stack.resources[name], Qualifier="live")
+        variables = live["Environment"]["Variables"]
+        assert variables["ACCESS_KEY_TABLE"] == stack.outputs["AccessKeyTableName"], name
+        assert variables["SETTINGS_VERSION"] == stack.resources["Settings"], name
     stack.update(MemberQuota="128", SignedRequests="false")
     # Switched off, the table of access keys is still there, with what was in it.
     assert stack.outputs["AccessKeyTableName"] == keys

@@ -14,6 +14,11 @@ use shared::runtime::app::App;
 /// Answers for the API as a whole.
 pub async fn handle(app: App, request: Request) -> Handled {
     let path = http::target(&request)?;
+    // A v2 path by a spelling that the gateway has not recognized, such as /v2.9/info/stores: nobody has
+    // asked about the token yet.
+    if http::is_unmatched(&request) && is_other_spelling(&request, &path) {
+        return Ok(moved(&app, &request, &path));
+    }
     let operation = match http::destination(&request)?.operation {
         Some(Operation::Discovery(operation)) => operation,
         // Another function's, by a spelling that the gateway has not recognized.
@@ -88,6 +93,14 @@ async fn unrouted(app: &App, request: &Request, path: &Path) -> Handled {
     };
     app.caller(request).await?;
     Err(refused)
+}
+
+/// Whether a request has a v2 path in another spelling than the gateway's. A browser follows no
+/// redirect of a preflight.
+fn is_other_spelling(request: &Request, path: &Path) -> bool {
+    path.segments().first() == Some(&"v2")
+        && path.to_string() != http::raw_path(request)
+        && request.method() != "OPTIONS"
 }
 
 /// The redirect from another spelling of a path, such as `/v2.9/images` or `/v2//images`, to the one

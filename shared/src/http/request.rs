@@ -73,6 +73,16 @@ pub(crate) fn gateway_has_parameters(request: &Request) -> bool {
         .is_some_and(|parameters| parameters.iter().any(|(name, _)| name != "proxy"))
 }
 
+/// Whether the gateway has matched the path to the root's catch-all, where no authorizer is asked.
+pub fn is_unmatched(request: &Request) -> bool {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            context.resource_path.as_deref() == Some("/{proxy+}")
+        }
+        _ => false,
+    }
+}
+
 /// Returns the destination of a request.
 ///
 /// # Errors

@@ -144,7 +144,7 @@ impl Metrics {
     /// Writes one line of metrics to standard output, in CloudWatch's embedded metric format.
     /// Writes nothing without a namespace.
     ///
-    /// `operation` is the only dimension. A metric is a name, a unit of CloudWatch and a value;
+    /// `operation` is the dimension of some, see [`OF_OPERATIONS`]. A metric is a name, a unit of CloudWatch and a value;
     /// `properties` are searchable texts.
     pub fn publish(
         &self,
@@ -161,8 +161,30 @@ impl Metrics {
     }
 }
 
+/// The metrics of each operation. The others are metrics of the whole service, because CloudWatch
+/// charges for each metric of each operation; the line has the values of all.
+const OF_OPERATIONS: [&str; 6] = [
+    "Duration",
+    "Entries",
+    "JobAge",
+    "Overdue",
+    "OverdueFor",
+    "Succeeded",
+];
+/// The metrics of the whole service.
+const OF_SERVICE: [&str; 7] = [
+    "Failed",
+    "Refused",
+    "Requests",
+    "StoreConflicts",
+    "StoreRequests",
+    "StoreRetries",
+    "StoreUnits",
+];
+
 /// One document of the embedded metric format:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
+/// A value whose name is in neither list, such as the count of a code, is in the line alone.
 fn line(
     namespace: &str,
     now: Timestamp,
@@ -170,23 +192,29 @@ fn line(
     metrics: &[(&str, &str, f64)],
     properties: &[(&str, &str)],
 ) -> Value {
-    let named: Vec<Value> = metrics
-        .iter()
-        .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
-        .collect();
+    let directive = |dimension: &str, names: &[&str]| {
+        let named: Vec<Value> = metrics
+            .iter()
+            .filter(|(name, _, _)| names.contains(name))
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+            .collect();
+        let has_any = !named.is_empty();
+        let directive =
+            json!({"Namespace": namespace, "Dimensions": [[dimension]], "Metrics": named});
+        has_any.then_some(directive)
+    };
+    let directives = [
+        directive("Operation", &OF_OPERATIONS),
+        directive("Service", &OF_SERVICE),
+    ];
+    let directives: Vec<Value> = directives.into_iter().flatten().collect();
     let mut line = Map::new();
     line.insert(
         "_aws".to_owned(),
-        json!({
-            "Timestamp": now.micros() / 1000,
-            "CloudWatchMetrics": [{
-                "Namespace": namespace,
-                "Dimensions": [["Operation"]],
-                "Metrics": named,
-            }],
-        }),
+        json!({"Timestamp": now.micros() / 1000, "CloudWatchMetrics": directives}),
     );
     line.insert("Operation".to_owned(), operation.into());
+    line.insert("Service".to_owned(), "imshare".into());
     for (name, _, value) in metrics {
         line.insert((*name).to_owned(), (*value).into());
     }
@@ -309,17 +337,29 @@ mod tests {
             &[
                 ("Duration", "Milliseconds", 1.5),
                 ("Requests", "Count", 1.0),
+                ("IMG.0027", "Count", 2.0),
             ],
             &[("RequestId", "req-1")],
         );
         assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_123_i64);
-        let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!(directive["Namespace"], "stack");
-        for metric in directive["Metrics"].as_array().unwrap() {
-            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
-        }
-        for dimension in directive["Dimensions"][0].as_array().unwrap() {
-            assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        let of = |position: usize| {
+            let names = directives[position]["Metrics"].as_array().unwrap().iter();
+            let names: Vec<&Value> = names.map(|metric| &metric["Name"]).collect();
+            (&directives[position]["Dimensions"][0][0], names)
+        };
+        assert_eq!(of(0), (&json!("Operation"), vec![&json!("Duration")]));
+        assert_eq!(of(1), (&json!("Service"), vec![&json!("Requests")]));
+        // What is only in the line costs nothing.
+        assert_eq!((directives.len(), &line["IMG.0027"]), (2, &json!(2.0)));
+        for directive in directives {
+            assert_eq!(directive["Namespace"], "stack");
+            for metric in directive["Metrics"].as_array().unwrap() {
+                assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{line}");
+            }
+            for dimension in directive["Dimensions"][0].as_array().unwrap() {
+                assert!(line[dimension.as_str().unwrap()].is_string(), "{line}");
+            }
         }
         assert_eq!(line["RequestId"], "req-1");
     }
