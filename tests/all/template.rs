@@ -326,10 +326,20 @@ fn the_functions_that_share_may_ask_keystone() {
         for name in ["KEYSTONE_URL", "KEYSTONE_SECRET_ARN"] {
             assert_eq!(variables[name]["Fn::If"][0], "ChecksProjects", "{function}");
         }
-        assert_eq!(
-            properties(function)["Layers"]["Fn::If"][0],
-            "ChecksProjects"
+        let layers = items(&properties(function)["Layers"]);
+        let conditions = layers
+            .iter()
+            .map(|layer| layer["Fn::If"][0].as_str().unwrap());
+        assert!(
+            conditions.eq(["ChecksProjects", "SharesWithCa"]),
+            "{function}"
         );
+        let network = &properties(function)["VpcConfig"]["Fn::If"];
+        assert_eq!(network[0], "SharesInVpc", "{function}");
+        let of_authorizer = &properties("Authorizer")["VpcConfig"]["Fn::If"];
+        assert_eq!(network[1], of_authorizer[1], "{function}");
+        let authority = &variables["KEYSTONE_CA_FILE"]["Fn::If"][0];
+        assert_eq!(*authority, "SharesWithCa", "{function}");
     }
 }
 
@@ -552,7 +562,13 @@ fn the_authorizer_reaches_a_keystone_in_a_vpc_only_on_request() {
         json!({"Fn::If": ["HasKeystoneCa", "/opt/keystone-ca.pem", ""]})
     );
     let roles = &properties("JoinSubnets")["Roles"];
-    assert_eq!(*roles, json!([reference("AuthorizerRole")]));
+    let checking = |role: &str| json!({"Fn::If": ["ChecksProjects", reference(role), reference("AWS::NoValue")]});
+    let expected = [
+        reference("AuthorizerRole"),
+        checking("AddMemberRole"),
+        checking("RunBatchRole"),
+    ];
+    assert_eq!(*roles, json!(expected));
     for parameter in ["SubnetIds", "SecurityGroupIds", "KeystoneCaLayerArn"] {
         assert_eq!(
             TEMPLATE["Parameters"][parameter]["Default"], "",

@@ -59,6 +59,8 @@ def test_an_update_keeps_the_data(stack):
     api, table = stack.api, stack.outputs["TableName"]
     stack.update(MemberQuota="1", SignedRequests="true")
     assert (stack.api, stack.outputs["TableName"]) == (api, table)
+    keys, key = stack.outputs["AccessKeyTableName"], {"pk": {"S": "AK"}}
+    stack.cloud.client("dynamodb").put_item(TableName=keys, Item=key)
     assert stack.call("member", "GET", f"/v2/images/{image}").status_code == 200
     full = stack.call("owner", "POST", f"/v2/images/{image}/members", {"member": PROJECTS["stranger"][0]})
     assert full.status_code == 413, full.text
@@ -70,6 +72,9 @@ def test_an_update_keeps_the_data(stack):
         assert variables["ACCESS_KEY_TABLE"] == stack.outputs["AccessKeyTableName"], name
         assert variables["SETTINGS_VERSION"] == stack.resources["Settings"], name
     stack.update(MemberQuota="128", SignedRequests="false")
+    # Switched off, the table of access keys is still there, with what was in it.
+    assert stack.outputs["AccessKeyTableName"] == keys
+    assert stack.cloud.client("dynamodb").get_item(TableName=keys, Key=key)["Item"] == key
 
 
 def test_limits_of_projects_are_parameters(stack):
