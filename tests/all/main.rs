@@ -32,6 +32,7 @@ mod observability;
 mod openapi;
 mod permissions;
 mod ports;
+mod precedence;
 mod property;
 mod queue;
 mod quotas;
