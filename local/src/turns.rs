@@ -187,10 +187,11 @@ pub(crate) fn receive(
     read.query_row([id], |row| {
         let attributes: String = row.get(3)?;
         let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
-        let mut given = json!({"ApproximateReceiveCount": row.get::<_, i64>(2)?.to_string()});
-        let group: String = row.get(4)?;
-        if group != NO_GROUP {
-            given["MessageGroupId"] = group.into();
+        let received: i64 = row.get(2)?;
+        let group = Some(row.get::<_, String>(4)?).filter(|group| group != NO_GROUP);
+        let mut given = json!({"ApproximateReceiveCount": received.to_string()});
+        if let (Some(group), Some(given)) = (group, given.as_object_mut()) {
+            given.insert("MessageGroupId".to_owned(), group.into());
         }
         Ok(json!({
             "MessageId": row.get::<_, String>(0)?,

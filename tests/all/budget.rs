@@ -189,9 +189,10 @@ async fn a_batch_keeps_its_budget() {
     })
     .await;
     // One to accept the job and one to record that all messages were sent; one write for each
-    // entry; two more for each of the four chunks.
+    // entry; two more for each of the four chunks, and one for the last, which gives back what the job
+    // counts.
     let expected = spent(&[
-        ("TransactWriteItems", 1 + 4),
+        ("TransactWriteItems", 1 + 4 + 1),
         ("BatchGetItem", 4),
         ("UpdateItem", 200 + 1),
     ]);

@@ -36,6 +36,7 @@ mod observability;
 mod openapi;
 mod permissions;
 mod ports;
+mod precedence;
 mod previous;
 mod projects;
 mod property;

@@ -168,6 +168,7 @@ pub fn function(binary: &Path, runtime: SocketAddr, aws: &str) -> Command {
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("TABLE_NAME", TABLE),
             ("QUEUE_URL", local::queue::BATCHES),
+            ("DEAD_LETTERS_URL", local::queue::DEAD_LETTERS),
             ("KEYSTONE_URL", "http://127.0.0.1:1/v3"),
             ("KEYSTONE_USERNAME", "imshare"),
             ("KEYSTONE_PASSWORD", "secret"),

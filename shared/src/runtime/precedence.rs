@@ -58,37 +58,3 @@ impl Drop for Short {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[tokio::test(start_paused = true)]
-    async fn long_work_waits_for_short_work_and_not_longer_than_it_may() {
-        let precedence = Arc::new(Precedence::default());
-        let begin = Instant::now();
-        precedence.step_aside(LONG).await;
-        assert_eq!(begin.elapsed(), Duration::ZERO);
-
-        // Two pieces of short work, with less than the quiet time between them.
-        let first = precedence.short();
-        let second = async {
-            sleep(Duration::from_millis(10)).await;
-            drop(first);
-            sleep(Duration::from_millis(1)).await;
-            let second = precedence.short();
-            sleep(Duration::from_millis(10)).await;
-            drop(second);
-        };
-        tokio::join!(precedence.step_aside(LONG), second);
-        assert!(begin.elapsed() >= Duration::from_millis(23));
-        assert!(begin.elapsed() < LONG);
-
-        let begin = Instant::now();
-        let _endless = precedence.short();
-        precedence.step_aside(Duration::from_millis(30)).await;
-        assert_eq!(begin.elapsed().as_millis(), 30);
-    }
-}

@@ -299,6 +299,7 @@ async fn a_settled_chunk_that_is_delivered_as_if_for_the_first_time_changes_noth
     let image = harness.image(json!({})).await;
     harness.share(&image, MEMBER).await.expect(200);
     let accepted = answer(MemberStatus::Accepted);
+    clock.forward(1);
     let (job, records) = held(&harness, MEMBER, accepted, &[image.clone()], &[MEMBER]).await;
     let until = Timestamp::from_micros(i64::MAX);
     let app = harness.server.app.clone();
