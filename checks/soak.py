@@ -122,8 +122,8 @@ class Client(threading.Thread):
         self.dice, self.connection = random.Random(seed), server.connect()
         self.taken, self.statuses, self.jobs, self.trouble = [], Counter(), [], []
 
-    def ask(self, who, method, path, body=None, media="application/json"):
-        headers = {"X-Auth-Token": TOKENS.get(who, who), "Content-Type": media}
+    def ask(self, who, method, path, body=None, media="application/json", **more):
+        headers = {"X-Auth-Token": TOKENS.get(who, who), "Content-Type": media, **more}
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         began = time.monotonic()
@@ -230,7 +230,8 @@ class Client(threading.Thread):
             ("owner", "DELETE", {"images": images, "projects": projects}),
             ("member", "PUT", {"images": images, "project_id": MEMBER, "status": "accepted"}),
         ])
-        status, read = self.ask(who, method, "/v1/cloudimages/members", body)
+        key = {"Idempotency-Key": str(uuid.uuid4())} if self.dice.random() < 0.5 else {}
+        status, read = self.ask(who, method, "/v1/cloudimages/members", body, **key)
         if status == 200:
             self.jobs = [*self.jobs[-20:], (who, json.loads(read)["job_id"])]
 
@@ -375,13 +376,16 @@ def compare(samples, seconds, checks):
     def most(name, first, last):
         return max(it[name] for at, it in samples if first <= at / seconds < last)
 
-    # The allocator keeps some memory of each thread; a connection that is being dropped has its descriptor.
-    for name, unit, factor, more in [
-        ("memory", "MiB", 1.15, 8), ("descriptors", "", 1.0, THREADS), ("threads", "", 1.0, 8),
-        ("table log", "MiB", 1.25, 2), ("queue log", "MiB", 1.25, 1), ("queue", "MiB", 1.25, 1), ("series", "", 1.1, 100),
+    # What each may have at the end: so much more than after the warm-up, or this in any case. The allocator keeps some
+    # memory of each thread, a connection that is being dropped has its descriptor, and SQLite begins a log anew
+    # when it has 1,000 pages, which are 4 MiB.
+    for name, unit, factor, more, always in [
+        ("memory", "MiB", 1.15, 8, 0), ("descriptors", "", 1.0, THREADS, 0), ("threads", "", 1.0, 8, 0),
+        ("table log", "MiB", 1.25, 0, 5), ("queue log", "MiB", 1.25, 0, 5), ("queue", "MiB", 1.25, 0, 1),
+        ("series", "", 1.1, 100, 0),
     ]:
         early, late = most(name, 0.2, 0.4), most(name, 0.8, 1.01)
-        checks.hold(late <= early * factor + more, f"{name}: at most {early:.1f} {unit} after the warm-up, "
+        checks.hold(late <= max(early * factor + more, always), f"{name}: at most {early:.1f} {unit} after the warm-up, "
                                                    f"{late:.1f} {unit} at the end".replace("  ", " "))
 
 
@@ -420,9 +424,9 @@ def expire(binary, data, library, checks):
     _, expiring = records(data)
     counted = Counter(kind for kind, _ in expiring)
     print("records that expire:", dict(counted))
-    for kind in ("jobs", "results of jobs", "tombstones"):
+    for kind in ("idempotency keys", "jobs", "results of jobs", "tombstones"):
         checks.hold(counted[kind] > 0, f"there are {kind}")
-    for days, gone in [(2, set()), (6, set()), (9, {"jobs", "results of jobs"}), (16, {"tombstones"})]:
+    for days, gone in [(2, {"idempotency keys"}), (6, set()), (9, {"jobs", "results of jobs"}), (16, {"tombstones"})]:
         later = now + days * DAY
         due = Counter(kind for kind, at in records(data)[1] if at <= later)
         kept = Counter(kind for kind, at in records(data)[1] if at > later + 120)
