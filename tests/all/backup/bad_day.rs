@@ -319,18 +319,27 @@ async fn a_signal_stops_a_restore() {
 async fn a_kill_leaves_a_whole_backup_or_none() {
     let place = backed_up().await;
     let before = place.names();
+    let table = rusqlite::Connection::open(place.path("data/table.sqlite")).unwrap();
     let mut left = 0;
-    for round in 0..24_u64 {
+    for round in 0..16_u64 {
         let (name, file) = [("-KILL", "b.tar"), ("-TERM", "c.tar")][usize::from(round % 2 == 1)];
         let arguments = ["backup", file, "--data-dir", "data", "--force"];
-        let child = place.command(&arguments).spawn().unwrap();
-        if round % 4 < 2 {
-            // As soon as there is something to leave; at other times at any moment.
-            appears(&place.path(&format!("{file}.partial"))).await;
+        // While it waits for a lock, or at any moment.
+        let waits = round < 4;
+        if waits {
+            table.execute_batch("BEGIN IMMEDIATE").unwrap();
         }
-        tokio::time::sleep(Duration::from_micros(700 * (round / 4))).await;
+        let child = place.command(&arguments).spawn().unwrap();
+        if waits {
+            appears(&place.path(&format!("{file}.partial/lock"))).await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(3 * round)).await;
+        }
         signal(&child, name).await;
         let ended = ended(child).await;
+        if waits {
+            table.execute_batch("ROLLBACK").unwrap();
+        }
         let partial = place.path(&format!("{file}.partial")).exists();
         left += u32::from(partial && name == "-KILL");
         assert!(

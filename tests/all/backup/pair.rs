@@ -17,7 +17,7 @@ use crate::restart::start;
 /// Writers at once.
 const WRITERS: usize = 8;
 /// Backups that are made one after the other, while they write.
-const BACKUPS: usize = 3;
+const BACKUPS: usize = 2;
 
 /// A service, as its owner's client sees it.
 #[derive(Clone)]
@@ -109,11 +109,22 @@ impl Load {
         times
     }
 
-    /// Starts one batch after the other. Returns when each was sent and acknowledged, and its job.
+    /// Waits until the writers have had this many more writes acknowledged.
+    async fn writes(&self, count: usize) {
+        let seen = self.acknowledged.load(Ordering::SeqCst);
+        let over = || self.over.load(Ordering::SeqCst);
+        while !over() && self.acknowledged.load(Ordering::SeqCst) < seen + count as u64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Starts one batch after the other, at a pace at which they are done. Returns when each was sent and
+    /// acknowledged, and its job.
     async fn batches(&self, service: &Service, image: &str) -> (Times, Vec<String>) {
         let (mut times, mut jobs) = (Times::default(), Vec::new());
         while !self.over.load(Ordering::SeqCst) {
-            let projects = (0..150).map(|n| format!("b{}-{n}", jobs.len()));
+            self.writes(2 * WRITERS).await;
+            let projects = (0..60).map(|n| format!("b{}-{n}", jobs.len()));
             times.sent.push(self.tick());
             jobs.push(service.batch(image, &projects.collect::<Vec<_>>()).await);
             times.acknowledged.push(self.tick());
@@ -134,10 +145,7 @@ struct Made {
 async fn backups(place: &Place, load: &Load) -> Vec<Made> {
     let mut made = Vec::new();
     for number in 0..BACKUPS {
-        let seen = load.acknowledged.load(Ordering::SeqCst);
-        while load.acknowledged.load(Ordering::SeqCst) < seen + 5 * WRITERS as u64 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        load.writes(5 * WRITERS).await;
         let file = format!("{number}.tar");
         let (began, writes) = (load.tick(), load.acknowledged.load(Ordering::SeqCst));
         let timed = Instant::now();
