@@ -13,9 +13,14 @@ use cli::output::{self, OutputOptions, Table};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use local::archive::Manifest;
 use local::check::Found;
+use local::gone_projects::{self, Authority, GoneMember, Remedy, State};
+use local::operator::{Stopped, StoreOptions, block_on};
 use local::watch::{Failure, Watch};
 use serde_json::json;
 use shared::domain::time::Clock;
+use shared::store::check::Finding;
+
+use crate::operator::failure;
 
 /// What a signal's number is added to in an exit code, as shells have it.
 const SIGNALLED: i32 = 128;
@@ -67,9 +72,71 @@ pub struct Check {
     #[arg(long, env = "IMSHARE_TABLE", default_value = "imshare")]
     table: String,
     #[command(flatten)]
+    projects: MemberProjects,
+    #[command(flatten)]
     data: Data,
     #[command(flatten)]
     output: OutputOptions,
+}
+
+/// Whether the projects that images are shared with are checked too, and by what.
+#[derive(Debug, Args)]
+struct MemberProjects {
+    /// Find the memberships of projects that this Keystone does not know, too: as `imshare projects
+    /// check` does.
+    #[arg(long, value_name = "URL", help_heading = "Projects")]
+    keystone_url: Option<String>,
+    /// The same by the identity file of the server.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "keystone_url",
+        help_heading = "Projects"
+    )]
+    identity: Option<PathBuf>,
+    /// End these memberships, as the images' owners would. The server must not run.
+    #[arg(long, help_heading = "Projects")]
+    remove: bool,
+    /// Who ends them, for the record.
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "unknown",
+        help_heading = "Projects"
+    )]
+    by: String,
+}
+
+impl MemberProjects {
+    /// The memberships of projects that do not exist; `None` if nobody asked about them.
+    fn check(&self, data: &Path) -> Result<Option<Vec<GoneMember>>, Stopped> {
+        let authority = Authority {
+            keystone_url: self.keystone_url.clone(),
+            identity: self.identity.clone(),
+        };
+        if authority.keystone_url.is_none() && authority.identity.is_none() {
+            return match self.remove {
+                true => Err(Stopped::WrongUse(
+                    "--remove needs --keystone-url or --identity".to_owned(),
+                )),
+                false => Ok(None),
+            };
+        }
+        let store = StoreOptions {
+            data_dir: data.to_owned(),
+            dynamodb_endpoint: None,
+        };
+        let remedy = match self.remove {
+            true => Remedy::Remove {
+                by: self.by.clone(),
+            },
+            false => Remedy::Report,
+        };
+        let found = block_on(gone_projects::check(&store, None, &authority, remedy))?;
+        Ok(Some(found.gone))
+    }
 }
 
 /// Says on standard error why a command failed, if it did.
@@ -190,10 +257,17 @@ impl Check {
         let done = watched(data, |watch| {
             local::check::check(&data.data_dir, &self.table, Clock::System.now(), watch)
         });
-        let (shown, found) = match done {
+        let (shown, mut found) = match done {
             Err(failure) => return failed(&failure, "; not checked"),
             Ok(done) => done,
         };
+        match self.projects.check(&data.data_dir) {
+            Err(stopped) => return crate::operator::ended(Err(failure(stopped))),
+            Ok(gone) => found
+                .report
+                .findings
+                .extend(gone.into_iter().flatten().map(finding)),
+        }
         let findings = &found.report.findings;
         let rows = findings
             .iter()
@@ -206,10 +280,28 @@ impl Check {
             return said(Err(failure.sentence));
         }
         shown.note(&told(&found));
-        match findings.is_empty() {
+        match findings.iter().all(|finding| finding.what == REMOVED) {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(Exit::EntriesFailed as u8),
         }
+    }
+}
+
+/// What is said of a membership that was ended.
+const REMOVED: &str = "removed: its project does not exist";
+
+fn finding(member: GoneMember) -> Finding {
+    let (image, project) = (member.image, member.project);
+    let what = match member.state {
+        State::Gone => "its project does not exist",
+        State::Removed => REMOVED,
+        State::Kept => {
+            "its project does not exist; kept, because its image is not shared at present"
+        }
+    };
+    Finding {
+        record: format!("IMAGE#{image} MEM#{project}"),
+        what: what.to_owned(),
     }
 }
 

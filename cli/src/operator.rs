@@ -16,6 +16,11 @@ pub fn run(login: &LoginOptions, command: impl FnOnce() -> Outcome<ExitCode>) ->
             "the login options are for commands that ask a service",
         )),
     };
+    ended(done)
+}
+
+/// Says on standard error why a command failed, if it did.
+pub fn ended(done: Outcome<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|failure| {
         let _ = writeln!(std::io::stderr(), "imshare: {}", failure.sentence);
         ExitCode::from(failure.exit as u8)

@@ -24,6 +24,7 @@ use shared::store::sdk_error::words;
 use crate::engine::Engine;
 use crate::identity::AccessKeyEntry;
 use crate::options::Options;
+use crate::schema::{self, StoreFile};
 use crate::storage::{self, Health};
 use crate::stores::Stores;
 
@@ -59,9 +60,11 @@ pub(crate) async fn open(options: &Options, stores: &Stores) -> Result<AccessKey
 /// One sentence for the operator.
 pub async fn in_directory(directory: &Path) -> Result<Client, String> {
     let file = storage::access_keys(directory)?;
+    schema::check(&file, StoreFile::Keys)?;
     let engine = Engine::in_file(&file, Health::of(directory))?;
     let client = Clients::dynamodb_in_process(engine);
     create(&client, TABLE).await?;
+    schema::stamp(&file, StoreFile::Keys)?;
     Ok(client)
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `imshare-backup.json` | the [`Manifest`] |
 //! | `table.sqlite`, `queue.sqlite` | the two files as of one instant |
+//! | `access-keys.sqlite` | the access keys, as of the same instant, if there are any |
 //! | `SHA256SUMS` | their digests as `sha256sum --check` reads them; without it the archive was cut off |
 
 use std::io::{Read, Write};
@@ -39,6 +40,9 @@ pub struct Manifest {
     pub table: Held,
     /// The queue's file.
     pub queue: Held,
+    /// The access keys' file, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_keys: Option<Held>,
 }
 
 /// A file in a backup.
@@ -52,7 +56,7 @@ pub struct Held {
 
 impl Manifest {
     /// The manifest of a backup that this release makes.
-    pub fn new(taken_at: String, table: Held, queue: Held) -> Self {
+    pub fn new(taken_at: String, table: Held, queue: Held, access_keys: Option<Held>) -> Self {
         Self {
             program: "imshare".to_owned(),
             form: FORM,
@@ -60,20 +64,27 @@ impl Manifest {
             taken_at,
             table,
             queue,
+            access_keys,
         }
     }
 
-    /// What is said of one of the files.
-    pub const fn of(&self, file: StoreFile) -> Held {
-        match file {
-            StoreFile::Table => self.table,
-            StoreFile::Queue => self.queue,
-        }
+    /// The files that it holds.
+    pub fn files(&self) -> impl Iterator<Item = (StoreFile, Held)> {
+        let held = StoreFile::ALL.map(|file| {
+            let held = match file {
+                StoreFile::Table => Some(self.table),
+                StoreFile::Queue => Some(self.queue),
+                StoreFile::Keys => self.access_keys,
+            };
+            held.map(|held| (file, held))
+        });
+        held.into_iter().flatten()
     }
 
-    /// The size of both files.
-    pub const fn bytes(&self) -> u64 {
-        self.table.bytes.saturating_add(self.queue.bytes)
+    /// The size of all files.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.files().map(|(_, held)| held.bytes);
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Reads the manifest of the backup at `path`, and checks that this release can read the rest.
@@ -100,12 +111,13 @@ impl Manifest {
             return Err(newer(&release));
         }
         let manifest: Self = serde_json::from_value(any).map_err(|_| not_ours())?;
-        match StoreFile::ALL
-            .iter()
-            .any(|file| manifest.of(*file).schema > file.version())
-        {
+        let mut files = manifest.files();
+        match files.any(|(file, held)| held.schema > file.version()) {
             true => Err(newer(&release)),
-            false => Ok(manifest),
+            false => {
+                drop(files);
+                Ok(manifest)
+            }
         }
     }
 }
@@ -123,7 +135,7 @@ fn header(bytes: u64, written_at: u64) -> Header {
     header
 }
 
-/// Writes an archive of the two files in `directory`. `written_at` is their age in seconds since 1970.
+/// Writes an archive of the files in `directory`. `written_at` is their age in seconds since 1970.
 ///
 /// # Errors
 /// If a file cannot be read or the archive cannot be written, or a signal arrives.
@@ -139,8 +151,7 @@ pub fn write<W: Write>(
     let mut head = header(text.len() as u64, written_at);
     archive.append_data(&mut head, MANIFEST, text.as_bytes())?;
     let mut sums = String::new();
-    for file in StoreFile::ALL {
-        let bytes = manifest.of(file).bytes;
+    for (file, Held { bytes, .. }) in manifest.files() {
         let opened = std::fs::File::open(directory.join(file.name()))?;
         let mut read = Digested::new(opened, watch, "packing", bytes);
         let mut head = header(bytes, written_at);

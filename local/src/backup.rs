@@ -41,18 +41,19 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub fn backup(data: &Path, to: &Path, replace: bool, watch: &Watch) -> Result<Manifest, Failure> {
     let versions = versions(data)?;
     let partial = Partial::beside(to, replace)?;
-    let (pair, taken_at) = Pair::freeze(data, watch)?;
-    let table = pair.table.copy(&partial.file(StoreFile::Table), watch)?;
-    let queue = pair.queue.copy(&partial.file(StoreFile::Queue), watch)?;
+    let (frozen, taken_at) = Frozen::freeze(data, watch)?;
+    let copy = |snapshot: &Snapshot, file, schema| -> Result<Held, Failure> {
+        let bytes = snapshot.copy(&partial.file(file), watch)?;
+        Ok(Held { schema, bytes })
+    };
+    let table = copy(&frozen.table, StoreFile::Table, versions.table)?;
+    let queue = copy(&frozen.queue, StoreFile::Queue, versions.queue)?;
+    let keys = frozen.keys.as_ref();
+    let keys = keys.map(|keys| copy(keys, StoreFile::Keys, versions.keys));
+    let manifest = Manifest::new(taken_at.stored(), table, queue, keys.transpose()?);
     // What the server writes from now on need not be kept for this copy.
-    drop(pair);
-    let held = |bytes, schema| Held { schema, bytes };
-    let manifest = Manifest::new(
-        taken_at.stored(),
-        held(table, versions.0),
-        held(queue, versions.1),
-    );
-    for file in StoreFile::ALL {
+    drop(frozen);
+    for (file, _) in manifest.files() {
         sound(&partial.file(file), &data.join(file.name()), watch)?;
     }
     let written_at = u64::try_from(taken_at.unix_seconds()).unwrap_or_default();
@@ -67,20 +68,36 @@ pub fn backup(data: &Path, to: &Path, replace: bool, watch: &Watch) -> Result<Ma
 }
 
 /// The schema versions of a data directory's files.
-fn versions(data: &Path) -> Result<(i32, i32), String> {
-    let table = data.join(StoreFile::Table.name());
-    if std::fs::metadata(&table).map_or(0, |file| file.len()) == 0 {
+struct Versions {
+    table: i32,
+    queue: i32,
+    keys: i32,
+}
+
+fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).map_or(0, |file| file.len()) == 0
+}
+
+fn versions(data: &Path) -> Result<Versions, String> {
+    if is_empty(&data.join(StoreFile::Table.name())) {
         return Err(format!(
             "there is no table in {}: name the server's directory with --data-dir",
             data.display()
         ));
     }
     refuse_unfinished(data)?;
-    let queue = data.join(StoreFile::Queue.name());
-    Ok((
-        schema::check(&table, StoreFile::Table)?,
-        schema::check(&queue, StoreFile::Queue)?,
-    ))
+    let version = |file: StoreFile| {
+        let path = data.join(file.name());
+        match file == StoreFile::Keys && is_empty(&path) {
+            true => Ok(0),
+            false => schema::check(&path, file),
+        }
+    };
+    Ok(Versions {
+        table: version(StoreFile::Table)?,
+        queue: version(StoreFile::Queue)?,
+        keys: version(StoreFile::Keys)?,
+    })
 }
 
 /// Checks a copy: a backup of a damaged file would be none.
@@ -96,13 +113,16 @@ pub(crate) fn sound(copy: &Path, of: &Path, watch: &Watch) -> Result<(), Failure
     }
 }
 
-/// Both databases as of one instant.
-struct Pair {
+/// The databases as of one instant. No write of the server is about the access keys and another of them,
+/// so theirs needs no lock.
+struct Frozen {
     table: Snapshot,
     queue: Snapshot,
+    /// `None` if there is no such file yet.
+    keys: Option<Snapshot>,
 }
 
-impl Pair {
+impl Frozen {
     fn freeze(
         data: &Path,
         watch: &Watch,
@@ -121,12 +141,17 @@ impl Pair {
         attach().map_err(why)?;
         lock(&locks, watch)?.map_err(why)?;
         let taken_at = Clock::System.now();
-        let pair = Self {
+        let keys = data.join(StoreFile::Keys.name());
+        let frozen = Self {
             table: Snapshot::begin(table)?,
             queue: Snapshot::begin(queue)?,
+            keys: match is_empty(&keys) {
+                true => None,
+                false => Some(Snapshot::begin(keys)?),
+            },
         };
         locks.execute_batch("ROLLBACK").map_err(why)?;
-        Ok((pair, taken_at))
+        Ok((frozen, taken_at))
     }
 }
 

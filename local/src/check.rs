@@ -56,6 +56,16 @@ pub fn check(data: &Path, table: &str, now: Timestamp, watch: &Watch) -> Result<
     if of_queue.is_sound(&connection, &mut checker)? {
         (found.messages, found.dead_letters) = of_queue.messages(&connection, &mut checker)?;
     }
+    let of_keys = Checked {
+        path: path(StoreFile::Keys),
+        file: StoreFile::Keys,
+        watch,
+    };
+    // A release that had no access keys has left no such file, and a new one is empty.
+    if std::fs::metadata(&of_keys.path).is_ok_and(|file| file.len() > 0) {
+        let connection = of_keys.open()?;
+        of_keys.is_sound(&connection, &mut checker)?;
+    }
     found.report = checker.end();
     Ok(found)
 }

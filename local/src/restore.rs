@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tar::{Archive, Entry};
 
-use crate::archive::{MANIFEST, Manifest, SUMS, not_a_backup};
+use crate::archive::{Held, MANIFEST, Manifest, SUMS, not_a_backup};
 use crate::backup::sound;
 use crate::schema::{self, StoreFile};
 use crate::storage::{self, LOCK, RESTORING, private};
@@ -43,16 +43,15 @@ pub fn restore(from: &Path, data: &Path, watch: &Watch) -> Result<Manifest, Fail
             sums = Some(text);
             continue;
         }
-        let file = StoreFile::ALL.into_iter().find(|it| is(&entry, it.name()));
-        let file = file.ok_or_else(|| damaged(from))?;
-        let bytes = manifest.of(file).bytes;
+        let held = manifest.files().find(|(it, _)| is(&entry, it.name()));
+        let (file, Held { bytes, .. }) = held.ok_or_else(|| damaged(from))?;
         digests.insert(
             file.name(),
             unpack(entry, bytes, from, &place.partial(file), watch)?,
         );
     }
     let sums = sums.ok_or_else(|| cut_off(from))?;
-    for file in StoreFile::ALL {
+    for (file, _) in manifest.files() {
         let digest = digests.get(file.name()).ok_or_else(|| damaged(from))?;
         if !sums.contains(&format!("{digest}  {}\n", file.name())) {
             return Err(damaged(from).into());
@@ -63,7 +62,7 @@ pub fn restore(from: &Path, data: &Path, watch: &Watch) -> Result<Manifest, Fail
         schema::check(&path, file)?;
     }
     watch.look()?;
-    place.publish()?;
+    place.publish(&manifest)?;
     Ok(manifest)
 }
 
@@ -155,11 +154,11 @@ impl Place {
         self.path.join(RESTORING).join(file.name())
     }
 
-    /// Puts both files where a server looks for them. A server refuses the directory until the partial
+    /// Puts the files where a server looks for them. A server refuses the directory until the partial
     /// one is gone, which is the last step.
-    fn publish(mut self) -> Result<(), String> {
+    fn publish(mut self, manifest: &Manifest) -> Result<(), String> {
         let published = (|| {
-            for file in StoreFile::ALL {
+            for (file, _) in manifest.files() {
                 std::fs::rename(self.partial(file), self.path.join(file.name()))?;
             }
             File::open(&self.path)?.sync_all()?;

@@ -1,4 +1,4 @@
-//! The schema versions of the two SQLite files, in their headers: what the bytes mean is told before
+//! The schema versions of the SQLite files, in their headers: what the bytes mean is told before
 //! they are read.
 //!
 //! The embedded engine has a version of its own, of how it lays out any table. Ours is about what
@@ -17,17 +17,20 @@ pub enum StoreFile {
     Table,
     /// The queue's.
     Queue,
+    /// The access keys'. It is not there, or empty, where no release has put keys yet.
+    Keys,
 }
 
 impl StoreFile {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Table, Self::Queue];
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Table, Self::Queue, Self::Keys];
 
     /// Its name in the data directory and in a backup.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Table => "table.sqlite",
             Self::Queue => "queue.sqlite",
+            Self::Keys => "access-keys.sqlite",
         }
     }
 
@@ -35,16 +38,16 @@ impl StoreFile {
     /// misread; a new optional attribute is none.
     pub const fn version(self) -> i32 {
         match self {
-            Self::Table => 1,
-            Self::Queue => 1,
+            Self::Table | Self::Queue | Self::Keys => 1,
         }
     }
 
-    /// SQLite's `application_id`: "IMSt" and "IMSq", by which the files are known.
+    /// SQLite's `application_id`: "IMSt", "IMSq" and "IMSk", by which the files are known.
     const fn application_id(self) -> i32 {
         i32::from_be_bytes(match self {
             Self::Table => *b"IMSt",
             Self::Queue => *b"IMSq",
+            Self::Keys => *b"IMSk",
         })
     }
 }

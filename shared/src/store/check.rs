@@ -6,9 +6,12 @@
 //! | an image's index keys and projection | the image |
 //! | a membership's index keys and projection | its image, unless they are still to be reconciled |
 //! | a job's counters, codes and number of entries | its results and its pages of entries |
+//! | a project's counts of open jobs and of their entries | its jobs |
 //! | a mark of work that is due | the time |
 //!
 //! And every record parses.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::item::{self, LISTED};
 use super::jobs::job_of;
@@ -17,7 +20,7 @@ use super::results::{Tally, page_of, tally_of};
 use super::table::Known;
 use super::trust::rules;
 use crate::domain::error::ApiError;
-use crate::domain::id::{JobId, OperationId};
+use crate::domain::id::{JobId, OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::job::Job;
 use crate::domain::member::Membership;
@@ -67,12 +70,23 @@ pub struct Report {
 }
 
 /// Checks the records of a table that are given to it by their keys in order, as a scan finds them: each
-/// partition together, by sort key. It keeps no more than one record of each partition.
+/// partition together, by sort key. It keeps no more than one record of each partition, and two counts of
+/// each project with open jobs.
 #[derive(Debug)]
 pub struct Checker {
     now: Timestamp,
     partition: Partition,
+    /// Open jobs and their entries: as they are, and as the projects' records count them.
+    open: BTreeMap<ProjectId, Open>,
+    counted: BTreeMap<ProjectId, Open>,
     report: Report,
+}
+
+/// Open jobs, and their entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Open {
+    jobs: i64,
+    entries: i64,
 }
 
 /// What is known of the partition so far.
@@ -109,6 +123,8 @@ impl Checker {
         Self {
             now,
             partition: Partition::default(),
+            open: BTreeMap::new(),
+            counted: BTreeMap::new(),
             report: Report::default(),
         }
     }
@@ -134,7 +150,29 @@ impl Checker {
     /// Ends.
     pub fn end(mut self) -> Report {
         self.end_partition();
+        self.compare_counts();
         self.report
+    }
+
+    fn compare_counts(&mut self) {
+        let (open, counted) = (
+            std::mem::take(&mut self.open),
+            std::mem::take(&mut self.counted),
+        );
+        let projects: BTreeSet<&ProjectId> = open.keys().chain(counted.keys()).collect();
+        for project in projects {
+            let [has, counts] = [&open, &counted].map(|of| of.get(project).copied());
+            let (has, counts) = (has.unwrap_or_default(), counts.unwrap_or_default());
+            if has != counts {
+                self.add(
+                    format!("PROJECT#{project} USAGE"),
+                    format!(
+                        "it counts {} open jobs with {} entries, and the project has {} with {}",
+                        counts.jobs, counts.entries, has.jobs, has.entries
+                    ),
+                );
+            }
+        }
     }
 
     /// Adds what was found otherwise.
@@ -172,12 +210,27 @@ impl Checker {
                 let job = job_of(record)?;
                 read.parsed(at::TASK, |text| serde_json::from_str::<Task>(text).ok())?;
                 self.report.checked.jobs += 1;
+                if read.optional_number::<i64>(at::REMAINING)?.unwrap_or(0) > 0 {
+                    let open = self.open.entry(job.project.clone()).or_default();
+                    open.jobs += 1;
+                    open.entries += i64::try_from(job.total).unwrap_or(i64::MAX);
+                }
                 // What has expired is removed bit by bit.
                 self.partition.job = Some(job).filter(|_| !is_expired);
             }
             ("JOB", "RESULT") => self.result(record, sk)?,
             ("PROJECT", "TRUST") => drop(rules(record)?),
             ("PROJECT", "REGISTER") => {}
+            ("PROJECT", "USAGE") => {
+                let project = pk.strip_prefix(at::PROJECT_PREFIX).unwrap_or(pk);
+                let project = ProjectId::parse(project).map_err(|_| read.corrupt(at::PK))?;
+                let open = Open {
+                    jobs: read.number(at::OPEN_JOBS)?,
+                    entries: read.number(at::WAITING)?,
+                };
+                self.counted.insert(project, open);
+            }
+            ("PROJECT", "IMAGES") => drop(read.number::<i64>(at::IMAGES)?),
             ("PROJECT", at::FRESH) => drop(read.parsed(at::UNTIL, Timestamp::parse)?),
             ("KEY", at::KEY) => {
                 read.parsed(at::JOB_ID, JobId::parse)?;
@@ -222,7 +275,7 @@ impl Checker {
             let keys = [at::GPK, at::GSK, at::VPK, at::NPK, at::ONPK];
             let names = expected.keys().map(String::as_str).chain(keys);
             let wrong = names.filter(|name| expected.get(*name) != record.get(*name));
-            let wrong: std::collections::BTreeSet<&str> = wrong.collect();
+            let wrong: BTreeSet<&str> = wrong.collect();
             for name in wrong {
                 self.found(at::IMAGE, format!("{name} is not that of the image"));
             }

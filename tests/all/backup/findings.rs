@@ -227,3 +227,28 @@ async fn a_damaged_file_and_a_strange_message_are_found() {
         .says(2, "it is damaged, or not a database of imshare");
     assert_eq!(place.names(), ["data"]);
 }
+
+/// The file says that there is one project, "a": "b" and "c" are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn memberships_of_projects_that_are_gone_are_found_and_removed() {
+    let place = Place::with_data("data").await;
+    let identity = "[[project]]\nid = \"a\"\nname = \"a\"\n";
+    std::fs::write(place.path("identity.toml"), identity).unwrap();
+    let check = ["check", "-f", "json", "--data-dir", "data"];
+    let by_file = [&check[..], &["--identity", "identity.toml"]].concat();
+    let found = place.run(&by_file).await.expect(1).out;
+    let gone = |text: &str| text.matches("its project does not exist").count();
+    assert_eq!(gone(&found), 2, "{found}");
+    let remove = [&by_file[..], &["--remove", "--by", "ops"]].concat();
+    let removed = place.run(&remove).await.expect(0).out;
+    assert_eq!(
+        removed.matches("removed: its project").count(),
+        2,
+        "{removed}"
+    );
+    let found = place.run(&by_file).await.expect(0).out;
+    assert_eq!(gone(&found), 0, "{found}");
+    let needs = [&check[..], &["--remove"]].concat();
+    let refused = place.run(&needs).await.expect(2);
+    assert!(refused.err.contains("--remove needs"), "{refused:?}");
+}

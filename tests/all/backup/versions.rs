@@ -119,3 +119,27 @@ async fn a_newer_one_is_one_sentence() {
         assert_eq!(place.names(), before);
     }
 }
+
+/// The access keys are in a file of their own, and a backup has it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_keys_are_backed_up_too() {
+    let place = Place::with_data("data").await;
+    let key = ["--project", "p", "--user", "ci", "--data-dir", "data"];
+    let create = [&["access-key", "create"], &key[..]].concat();
+    place.run(&create).await.expect(0);
+    let backup = ["backup", "b.tar", "--data-dir", "data", "-q"];
+    place.run(&backup).await.expect(0);
+    let restore = ["restore", "b.tar", "--data-dir", "again", "-q"];
+    place.run(&restore).await.expect(0);
+    let mut lists = Vec::new();
+    for data in ["data", "again"] {
+        let list = ["access-key", "list", "-f", "json", "--data-dir", data];
+        lists.push(place.run(&list).await.expect(0).out);
+        let check = ["check", "--data-dir", data, "-q"];
+        place.run(&check).await.expect(0);
+    }
+    assert!(lists[0].contains("\"ci\""), "{lists:?}");
+    assert_eq!(lists[0], lists[1]);
+    let keys = place.path("again/access-keys.sqlite");
+    assert_eq!(version(&keys), (i32::from_be_bytes(*b"IMSk"), 1));
+}
