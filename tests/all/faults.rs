@@ -20,6 +20,7 @@ use serde_json::json;
 use shared::domain::batch::Batch;
 use shared::domain::change::{Change, EntryKind};
 use shared::domain::entries::Entries;
+use shared::domain::error::ApiError;
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::image::Image;
 use shared::domain::job::{Job, JobKind, JobStatus};
@@ -230,14 +231,29 @@ impl Run {
         let (op, now) = (self.app.operation(), self.app.now());
         let mut batch = Batch::new(&self.owner, task, entries, op, now, "req".to_owned());
         batch.job.chunk_rows = members.len() * (1 + fastrand::usize(..8));
-        // A 503 means that no job exists.
-        if !matches!(
-            self.app.store().create_job(&batch, None).await,
-            Ok(Created::New)
-        ) {
-            return 0;
+        let created = self.app.store().create_job(&batch, None).await;
+        self.send_if_created(created, batch, intent).await
+    }
+
+    /// Sends the messages of a job that exists, and returns how many entries it has.
+    async fn send_if_created(
+        &self,
+        created: Result<Created, ApiError>,
+        batch: Batch,
+        intent: Intent,
+    ) -> usize {
+        match created {
+            Ok(Created::New) => self.send(batch, intent),
+            Ok(_) => 0,
+            // The answer may have been lost: a job that was accepted is due.
+            Err(_) => loop {
+                match self.app.store().job(batch.job.id, self.app.now()).await {
+                    Ok(None) => return 0,
+                    Ok(Some(_)) => return self.send(batch, intent),
+                    Err(_) => {}
+                }
+            },
         }
-        self.send(batch, intent)
     }
 
     /// Declares all members of an image as the service does, on top of those that are read.
@@ -259,21 +275,9 @@ impl Run {
         let (mut batch, changes) =
             Batch::replacing(&self.owner, of, &declared, (op, now), "req".to_owned());
         batch.job.chunk_rows = 1 + fastrand::usize(..MEMBERS);
-        match store
-            .create_replacement(&batch, None, &image, changes)
-            .await
-        {
-            Ok(Created::New) => self.send(batch, Intent::Share),
-            Ok(_) => 0,
-            // The answer may have been lost: what was accepted is declared, and its job is due.
-            Err(_) => loop {
-                match store.job(batch.job.id, now).await {
-                    Ok(None) => return 0,
-                    Ok(Some(_)) => return self.send(batch, Intent::Share),
-                    Err(_) => {}
-                }
-            },
-        }
+        let created = store.create_replacement(&batch, None, &image, changes);
+        let created = created.await;
+        self.send_if_created(created, batch, Intent::Share).await
     }
 
     fn send(&self, batch: Batch, intent: Intent) -> usize {

@@ -8,7 +8,7 @@
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use shared::domain::actor::{Automatic, Origin};
@@ -28,6 +28,7 @@ use shared::runtime::messages::{Handled, SqsRecord};
 use shared::runtime::metric::{self, Part};
 use shared::store::members::Stamp;
 use shared::store::results::{ChunkState, Finished};
+use tokio::time::Instant;
 
 use members::{Direction, change_members, replace_members};
 

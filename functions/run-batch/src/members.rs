@@ -1,7 +1,7 @@
 //! Adds and removes the members of one image, as many at once as a transaction holds.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
@@ -11,6 +11,7 @@ use shared::domain::ims_code::ImsCode;
 use shared::domain::outcome::Outcome;
 use shared::domain::policy::{EntryAction, ImageAction};
 use shared::store::members::{Changed, Stamp};
+use tokio::time::Instant;
 
 use crate::{Applied, Group, Unfinished, Work};
 

@@ -50,7 +50,7 @@ pub fn all() -> Vec<(String, Response)> {
             .build(),
     )];
     for status in COMMON.into_iter().chain(OTHERS) {
-        if !matches!(status, 408 | 412 | 422 | 429) {
+        if !matches!(status, 408 | 412 | 422) {
             let (description, example) = glance(status);
             let response = refusal::<GlanceError>(status, description, example)
                 .content(HTML, free())
