@@ -232,7 +232,9 @@ async fn a_damaged_file_and_a_strange_message_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memberships_of_projects_that_are_gone_are_found_and_removed() {
     let place = Place::with_data("data").await;
-    let identity = "[[project]]\nid = \"a\"\nname = \"a\"\n";
+    let identity = "[[project]]\nid = \"a\"\nname = \"a\"\n\
+                    [[user]]\nid = \"u\"\nname = \"u\"\npassword = \"p\"\n\
+                    grants = [{project = \"a\", roles = [\"member\"]}]\n";
     std::fs::write(place.path("identity.toml"), identity).unwrap();
     let check = ["check", "-f", "json", "--data-dir", "data"];
     let by_file = [&check[..], &["--identity", "identity.toml"]].concat();
