@@ -140,7 +140,7 @@ pub enum Handled {
 
 /// The most receives of a message before the queue makes it a dead letter, as the template has it.
 ///
-/// It is out of reach for a message that only waits for the store: the pauses of [`pause_after`] let one be
+/// It is out of reach for a message that only waits for the store: the pauses of `pause_after` let one be
 /// received some 300 times in the 24 hours of its job. One whose worker dies each time, 180 seconds
 /// apart, becomes a dead letter after 20 hours, while its job is still open.
 pub const MAX_RECEIVE_COUNT: u32 = 400;

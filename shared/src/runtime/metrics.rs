@@ -155,7 +155,7 @@ impl Metrics {
     /// Publishes the figures of a unit of work. For CloudWatch this is one line on standard output, in
     /// the embedded metric format.
     ///
-    /// `operation` is the dimension of some, see [`OF_OPERATIONS`]; `properties` are searchable texts.
+    /// `operation` is the dimension of some, see `OF_OPERATIONS`; `properties` are searchable texts.
     pub fn publish(
         &self,
         now: Timestamp,

@@ -214,7 +214,7 @@ pub const CLASSES: &str = "classes";
 pub const BY: &str = "by";
 /// Who declared the members of an image last.
 pub const DECLARED_BY: &str = "declared_by";
-/// The version of a record, if it is not the first: see [`super::reader::VERSION`].
+/// The version of a record, if it is not the first: see `super::reader::VERSION`.
 pub const VERSION: &str = "v";
 
 /// The secret of an access key.
