@@ -57,6 +57,8 @@ impl Service {
         let settings = Settings {
             // Messages are taken once, however slowly this runs.
             visibility_timeout: Duration::from_secs(24 * 60 * 60),
+            // And all at once.
+            in_flight: 1_000,
             ..Settings::default()
         };
         let sqs =
