@@ -98,7 +98,7 @@ impl Store {
         let keys = projects.iter().map(|project| at::fresh_key(project));
         let mut marked = HashSet::new();
         for found in self.batch_get(keys.collect()).await? {
-            let read = item::Reader::new(&found);
+            let read = item::Reader::of_record(&found)?;
             if read.parsed(at::UNTIL, Timestamp::parse)? > now {
                 let project = |pk: &str| ProjectId::parse(pk.strip_prefix("PROJECT#")?).ok();
                 marked.insert(read.parsed(at::PK, project)?);

@@ -64,7 +64,7 @@ enum Part {
 impl Part {
     /// The place of a chunk by its job's record; `None` if the job is over.
     fn of(job: &Item, chunk: &Chunk, now: Timestamp) -> Result<Option<Self>, ApiError> {
-        let read = item::Reader::new(job);
+        let read = item::Reader::of_record(job)?;
         if read.parsed(at::DEADLINE, Timestamp::parse)? <= now {
             return Ok(None);
         }

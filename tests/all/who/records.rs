@@ -308,6 +308,33 @@ async fn a_record_of_a_newer_release_is_left_to_that_release() {
     harness.get(Who::Owner, &path).await.expect(200);
 }
 
+/// So are a job and its project's counts.
+#[tokio::test]
+async fn the_counts_of_a_newer_release_are_left_to_that_release() {
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    let (job, _) = held(&harness, OWNER, Task::Share, &[image], &[MEMBER]).await;
+    let engine = harness.server.engine.clone().unwrap();
+    let client = Clients::dynamodb_in_process(engine);
+    let owner = project(OWNER);
+    let store = harness.server.app.store();
+    assert_eq!(store.open_jobs(&owner).await.unwrap(), (1, 1));
+    for key in [at::job_key(job), at::usage_key(&owner)] {
+        let update = client.update_item().table_name("imshare");
+        let update = update
+            .set_key(Some(key))
+            .update_expression("SET v = :v")
+            .expression_attribute_values(":v", AttributeValue::N("2".to_owned()));
+        update.send().await.unwrap();
+    }
+    for error in [
+        store.release_job(job).await.unwrap_err(),
+        store.open_jobs(&owner).await.unwrap_err(),
+    ] {
+        assert!(error.retryable() && error.for_log().contains("has version 2"));
+    }
+}
+
 /// So does a message of a newer release, in the queue and in the one of dead letters.
 #[tokio::test]
 async fn a_message_of_a_newer_release_is_delivered_again() {
