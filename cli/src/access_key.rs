@@ -11,7 +11,7 @@ use local::key_command::{Keys, NewKey, NewSecret};
 use local::operator::{Stopped, StoreOptions, block_on};
 use serde_json::{Value, json};
 
-use crate::operator::failure;
+use crate::operator::{By, failure};
 
 /// `imshare access-key`.
 #[derive(Debug, Subcommand)]
@@ -75,15 +75,9 @@ pub enum AccessKeyCommand {
 /// What every command about keys takes.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Who does this, for the record.
-    #[arg(
-        long,
-        env = "USER",
-        hide_env_values = true,
-        value_name = "NAME",
-        default_value = "unknown"
-    )]
-    by: String,
+    /// Who does it.
+    #[command(flatten)]
+    by: By,
     /// The store.
     #[command(flatten)]
     store: StoreOptions,
@@ -105,7 +99,7 @@ pub struct Common {
 
 impl Common {
     async fn keys(&self) -> Result<Keys, Stopped> {
-        Keys::open(&self.store, self.table.clone(), self.by.clone()).await
+        Keys::open(&self.store, self.table.clone(), self.by.by.clone()).await
     }
 
     fn terminal(&self) -> Terminal {
@@ -113,9 +107,7 @@ impl Common {
     }
 
     fn note(&self, text: &str) {
-        if !self.quiet {
-            self.terminal().note(text);
-        }
+        self.terminal().note(text);
     }
 }
 

@@ -17,7 +17,6 @@ pub struct Context {
     pub terminal: Terminal,
     /// The form of the output.
     pub output: OutputOptions,
-    quiet: bool,
 }
 
 impl Context {
@@ -34,14 +33,11 @@ impl Context {
             client,
             terminal: Terminal::of_process(&variables, common.quiet),
             output: common.output.clone(),
-            quiet: common.quiet,
         })
     }
 
     /// Says something that is no output: to standard error, and not if it shall be quiet.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
-            self.terminal.note(text);
-        }
+        self.terminal.note(text);
     }
 }

@@ -20,7 +20,7 @@ use serde_json::json;
 use shared::domain::time::Clock;
 use shared::store::check::Finding;
 
-use crate::operator::failure;
+use crate::operator::{By, failure};
 
 /// What a signal's number is added to in an exit code, as shells have it.
 const SIGNALLED: i32 = 128;
@@ -97,16 +97,9 @@ struct MemberProjects {
     /// End these memberships, as the images' owners would. The server must not run.
     #[arg(long, help_heading = "Projects")]
     remove: bool,
-    /// Who ends them, for the record.
-    #[arg(
-        long,
-        env = "USER",
-        hide_env_values = true,
-        value_name = "NAME",
-        default_value = "unknown",
-        help_heading = "Projects"
-    )]
-    by: String,
+    /// Who does it.
+    #[command(flatten, next_help_heading = "Projects")]
+    by: By,
 }
 
 impl MemberProjects {
@@ -130,7 +123,7 @@ impl MemberProjects {
         };
         let remedy = match self.remove {
             true => Remedy::Remove {
-                by: self.by.clone(),
+                by: self.by.by.clone(),
             },
             false => Remedy::Report,
         };
@@ -160,7 +153,6 @@ fn failed(failure: &Failure, meaning: &str) -> ExitCode {
 /// A command's terminal, its progress bar, and the watch over its work.
 struct Shown {
     terminal: Terminal,
-    quiet: bool,
     bar: ProgressBar,
     watch: Watch,
 }
@@ -187,16 +179,9 @@ impl Shown {
         })?;
         Ok(Self {
             terminal,
-            quiet: data.quiet,
             bar,
             watch,
         })
-    }
-
-    fn note(&self, text: &str) {
-        if !self.quiet {
-            self.terminal.note(text);
-        }
     }
 }
 
@@ -226,7 +211,7 @@ impl Backup {
         match done {
             Err(failure) => failed(&failure, "; no backup was written"),
             Ok((shown, manifest)) => {
-                shown.note(&summary(file, &manifest));
+                shown.terminal.note(&summary(file, &manifest));
                 ExitCode::SUCCESS
             }
         }
@@ -243,7 +228,7 @@ impl Restore {
         match done {
             Err(failure) => failed(&failure, "; nothing was restored"),
             Ok((shown, manifest)) => {
-                shown.note(&summary(&data.data_dir, &manifest));
+                shown.terminal.note(&summary(&data.data_dir, &manifest));
                 ExitCode::SUCCESS
             }
         }
@@ -279,7 +264,7 @@ impl Check {
         if let Err(failure) = output::list(&shown.terminal, &self.output, table) {
             return said(Err(failure.sentence));
         }
-        shown.note(&told(&found));
+        shown.terminal.note(&told(&found));
         match findings.iter().all(|finding| finding.what == REMOVED) {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(Exit::EntriesFailed as u8),

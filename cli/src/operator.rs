@@ -3,9 +3,24 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::Args;
 use cli::error::{Exit, Failure, Outcome};
 use cli::login::LoginOptions;
 use local::operator::Stopped;
+
+/// Who does it, for the record.
+#[derive(Clone, Debug, Args)]
+pub struct By {
+    /// Who does this, for the record.
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "unknown"
+    )]
+    pub by: String,
+}
 
 /// Runs a command that asks no service, and so takes no login. It says on standard error why it fails,
 /// if it does.

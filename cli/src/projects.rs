@@ -11,7 +11,7 @@ use local::gone_projects::{Authority, Found, Remedy, State, check};
 use local::operator::{StoreOptions, block_on};
 use serde_json::json;
 
-use crate::operator::failure;
+use crate::operator::{By, failure};
 
 /// `imshare projects`.
 #[derive(Debug, Subcommand)]
@@ -24,15 +24,9 @@ pub enum ProjectsCommand {
         /// End these memberships, as the images' owners would.
         #[arg(long)]
         remove: bool,
-        /// Who does this, for the record.
-        #[arg(
-            long,
-            env = "USER",
-            hide_env_values = true,
-            value_name = "NAME",
-            default_value = "unknown"
-        )]
-        by: String,
+        /// Who does it.
+        #[command(flatten)]
+        by: By,
         /// Who says which projects exist.
         #[command(flatten)]
         authority: Authority,
@@ -71,14 +65,12 @@ pub fn run(command: ProjectsCommand) -> Outcome<ExitCode> {
         quiet,
     } = command;
     let remedy = match remove {
-        true => Remedy::Remove { by },
+        true => Remedy::Remove { by: by.by },
         false => Remedy::Report,
     };
     let found = block_on(check(&store, table.as_deref(), &authority, remedy)).map_err(failure)?;
     let terminal = Terminal::of_process(&Variables::of_process(), quiet);
-    if !quiet {
-        terminal.note(&summary(&found));
-    }
+    terminal.note(&summary(&found));
     let left = found
         .gone
         .iter()

@@ -24,8 +24,8 @@ use shared::store::sdk_error::words;
 use crate::engine::Engine;
 use crate::identity::AccessKeyEntry;
 use crate::options::Options;
-use crate::schema::{self, StoreFile};
-use crate::storage::{self, Health};
+use crate::schema;
+use crate::storage::{self, Health, StoreFile};
 use crate::stores::Stores;
 
 /// The table's name in its file.

@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tar::{Builder, Header};
 
-use crate::schema::StoreFile;
+use crate::storage::StoreFile;
 use crate::watch::{Digested, Watch};
 
 /// The name of the manifest's entry.
@@ -111,13 +111,11 @@ impl Manifest {
             return Err(newer(&release));
         }
         let manifest: Self = serde_json::from_value(any).map_err(|_| not_ours())?;
-        let mut files = manifest.files();
-        match files.any(|(file, held)| held.schema > file.version()) {
+        let is_newer = |(file, held): (StoreFile, Held)| held.schema > file.version();
+        let has_newer = manifest.files().any(is_newer);
+        match has_newer {
             true => Err(newer(&release)),
-            false => {
-                drop(files);
-                Ok(manifest)
-            }
+            false => Ok(manifest),
         }
     }
 }

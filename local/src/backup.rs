@@ -22,8 +22,8 @@ use rusqlite::{Connection, ErrorCode};
 use shared::domain::time::Clock;
 
 use crate::archive::{self, Held, Manifest};
-use crate::schema::{self, StoreFile};
-use crate::storage::{private, refuse_unfinished};
+use crate::schema;
+use crate::storage::{StoreFile, is_empty, private, refuse_unfinished};
 use crate::watch::{Failure, Watch, cannot};
 
 /// How many pages are copied between looks for a signal.
@@ -54,7 +54,7 @@ pub fn backup(data: &Path, to: &Path, replace: bool, watch: &Watch) -> Result<Ma
     // What the server writes from now on need not be kept for this copy.
     drop(frozen);
     for (file, _) in manifest.files() {
-        sound(&partial.file(file), &data.join(file.name()), watch)?;
+        sound(&partial.file(file), &file.path(data), watch)?;
     }
     let written_at = u64::try_from(taken_at.unix_seconds()).unwrap_or_default();
     let packed = (|| {
@@ -74,12 +74,8 @@ struct Versions {
     keys: i32,
 }
 
-fn is_empty(file: &Path) -> bool {
-    std::fs::metadata(file).map_or(0, |file| file.len()) == 0
-}
-
 fn versions(data: &Path) -> Result<Versions, String> {
-    if is_empty(&data.join(StoreFile::Table.name())) {
+    if is_empty(&StoreFile::Table.path(data)) {
         return Err(format!(
             "there is no table in {}: name the server's directory with --data-dir",
             data.display()
@@ -87,7 +83,7 @@ fn versions(data: &Path) -> Result<Versions, String> {
     }
     refuse_unfinished(data)?;
     let version = |file: StoreFile| {
-        let path = data.join(file.name());
+        let path = file.path(data);
         match file == StoreFile::Keys && is_empty(&path) {
             true => Ok(0),
             false => schema::check(&path, file),
@@ -127,10 +123,7 @@ impl Frozen {
         data: &Path,
         watch: &Watch,
     ) -> Result<(Self, shared::domain::time::Timestamp), Failure> {
-        let (table, queue) = (
-            data.join(StoreFile::Table.name()),
-            data.join(StoreFile::Queue.name()),
-        );
+        let (table, queue) = (StoreFile::Table.path(data), StoreFile::Queue.path(data));
         let why = |error: rusqlite::Error| watch.failure(error, |e| cannot("read", data, &e));
         let locks = schema::open(&table)?;
         let attach = || {
@@ -141,7 +134,7 @@ impl Frozen {
         attach().map_err(why)?;
         lock(&locks, watch)?.map_err(why)?;
         let taken_at = Clock::System.now();
-        let keys = data.join(StoreFile::Keys.name());
+        let keys = StoreFile::Keys.path(data);
         let frozen = Self {
             table: Snapshot::begin(table)?,
             queue: Snapshot::begin(queue)?,

@@ -14,8 +14,8 @@ use shared::store::check::{Checker, Report};
 
 use crate::in_process::item;
 use crate::queue::DEAD_LETTERS;
-use crate::schema::{self, StoreFile};
-use crate::storage::{Fault, cannot_open, refuse_unfinished};
+use crate::schema;
+use crate::storage::{Fault, StoreFile, cannot_open, is_empty, refuse_unfinished};
 use crate::watch::{Failure, Watch, cannot};
 
 /// How many records are read between looks for a signal.
@@ -39,12 +39,11 @@ pub struct Found {
 /// # Errors
 /// With the signal that stopped it, or with a sentence if it cannot be checked.
 pub fn check(data: &Path, table: &str, now: Timestamp, watch: &Watch) -> Result<Found, Failure> {
-    let path = |file: StoreFile| data.join(file.name());
     let mut checker = Checker::new(now);
     let mut found = Found::default();
     refuse_unfinished(data)?;
-    let [of_table, of_queue] = [StoreFile::Table, StoreFile::Queue].map(|file| Checked {
-        path: path(file),
+    let [of_table, of_queue, of_keys] = StoreFile::ALL.map(|file| Checked {
+        path: file.path(data),
         file,
         watch,
     });
@@ -56,13 +55,8 @@ pub fn check(data: &Path, table: &str, now: Timestamp, watch: &Watch) -> Result<
     if of_queue.is_sound(&connection, &mut checker)? {
         (found.messages, found.dead_letters) = of_queue.messages(&connection, &mut checker)?;
     }
-    let of_keys = Checked {
-        path: path(StoreFile::Keys),
-        file: StoreFile::Keys,
-        watch,
-    };
     // A release that had no access keys has left no such file, and a new one is empty.
-    if std::fs::metadata(&of_keys.path).is_ok_and(|file| file.len() > 0) {
+    if !is_empty(&of_keys.path) {
         let connection = of_keys.open()?;
         of_keys.is_sound(&connection, &mut checker)?;
     }
@@ -81,7 +75,7 @@ impl Checked<'_> {
     /// Opens the file, within one transaction: all that is read is of one instant.
     fn open(&self) -> Result<Connection, Failure> {
         let path = &self.path;
-        if std::fs::metadata(path).map_or(0, |file| file.len()) == 0 {
+        if is_empty(path) {
             let path = path.display();
             return Err(format!(
                 "there is no {path}: name the server's directory with --data-dir"

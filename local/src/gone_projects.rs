@@ -21,7 +21,7 @@ use shared::store::{Indexes, Store};
 use crate::engine::Engine;
 use crate::identity::IdentityFile;
 use crate::operator::{Stopped, StoreOptions, check_table};
-use crate::storage::{Directory, Health};
+use crate::storage::{Directory, Health, StoreFile};
 
 /// Who says which projects exist.
 #[derive(Clone, Debug, Args)]
@@ -192,7 +192,7 @@ async fn open(
         check_table(&client, &name).await?;
         return Ok((Store::new(client, name, Indexes::Eventual), None));
     }
-    let path = options.data_dir.join("table.sqlite");
+    let path = StoreFile::Table.path(&options.data_dir);
     if !path.is_file() {
         let directory = options.data_dir.display();
         let words = format!("there is no table in the data directory {directory}");

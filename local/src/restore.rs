@@ -10,8 +10,8 @@ use tar::{Archive, Entry};
 
 use crate::archive::{Held, MANIFEST, Manifest, SUMS, not_a_backup};
 use crate::backup::sound;
-use crate::schema::{self, StoreFile};
-use crate::storage::{self, LOCK, RESTORING, private};
+use crate::schema;
+use crate::storage::{self, LOCK, RESTORING, StoreFile, private};
 use crate::watch::{Digested, Failure, Watch, cannot};
 
 /// The largest list of digests that is read, in bytes.

@@ -8,32 +8,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::storage::cannot_open;
-
-/// One of the two files of a data directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoreFile {
-    /// The table's.
-    Table,
-    /// The queue's.
-    Queue,
-    /// The access keys'. It is not there, or empty, where no release has put keys yet.
-    Keys,
-}
+use crate::storage::{StoreFile, cannot_open};
 
 impl StoreFile {
-    /// All.
-    pub const ALL: [Self; 3] = [Self::Table, Self::Queue, Self::Keys];
-
-    /// Its name in the data directory and in a backup.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table.sqlite",
-            Self::Queue => "queue.sqlite",
-            Self::Keys => "access-keys.sqlite",
-        }
-    }
-
     /// The version that this release writes. Raise it with a change that the release before would
     /// misread; a new optional attribute is none.
     pub const fn version(self) -> i32 {

@@ -12,23 +12,55 @@ pub(crate) const LOCK: &str = "lock";
 const PROBE: &str = "probe";
 /// Size of [`PROBE`] in bytes: more than one request writes.
 const PROBE_BYTES: usize = 1024 * 1024;
-/// The file of the access keys.
-const KEYS: &str = "access-keys.sqlite";
 /// The directory in which `imshare restore` unpacks: while it is there, a restore is not finished.
 pub(crate) const RESTORING: &str = "restore.partial";
-/// Our files in the directory, of any release.
-const OURS: [&str; 10] = [
-    LOCK,
-    "table.sqlite",
-    "table.sqlite-wal",
-    "table.sqlite-shm",
-    "queue.sqlite",
-    "queue.sqlite-wal",
-    "queue.sqlite-shm",
-    "access-keys.sqlite",
-    "access-keys.sqlite-wal",
-    "access-keys.sqlite-shm",
-];
+/// What SQLite appends to a database's name for its other files.
+const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// A database of a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFile {
+    /// The table's.
+    Table,
+    /// The queue's.
+    Queue,
+    /// The access keys'. It is not there, or empty, where no release has put keys yet.
+    Keys,
+}
+
+impl StoreFile {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Table, Self::Queue, Self::Keys];
+
+    /// Its name in the data directory and in a backup.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table.sqlite",
+            Self::Queue => "queue.sqlite",
+            Self::Keys => "access-keys.sqlite",
+        }
+    }
+
+    /// Its path in a data directory.
+    pub fn path(self, directory: &Path) -> PathBuf {
+        directory.join(self.name())
+    }
+}
+
+/// Whether a file is not there, or has no contents yet.
+pub(crate) fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).map_or(0, |file| file.len()) == 0
+}
+
+/// Our files in a data directory, of any release.
+fn ours(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let databases = StoreFile::ALL.into_iter().flat_map(|file| {
+        let name = file.name();
+        ENDS.map(|end| format!("{name}{end}"))
+    });
+    let names = databases.chain([LOCK.to_owned()]);
+    names.map(|name| directory.join(name))
+}
 
 /// A data directory, locked by this process.
 #[derive(Debug)]
@@ -55,12 +87,12 @@ impl Directory {
         }
         let lock = lock(path)?;
         refuse_unfinished(path)?;
-        let is_new = !path.join("table.sqlite").exists();
+        let is_new = !StoreFile::Table.path(path).exists();
         // SQLite gives its other files the mode of the database.
-        for name in ["table.sqlite", "queue.sqlite", KEYS] {
-            private(&path.join(name)).map_err(why)?;
+        for file in StoreFile::ALL {
+            private(&file.path(path)).map_err(why)?;
         }
-        for file in OURS.map(|name| path.join(name)) {
+        for file in ours(path) {
             if file.exists()
                 && let Err(error) = std::fs::set_permissions(&file, Permissions::from_mode(0o600))
             {
@@ -89,12 +121,12 @@ impl Directory {
 
     /// The file of the table.
     pub fn table(&self) -> PathBuf {
-        self.path.join("table.sqlite")
+        StoreFile::Table.path(&self.path)
     }
 
     /// The file of the queue.
     pub fn queue(&self) -> PathBuf {
-        self.path.join("queue.sqlite")
+        StoreFile::Queue.path(&self.path)
     }
 }
 
@@ -104,8 +136,8 @@ impl Directory {
 /// # Errors
 /// One sentence for the operator: there is no such directory, or the file cannot be created.
 pub fn access_keys(directory: &Path) -> Result<PathBuf, String> {
-    let path = directory.join(KEYS);
-    if !directory.join("table.sqlite").is_file() {
+    let path = StoreFile::Keys.path(directory);
+    if !StoreFile::Table.path(directory).is_file() {
         let directory = directory.display();
         return Err(format!(
             "there is no data directory of a server at {directory}: start one there first"

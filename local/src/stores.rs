@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::options::{Data, Options};
 use crate::outage::first_answer;
 use crate::queue::{self, Queue};
-use crate::schema::{self, StoreFile};
-use crate::storage::{Directory, Health};
+use crate::schema;
+use crate::storage::{Directory, Health, StoreFile};
 use crate::table::{self, Upgrade};
 
 /// The table and the queue, embedded or remote.

@@ -242,6 +242,7 @@ mod tests {
             width,
             unicode: true,
             progress: false,
+            notes: false,
         }
     }
 

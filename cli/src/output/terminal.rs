@@ -19,6 +19,8 @@ pub struct Terminal {
     pub unicode: bool,
     /// Whether progress is shown: standard error is a terminal.
     pub progress: bool,
+    /// Whether notes are printed.
+    pub notes: bool,
 }
 
 impl Terminal {
@@ -34,6 +36,7 @@ impl Terminal {
             width: width.map(|width| width.max(NARROWEST)),
             unicode: unicode(variables),
             progress: err.is_term() && !dumb && !quiet,
+            notes: !quiet,
         }
     }
 
@@ -59,8 +62,11 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Prints a note to standard error.
+    /// Prints a note to standard error, unless it shall be quiet.
     pub fn note(&self, text: &str) {
+        if !self.notes {
+            return;
+        }
         let mut err = AutoStream::new(std::io::stderr().lock(), ColorChoice::Auto);
         let _ = writeln!(err, "{text}");
     }

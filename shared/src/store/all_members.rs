@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::expression::{names, values};
 use super::item::member_key_of;
-use super::keys::{self as at, Item, s};
+use super::keys::{self as at, s};
 use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
@@ -22,27 +22,22 @@ impl Store {
         let filter = "begins_with(#sk, :member) AND attribute_not_exists(#gone)";
         let keys = "#pk, #sk";
         let mut found: BTreeMap<ProjectId, Vec<ImageId>> = BTreeMap::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let page = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression(filter)
-                .projection_expression(keys)
-                .set_expression_attribute_names(names(&[filter, keys]))
-                .set_expression_attribute_values(values([(":member", s(at::MEMBER_PREFIX))]))
-                .set_exclusive_start_key(start.take());
-            let page = page.send().await;
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression(filter)
+            .projection_expression(keys)
+            .set_expression_attribute_names(names(&[filter, keys]))
+            .set_expression_attribute_values(values([(":member", s(at::MEMBER_PREFIX))]));
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("read all memberships", &error))?;
             for item in page.items() {
                 let (image, member) = member_key_of(item)?;
                 found.entry(member).or_default().push(image);
             }
-            match page.last_evaluated_key {
-                Some(key) => start = Some(key),
-                None => return Ok(found),
-            }
         }
+        Ok(found)
     }
 }

@@ -156,24 +156,18 @@ impl KeyTable {
     pub async fn list(&self) -> Result<Vec<KeyRecord>, ApiError> {
         let filter = "attribute_exists(#secret)";
         let mut keys = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let page = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .filter_expression(filter)
-                .set_expression_attribute_names(names(&[filter]))
-                .set_exclusive_start_key(start.take());
-            let page = page.send().await;
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .filter_expression(filter)
+            .set_expression_attribute_names(names(&[filter]));
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("list access keys", &error))?;
             for item in page.items() {
                 keys.push(parsed(item)?);
-            }
-            match page.last_evaluated_key {
-                Some(key) => start = Some(key),
-                None => break,
             }
         }
         let order = |key: &KeyRecord| {

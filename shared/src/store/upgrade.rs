@@ -3,7 +3,7 @@
 use super::expression::{names, values};
 use super::images::Written;
 use super::item::{self, REPLACED};
-use super::keys::{self as at, Item, s};
+use super::keys::{self as at, s};
 use super::sdk_error::failed;
 use super::table::Store;
 use super::write::single;
@@ -31,30 +31,24 @@ impl Store {
         let filter = "#sk = :image AND attribute_not_exists(#projection) AND \
                       attribute_not_exists(#gone)";
         let mut upgraded = 0;
-        let mut start: Option<Item> = None;
-        loop {
-            let page = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression(filter)
-                .set_expression_attribute_names(names(&[filter]))
-                .set_expression_attribute_values(values([(":image", s(at::IMAGE))]))
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|e| failed("upgrade records", &e))?;
+        let request = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression(filter)
+            .set_expression_attribute_names(names(&[filter]))
+            .set_expression_attribute_values(values([(":image", s(at::IMAGE))]));
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed("upgrade records", &error))?;
             for found in page.items() {
                 if let Some(id) = item::image_id_of(found) {
                     self.upgrade_image(id, op, now).await?;
                     upgraded += 1;
                 }
             }
-            match page.last_evaluated_key {
-                Some(key) => start = Some(key),
-                None => return Ok(upgraded),
-            }
         }
+        Ok(upgraded)
     }
 
     async fn upgrade_image(
