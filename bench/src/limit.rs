@@ -2,6 +2,7 @@
 //! process, without the service's logic. They reach the engine over a socket, as a program reaches
 //! DynamoDB, or without one, as the local server does.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
-    TransactWriteItem, Update,
+    AttributeValue, KeysAndAttributes, Put, ReturnValue,
+    ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 use local::engine::Engine;
 use local::storage::Health;
@@ -72,6 +73,13 @@ struct Written {
     id: String,
     image: Item,
     membership: Item,
+}
+
+impl Written {
+    /// Who has written it.
+    fn by(&self) -> AttributeValue {
+        self.membership[at::BY].clone()
+    }
 }
 
 impl Limit {
@@ -176,7 +184,11 @@ impl Limit {
         let member = &self.members[0];
         match entry {
             Entry::Share => self.add(image, member).await,
-            Entry::Accept => self.update(image, member, MemberStatus::Accepted).await,
+            Entry::Accept => {
+                let old = ReturnValue::UpdatedOld;
+                self.update(image, member, MemberStatus::Accepted, old)
+                    .await;
+            }
             Entry::Unshare => self.remove(image, member).await,
         }
     }
@@ -226,7 +238,7 @@ impl Limit {
             }
             Loop::Accept => {
                 self.read(next, member).await;
-                self.update(next, member, status).await;
+                self.update(next, member, status, ReturnValue::None).await;
             }
             Loop::Show => self.read(image, member).await,
             Loop::List => {
@@ -252,27 +264,53 @@ impl Limit {
         read.send().await.expect("batch get");
     }
 
-    async fn update(&self, image: ImageId, member: &ProjectId, status: MemberStatus) {
+    /// Writes an answer with the indexes that it moves a membership in, as the service does.
+    async fn update(
+        &self,
+        image: ImageId,
+        member: &ProjectId,
+        status: MemberStatus,
+        returned: ReturnValue,
+    ) {
+        let by_name = match status {
+            MemberStatus::Accepted => ", #npk = #named",
+            MemberStatus::Pending | MemberStatus::Rejected => " REMOVE #npk",
+        };
+        let names = [
+            ("#pk", at::PK),
+            ("#gone", at::GONE),
+            ("#status", at::STATUS),
+            ("#op", at::OP),
+            ("#updated", at::UPDATED_AT),
+            ("#by", at::BY),
+            ("#gpk", at::GPK),
+            ("#npk", at::NPK),
+        ];
+        let mut names: HashMap<_, _> = names
+            .map(|(short, name)| (short.to_owned(), name.to_owned()))
+            .into();
+        if status == MemberStatus::Accepted {
+            names.insert("#named".to_owned(), at::NAMED.to_owned());
+        }
         let update = self
             .client
             .update_item()
             .table_name(TABLE)
             .set_key(Some(at::member_key(image, member)))
-            .update_expression(
-                "SET #status = :status, #op = :op, #updated = :updated, #gpk = :gpk, #gsk = :gsk",
+            .update_expression(format!(
+                "SET #status = :status, #op = :op, #updated = :updated, #by = :by, #gpk = :gpk{by_name}"
+            ))
+            .condition_expression(
+                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op \
+                 AND attribute_exists(#gpk)",
             )
-            .condition_expression("attribute_exists(#pk) AND #op < :op")
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#status", at::STATUS)
-            .expression_attribute_names("#op", at::OP)
-            .expression_attribute_names("#updated", at::UPDATED_AT)
-            .expression_attribute_names("#gpk", at::GPK)
-            .expression_attribute_names("#gsk", at::GSK)
+            .set_expression_attribute_names(Some(names))
             .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .expression_attribute_values(":updated", s(self.now.stored()))
+            .expression_attribute_values(":by", self.written.by())
             .expression_attribute_values(":gpk", s(at::status_gpk(status, member)))
-            .expression_attribute_values(":gsk", s(at::image_gsk(self.now, image)))
+            .return_values(returned)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
         update.send().await.expect("update");
     }
@@ -309,14 +347,24 @@ impl Limit {
             ("#status", at::STATUS),
             ("#created", at::CREATED_AT),
             ("#updated", at::UPDATED_AT),
+            ("#by", at::BY),
+            ("#npk", at::NPK),
+            ("#named", at::NAMED),
+            ("#opk", at::OPK),
+            ("#osk", at::OSK),
+            ("#projection", at::PROJECTION),
+            ("#vault_id", at::VAULT_ID),
+            ("#shared_as", at::SHARED_AS),
+            ("#ended", at::ENDED),
         ];
         let names = names.map(|(short, name)| (short.to_owned(), name.to_owned()));
         let update = Update::builder()
             .table_name(TABLE)
             .set_key(Some(at::member_key(image, member)))
             .update_expression(
-                "SET #gone = :true, #op = :op, #expires = :expires \
-                 REMOVE #gpk, #gsk, #status, #created, #updated, #shared",
+                "SET #gone = :true, #op = :op, #expires = :expires, #by = :by \
+                 REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
+                 #created, #updated, #shared, #shared_as, #ended",
             )
             .condition_expression(
                 "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #added <= :op \
@@ -326,6 +374,7 @@ impl Limit {
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .expression_attribute_values(":expires", n(expires))
+            .expression_attribute_values(":by", self.written.by())
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
             .expect("an update");
@@ -338,7 +387,7 @@ impl Limit {
         let count = Update::builder()
             .table_name(TABLE)
             .set_key(Some(at::image_key(image)))
-            .update_expression("ADD #count :change")
+            .update_expression("ADD #count :change, #version :one")
             .condition_expression(
                 "attribute_exists(#pk) AND attribute_not_exists(#gone) \
                  AND #visibility = :shared AND #count >= :zero",
@@ -346,9 +395,11 @@ impl Limit {
             .expression_attribute_names("#pk", at::PK)
             .expression_attribute_names("#gone", at::GONE)
             .expression_attribute_names("#count", at::MEMBER_COUNT)
+            .expression_attribute_names("#version", at::MEMBER_VERSION)
             .expression_attribute_names("#visibility", at::VISIBILITY)
             .expression_attribute_values(":change", n(change))
             .expression_attribute_values(":zero", n(0))
+            .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":shared", s("shared"))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()

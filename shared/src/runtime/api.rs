@@ -93,7 +93,9 @@ where
         http.path = %envelope.path
     );
     let (metrics, now) = (app.metrics().clone(), app.now());
-    let _short = app.precedence().short();
+    // A read waits for no write: it has a connection of its own.
+    let writes = !matches!(envelope.form.method.as_str(), "GET" | "HEAD");
+    let _short = writes.then(|| app.precedence().short());
     async {
         let work = async {
             match opened {

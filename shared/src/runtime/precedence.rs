@@ -1,8 +1,8 @@
-//! Short work goes first in one process: requests and small chunks before the rest of a large chunk.
+//! Short work goes first in one process: requests that write and small chunks before the rest of a large chunk.
 //!
-//! On one machine everything shares one engine. A large chunk of a batch looks up between two of its writes,
-//! and if short work is under way it steps aside, for as long as its last write took at most: so it keeps at least
-//! half of the engine, and short work waits for one write and not for all of them.
+//! On one machine all writes share one connection, and reads have their own. A large chunk of a batch looks up between
+//! two of its writes, and if short work is under way it steps aside, for as long as its last write took at most: so it
+//! keeps at least half of the connection, and short work waits for one write and not for all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
