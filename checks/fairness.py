@@ -1,7 +1,7 @@
 """Measures how long a one-entry job waits while another project has 100,000 entries waiting.
 
-    cargo build --release --bin imshare
-    python3 checks/fairness.py target/release/imshare
+    cargo build --profile server --bin imshare
+    python3 checks/fairness.py target/server/imshare
 
 It starts the server over files in a new directory, asks for one-entry jobs while nothing else is to
 be done, then again while another project's 100,000 entries wait, and compares the medians. It fails

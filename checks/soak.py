@@ -468,7 +468,7 @@ def reuse(binary, data, checks):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", default="target/release/imshare")
+    parser.add_argument("--binary", default="target/server/imshare")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=100, help="requests a second, at most")
     parser.add_argument("--faketime", help="the library that moves the clock; without it that part is left out")

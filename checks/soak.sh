@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts a server on one machine under half an hour of mixed load, and then moves its clock forward:
 # checks/soak.sh [--minutes 30] [--rate 100] [--binary FILE]
-# Without --binary the release build is made and used. checks/soak.py says what fails.
+# Without --binary the server is built as it is installed. checks/soak.py says what fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,5 +14,5 @@ if [[ -z $(library) ]]; then
     apt-get install -y -qq --no-install-recommends faketime
 fi
 
-[[ " $* " == *" --binary"* ]] || cargo build --locked --release -p cli
+[[ " $* " == *" --binary"* ]] || cargo build --locked --profile server -p cli
 exec "${PYTHON:-python3}" checks/soak.py --faketime "$(library)" "$@"

@@ -1,9 +1,10 @@
-//! Measures the service as its users meet it: the release binary, real connections, data in files.
+//! Measures the service as its users meet it: optimized binaries, real connections, data in files.
 //! The figures go to JSON files, and the page and the plots of `docs/performance.md` are made from
 //! those.
 //!
 //! ```sh
-//! cargo build --release --workspace --bins && target/release/bench all --glance
+//! cargo build --release --workspace --bins
+//! cargo build --profile server -p cli -p bench && target/server/bench all --glance
 //! ```
 
 mod batches;
@@ -46,9 +47,12 @@ const LISTED_IMAGES: usize = 1000;
 #[derive(Debug, Parser)]
 #[command(about = "Measures the service on this machine, and writes docs/performance.md")]
 struct Options {
-    /// The server to measure; the other binaries are looked for beside it.
-    #[arg(long, default_value = "target/release/imshare")]
+    /// The server to measure.
+    #[arg(long, default_value = "target/server/imshare")]
     binary: PathBuf,
+    /// The directory of the functions' binaries, and of the minimal one.
+    #[arg(long, default_value = "target/release")]
+    functions: PathBuf,
     /// Seconds that each contender of a measurement has.
     #[arg(long)]
     seconds: Option<u64>,

@@ -1,4 +1,4 @@
-//! A measured server in a process of its own: imshare's release binary, or a real Glance.
+//! A measured server in a process of its own: imshare's binary, or a real Glance.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -29,13 +29,13 @@ pub async fn measure(options: &Options) -> Start {
         resident.push(server.process.memory().0);
     }
     resident.sort_by(f64::total_cmp);
-    let directory = options.binary.parent().expect("a directory");
+    let directory = &options.functions;
     let start = Start {
         ready_ms: median(ready),
         first_answer_ms: median(first),
         memory_mb: resident[resident.len() / 2],
         functions: functions(directory, options.quick).await,
-        sizes: sizes(directory),
+        sizes: sizes(options),
     };
     eprintln!("{start:#?}");
     start
@@ -106,12 +106,12 @@ fn names() -> impl Iterator<Item = String> {
 }
 
 /// The sizes of the binaries.
-fn sizes(directory: &Path) -> BTreeMap<String, f64> {
-    let mut sizes = BTreeMap::new();
-    for name in names().chain(["imshare".to_owned()]) {
-        if let Ok(file) = std::fs::metadata(directory.join(&name)) {
-            sizes.insert(name, file.len() as f64 / 1e6);
-        }
-    }
-    sizes
+fn sizes(options: &Options) -> BTreeMap<String, f64> {
+    let functions = names().map(|name| (options.functions.join(&name), name));
+    let server = (options.binary.clone(), "imshare".to_owned());
+    let sizes = functions.chain([server]).filter_map(|(path, name)| {
+        let file = std::fs::metadata(path).ok()?;
+        Some((name, file.len() as f64 / 1e6))
+    });
+    sizes.collect()
 }

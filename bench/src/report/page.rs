@@ -38,11 +38,12 @@ fn head(figures: &Figures) -> String {
          This page is generated from the figures in [`performance/`](performance). To measure everything again and to write \
          the page:\n\n\
          ```sh\n\
-         cargo build --release --workspace --bins\n\
-         target/release/bench all --glance     # about 15 minutes; --quick takes three and writes to target/performance\n\
-         target/release/bench report           # only the page, from the figures that exist\n\
+         cargo build --release --workspace --bins          # the functions, as they are deployed\n\
+         cargo build --profile server -p cli -p bench     # the server, as it is installed\n\
+         target/server/bench all --glance     # about 15 minutes; --quick takes three and writes to target/performance\n\
+         target/server/bench report           # only the page, from the figures that exist\n\
          ```\n\n\
-         `bench requests`, `bench lists` and so on measure one part. The benchmark runs the release binary with its data in \
+         `bench requests`, `bench lists` and so on measure one part. The benchmark runs the server's binary with its data in \
          files and sends requests over real connections. Glance is version 33.0.0 with two workers and SQLite, from PyPI. All \
          contenders of one comparison run in turns of 100 ms, so that they meet the same machine, and the load comes from the \
          same machine. So ratios can be compared between machines, and absolute figures cannot.\n\n",
