@@ -54,6 +54,14 @@ fn levels(text: &str) -> Result<Targets, String> {
     Ok(levels)
 }
 
+/// Lets all through but what may contain secrets.
+fn caps() -> Targets {
+    let capped = CAPPED.map(|target| (target, LevelFilter::INFO));
+    Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_targets(capped)
+}
+
 /// Starts a log of these levels, which `lines` writes. It never lets secrets through.
 ///
 /// # Errors
@@ -62,11 +70,7 @@ pub fn start<L>(level: &str, lines: L) -> Result<(), String>
 where
     L: Layer<Filtered> + Send + Sync,
 {
-    let capped = CAPPED.map(|target| (target, LevelFilter::INFO));
-    let caps = Targets::new()
-        .with_default(LevelFilter::TRACE)
-        .with_targets(capped);
-    let filtered = Registry::default().with(caps).with(levels(level)?);
+    let filtered = Registry::default().with(caps()).with(levels(level)?);
     filtered.with(lines).init();
     Ok(())
 }
@@ -100,6 +104,15 @@ mod tests {
         ] {
             assert_eq!(levels.would_enable(target, &level), enabled, "{target}");
         }
+    }
+
+    #[test]
+    fn what_may_contain_secrets_is_capped_in_every_module() {
+        for target in ["hyper", "hyper_util::client::legacy", "aws_sigv4::sign"] {
+            assert!(!caps().would_enable(target, &Level::DEBUG), "{target}");
+            assert!(caps().would_enable(target, &Level::INFO), "{target}");
+        }
+        assert!(caps().would_enable("shared::store", &Level::TRACE));
     }
 
     #[test]
