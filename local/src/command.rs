@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use shared::runtime::log;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{LogFormat, Serve};
@@ -13,15 +14,12 @@ use crate::server::Server;
 /// # Errors
 /// One sentence for the operator, if it does not start.
 pub fn run(serve: Serve) -> Result<(), String> {
-    let filter = shared::runtime::log::filter(&serve.log)
-        .map_err(|error| format!("--log {}: {error}", serve.log))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match serve.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = match serve.log_format {
+        LogFormat::Text => log::start(&serve.log, lines),
+        LogFormat::Json => log::start(&serve.log, lines.json()),
+    };
+    started.map_err(|error| format!("--log {}: {error}", serve.log))?;
     let demo = serve.has_demo_identities();
     let development = serve.has_identity_service();
     let options = serve.options()?;

@@ -14,7 +14,8 @@ use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::policy::{Caller, Role};
 use shared::domain::time::Clock;
 use shared::runtime::clients::Clients;
-use shared::runtime::keystone::{KeystoneConfig, Projects};
+use shared::runtime::keystone::KeystoneConfig;
+use shared::runtime::projects::Projects;
 use shared::store::members::{Changed, Stamp};
 use shared::store::{Indexes, Store};
 

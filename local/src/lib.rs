@@ -5,8 +5,7 @@
 //! | [`engine`], `readers` | the embedded DynamoDB, and its connections for reading |
 //! | [`in_process`] | answers the SDK's requests by the engine, without a socket |
 //! | [`table`] | the service's table, created as the template has it |
-//! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters |
-//! | `turns` | which messages the queue gives out next: the projects' in turn |
+//! | [`queue`] | the embedded SQS: a durable queue with visibility timeouts and dead letters, the projects in turn |
 //! | [`aws`] | both of them on ports of this machine, for other processes |
 //! | [`storage`], [`contents`] | the data directory: its lock, its faults, its contents |
 //! | [`schema`] | the schema versions of its files |
@@ -68,6 +67,5 @@ pub mod storage;
 mod stores;
 pub mod table;
 pub mod transport;
-mod turns;
 pub mod watch;
 pub mod worker;

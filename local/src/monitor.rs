@@ -13,6 +13,7 @@ use shared::runtime::app::App;
 use crate::engine::Engine;
 use crate::prometheus::Prometheus;
 use crate::queue::{Backlog, Queue};
+use crate::storage;
 
 /// How long a remote store or queue may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,14 +58,6 @@ const GAUGES: [(&str, &str); 11] = [
     ),
     ("process_open_fds", "Number of open file descriptors."),
     ("process_threads", "Number of OS threads in the process."),
-];
-
-/// The files of the data directory, as labels.
-const FILES: [&str; 4] = [
-    "table.sqlite",
-    "table.sqlite-wal",
-    "queue.sqlite",
-    "queue.sqlite-wal",
 ];
 
 /// Looks after one server; cheap to clone.
@@ -354,10 +347,10 @@ impl Monitor {
             to.set("imshare_disk_free_bytes", None, space.free as f64);
             to.set("imshare_disk_total_bytes", None, space.total as f64);
         }
-        for file in FILES {
-            let path = watched.directory.as_ref().map(|it| it.join(file));
+        for file in storage::files() {
+            let path = watched.directory.as_ref().map(|it| it.join(&file));
             if let Some(Ok(file_status)) = path.map(std::fs::metadata) {
-                let label = Some(("file", file));
+                let label = Some(("file", file.as_str()));
                 to.set("imshare_file_bytes", label, file_status.len() as f64);
             }
         }

@@ -134,8 +134,8 @@ impl Prometheus {
     }
 
     /// Sets a gauge that is not a metric of the service as a whole.
-    pub fn set(&self, name: &'static str, label: Option<(&'static str, &'static str)>, value: f64) {
-        let label = label.map(|(name, value)| Label::from_static_parts(name, value));
+    pub fn set(&self, name: &'static str, label: Option<(&'static str, &str)>, value: f64) {
+        let label = label.map(|(name, value)| Label::new(name, value.to_owned()));
         let key = Key::from_parts(name, label.into_iter().collect::<Vec<_>>());
         self.recorder.register_gauge(&key, &METADATA).set(value);
     }

@@ -52,14 +52,13 @@ pub(crate) fn is_empty(file: &Path) -> bool {
     std::fs::metadata(file).map_or(0, |file| file.len()) == 0
 }
 
-/// Our files in a data directory, of any release.
-fn ours(directory: &Path) -> impl Iterator<Item = PathBuf> {
+/// The names of the files that a server keeps in its data directory. Not all of them are there at any time.
+pub(crate) fn files() -> impl Iterator<Item = String> {
     let databases = StoreFile::ALL.into_iter().flat_map(|file| {
         let name = file.name();
         ENDS.map(|end| format!("{name}{end}"))
     });
-    let names = databases.chain([LOCK.to_owned()]);
-    names.map(|name| directory.join(name))
+    databases.chain([LOCK.to_owned()])
 }
 
 /// A data directory, locked by this process.
@@ -92,7 +91,7 @@ impl Directory {
         for file in StoreFile::ALL {
             private(&file.path(path)).map_err(why)?;
         }
-        for file in ours(path) {
+        for file in files().map(|name| path.join(name)) {
             if file.exists()
                 && let Err(error) = std::fs::set_permissions(&file, Permissions::from_mode(0o600))
             {

@@ -330,11 +330,7 @@ async fn pages_put_together_are_the_list() {
                 .text("/id"),
             1 => {
                 let id = harness.image(json!({"name": format!("n{i:02}")})).await;
-                harness.share(&id, MEMBER).await.expect(200);
-                harness
-                    .answer(Who::Member, &id, MEMBER, "accepted")
-                    .await
-                    .expect(200);
+                harness.share_accepted(&id, Who::Member).await;
                 id
             }
             _ => harness

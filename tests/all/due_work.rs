@@ -258,11 +258,7 @@ async fn a_deleted_image_keeps_its_id_until_its_memberships_have_ended() {
 async fn a_change_of_visibility_that_was_cut_short_is_brought_to_its_end() {
     let (harness, clock) = Harness::with_clock().await;
     let image = harness.image(json!({})).await;
-    harness.share(&image, MEMBER).await.expect(200);
-    harness
-        .answer(Who::Member, &image, MEMBER, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&image, Who::Member).await;
     let app = &harness.server.app;
     let id = ImageId::canonical(&image).unwrap();
     for (visibility, listed) in [("private", 0), ("shared", 1)] {

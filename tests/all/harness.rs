@@ -55,6 +55,18 @@ impl Who {
             Self::BadToken => Some("a-token-that-nobody-gave"),
         }
     }
+
+    /// The project that the caller acts for.
+    pub fn project(self) -> &'static str {
+        match self {
+            Self::Owner | Self::OwnerReader | Self::OwnerNoRole => OWNER,
+            Self::Member | Self::MemberReader => MEMBER,
+            Self::Member2 => MEMBER2,
+            Self::Third => THIRD,
+            Self::Admin => ADMIN,
+            Self::NoToken | Self::BadToken => panic!("{self:?} acts for no project"),
+        }
+    }
 }
 
 /// Where the changes come from that a test makes without a request.
@@ -286,6 +298,15 @@ impl Harness {
             json!({"member": member}),
         )
         .await
+    }
+
+    /// Shares an image of the owner's with the caller's project, which accepts it.
+    pub async fn share_accepted(&self, image: &str, who: Who) {
+        let member = who.project();
+        self.share(image, member).await.expect(200);
+        self.answer(who, image, member, "accepted")
+            .await
+            .expect(200);
     }
 
     pub async fn answer(&self, who: Who, image: &str, member: &str, status: &str) -> HttpResponse {

@@ -173,11 +173,7 @@ async fn a_list_of_anothers_images_does_not_walk_them() {
     assert_eq!(list().await, before);
     // Visible images are found: public ones, and those that are shared with the caller.
     let shared = harness.image(json!({})).await;
-    harness.share(&shared, THIRD).await.expect(200);
-    harness
-        .answer(Who::Third, &shared, THIRD, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&shared, Who::Third).await;
     let open = harness.image(json!({})).await;
     harness.set_visibility(Who::Admin, &open, "public").await;
     let community = harness.image(json!({"visibility": "community"})).await;

@@ -287,6 +287,23 @@ async fn a_malformed_variable_stops_a_function_by_its_name() {
     }
 }
 
+/// The functions that share images ask Keystone if they are configured to, as the template does.
+#[tokio::test]
+async fn a_function_that_checks_projects_needs_keystone() {
+    let runtime: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    for function in ["add-member", "run-batch"] {
+        let mut command = tests::function(&binary(function), runtime, "http://127.0.0.1:1");
+        command
+            .env("CHECK_PROJECTS", "true")
+            .env_remove("KEYSTONE_URL")
+            .stderr(std::process::Stdio::piped());
+        let output = Command::from(command).output().await.unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("KEYSTONE_URL"), "{function}: {said}");
+    }
+}
+
 /// A CORS preflight and a refusal, with an origin that the function is configured for.
 #[tokio::test]
 async fn a_function_answers_a_configured_origin() {

@@ -171,11 +171,7 @@ async fn the_quota_is_exact_and_comes_before_the_duplicate() {
 async fn memberships_outlive_private_and_public_times() {
     let harness = Harness::new().await;
     let image = harness.image(json!({})).await;
-    harness.share(&image, MEMBER).await.expect(200);
-    harness
-        .answer(Who::Member, &image, MEMBER, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&image, Who::Member).await;
     for visibility in ["private", "community", "public"] {
         harness.set_visibility(Who::Admin, &image, visibility).await;
         let seen = harness
@@ -204,11 +200,7 @@ async fn a_deleted_image_is_gone_at_once_and_its_memberships_with_it() {
     let image = harness.image(json!({})).await;
     let kept = harness.image(json!({})).await;
     for id in [&image, &kept] {
-        harness.share(id, MEMBER).await.expect(200);
-        harness
-            .answer(Who::Member, id, MEMBER, "accepted")
-            .await
-            .expect(200);
+        harness.share_accepted(id, Who::Member).await;
     }
     harness
         .delete(Who::Member, &format!("/v2/images/{image}"))

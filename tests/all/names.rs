@@ -11,11 +11,7 @@ fn renamed(name: &str) -> Value {
 
 async fn accepted(harness: &Harness, body: Value) -> String {
     let image = harness.image(body).await;
-    harness.share(&image, MEMBER).await.expect(200);
-    harness
-        .answer(Who::Member, &image, MEMBER, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&image, Who::Member).await;
     image
 }
 

@@ -70,16 +70,6 @@ struct ModelImage {
     members: BTreeMap<&'static str, &'static str>,
 }
 
-fn project(who: Who) -> &'static str {
-    match who {
-        Who::Owner => OWNER,
-        Who::Member => MEMBER,
-        Who::Member2 => MEMBER2,
-        Who::Admin => crate::harness::ADMIN,
-        _ => crate::harness::THIRD,
-    }
-}
-
 impl ModelImage {
     fn is_owner(who: Who) -> bool {
         matches!(who, Who::Owner | Who::Admin)
@@ -88,7 +78,7 @@ impl ModelImage {
     fn seen_by(&self, who: Who) -> bool {
         Self::is_owner(who)
             || self.visibility == "community"
-            || self.visibility == "shared" && self.members.contains_key(project(who))
+            || self.visibility == "shared" && self.members.contains_key(who.project())
     }
 
     /// The refusal of any action on members: 404, 403 or none.
@@ -102,7 +92,7 @@ impl ModelImage {
     }
 
     fn row_seen(&self, who: Who, member: &str) -> bool {
-        self.members.contains_key(member) && (Self::is_owner(who) || project(who) == member)
+        self.members.contains_key(member) && (Self::is_owner(who) || who.project() == member)
     }
 }
 
@@ -271,7 +261,7 @@ async fn run(steps: Vec<Step>) {
                     let own =
                         *who == Who::Owner || *who == Who::Admin && image.visibility != "community";
                     let shared =
-                        image.visibility == "shared" && image.members.get(project(*who)) == Some(s);
+                        image.visibility == "shared" && image.members.get(who.project()) == Some(s);
                     own || shared
                 };
                 let all: BTreeSet<_> = before
@@ -295,7 +285,7 @@ async fn run(steps: Vec<Step>) {
                 harness.put(BY[*m], &path, json!({"rules": rules})).await
             }
             Step::Declare(who, i, declared) => {
-                let path = format!("/v1/{}/cloudimages/{}/members", project(*who), ids[*i]);
+                let path = format!("/v1/{}/cloudimages/{}/members", who.project(), ids[*i]);
                 let body = json!({"projects": places(*declared)});
                 let answer = harness.put(*who, &path, body).await;
                 if answer.status == 200 {
@@ -333,7 +323,7 @@ async fn run(steps: Vec<Step>) {
                         })
                         .collect();
                     let mut all = before[*i].clone().unwrap().members;
-                    all.retain(|member, _| ModelImage::is_owner(*who) || project(*who) == *member);
+                    all.retain(|member, _| ModelImage::is_owner(*who) || who.project() == *member);
                     assert_eq!(found, all, "{step:?} of {steps:?}");
                 }
                 answer

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use local::options::{Data, MetricsFor, Options};
 use local::prometheus::name_of;
+use local::storage::StoreFile;
 use serde_json::{Value, json};
 use shared::runtime::metric::{self, Kind};
 
@@ -98,6 +99,31 @@ async fn the_details_of_the_health_are_for_admins() {
         .send(Who::Admin, "HEAD", DETAILS, None)
         .await
         .expect(200);
+}
+
+#[tokio::test]
+async fn every_file_of_the_data_directory_has_its_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let harness = Harness::with(Options {
+        data: Data::Directory(directory.path().join("data")),
+        ..options()
+    })
+    .await;
+    batch(&harness).await;
+    let text = metrics(&harness).await;
+    let sizes = samples(&text).into_iter();
+    let sizes = sizes.filter(|it| it.0 == "imshare_file_bytes");
+    let told: BTreeSet<String> = sizes.map(|it| it.1.to_owned()).collect();
+    let there = std::fs::read_dir(directory.path().join("data")).unwrap();
+    let there: BTreeSet<String> = there
+        .map(|entry| format!("file={:?}", entry.unwrap().file_name().to_str().unwrap()))
+        .collect();
+    assert_eq!(told, there);
+    // The three databases among them.
+    for file in StoreFile::ALL {
+        let label = format!("file={:?}", file.name());
+        assert!(value(&text, "imshare_file_bytes", &label) > 0.0, "{label}");
+    }
 }
 
 #[tokio::test]

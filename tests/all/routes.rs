@@ -40,11 +40,7 @@ struct Subject {
 
 async fn shared_image(harness: &Harness, visibility: Visibility) -> String {
     let image = harness.image(json!({"name": "n"})).await;
-    harness.share(&image, MEMBER).await.expect(200);
-    harness
-        .answer(Who::Member, &image, MEMBER, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&image, Who::Member).await;
     if visibility != Visibility::Shared {
         harness
             .set_visibility(Who::Admin, &image, visibility.as_str())

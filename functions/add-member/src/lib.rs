@@ -18,8 +18,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let (stamp, quota) = (app.stamp(&caller, &request), app.config().member_quota);
 
     if let Some(projects) = app.projects().filter(|_| caller.may_write())
-        // On the heap: few deployments ask Keystone, and every request would carry the space for it.
-        && !Box::pin(projects.exists(&member)).await?
+        && !projects.exists(&member).await?
     {
         return Err(ApiError::bad_request(format!(
             "Project {member} does not exist."

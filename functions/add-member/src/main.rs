@@ -1,5 +1,11 @@
 //! The `add-member` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+use shared::runtime::projects::Projects;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(add_member::handle).await
+    let app = App::from_env()?.checking(Projects::from_env()?);
+    api::serve(app, add_member::handle).await
 }

@@ -1,5 +1,9 @@
 //! The `batch-update` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(batch_update::handle).await
+    api::serve(App::from_env()?, batch_update::handle).await
 }

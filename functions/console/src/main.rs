@@ -1,5 +1,9 @@
 //! The `console` function: the web page for people.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(console::handle).await
+    api::serve(App::from_env()?, console::handle).await
 }

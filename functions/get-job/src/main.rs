@@ -1,5 +1,9 @@
 //! The `get-job` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(get_job::handle).await
+    api::serve(App::from_env()?, get_job::handle).await
 }

@@ -1,5 +1,9 @@
 //! The `images` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(images::handle).await
+    api::serve(App::from_env()?, images::handle).await
 }

@@ -1,5 +1,9 @@
 //! The `read-members` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(read_members::handle).await
+    api::serve(App::from_env()?, read_members::handle).await
 }

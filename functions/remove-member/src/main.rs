@@ -1,5 +1,9 @@
 //! The `remove-member` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(remove_member::handle).await
+    api::serve(App::from_env()?, remove_member::handle).await
 }

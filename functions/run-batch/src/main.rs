@@ -1,9 +1,11 @@
 //! The `run-batch` function: takes the queue's messages.
+
+use shared::runtime::app::App;
+use shared::runtime::messages::{self, Source};
+use shared::runtime::projects::Projects;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::messages::serve(
-        shared::runtime::messages::Source::Batches,
-        run_batch::handle,
-    )
-    .await
+    let app = App::from_env()?.checking(Projects::from_env()?);
+    messages::serve(app, Source::Batches, run_batch::handle).await
 }

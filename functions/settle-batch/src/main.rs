@@ -1,9 +1,9 @@
 //! The `settle-batch` function: takes the dead letters.
+
+use shared::runtime::app::App;
+use shared::runtime::messages::{self, Source};
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::messages::serve(
-        shared::runtime::messages::Source::DeadLetters,
-        settle_batch::handle,
-    )
-    .await
+    messages::serve(App::from_env()?, Source::DeadLetters, settle_batch::handle).await
 }

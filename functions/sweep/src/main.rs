@@ -1,5 +1,9 @@
 //! The `sweep` function: runs on a schedule.
+
+use shared::runtime::app::App;
+use shared::runtime::schedule;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::runtime::schedule::serve("sweep", sweep::handle).await
+    schedule::serve(App::from_env()?, "sweep", sweep::handle).await
 }

@@ -1,5 +1,9 @@
 //! The `trusted-owners` function: an API function.
+
+use shared::runtime::api;
+use shared::runtime::app::App;
+
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::runtime::api::serve(trusted_owners::handle).await
+    api::serve(App::from_env()?, trusted_owners::handle).await
 }

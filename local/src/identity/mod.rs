@@ -21,7 +21,7 @@ use std::path::Path;
 use serde::Deserialize;
 use shared::domain::id::ProjectId;
 use shared::domain::secret::Secret;
-use shared::runtime::keystone::Projects;
+use shared::runtime::projects::Projects;
 
 /// The demo identities, which are used if no file is named.
 const DEMO: &str = include_str!("../demo-identity.toml");

@@ -22,13 +22,12 @@ use crate::http::{Handled, Request, Response};
 /// Runs an API function under the Lambda runtime.
 ///
 /// # Errors
-/// If the configuration is not complete, by the name of what is missing.
-pub async fn serve<H, F>(handler: H) -> Result<(), lambda_http::Error>
+/// If the runtime fails.
+pub async fn serve<H, F>(app: App, handler: H) -> Result<(), lambda_http::Error>
 where
     H: Fn(App, Request) -> F + Copy + Send,
     F: Future<Output = Handled> + Send,
 {
-    let app = App::from_env()?;
     let app = &app;
     lambda_http::run(lambda_http::service_fn(
         move |request: Request| async move {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::clients::Clients;
-use super::config::{Config, ConfigError, optional, parsed, required, role_names};
-use super::keystone::{KeystoneConfig, Projects};
+use super::config::{Config, ConfigError, optional, role_names};
 use super::log;
 use super::metrics::Metrics;
 use super::precedence::Precedence;
+use super::projects::Projects;
 use crate::auth::Authentication;
 #[cfg(feature = "dev-identity")]
 use crate::auth::dev_identity::DevTokens;
@@ -90,13 +90,14 @@ impl App {
         }
     }
 
-    /// The same app, which shares images only with projects that exist.
+    /// The same app, which shares images only with these projects, if there are any.
     #[must_use]
     pub fn checking(self, projects: Option<Projects>) -> Self {
         Self { projects, ..self }
     }
 
-    /// Builds the app of a deployed function from the environment that Lambda sets.
+    /// Builds the app of a deployed function from the environment that Lambda sets. A function that shares
+    /// images adds [`Projects::from_env`] to it; the others are smaller without a client of Keystone.
     ///
     /// # Errors
     /// If a variable is missing or malformed, by its name.
@@ -117,15 +118,14 @@ impl App {
             #[cfg(feature = "dev-identity")]
             dev_tokens: Some(dev_tokens),
         };
-        let app = Self::with_metrics(
+        Ok(Self::with_metrics(
             config,
             dynamodb,
             sqs,
             authentication,
             metrics,
             Clock::System,
-        );
-        Ok(app.checking(checked_projects()?))
+        ))
     }
 
     /// The configuration.
@@ -203,17 +203,6 @@ impl App {
 /// Where the changes of a request come from.
 pub fn origin(caller: &Caller, request: &Request) -> Origin {
     Origin::new(caller.actor(), http::request_id(request))
-}
-
-/// Keystone, if `CHECK_PROJECTS` says that images are shared only with projects that exist.
-fn checked_projects() -> Result<Option<Projects>, ConfigError> {
-    if !parsed("CHECK_PROJECTS", false, "true or false")? {
-        return Ok(None);
-    }
-    let keystone = KeystoneConfig::of_url(&required("KEYSTONE_URL")?)?;
-    let projects = Projects::keystone(keystone, Clock::System);
-    let unusable = |error| ConfigError::unusable("KEYSTONE_URL", error);
-    projects.map(Some).map_err(unusable)
 }
 
 #[cfg(feature = "dev-identity")]

@@ -278,13 +278,12 @@ where
 /// Runs a function that receives messages under the Lambda runtime.
 ///
 /// # Errors
-/// If the configuration is not complete, by the name of what is missing.
-pub async fn serve<H, F>(source: Source, handler: H) -> Result<(), lambda_runtime::Error>
+/// If the runtime fails.
+pub async fn serve<H, F>(app: App, source: Source, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<Handled, ApiError>> + Send + 'static,
 {
-    let app = App::from_env()?;
     let app = &app;
     lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {

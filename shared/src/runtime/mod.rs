@@ -7,6 +7,7 @@
 //! | [`app`] | everything that a handler needs, put together once |
 //! | [`config`] | the environment: the one reader of it |
 //! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
+//! | [`projects`] | which projects exist, for those who ask |
 //! | [`keystone`] | whom a token stands for, and whether a project exists |
 //! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
@@ -25,4 +26,5 @@ pub mod messages;
 pub mod metric;
 pub mod metrics;
 pub mod precedence;
+pub mod projects;
 pub mod schedule;

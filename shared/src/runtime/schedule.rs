@@ -66,14 +66,17 @@ where
 /// Runs a function under the Lambda runtime.
 ///
 /// # Errors
-/// If the configuration is not complete, by the name of what is missing.
-pub async fn serve<H, F, T>(function: &'static str, handler: H) -> Result<(), lambda_runtime::Error>
+/// If the runtime fails.
+pub async fn serve<H, F, T>(
+    app: App,
+    function: &'static str,
+    handler: H,
+) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(App, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<T, ApiError>> + Send + 'static,
     T: Serialize,
 {
-    let app = App::from_env()?;
     let app = &app;
     lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<ScheduledEvent>| async move {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::expression::{names, values};
-use super::item::member_key_of;
+use super::item::Head;
 use super::keys::{self as at, s};
 use super::sdk_error::failed;
 use super::table::Store;
@@ -34,7 +34,7 @@ impl Store {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("read all memberships", &error))?;
             for item in page.items() {
-                let (image, member) = member_key_of(item)?;
+                let (image, member) = Head::of(item).member_key()?;
                 found.entry(member).or_default().push(image);
             }
         }

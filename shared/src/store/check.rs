@@ -132,8 +132,7 @@ impl Checker {
     /// Takes the next record.
     pub fn next(&mut self, record: &Item) {
         self.report.checked.records += 1;
-        let read = item::Reader::new(record);
-        let (Ok(pk), Ok(sk)) = (read.text(at::PK), read.text(at::SK)) else {
+        let Ok((pk, sk)) = item::Head::of(record).key() else {
             self.found("", "a record without a key");
             return;
         };
@@ -192,16 +191,21 @@ impl Checker {
     }
 
     fn record(&mut self, record: &Item, pk: &str, sk: &str) -> Read<()> {
-        let read = item::Reader::new(record);
+        if sk.starts_with(at::MEMBER_PREFIX) && !item::Head::of(record).is_gone() {
+            // It counts as a member even if it does not parse.
+            self.report.checked.memberships += 1;
+            self.partition.members += 1;
+        }
+        let read = &item::Reader::of(record)?;
         let expires = read.optional_number::<i64>(at::EXPIRES_AT)?;
         let is_expired = expires.is_some_and(|at| at <= self.now.unix_seconds());
-        self.due(record, sk)?;
+        self.due(read, sk)?;
         let kind = pk.split_once('#').map_or(pk, |(kind, _)| kind);
         match (kind, sk.split_once('#').map_or(sk, |(kind, _)| kind)) {
-            ("IMAGE", at::IMAGE) => self.image(record)?,
+            ("IMAGE", at::IMAGE) => self.image(record, read)?,
             ("IMAGE", "MEM") => self.member(record, sk)?,
             ("IMAGE", "TEXT") => {
-                item::texts(&read)?;
+                item::texts(read)?;
                 let op = sk.trim_start_matches(at::TEXT_PREFIX).to_owned();
                 self.partition.texts.push(op);
             }
@@ -241,10 +245,9 @@ impl Checker {
         Ok(())
     }
 
-    fn due(&mut self, record: &Item, sk: &str) -> Read<()> {
-        let read = item::Reader::new(record);
+    fn due(&mut self, read: &item::Reader<'_>, sk: &str) -> Read<()> {
         let partition = read.optional_text(at::DPK)?;
-        if partition.is_none() && !record.contains_key(at::DSK) {
+        if partition.is_none() && !read.has(at::DSK) {
             return Ok(());
         }
         self.report.checked.due += 1;
@@ -259,10 +262,9 @@ impl Checker {
         Ok(())
     }
 
-    fn image(&mut self, record: &Item) -> Read<()> {
-        let read = item::Reader::new(record);
+    fn image(&mut self, record: &Item, read: &item::Reader<'_>) -> Read<()> {
         read.parsed(at::OP, OperationId::parse)?;
-        item::fingerprints(record)?;
+        item::fingerprints(read)?;
         let image = item::image(record)?;
         if let Some(image) = &image {
             self.report.checked.images += 1;
@@ -288,11 +290,6 @@ impl Checker {
     }
 
     fn member(&mut self, record: &Item, sk: &str) -> Read<()> {
-        if !item::Reader::new(record).is_gone() {
-            // It counts as a member even if it does not parse.
-            self.report.checked.memberships += 1;
-            self.partition.members += 1;
-        }
         let Membership::Present(member) = item::membership(record)? else {
             return Ok(());
         };

@@ -83,7 +83,7 @@ impl Store {
             return Ok(Written::ConditionFailed(None));
         };
         // The answer of the first try was lost, and the SDK tried again: the write is ours.
-        if item::Reader::new(&stored).text(at::OP)? == stamp.op.to_string() {
+        if item::Head::of(&stored).op()? == stamp.op {
             return Ok(Written::Owing);
         }
         let image = item::image(&stored)?;

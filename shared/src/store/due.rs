@@ -118,7 +118,7 @@ impl Store {
 }
 
 fn overdue(row: &Item) -> Result<Overdue, ApiError> {
-    let read = item::Reader::new(row);
+    let read = item::Reader::of(row)?;
     let work = read.parsed(at::PK, |pk| match pk.split_once('#')? {
         ("IMAGE", id) => ImageId::canonical(id).map(DueWork::Memberships),
         ("JOB", id) => JobId::parse(id).map(DueWork::Job),

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item, n, s};
 use super::reader::Read;
-pub(super) use super::reader::Reader;
+pub(super) use super::reader::{Head, Reader};
 use super::table::Known;
 use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
-use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::id::{OperationId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::image::projection::Fingerprints;
 use crate::domain::member::{Member, MemberStatus, Membership};
@@ -21,13 +21,13 @@ use crate::domain::visibility::Visibility;
 
 /// Parses the item of an image; `None` for a tombstone.
 pub(super) fn image(item: &Item) -> Read<Option<Image>> {
-    let read = Reader::of_record(item)?;
+    let read = Reader::of(item)?;
     if read.is_gone() {
         return Ok(None);
     }
-    let mut image = match projected(item)? {
+    let mut image = match projected(&read)? {
         Some(image) => image,
-        None => image_of_attributes(item)?,
+        None => image_of_attributes(&read)?,
     };
     image.member_count = read.member_count()?;
     image.member_version = read.optional_number(at::MEMBER_VERSION)?.unwrap_or(0);
@@ -37,8 +37,7 @@ pub(super) fn image(item: &Item) -> Read<Option<Image>> {
 }
 
 /// Parses the projection in an item or an index row, if it holds more than an operation.
-pub(super) fn projected(item: &Item) -> Read<Option<Image>> {
-    let read = Reader::new(item);
+pub(super) fn projected(read: &Reader<'_>) -> Read<Option<Image>> {
     let Some(text) = read.optional_text(at::PROJECTION)? else {
         return Ok(None);
     };
@@ -51,23 +50,22 @@ pub(super) fn projected(item: &Item) -> Read<Option<Image>> {
 }
 
 /// The fingerprints in the item or the index row of an image, if its texts are apart.
-pub(super) fn fingerprints(item: &Item) -> Read<Option<Fingerprints>> {
-    match item.get(at::SKETCH) {
-        None => Ok(None),
-        Some(AttributeValue::B(bytes)) => Fingerprints::of_bytes(bytes.as_ref().to_vec())
-            .map(Some)
-            .ok_or_else(|| Reader::new(item).corrupt(at::SKETCH)),
-        Some(_) => Err(Reader::new(item).corrupt(at::SKETCH)),
-    }
+pub(super) fn fingerprints(read: &Reader<'_>) -> Read<Option<Fingerprints>> {
+    let Some(bytes) = read.optional_bytes(at::SKETCH)? else {
+        return Ok(None);
+    };
+    let fingerprints = Fingerprints::of_bytes(bytes.to_vec());
+    fingerprints
+        .map(Some)
+        .ok_or_else(|| read.corrupt(at::SKETCH))
 }
 
 /// Parses the item of an image without a projection, as releases up to 0.1.0 wrote it. As in a
 /// projection, what changes with the image's members is left out.
-fn image_of_attributes(item: &Item) -> Read<Image> {
-    let read = Reader::new(item);
+fn image_of_attributes(read: &Reader<'_>) -> Read<Image> {
     let time = |name| read.parsed(name, Timestamp::parse);
     let owned = |name| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
-    let (tags, properties) = texts(&read)?;
+    let (tags, properties) = texts(read)?;
     Ok(Image {
         id: read.image_id()?,
         owner: read.parsed(at::OWNER, |text| ProjectId::parse(text).ok())?,
@@ -94,7 +92,7 @@ fn image_of_attributes(item: &Item) -> Read<Image> {
         declared: None,
         op: read.parsed(at::OP, OperationId::parse)?,
         by: None,
-        incomplete: item.contains_key(at::TEXTS),
+        incomplete: read.has(at::TEXTS),
     })
 }
 
@@ -109,7 +107,7 @@ pub(super) fn texts(read: &Reader<'_>) -> Read<(Vec<String>, BTreeMap<String, St
 
 /// Completes an image with the item of its texts.
 pub(super) fn complete(image: &mut Image, item: &Item) -> Read<()> {
-    (image.tags, image.properties) = texts(&Reader::of_record(item)?)?;
+    (image.tags, image.properties) = texts(&Reader::of(item)?)?;
     image.incomplete = false;
     Ok(())
 }
@@ -214,36 +212,24 @@ pub(super) const REPLACED: [&str; 17] = [
     at::TEXTS,
 ];
 
-/// The image that an item belongs to.
-pub(super) fn image_id_of(item: &Item) -> Option<ImageId> {
-    Reader::new(item).image_id().ok()
-}
-
-/// The image and the member that a membership's item is about.
-pub(super) fn member_key_of(item: &Item) -> Read<(ImageId, ProjectId)> {
-    let read = Reader::new(item);
-    let member = |sk: &str| ProjectId::parse(sk.strip_prefix(at::MEMBER_PREFIX)?).ok();
-    Ok((read.image_id()?, read.parsed(at::SK, member)?))
-}
-
 /// The membership of an item.
 pub(super) fn membership(item: &Item) -> Read<Membership> {
-    let read = Reader::of_record(item)?;
+    let read = Reader::of(item)?;
     let added = read.parsed(at::ADDED, OperationId::parse)?;
     let op = read.parsed(at::OP, OperationId::parse)?;
     if read.is_gone() {
         return Ok(Membership::Gone { added, op });
     }
-    let (image_id, member_id) = member_key_of(item)?;
+    let (image_id, member_id) = read.member_key()?;
     Ok(Membership::Present(Member {
         image_id,
         member_id,
         status: read.parsed(at::STATUS, MemberStatus::parse)?,
         // Releases up to 0.1.0 recorded a later share in `added` alone.
         shared: read.optional_id(at::SHARED)?.unwrap_or(added),
-        shared_as: match item.get(at::SHARED_AS) {
-            None => MemberStatus::Pending,
-            Some(_) => read.parsed(at::SHARED_AS, MemberStatus::parse)?,
+        shared_as: match read.has(at::SHARED_AS) {
+            false => MemberStatus::Pending,
+            true => read.parsed(at::SHARED_AS, MemberStatus::parse)?,
         },
         ended: read.optional_id(at::ENDED)?,
         vault_id: read.optional_text(at::VAULT_ID)?.map(str::to_owned),

@@ -92,9 +92,10 @@ impl Store {
         let mut ids = Vec::new();
         let mut last = None;
         for row in page.items() {
-            let id = item::Reader::new(row).parsed(at::GSK, JobId::parse)?;
+            let read = item::Reader::of(row)?;
+            let id = read.parsed(at::GSK, JobId::parse)?;
             last = Some(id);
-            if filter.may_match(&item::Reader::new(row), now)? {
+            if filter.may_match(&read, now)? {
                 ids.push(id);
             }
         }

@@ -94,7 +94,7 @@ impl Store {
         let Some(found) = found.await? else {
             return Ok(None);
         };
-        let read = item::Reader::of_record(&found)?;
+        let read = item::Reader::of(&found)?;
         let bound = read.number::<i64>(at::EXPIRES_AT)? > now.unix_seconds()
             && read.text(at::DIGEST)? == sent.digest;
         let job = read.parsed(at::JOB_ID, JobId::parse)?;
@@ -128,7 +128,7 @@ impl Store {
         };
         let bound = reasons.last().and_then(|reason| reason.item());
         if let (Some(sent), Some(stored)) = (idempotency, bound) {
-            let read = item::Reader::of_record(stored)?;
+            let read = item::Reader::of(stored)?;
             return Ok(match read.text(at::DIGEST)? == sent.digest {
                 true => Created::Before(read.parsed(at::JOB_ID, JobId::parse)?),
                 false => Created::OtherRequest,
@@ -207,7 +207,7 @@ impl Store {
         if job.end(now).is_some() {
             return Ok(None);
         }
-        let read = item::Reader::new(&record);
+        let read = item::Reader::of(&record)?;
         let task = read.parsed(at::TASK, |text| serde_json::from_str(text).ok())?;
         let (admin, request_id) = (read.flag(at::ADMIN)?, read.text(at::REQUEST_ID)?.to_owned());
         let rows = self.results(&job, 0, job.total).await?;
@@ -326,7 +326,7 @@ impl Idempotency {
 }
 
 pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
-    let read = item::Reader::of_record(record)?;
+    let read = item::Reader::of(record)?;
     let id = read.parsed(at::PK, |pk| pk.strip_prefix("JOB#").and_then(JobId::parse))?;
     let errors = read
         .text_map(at::ERRORS)?

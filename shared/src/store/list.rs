@@ -229,12 +229,12 @@ fn filter(filters: &[Vec<String>], values: &mut Item) -> Option<String> {
 }
 
 fn row(found: &Item) -> Result<Row, ApiError> {
-    let read = item::Reader::new(found);
+    let read = item::Reader::of(found)?;
     Ok(Row {
         position: read.text(at::GSK)?.to_owned(),
-        id: item::image_id_of(found).ok_or_else(|| read.corrupt(at::PK))?,
-        image: item::projected(found)?,
-        fingerprints: item::fingerprints(found)?,
+        id: read.image_id()?,
+        image: item::projected(&read)?,
+        fingerprints: item::fingerprints(&read)?,
         weight: read.optional_number(at::WEIGHT)?,
     })
 }
@@ -337,7 +337,8 @@ impl Store {
             return Ok(Vec::new());
         }
         for found in self.batch_get(keys).await? {
-            let same = item::image_id_of(&found).and_then(|id| incomplete.remove(&id));
+            let id = item::Head::of(&found).image_id().ok();
+            let same = id.and_then(|id| incomplete.remove(&id));
             for (_, image) in same.into_iter().flatten() {
                 item::complete(image, &found)?;
             }

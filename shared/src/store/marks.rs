@@ -98,7 +98,7 @@ impl Store {
         let keys = projects.iter().map(|project| at::fresh_key(project));
         let mut marked = HashSet::new();
         for found in self.batch_get(keys.collect()).await? {
-            let read = item::Reader::of_record(&found)?;
+            let read = item::Reader::of(&found)?;
             if read.parsed(at::UNTIL, Timestamp::parse)? > now {
                 let project = |pk: &str| ProjectId::parse(pk.strip_prefix("PROJECT#")?).ok();
                 marked.insert(read.parsed(at::PK, project)?);
@@ -120,7 +120,7 @@ impl Store {
                 continue;
             };
             if let Some(stored) = self.image_item(image).await? {
-                let op = item::Reader::new(&stored).parsed(at::OP, OperationId::parse)?;
+                let op = item::Head::of(&stored).op()?;
                 self.freshness.unreconciled().insert((image, op));
             }
         }

@@ -82,7 +82,7 @@ impl Store {
 
     /// Which limit [`Store::count_job`] has refused a job by, from what the project had.
     pub(super) fn exceeded(&self, usage: &Item) -> Result<JobLimit, ApiError> {
-        let jobs = item::Reader::of_record(usage)?.optional_number::<i64>(at::OPEN_JOBS)?;
+        let jobs = item::Reader::of(usage)?.optional_number::<i64>(at::OPEN_JOBS)?;
         let full = bound(self.limits.jobs)
             .is_some_and(|most| jobs.unwrap_or(0) >= i64::try_from(most).unwrap_or(i64::MAX));
         Ok(match full {
@@ -119,7 +119,7 @@ impl Store {
         let Some(record) = self.single_item(at::job_key(id)).await? else {
             return Ok(());
         };
-        let read = item::Reader::of_record(&record)?;
+        let read = item::Reader::of(&record)?;
         let remaining = read.optional_number::<i64>(at::REMAINING)?.unwrap_or(0);
         let project = read.parsed(at::PROJECT, |text| ProjectId::parse(text).ok())?;
         if remaining <= 0 {
@@ -171,7 +171,7 @@ impl Store {
         let Some(usage) = self.single_item(at::usage_key(project)).await? else {
             return Ok((0, 0));
         };
-        let read = item::Reader::of_record(&usage)?;
+        let read = item::Reader::of(&usage)?;
         let jobs = read.optional_number(at::OPEN_JOBS)?;
         let entries = read.optional_number(at::WAITING)?;
         Ok((jobs.unwrap_or(0), entries.unwrap_or(0)))
@@ -264,7 +264,7 @@ impl Store {
         let Some(found) = found else {
             return Ok(Counted::Unknown);
         };
-        let read = item::Reader::of_record(found)?;
+        let read = item::Reader::of(found)?;
         if read.number::<i64>(at::EXPIRES_AT)? <= now.unix_seconds() {
             return Ok(Counted::Unknown);
         }

@@ -1,14 +1,17 @@
 //! Reads the attributes of items. A value that does not parse is an error that names the key, never a
 //! default.
+//!
+//! An attribute is read by a [`Reader`], which there is of records of known versions only. What a record of
+//! any version tells, its [`Head`] does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::keys::{self as at, Item};
 use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
-use crate::domain::id::{ImageId, OperationId};
+use crate::domain::id::{ImageId, OperationId, ProjectId};
 
 /// The version of the records that this release writes, and the newest that it reads. A record without
 /// [`at::VERSION`] has it. A release raises the version of a record that the release before it must not read, because
@@ -20,20 +23,19 @@ pub(super) struct Reader<'a> {
     item: &'a Item,
 }
 
+/// The part of an item that has the same form in every version: its key, and the id of its last operation.
+pub(super) struct Head<'a>(Reader<'a>);
+
 pub(super) type Read<T> = Result<T, ApiError>;
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(item: &'a Item) -> Self {
-        Self { item }
-    }
-
-    /// Reads a record.
+    /// Reads a record, or an index row: these hold no version, and nothing that depends on it.
     ///
     /// # Errors
     /// If a newer release has written it in a form that this one does not know. It can be tried again: an instance
     /// of that release may be the next to handle the request or the message.
-    pub(super) fn of_record(item: &'a Item) -> Read<Self> {
-        let read = Self::new(item);
+    pub(super) fn of(item: &'a Item) -> Read<Self> {
+        let read = Self { item };
         match read.optional_number::<u32>(at::VERSION)? {
             Some(version) if version > VERSION => Err(ApiError::unavailable(format!(
                 "record of a newer release: pk={:?} sk={:?} has version {version}, the newest known is {VERSION}",
@@ -141,6 +143,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The numbers of a set, which has no attribute while it is empty.
+    pub(super) fn numbers<T: std::str::FromStr + Ord>(&self, name: &str) -> Read<BTreeSet<T>> {
+        match self.item.get(name) {
+            None => Ok(BTreeSet::new()),
+            Some(AttributeValue::Ns(numbers)) => numbers
+                .iter()
+                .map(|number| number.parse().map_err(|_| self.corrupt(name)))
+                .collect(),
+            Some(_) => Err(self.corrupt(name)),
+        }
+    }
+
+    /// The bytes of an attribute, if it is there.
+    pub(super) fn optional_bytes(&self, name: &str) -> Read<Option<&'a [u8]>> {
+        match self.item.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::B(bytes)) => Ok(Some(bytes.as_ref())),
+            Some(_) => Err(self.corrupt(name)),
+        }
+    }
+
+    /// Whether an attribute is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.item.contains_key(name)
+    }
+
     pub(super) fn text_map(&self, name: &str) -> Read<BTreeMap<String, String>> {
         match self.item.get(name) {
             Some(AttributeValue::M(values)) => values
@@ -155,12 +183,46 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn is_gone(&self) -> bool {
-        self.item.contains_key(at::GONE)
+        self.has(at::GONE)
     }
 
     pub(super) fn image_id(&self) -> Read<ImageId> {
         self.parsed(at::PK, |pk| {
             pk.strip_prefix("IMAGE#").and_then(ImageId::canonical)
         })
+    }
+
+    /// The image and the member that a membership is about.
+    pub(super) fn member_key(&self) -> Read<(ImageId, ProjectId)> {
+        let member = |sk: &str| ProjectId::parse(sk.strip_prefix(at::MEMBER_PREFIX)?).ok();
+        Ok((self.image_id()?, self.parsed(at::SK, member)?))
+    }
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn of(item: &'a Item) -> Self {
+        Self(Reader { item })
+    }
+
+    /// Partition key and sort key.
+    pub(super) fn key(&self) -> Read<(&'a str, &'a str)> {
+        Ok((self.0.text(at::PK)?, self.0.text(at::SK)?))
+    }
+
+    pub(super) fn image_id(&self) -> Read<ImageId> {
+        self.0.image_id()
+    }
+
+    pub(super) fn member_key(&self) -> Read<(ImageId, ProjectId)> {
+        self.0.member_key()
+    }
+
+    pub(super) fn op(&self) -> Read<OperationId> {
+        self.0.parsed(at::OP, OperationId::parse)
+    }
+
+    /// Whether it is a tombstone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_gone()
     }
 }

@@ -64,7 +64,7 @@ enum Part {
 impl Part {
     /// The place of a chunk by its job's record; `None` if the job is over.
     fn of(job: &Item, chunk: &Chunk, now: Timestamp) -> Result<Option<Self>, ApiError> {
-        let read = item::Reader::of_record(job)?;
+        let read = item::Reader::of(job)?;
         if read.parsed(at::DEADLINE, Timestamp::parse)? <= now {
             return Ok(None);
         }
@@ -119,7 +119,7 @@ fn recorded(outcomes: &[Outcome]) -> Recorded {
 
 /// The outcomes of a chunk that are recorded in an item, as the chunk's job counts them.
 pub(super) fn tally_of(job: &Job, record: &Item) -> Result<Tally, ApiError> {
-    let read = item::Reader::new(record);
+    let read = item::Reader::of(record)?;
     let number = |sk: &str| sk.split_once('#')?.1.parse::<usize>().ok();
     let chunk = read.parsed(at::SK, number)?;
     let rows = job.total.saturating_sub(chunk * job.chunk_rows);
@@ -133,7 +133,7 @@ pub(super) fn tally_of(job: &Job, record: &Item) -> Result<Tally, ApiError> {
 
 /// The entries of a page.
 pub(super) fn page_of(record: &Item) -> Result<Entries, ApiError> {
-    item::Reader::new(record).parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())
+    item::Reader::of(record)?.parsed(at::ENTRIES, |text| serde_json::from_str(text).ok())
 }
 
 /// The outcome that is recorded by this word, or by none.
@@ -325,7 +325,7 @@ impl Stored {
             chunks: BTreeMap::new(),
         };
         for found in items {
-            let read = item::Reader::of_record(&found)?;
+            let read = item::Reader::of(&found)?;
             let sk = read.text(at::SK)?.to_owned();
             if found.contains_key(at::ENTRIES) {
                 stored.pages.insert(sk, page_of(&found)?);

@@ -135,10 +135,10 @@ fn sort(
 }
 
 fn candidate(row: &Item) -> Result<Candidate, ApiError> {
-    let (image, member) = item::member_key_of(row)?;
-    let position = item::Reader::new(row).text(at::OSK)?.to_owned();
+    let read = item::Reader::of(row)?;
+    let (image, member) = read.member_key()?;
     Ok(Candidate {
-        position,
+        position: read.text(at::OSK)?.to_owned(),
         image,
         member,
     })

@@ -152,16 +152,7 @@ impl Store {
             .single_item(at::register_key())
             .await?
             .unwrap_or_default();
-        let classes = match found.get(at::CLASSES) {
-            None => BTreeSet::new(),
-            Some(AttributeValue::Ns(classes)) => classes
-                .iter()
-                .map(|class| class.parse().ok())
-                .collect::<Option<_>>()
-                .ok_or_else(|| item::Reader::new(&found).corrupt(at::CLASSES))?,
-            Some(_) => return Err(item::Reader::new(&found).corrupt(at::CLASSES)),
-        };
-        let classes = Arc::new(classes);
+        let classes = Arc::new(item::Reader::of(&found)?.numbers(at::CLASSES)?);
         self.trust.remember_classes(classes.clone(), now);
         Ok(classes)
     }
@@ -184,7 +175,7 @@ impl Store {
         );
         let keys = projects.iter().map(|project| at::trust_key(project));
         for found in self.batch_get(keys.collect()).await? {
-            let project = item::Reader::new(&found).parsed(at::PK, |pk| {
+            let project = item::Reader::of(&found)?.parsed(at::PK, |pk| {
                 ProjectId::parse(pk.strip_prefix(at::PROJECT_PREFIX)?).ok()
             })?;
             all.insert(project, Arc::new(rules(&found)?));
@@ -198,7 +189,7 @@ impl Store {
 }
 
 pub(super) fn rules(found: &Item) -> Result<TrustedOwners, ApiError> {
-    let read = item::Reader::of_record(found)?;
+    let read = item::Reader::of(found)?;
     Ok(TrustedOwners {
         rules: read.parsed(at::RULES, |text| serde_json::from_str(text).ok())?,
         op: Some(read.parsed(at::OP, OperationId::parse)?),

@@ -42,7 +42,7 @@ impl Store {
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("upgrade records", &error))?;
             for found in page.items() {
-                if let Some(id) = item::image_id_of(found) {
+                if let Ok(id) = item::Head::of(found).image_id() {
                     self.upgrade_image(id, op, now).await?;
                     upgraded += 1;
                 }

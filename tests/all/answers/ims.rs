@@ -44,11 +44,7 @@ async fn a_page_of_members_has_500_unless_asked_otherwise() {
 async fn each_image_says_whose_it_is() {
     let harness = Harness::new().await;
     let own = harness.image(json!({"name": "own"})).await;
-    harness.share(&own, MEMBER).await.expect(200);
-    harness
-        .answer(Who::Member, &own, MEMBER, "accepted")
-        .await
-        .expect(200);
+    harness.share_accepted(&own, Who::Member).await;
     let public = json!({"name": "public", "visibility": "public"});
     harness
         .post(Who::Admin, "/v2/images", public)

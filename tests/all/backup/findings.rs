@@ -66,6 +66,22 @@ async fn data_as_a_server_leaves_it_is_well() {
     assert!(told.err.contains(counts), "{told:?}");
 }
 
+/// It is the one finding: of what it is about, as much is taken to be right as its key tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_newer_release_is_found() {
+    for record in [MEMBER, "sk = 'S:USAGE'"] {
+        let place = Place::with_data("data").await;
+        let newer = format!(
+            "UPDATE imshare SET item_json = json_set(item_json, '$.v', json('{{\"N\":\"2\"}}')) WHERE {record}"
+        );
+        let found = after(&place, &newer).await;
+        let [one] = &found[..] else {
+            panic!("{record}: {found:?}")
+        };
+        assert!(one.contains("record of a newer release"), "{one}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_count_of_members_that_is_wrong_is_found() {
     let place = Place::with_data("data").await;

@@ -3,6 +3,7 @@
 mod bad_day;
 mod findings;
 mod pair;
+mod signals;
 mod versions;
 
 use std::path::{Path, PathBuf};

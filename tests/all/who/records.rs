@@ -12,10 +12,10 @@ use shared::domain::member::MemberStatus;
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
 use shared::runtime::clients::Clients;
+use shared::runtime::log;
 use shared::runtime::messages::SqsRecord;
 use shared::store::keys as at;
 use shared::store::members::Stamp;
-use tracing_subscriber::EnvFilter;
 
 use crate::batch::{answer, deliver, held};
 use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, Who};
@@ -45,11 +45,8 @@ impl Log {
     fn begin() -> Self {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(|| {
-            tracing_subscriber::fmt()
-                .json()
-                .with_env_filter(EnvFilter::new("off,change=info"))
-                .with_writer(|| Self)
-                .init();
+            let lines = tracing_subscriber::fmt::layer().json();
+            log::start("off,change=info", lines.with_writer(|| Self)).unwrap();
         });
         LINES.set(Some(Vec::new()));
         Self
@@ -308,18 +305,19 @@ async fn a_record_of_a_newer_release_is_left_to_that_release() {
     harness.get(Who::Owner, &path).await.expect(200);
 }
 
-/// So are a job and its project's counts.
+/// So are a job, its project's counts, and the register of projects with rules.
 #[tokio::test]
 async fn the_counts_of_a_newer_release_are_left_to_that_release() {
     let harness = Harness::new().await;
     let image = harness.image(json!({})).await;
-    let (job, _) = held(&harness, OWNER, Task::Share, &[image], &[MEMBER]).await;
+    let images = [image.clone()];
+    let (job, _) = held(&harness, OWNER, Task::Share, &images, &[MEMBER]).await;
     let engine = harness.server.engine.clone().unwrap();
     let client = Clients::dynamodb_in_process(engine);
     let owner = project(OWNER);
     let store = harness.server.app.store();
     assert_eq!(store.open_jobs(&owner).await.unwrap(), (1, 1));
-    for key in [at::job_key(job), at::usage_key(&owner)] {
+    for key in [at::job_key(job), at::usage_key(&owner), at::register_key()] {
         let update = client.update_item().table_name("imshare");
         let update = update
             .set_key(Some(key))
@@ -333,6 +331,7 @@ async fn the_counts_of_a_newer_release_are_left_to_that_release() {
     ] {
         assert!(error.retryable() && error.for_log().contains("has version 2"));
     }
+    harness.share(&image, MEMBER).await.expect(503);
 }
 
 /// So does a message of a newer release, in the queue and in the one of dead letters.

@@ -6,7 +6,7 @@
 //! | `login` | this service's own login |
 //! | `validate` | [`Keystone`]: asks it |
 //! | `document`, `error` | what it says, and why it says nothing |
-//! | `projects` | [`Projects`]: whether projects exist, cached |
+//! | `projects` | whether projects exist, cached: [`Projects`](super::projects::Projects) |
 //! | [`client`] | HTTP over kept connections |
 
 pub mod client;
@@ -20,5 +20,4 @@ mod validate;
 
 pub use config::KeystoneConfig;
 pub use error::AuthError;
-pub use projects::Projects;
 pub use validate::{Keystone, sendable};

@@ -1,11 +1,10 @@
-//! Whether projects exist, so that nobody shares an image with a project that is not there.
+//! Asks Keystone whether projects exist.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::config::KeystoneConfig;
@@ -16,6 +15,8 @@ use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::roles::RoleNames;
 use crate::domain::time::Clock;
+use crate::runtime::config::{ConfigError, parsed, required};
+use crate::runtime::projects::{Directory, Projects};
 
 /// How many projects an instance caches of those that exist, and of those that do not: some 2 MB.
 const PROJECTS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
@@ -27,23 +28,10 @@ pub const EXISTS_SECONDS: i64 = 300;
 pub const ABSENT_SECONDS: i64 = 10;
 /// Most projects that an instance asks about at once.
 const AT_ONCE: usize = 16;
-/// Most projects of one batch that are asked about at once, so that others are asked about too.
-const OF_A_BATCH: usize = 8;
 /// How long a project waits to be asked about.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Knows which projects exist; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Projects(Arc<Known>);
-
-#[derive(Debug)]
-enum Known {
-    /// These and no others.
-    Fixed(HashSet<ProjectId>),
-    /// Those that a Keystone knows.
-    Keystone(Box<Asked>),
-}
-
+/// The projects of a Keystone, cached.
 #[derive(Debug)]
 struct Asked {
     keystone: Keystone,
@@ -55,11 +43,6 @@ struct Asked {
 }
 
 impl Projects {
-    /// These projects exist, and no others.
-    pub fn fixed(projects: impl IntoIterator<Item = ProjectId>) -> Self {
-        Self(Arc::new(Known::Fixed(projects.into_iter().collect())))
-    }
-
     /// Asks a Keystone.
     ///
     /// # Errors
@@ -67,41 +50,33 @@ impl Projects {
     pub fn keystone(config: KeystoneConfig, clock: Clock) -> std::io::Result<Self> {
         // No token is validated, so no role has a name.
         let keystone = Keystone::new(config, RoleNames::default(), clock.clone())?;
-        Ok(Self(Arc::new(Known::Keystone(Box::new(Asked {
+        Ok(Self::of(Asked {
             keystone,
             existing: ExpiringCache::new(PROJECTS_MAX),
             absent: ExpiringCache::new(PROJECTS_MAX),
             at_once: Semaphore::new(AT_ONCE),
             clock,
-        })))))
+        }))
     }
 
-    /// Whether a project exists.
+    /// Asks Keystone, if `CHECK_PROJECTS` says that images are shared only with projects that exist.
     ///
     /// # Errors
-    /// Unavailable if Keystone does not say.
-    pub async fn exists(&self, project: &ProjectId) -> Result<bool, ApiError> {
-        match &*self.0 {
-            Known::Fixed(projects) => Ok(projects.contains(project)),
-            Known::Keystone(asked) => asked.exists(project).await,
+    /// If a variable is missing or malformed, by its name.
+    pub fn from_env() -> Result<Option<Self>, ConfigError> {
+        if !parsed("CHECK_PROJECTS", false, "true or false")? {
+            return Ok(None);
         }
+        let keystone = KeystoneConfig::of_url(&required("KEYSTONE_URL")?)?;
+        let projects = Self::keystone(keystone, Clock::System);
+        let unusable = |error| ConfigError::unusable("KEYSTONE_URL", error);
+        projects.map(Some).map_err(unusable)
     }
+}
 
-    /// Those of some projects that do not exist.
-    ///
-    /// # Errors
-    /// Unavailable if Keystone does not say.
-    pub async fn absent(&self, projects: Vec<ProjectId>) -> Result<HashSet<ProjectId>, ApiError> {
-        let asked = projects.into_iter().map(|project| async move {
-            // Boxed: a request to Keystone would make the future of every entry as large as its own.
-            let exists = Box::pin(self.exists(&project)).await?;
-            Ok::<_, ApiError>((!exists).then_some(project))
-        });
-        let asked = stream::iter(asked).buffer_unordered(OF_A_BATCH);
-        asked
-            .try_filter_map(|absent| async { Ok(absent) })
-            .try_collect()
-            .await
+impl Directory for Asked {
+    fn exists<'a>(&'a self, project: &'a ProjectId) -> BoxFuture<'a, Result<bool, ApiError>> {
+        self.find_out(project).boxed()
     }
 }
 
@@ -114,7 +89,7 @@ impl Asked {
         self.absent.get(project, now).map(|()| false)
     }
 
-    async fn exists(&self, project: &ProjectId) -> Result<bool, ApiError> {
+    async fn find_out(&self, project: &ProjectId) -> Result<bool, ApiError> {
         if let Some(exists) = self.remembered(project) {
             return Ok(exists);
         }

@@ -144,7 +144,7 @@ impl Store {
         let keys = keys.flat_map(|id| [at::image_key(*id), at::member_key(*id, project)]);
         let mut all: HashMap<ImageId, Result<Facts, ApiError>> = HashMap::new();
         for found in self.batch_get(keys.collect()).await? {
-            let Some(id) = item::image_id_of(&found) else {
+            let Ok(id) = item::Head::of(&found).image_id() else {
                 continue;
             };
             let slot = all.entry(id).or_insert_with(|| Ok(Facts::default()));
@@ -177,7 +177,8 @@ impl Store {
             .collect();
         let mut all = HashMap::new();
         for found in self.batch_get(wanted).await? {
-            all.insert(item::member_key_of(&found)?, item::membership(&found)?);
+            let key = item::Head::of(&found).member_key()?;
+            all.insert(key, item::membership(&found)?);
         }
         Ok(all)
     }
@@ -189,7 +190,7 @@ fn read(facts: &mut Facts, found: &at::Item) -> Result<(), ApiError> {
     if sk.is_some_and(|sk| sk == at::IMAGE) {
         facts.image = item::image(found)?;
     } else {
-        let (_, member) = item::member_key_of(found)?;
+        let (_, member) = item::Head::of(found).member_key()?;
         facts.memberships.insert(member, item::membership(found)?);
     }
     Ok(())

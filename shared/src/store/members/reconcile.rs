@@ -160,7 +160,7 @@ impl Store {
                 }
             },
         };
-        let read = item::Reader::new(&stored);
+        let read = item::Reader::of(&stored)?;
         Ok(Some(ImageState {
             id,
             op: read.parsed(at::OP, OperationId::parse)?,

@@ -4,28 +4,27 @@
 //! `IMSHARE_FAULT_SEEDS` and `IMSHARE_FAULT_ENTRIES` set the number of seeds and of entries in
 //! each.
 
+mod check;
+mod store;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use local::engine::Engine;
 use local::table::{self, Upgrade};
-use local::transport;
 use serde_json::json;
 use shared::domain::batch::Batch;
-use shared::domain::change::{Change, EntryKind};
+use shared::domain::change::Change;
 use shared::domain::entries::Entries;
 use shared::domain::error::ApiError;
 use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::image::Image;
-use shared::domain::job::{Job, JobKind, JobStatus};
+use shared::domain::job::Job;
 use shared::domain::member::MemberStatus;
-use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Clock;
@@ -38,96 +37,16 @@ use shared::store::Indexes;
 use shared::store::jobs::Created;
 use shared::store::members::{Changed, Stamp};
 
+use self::check::{check, rule_of};
+use self::store::{BrokenCondition, FaultyStore, SENT};
 use super::harness::{OWNER, origin};
-use super::model::{Intent, Reported, possible, wrong_refusal};
+use super::model::{Intent, Reported};
 
 const IMAGES: usize = 12;
 const MEMBERS: usize = 6;
 const WORKERS: usize = 6;
 /// Receives before a message becomes a dead letter: fewer than in production, so that many do.
 const RECEIVES: u32 = 2;
-
-tokio::task_local! {
-    /// The operation ids that direct calls have sent to the store, each once.
-    static SENT: RefCell<Vec<OperationId>>;
-}
-
-/// The store's transport: the engine with injected faults.
-#[derive(Clone, Debug)]
-struct FaultyStore {
-    engine: Engine,
-    /// Makes the store evaluate one condition as another.
-    breaks: Option<BrokenCondition>,
-    conflicts: Arc<AtomicUsize>,
-}
-
-impl FaultyStore {
-    async fn perform(
-        self,
-        operation: String,
-        body: String,
-    ) -> Result<transport::JsonResponse, ConnectorError> {
-        let error = |kind: &str, more: serde_json::Value| {
-            let mut body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}")});
-            body.as_object_mut()
-                .unwrap()
-                .extend(more.as_object().cloned().unwrap_or_default());
-            Ok((400, body.to_string()))
-        };
-        let lost = |why: &str| ConnectorError::io(why.into());
-        pause(15).await;
-        match fastrand::usize(..100) {
-            0..20 => return error("ThrottlingException", json!({"message": "slow down"})),
-            20..22 => return Err(lost("the request was lost")),
-            22..30 if operation == "TransactWriteItems" => {
-                self.conflicts.fetch_add(1, Ordering::Relaxed);
-                let reasons = json!([{"Code": "TransactionConflict", "Message": "again"}]);
-                let more = json!({"message": "cancelled", "CancellationReasons": reasons});
-                return error("TransactionCanceledException", more);
-            }
-            22..30 if matches!(&*operation, "UpdateItem" | "PutItem" | "DeleteItem") => {
-                self.conflicts.fetch_add(1, Ordering::Relaxed);
-                return error("TransactionConflictException", json!({"message": "again"}));
-            }
-            _ => {}
-        }
-        let body = match self.breaks {
-            Some((condition, another)) => body.replace(condition, another),
-            None => body,
-        };
-        let answer = self.engine.perform(&operation, &body).await;
-        pause(15).await;
-        if fastrand::usize(..100) < 5 {
-            Err(lost("the answer was lost"))
-        } else {
-            Ok(answer)
-        }
-    }
-}
-
-impl HttpConnector for FaultyStore {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some((operation, body)) = transport::parts(&request) else {
-            return HttpConnectorFuture::ready(transport::response(transport::unreadable()));
-        };
-        note(body);
-        let work = self.clone().perform(operation.to_owned(), body.to_owned());
-        HttpConnectorFuture::new(async move { transport::response(work.await?) })
-    }
-}
-
-/// Records the operation id of a direct call's write.
-fn note(body: &str) {
-    let op = body
-        .split_once("\":op\":{\"S\":\"")
-        .and_then(|(_, rest)| OperationId::parse(rest.get(..32)?));
-    let _ = SENT.try_with(|sent| {
-        let mut sent = sent.borrow_mut();
-        if let Some(op) = op.filter(|op| !sent.contains(op)) {
-            sent.push(op);
-        }
-    });
-}
 
 async fn pause(most_ms: u64) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(..=most_ms))).await;
@@ -447,125 +366,6 @@ impl Run {
         }
     }
 }
-
-/// Compares the stored records with the responses.
-async fn check(run: &Run, app: &App) {
-    let store = app.store();
-    let mut requests = run.direct.lock().unwrap().clone();
-    let mut entries = Requests::default();
-    let jobs = run.jobs.lock().unwrap().clone();
-    // Every job has ended, so none counts as open any more.
-    let open = store.open_jobs(&run.owner.project).await.unwrap();
-    assert_eq!(open, (0, 0), "open jobs and their entries");
-    for (sent, intent) in jobs {
-        let job = store.job(sent.id, app.now()).await.unwrap().unwrap();
-        let ended = matches!(job.status(app.now()), JobStatus::Success | JobStatus::Fail);
-        assert!(
-            ended && job.end(app.now()) != Some(job.deadline),
-            "a job did not end: {job:?}"
-        );
-        let rows = store.results(&job, 0, job.total).await.unwrap();
-        assert_eq!(rows.len(), job.total, "rows of the results");
-        let mut good = 0;
-        // A declaration ends what it does not name, whether or not there was a membership.
-        if job.kind == JobKind::Replace {
-            let (image, _, _) = &rows.first().expect("it declares somebody");
-            let image = ImageId::any_spelling(image).unwrap();
-            let named = |member: &ProjectId| rows.iter().any(|(_, project, _)| project == member);
-            for member in run.members.iter().filter(|member| !named(member)) {
-                let of_key = requests.entry((image, member.clone())).or_default();
-                of_key.push((job.id, Intent::Unshare, Reported::Succeeded));
-            }
-        }
-        for (row, (image, project, outcome)) in rows.into_iter().enumerate() {
-            let kind = job.entry_kind(row);
-            let intent = match kind {
-                EntryKind::Add => Intent::Share,
-                EntryKind::Remove => Intent::Unshare,
-                EntryKind::Update => intent,
-            };
-            let outcome = outcome.unwrap_or_else(|| panic!("an entry has no result: {job:?}"));
-            let key = (
-                ImageId::any_spelling(&image).unwrap(),
-                ProjectId::parse(project).unwrap(),
-            );
-            let of_key = requests.entry(key.clone()).or_default();
-            assert!(
-                of_key.iter().all(|(op, _, _)| *op != job.id),
-                "two results of one entry"
-            );
-            let reported = match outcome {
-                Outcome::Changed | Outcome::Answered(_) | Outcome::Unchanged => Reported::Succeeded,
-                Outcome::Failed(code) if code == kind.gave_up() => Reported::GaveUp,
-                Outcome::Failed(_) => Reported::Refused,
-            };
-            // A declaration keeps out older shares that arrive later, although its own entry gave up.
-            if job.kind == JobKind::Replace && reported == Reported::GaveUp {
-                of_key.push((job.id, Intent::Unshare, Reported::GaveUp));
-            }
-            of_key.push((job.id, intent, reported));
-            entries
-                .entry(key)
-                .or_default()
-                .push((job.id, intent, reported));
-            good += usize::from(reported == Reported::Succeeded);
-        }
-        assert_eq!(
-            (job.succeeded, job.failed),
-            (good, job.total - good),
-            "the counters of {job:?}"
-        );
-    }
-    for image in &run.images {
-        let facts = store
-            .facts(image.id, &run.members.iter().collect::<Vec<_>>())
-            .await
-            .unwrap();
-        let mut present = 0;
-        for member in &run.members {
-            let stored = facts.membership(member).cloned();
-            let seen = stored
-                .clone()
-                .and_then(|found| found.present())
-                .map(|member| member.status);
-            present += u64::from(seen.is_some());
-            let requests = requests
-                .remove(&(image.id, member.clone()))
-                .unwrap_or_default();
-            let of_batches = entries
-                .remove(&(image.id, member.clone()))
-                .unwrap_or_default();
-            assert_eq!(
-                wrong_refusal(None, &of_batches, &requests),
-                None,
-                "a refusal without a cause: {requests:#?}"
-            );
-            assert!(
-                possible(None, rule_of(member), requests.clone()).contains(&seen),
-                "image {} member {member:?} is {stored:#?} after {requests:#?}",
-                image.id
-            );
-        }
-        assert_eq!(
-            facts.image.unwrap().member_count,
-            present,
-            "the count of image {}",
-            image.id
-        );
-    }
-}
-
-/// The status that a member's rule gives to new shares.
-fn rule_of(member: &ProjectId) -> MemberStatus {
-    match member.as_str() {
-        "member-0" => MemberStatus::Accepted,
-        "member-1" => MemberStatus::Rejected,
-        _ => MemberStatus::Pending,
-    }
-}
-
-/// A condition, and what a broken store evaluates instead.
-type BrokenCondition = (&'static str, &'static str);
 
 /// How often each fault occurred, so that a test can check that it did.
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,7 +17,7 @@ const NO_GROUP: &str = "";
 
 /// What is asked of a queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     /// The queue.
     pub queue: &'a str,
     /// The time, in milliseconds since the Unix epoch.
@@ -38,7 +38,7 @@ struct Group {
 ///
 /// # Errors
 /// If SQLite fails.
-pub(crate) fn choose(
+pub(super) fn choose(
     connection: &Connection,
     wanted: Wanted<'_>,
     last: &mut Option<String>,
@@ -150,7 +150,7 @@ fn following(
 ///
 /// # Errors
 /// If SQLite fails.
-pub(crate) fn give_up(
+pub(super) fn give_up(
     connection: &Connection,
     (queue, dead_letters): (&str, &str),
     now: i64,
@@ -169,7 +169,7 @@ pub(crate) fn give_up(
 ///
 /// # Errors
 /// If SQLite fails.
-pub(crate) fn receive(
+pub(super) fn receive(
     connection: &Connection,
     id: i64,
     visible_at: i64,
