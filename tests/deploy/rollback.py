@@ -1,0 +1,166 @@
+"""The release before, this one over it, the one before again, and this one again: nothing that was answered is lost.
+
+Run by checks/rollback.sh, and not collected with the other tests. Each deployment happens while batches wait, and while a
+thread sends requests and starts more batches.
+"""
+
+import collections
+import os
+import pathlib
+import sys
+import threading
+import time
+
+import pytest
+import requests
+
+from conftest import ROOT, Stack, deployable
+
+sys.path.append(str(ROOT / "tests/previous"))
+from expected import BATCH, MEMBER, Expected, complaints  # noqa: E402
+
+# One machine does all of this at once.
+PATIENCE = 1200
+DATA = ("TableName", "QueueUrl", "DeadLettersUrl")
+
+
+class Release:
+    """The release that is deployed, as what has to be there is asked from it."""
+
+    def __init__(self, stack, name):
+        self.stack, self.name = stack, name
+        # A message that has failed comes again soon, instead of after minutes.
+        stack.cloud.client("sqs").set_queue_attributes(
+            QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "45"}
+        )
+
+    def begin(self, expected, part):
+        # The permissions of commit 5fecf1e refuse the transaction by which its own code begins to declare members.
+        expected.begin(self, f"{self.name}-{part}", declare=self.name.startswith("this"))
+
+    def send(self, who, method, path, body=None, expect=200):
+        kind = "application/openstack-images-v2.1-json-patch" if method == "PATCH" else "application/json"
+        answer = self.stack.call(who, method, path, body, {"Content-Type": kind})
+        assert answer.status_code == expect, f"{self.name}: {method} {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json() if answer.content and expect < 300 else None
+
+    def waiting(self):
+        """Messages in the queue, those that are worked on included; and dead letters."""
+        sqs = self.stack.cloud.client("sqs")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        count = lambda url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()
+        return [sum(map(int, count(self.stack.outputs[name]))) for name in ("QueueUrl", "DeadLettersUrl")]
+
+
+class Traffic(threading.Thread):
+    """A caller who goes on during a deployment, and writes down what was answered and what failed."""
+
+    def __init__(self, release, expected):
+        super().__init__()
+        self.release, self.expected, self.name = release, expected, release.name
+        self.answered, self.failures = 0, []
+        self.done = threading.Event()
+        self.begun = time.monotonic()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.join()
+
+    def run(self):
+        rounds = 0
+        while not self.done.is_set():
+            rounds += 1
+            try:
+                self.round(rounds)
+            except (AssertionError, requests.RequestException) as failure:
+                # Whether an unanswered write has happened is not known, so this image is not looked at again.
+                self.failures.append(f"{time.monotonic() - self.begun:.1f} s: {failure}")
+
+    def send(self, *request):
+        answer = self.release.send(*request)
+        self.answered += 1
+        return answer
+
+    def round(self, number):
+        name = f"{self.name}-{number}"
+        image = self.send("owner", "POST", "/v2/images", {"name": f"{name}-at-first"}, 201)["id"]
+        path = f"/v2/images/{image}"
+        projects = [f"t{n:03}" for n in range(60)]
+        self.send("owner", "POST", f"{path}/members", {"member": MEMBER})
+        self.batch("POST", image, projects)
+        self.send("member", "PUT", f"{path}/members/{MEMBER}", {"status": "accepted"})
+        self.batch("DELETE", image, projects[:20])
+        self.send("owner", "PATCH", path, [{"op": "replace", "path": "/name", "value": name}])
+        self.send("owner", "GET", f"{path}/members")
+        self.send("member", "GET", "/v2/images?limit=5")
+        self.expected.images[image] = {MEMBER: "accepted", **{project: "pending" for project in projects[20:]}}
+        self.expected.names[image] = name
+
+    def batch(self, method, image, projects):
+        job = self.send("owner", method, BATCH, {"images": [image], "projects": projects})["job_id"]
+        self.expected.jobs.append(("owner", job, len(projects)))
+
+
+@pytest.fixture(scope="session")
+def previous(cloud):
+    code = pathlib.Path(os.environ["PREVIOUS_CODE"])
+    return deployable(code / "template.yaml", code, cloud.work / "previous.json")
+
+
+@pytest.fixture(scope="session")
+def stack(cloud, previous, needed):
+    """The release before, deployed."""
+    return Stack(cloud, previous, {**needed, "MemberQuota": "1000"})
+
+
+def settled(release, expected):
+    """Waits for all jobs, and looks at everything that was answered."""
+    expected.ended(release, PATIENCE)
+    expected.check(release)
+    end = time.monotonic() + PATIENCE
+    while (left := release.waiting()) != [0, 0]:
+        assert left[1] == 0, f"{release.name}: {left[1]} dead letters"
+        assert time.monotonic() < end, f"{release.name}: {left[0]} messages are left of jobs that have ended"
+        time.sleep(1)
+    for function in sorted(path.name for path in (ROOT / "functions").iterdir()):
+        bad = complaints(release.stack.log(function).splitlines())
+        assert not bad, f"{release.name}: {function}: {bad[:3]}"
+
+
+def deployed(stack, expected, name, template):
+    """Deploys a release over another one, in the middle of batches and requests."""
+    data = [stack.outputs[output] for output in DATA]
+    traffic = Traffic(Release(stack, name), expected)
+    with traffic:
+        before = traffic.release.waiting()[0]
+        stack.template = template
+        stack.update()
+        left = traffic.release.waiting()[0]
+    took = time.monotonic() - traffic.begun
+    print(f"{name}: deployed in {took:.0f} s with {before} messages waiting at first and {left} at last; "
+          f"{traffic.answered} requests answered and {len(traffic.failures)} failed meanwhile")
+    for failure, times in collections.Counter(traffic.failures).items():
+        print(f"  {times} x {failure}")
+    assert before and left, "no batch was under way"
+    assert [stack.outputs[output] for output in DATA] == data, "what holds data has been replaced"
+    assert not traffic.failures
+    return Release(stack, name)
+
+
+def test_nothing_is_lost(stack, template, previous):
+    expected = Expected()
+    release = Release(stack, "previous")
+    steps = [("this", template), ("previous-again", previous), ("this-again", template)]
+    for name, following in steps:
+        expected.write(release, f"{release.name}-first")
+        for part in ("first", "second"):
+            release.begin(expected, part)
+        release = deployed(stack, expected, name, following)
+        expected.write(release, f"{name}-at-once")
+        release.begin(expected, "at-once")
+        settled(release, expected)
+    print(f"nothing lost: {len(expected.jobs)} jobs of both releases")
