@@ -5,6 +5,7 @@ thread sends requests and starts more batches.
 """
 
 import collections
+import json
 import os
 import pathlib
 import sys
@@ -12,7 +13,6 @@ import threading
 import time
 
 import pytest
-import requests
 
 from conftest import ROOT, Stack, deployable
 
@@ -28,7 +28,7 @@ class Release:
     """The release that is deployed, as what has to be there is asked from it."""
 
     def __init__(self, stack, name):
-        self.stack, self.name = stack, name
+        self.stack, self.name, self.repeated = stack, name, 0
         # A message that has failed comes again soon, instead of after minutes.
         stack.cloud.client("sqs").set_queue_attributes(
             QueueUrl=stack.outputs["QueueUrl"], Attributes={"VisibilityTimeout": "45"}
@@ -39,6 +39,18 @@ class Release:
         expected.begin(self, f"{self.name}-{part}", declare=self.name.startswith("this"))
 
     def send(self, who, method, path, body=None, expect=200):
+        """Sends a request, again after a 503 as clients do; then it may have taken effect the first time."""
+        for repeated in range(20):
+            answer = self.call(who, method, path, body)
+            if answer.status_code != 503:
+                break
+            self.repeated += 1
+            time.sleep(1)
+        good = {expect, {"POST": 409, "DELETE": 404}.get(method, expect)} if repeated else {expect}
+        assert answer.status_code in good, f"{self.name}: {method} {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json() if answer.content and answer.ok else None
+
+    def call(self, who, method, path, body):
         kind = "application/openstack-images-v2.1-json-patch" if method == "PATCH" else "application/json"
         request = who, method, path, body, {"Content-Type": kind}
         answer = self.stack.call(*request)
@@ -48,8 +60,7 @@ class Release:
             (api,) = self.stack.cloud.client("apigateway").get_rest_apis()["items"]
             self.stack.api = api["id"]
             answer = self.stack.call(*request)
-        assert answer.status_code == expect, f"{self.name}: {method} {path}: {answer.status_code} {answer.text[:300]}"
-        return answer.json() if answer.content and expect < 300 else None
+        return answer
 
     def waiting(self):
         """Messages in the queue, those that are worked on included; and dead letters."""
@@ -59,12 +70,33 @@ class Release:
         return [sum(map(int, count(self.stack.outputs[name]))) for name in ("QueueUrl", "DeadLettersUrl")]
 
 
+class Backlog:
+    """Work for minutes: images that are shared with many projects, unshared from all of them, and so on."""
+
+    def __init__(self, release, expected):
+        self.expected, self.shared = expected, False
+        create = lambda: release.send("owner", "POST", "/v2/images", {"name": "backlog"}, 201)["id"]
+        self.images = [create() for _ in range(24)]
+        self.projects = [f"b{n:03}" for n in range(400)]
+
+    def fill(self, release):
+        """Begins the next job when little waits."""
+        if release.waiting()[0] >= 20:
+            return
+        body = {"images": self.images, "projects": self.projects}
+        job = release.send("owner", "DELETE" if self.shared else "POST", BATCH, body)["job_id"]
+        self.shared = not self.shared
+        self.expected.jobs.append(("owner", job, len(self.images) * len(self.projects)))
+        members = self.projects if self.shared else []
+        self.expected.images.update({image: dict.fromkeys(members, "pending") for image in self.images})
+
+
 class Traffic(threading.Thread):
     """A caller who goes on during a deployment, and writes down what was answered and what failed."""
 
-    def __init__(self, release, expected):
+    def __init__(self, release, expected, backlog):
         super().__init__()
-        self.release, self.expected, self.name = release, expected, release.name
+        self.release, self.expected, self.backlog, self.name = release, expected, backlog, release.name
         self.answered, self.failures = 0, collections.Counter()
         self.done = threading.Event()
         self.begun = time.monotonic()
@@ -82,8 +114,9 @@ class Traffic(threading.Thread):
         while not self.done.is_set():
             rounds += 1
             try:
+                self.backlog.fill(self.release)
                 self.round(rounds)
-            except (AssertionError, requests.RequestException) as failure:
+            except Exception as failure:
                 # Whether an unanswered write has happened is not known, so this image is not looked at again.
                 self.failures[str(failure)] += 1
 
@@ -122,7 +155,7 @@ def previous(cloud):
 @pytest.fixture(scope="session")
 def stack(cloud, previous, needed):
     """The release before, deployed."""
-    return Stack(cloud, previous, {**needed, "MemberQuota": "1000"})
+    return Stack(cloud, previous, {**needed, "MemberQuota": "1000", "WorkerConcurrency": "2"})
 
 
 def settled(release, expected):
@@ -135,14 +168,19 @@ def settled(release, expected):
         assert time.monotonic() < end, f"{release.name}: {left[0]} messages are left of jobs that have ended"
         time.sleep(1)
     for function in sorted(path.name for path in (ROOT / "functions").iterdir()):
-        bad = complaints(release.stack.log(function).splitlines())
+        lines = release.stack.log(function).splitlines()
+        bad = complaints(lines)
+        # The emulator's table and queue are one thread, which deploys too and so does not always answer in time. A request
+        # that fails for anything else is not repeated by clients, but a fault.
+        bad += [line for line in lines if '"message":"failed"' in line and "time" not in json.loads(line)["fields"]["error.why"]]
         assert not bad, f"{release.name}: {function}: {bad[:3]}"
 
 
-def deployed(stack, expected, name, template):
+def deployed(stack, expected, backlog, name, template):
     """Deploys a release over another one, in the middle of batches and requests."""
     data = [stack.outputs[output] for output in DATA]
-    traffic = Traffic(Release(stack, name), expected)
+    traffic = Traffic(Release(stack, name), expected, backlog)
+    backlog.fill(traffic.release)
     with traffic:
         before = traffic.release.waiting()[0]
         stack.template = template
@@ -150,7 +188,8 @@ def deployed(stack, expected, name, template):
         left = traffic.release.waiting()[0]
     took = time.monotonic() - traffic.begun
     print(f"{name}: deployed in {took:.0f} s with {before} messages waiting at first and {left} at last; "
-          f"{traffic.answered} requests answered and {traffic.failures.total()} failed meanwhile")
+          f"{traffic.answered} requests answered and {traffic.failures.total()} failed meanwhile, "
+          f"{traffic.release.repeated} were repeated")
     for failure, times in traffic.failures.most_common():
         print(f"  {times} x {failure}")
     assert [stack.outputs[output] for output in DATA] == data, "what holds data has been replaced"
@@ -162,12 +201,13 @@ def deployed(stack, expected, name, template):
 def test_nothing_is_lost(stack, template, previous):
     expected = Expected()
     release = Release(stack, "previous")
+    backlog = Backlog(release, expected)
     steps = [("this", template), ("previous-again", previous), ("this-again", template)]
     for name, following in steps:
         expected.write(release, f"{release.name}-first")
         for part in ("first", "second"):
             release.begin(expected, part)
-        release = deployed(stack, expected, name, following)
+        release = deployed(stack, expected, backlog, name, following)
         expected.write(release, f"{name}-at-once")
         release.begin(expected, "at-once")
         settled(release, expected)
