@@ -62,6 +62,19 @@ runtime.kill_workers, runtime.invalidate_worker = kill, invalidate
 
 import ministack.services.apigateway_v1 as api  # noqa: E402
 
+import ministack.services.lambda_svc as functions  # noqa: E402
+
+# A parameter is text, also where a number is expected.
+sqs_concurrency = functions._sqs_esm_concurrency
+
+
+def concurrency(mapping, *rest):
+    scaling = {name: int(value) for name, value in (mapping.get("ScalingConfig") or {}).items()}
+    return sqs_concurrency({**mapping, "ScalingConfig": scaling}, *rest)
+
+
+functions._sqs_esm_concurrency = concurrency
+
 # ANY methods and gateway responses of an OpenAPI body.
 api._OPENAPI_HTTP_METHODS.add("any")
 import_path_item, import_rest_api = api._import_path_item, api._import_rest_api

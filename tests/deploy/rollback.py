@@ -81,7 +81,7 @@ class Backlog:
 
     def fill(self, release):
         """Begins the next job when little waits."""
-        if release.waiting()[0] >= 20:
+        if release.waiting()[0] >= 40:
             return
         body = {"images": self.images, "projects": self.projects}
         job = release.send("owner", "DELETE" if self.shared else "POST", BATCH, body)["job_id"]
