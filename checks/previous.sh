@@ -10,6 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 binary=${1:-${CARGO_TARGET_DIR:-target}/debug/imshare}
 previous=${2:-}
 if [[ -z $previous ]]; then
+    previous_commit
     previous_build --bin imshare
     previous=$built/imshare
 fi

@@ -12,10 +12,8 @@ if [[ -z $binaries ]]; then
     cargo build --locked --workspace --bins
     binaries=${CARGO_TARGET_DIR:-target}/debug
 fi
-built=${2:-}
-if [[ -z $built ]]; then
-    previous_build --workspace --bins
-fi
 previous_commit
+built=${2:-}
+[[ -n $built ]] || previous_build --workspace --bins
 # -s: what it prints is its record.
 BINARIES=$binaries PREVIOUS=$built PREVIOUS_COMMIT=$commit exec checks/deploy.sh -s
