@@ -78,7 +78,10 @@ class Cloud:
         )
 
     def deploy(self, template, **parameters):
-        """Runs `sam deploy` and returns its output; raises if it fails. What the template has no parameter for is left out."""
+        """Runs `sam deploy` and returns its output; raises if it fails.
+
+        Parameters that the template does not have are left out.
+        """
         known = json.loads(pathlib.Path(template).read_text())["Parameters"]
         values = {name: value for name, value in {**PARAMETERS, **parameters}.items() if name in known}
         overrides = [f"{name}={value}" for name, value in values.items()]
