@@ -78,8 +78,13 @@ class Cloud:
         )
 
     def deploy(self, template, **parameters):
-        """Runs `sam deploy` and returns its output; raises if it fails."""
-        overrides = [f"{name}={value}" for name, value in {**PARAMETERS, **parameters}.items()]
+        """Runs `sam deploy` and returns its output; raises if it fails.
+
+        Parameters that the template does not have are left out.
+        """
+        known = json.loads(pathlib.Path(template).read_text())["Parameters"]
+        values = {name: value for name, value in {**PARAMETERS, **parameters}.items() if name in known}
+        overrides = [f"{name}={value}" for name, value in values.items()]
         command = [os.environ["SAM"], "deploy", "--template-file", template, "--stack-name", NAME, "--region", REGION]
         command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
         command += ["--no-progressbar", "--no-fail-on-empty-changeset", "--parameter-overrides", *overrides]
@@ -173,21 +178,24 @@ def cloud(tmp_path_factory):
     cloud.stop()
 
 
-@pytest.fixture(scope="session")
-def template(cloud):
-    """The template with the built binaries in place of their source."""
-    parsed = yaml_parse((ROOT / "template.yaml").read_text())
+def deployable(source, code, path):
+    """Writes the template with the built binaries in place of their source, and returns where it is."""
+    parsed = yaml_parse(source.read_text())
     del parsed["Globals"]["Function"]["CodeUri"]
     for resource in parsed["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             binary = resource["Metadata"]["BuildProperties"]["Binary"]
-            resource["Properties"]["CodeUri"] = f"{os.environ['CODE']}/{binary}"
+            resource["Properties"]["CodeUri"] = f"{code}/{binary}"
     # The emulator supports alarms on one metric only; these sum several.
     resources = parsed["Resources"].items()
     parsed["Resources"] = {name: each for name, each in resources if "Metrics" not in each.get("Properties", {})}
-    path = cloud.work / "template.json"
     path.write_text(json.dumps(parsed))
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def template(cloud):
+    return deployable(ROOT / "template.yaml", os.environ["CODE"], cloud.work / "template.json")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,7 +29,51 @@ def remembered_credentials(config):
 
 runtime.execution_credentials = remembered_credentials
 
+# An update lets the invocations that are under way end. The emulator would kill them.
+updating = threading.local()
+kill_workers, invalidate_worker = runtime.kill_workers, runtime.invalidate_worker
+
+
+def kill_when_free(worker):
+    # No function of the template may run for longer.
+    for _ in range(600):
+        if not worker.in_use:
+            break
+        time.sleep(0.1)
+    kill_workers([worker])
+
+
+def kill(workers):
+    for worker in [each for each in workers if each and each.in_use and getattr(updating, "now", False)]:
+        workers.remove(worker)
+        threading.Thread(target=kill_when_free, args=[worker], daemon=True).start()
+    kill_workers(workers)
+
+
+def invalidate(name, qualifier=None, **scope):
+    updating.now = qualifier == "$LATEST"
+    try:
+        invalidate_worker(name, qualifier, **scope)
+    finally:
+        updating.now = False
+
+
+runtime.kill_workers, runtime.invalidate_worker = kill, invalidate
+
 import ministack.services.apigateway_v1 as api  # noqa: E402
+
+import ministack.services.lambda_svc as functions  # noqa: E402
+
+# A parameter is text, also where a number is expected.
+sqs_concurrency = functions._sqs_esm_concurrency
+
+
+def concurrency(mapping, *rest):
+    scaling = {name: int(value) for name, value in (mapping.get("ScalingConfig") or {}).items()}
+    return sqs_concurrency({**mapping, "ScalingConfig": scaling}, *rest)
+
+
+functions._sqs_esm_concurrency = concurrency
 
 # ANY methods and gateway responses of an OpenAPI body.
 api._OPENAPI_HTTP_METHODS.add("any")

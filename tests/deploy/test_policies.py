@@ -273,6 +273,7 @@ def test_the_queues_take_nothing_without_tls(stack):
 
 
 def test_the_dead_letters_are_of_the_batches_alone(stack):
+    stack.update(BatchesQueueArn=stack.outputs["QueueArn"])
     sqs = stack.cloud.client("sqs")
     names = ["QueueArn", "RedriveAllowPolicy"]
     dead = sqs.get_queue_attributes(QueueUrl=stack.outputs["DeadLettersUrl"], AttributeNames=names)["Attributes"]

@@ -31,6 +31,7 @@ from keystone import PROJECTS
         {"TableDeletionProtection": "maybe"},
         {"Deployment": "Canary10Percent5Minutes"},
         {"KeystoneCaLayerArn": "keystone-ca"},
+        {"BatchesQueueArn": "batches"},
         {"SubnetIds": "10.0.0.0/24"},
         {"SubnetIds": "subnet-0a1b2c"},
         {"RequestsPerAddress": "-1"},
