@@ -20,20 +20,22 @@ pub struct Server {
     pub ready_after: Duration,
 }
 
+/// How imshare is started. Its limits of jobs are counted and never reached.
+const SERVE: [&str; 7] = [
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+    "--member-quota=-1",
+    "--job-quota=1000000",
+    "--entry-quota=100000000",
+    "--log=error",
+];
+
 impl Server {
-    /// Starts this binary of imshare with no member quota and waits until it is ready.
+    /// Starts this binary of imshare with limits that are never reached, and waits until it is ready.
     pub fn imshare(binary: &Path, data: &Path) -> Self {
         let mut command = Command::new(binary);
-        command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--member-quota=-1",
-                "--log=error",
-            ])
-            .arg("--data-dir")
-            .arg(data);
+        command.args(SERVE).arg("--data-dir").arg(data);
         Self::start(&mut command, false)
     }
 
@@ -41,13 +43,7 @@ impl Server {
     pub fn imshare_on(binary: &Path, data: &Path, dynamodb: &str) -> Self {
         let mut command = Command::new(binary);
         command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--member-quota=-1",
-                "--log=error",
-            ])
+            .args(SERVE)
             .args(["--dynamodb-endpoint", dynamodb])
             .arg("--data-dir")
             .arg(data);
