@@ -45,6 +45,10 @@ async fn a_job_that_was_running_when_it_stopped_goes_on() {
 
 /// The real binary, if Cargo has built it beside this test.
 pub fn binary() -> std::path::PathBuf {
+    // To measure with the build that is installed.
+    if let Some(named) = std::env::var_os("IMSHARE_BINARY") {
+        return named.into();
+    }
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();

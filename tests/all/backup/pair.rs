@@ -1,7 +1,7 @@
 //! A backup during many writes: what is restored is what was there at one instant, in the table and the
 //! queue alike.
 //!
-//! To measure: `IMSHARE_BACKUP_ENTRIES=100000 cargo test --test all -- backup::pair --nocapture`.
+//! `IMSHARE_BACKUP_ENTRIES` is for measuring: see "Back up" in `docs/operations.md`.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,6 +56,16 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         panic!("job {job} did not end in 2 min");
+    }
+
+    /// How many entries of batches are done.
+    async fn entries(&self) -> u64 {
+        let url = format!("{}/metrics", self.url);
+        let answer = self.http.send("GET", &url, &[], Vec::new()).await;
+        let lines = answer.body.lines();
+        let entries = lines.filter(|line| line.starts_with("imshare_entries_total"));
+        let entries = entries.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+        entries.sum()
     }
 
     /// How many members an image has, which are its writer's first ones.
@@ -142,12 +152,13 @@ struct Made {
 }
 
 /// Makes backups beside the writers, each after as many writes as there are writers, at least.
-async fn backups(place: &Place, load: &Load) -> Vec<Made> {
+async fn backups(place: &Place, service: &Service, load: &Load) -> Vec<Made> {
     let mut made = Vec::new();
     for number in 0..BACKUPS {
         load.writes(5 * WRITERS).await;
         let file = format!("{number}.tar");
         let (began, writes) = (load.tick(), load.acknowledged.load(Ordering::SeqCst));
+        let entries = service.entries().await;
         let timed = Instant::now();
         place
             .run(&["backup", &file, "--data-dir", "data", "--quiet"])
@@ -155,12 +166,13 @@ async fn backups(place: &Place, load: &Load) -> Vec<Made> {
             .expect(0);
         let (took, ended) = (timed.elapsed(), load.tick());
         let writes = load.acknowledged.load(Ordering::SeqCst) - writes;
+        let entries = service.entries().await - entries;
         let bytes = std::fs::metadata(place.path(&file)).unwrap().len();
         println!(
-            "backup of {:.1} MB in {:.2} s, beside {writes} writes: {:.0} a second",
+            "backup of {:.1} MB in {:.2} s, beside {writes} writes and {entries} entries of batches: {:.0} a second",
             bytes as f64 / 1e6,
             took.as_secs_f64(),
-            writes as f64 / took.as_secs_f64()
+            (writes + entries) as f64 / took.as_secs_f64()
         );
         // The server's data agrees with itself at any instant.
         let timed = Instant::now();
@@ -222,7 +234,8 @@ async fn what_is_restored_is_of_one_instant() {
     let (shared, batched) = images.split_at(WRITERS);
     let sharing = join_all(shared.iter().map(|image| load.share(&service, image)));
     let batching = load.batches(&service, &batched[0]);
-    let (made, sharing, (batching, jobs)) = tokio::join!(backups(&place, &load), sharing, batching);
+    let (made, sharing, (batching, jobs)) =
+        tokio::join!(backups(&place, &service, &load), sharing, batching);
     drop(child);
 
     for made in &made {
