@@ -213,6 +213,8 @@ async fn conclude(
     outcome: Result<Result<Handled, ApiError>, tokio::task::JoinError>,
 ) -> Option<Duration> {
     let id = &record.message_id;
+    // The next delivery is likely to succeed: nobody has to do anything.
+    let passes = matches!(outcome, Ok(Err(ApiError::Unavailable(_))));
     let (why, poison) = match outcome {
         Ok(Ok(Handled::Done)) => return None,
         Ok(Ok(Handled::GivenBack)) => {
@@ -237,8 +239,14 @@ async fn conclude(
         tracing::error!(message.id = %id, error.why = %why, "poison: a dead letter at once");
         return None;
     }
-    tracing::error!(message.id = %id, error.why = %why, receives = record.receives(), "message comes again");
-    Some(pause_after(record.receives()))
+    let receives = record.receives();
+    match passes {
+        true => tracing::warn!(message.id = %id, error.why = %why, receives, "message comes again"),
+        false => {
+            tracing::error!(message.id = %id, error.why = %why, receives, "message comes again")
+        }
+    }
+    Some(pause_after(receives))
 }
 
 /// Makes a message a dead letter. Returns whether it is one: if its own deletion fails after that, it is
