@@ -114,13 +114,14 @@ class Traffic(threading.Thread):
         while not self.done.is_set():
             rounds += 1
             try:
-                self.backlog.fill(self.release)
                 self.round(rounds)
             except Exception as failure:
                 # Whether an unanswered write has happened is not known, so this image is not looked at again.
                 self.failures[str(failure)] += 1
 
     def send(self, *request):
+        # Before each request: a round takes long enough for the workers to finish everything.
+        self.backlog.fill(self.release)
         answer = self.release.send(*request)
         self.answered += 1
         return answer
