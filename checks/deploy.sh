@@ -21,7 +21,7 @@ venv deploy "${DEPLOY_PINS[@]}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# code DIRECTORY BINARIES FUNCTION…: the code of each function, without what only a debugger reads.
+# code DIRECTORY BINARIES FUNCTION…: the code of each function, without what only a debugger reads: a deployment is limited in size.
 code() {
     local function name
     for function in "${@:3}"; do
