@@ -2,7 +2,6 @@
 //! process, without the service's logic. They reach the engine over a socket, as a program reaches
 //! DynamoDB, or without one, as the local server does.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +18,7 @@ use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::member::MemberStatus;
 use shared::domain::time::{Clock, Timestamp};
 use shared::runtime::clients::Clients;
+use shared::store::expression::names;
 use shared::store::keys::{self as at, Item, n, s};
 use shared::store::members::TOMBSTONE_SECONDS;
 
@@ -243,9 +243,10 @@ impl Limit {
             Loop::Show => self.read(image, member).await,
             Loop::List => {
                 let query = self.client.query().table_name(TABLE).consistent_read(true);
+                let condition = "#pk = :pk";
                 let query = query
-                    .key_condition_expression("#pk = :pk")
-                    .expression_attribute_names("#pk", at::PK)
+                    .set_expression_attribute_names(names(&[condition]))
+                    .key_condition_expression(condition)
                     .expression_attribute_values(":pk", s(at::image_pk(image)))
                     .limit(self.members.len() as i32 + 1);
                 query.send().await.expect("query");
@@ -276,35 +277,19 @@ impl Limit {
             MemberStatus::Accepted => ", #npk = #named",
             MemberStatus::Pending | MemberStatus::Rejected => " REMOVE #npk",
         };
-        let names = [
-            ("#pk", at::PK),
-            ("#gone", at::GONE),
-            ("#status", at::STATUS),
-            ("#op", at::OP),
-            ("#updated", at::UPDATED_AT),
-            ("#by", at::BY),
-            ("#gpk", at::GPK),
-            ("#npk", at::NPK),
-        ];
-        let mut names: HashMap<_, _> = names
-            .map(|(short, name)| (short.to_owned(), name.to_owned()))
-            .into();
-        if status == MemberStatus::Accepted {
-            names.insert("#named".to_owned(), at::NAMED.to_owned());
-        }
-        let update = self
+        let update = format!(
+            "SET #status = :status, #op = :op, #updated_at = :updated, #by = :by, #gpk = :gpk{by_name}"
+        );
+        let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op \
+                         AND attribute_exists(#gpk)";
+        let request = self
             .client
             .update_item()
             .table_name(TABLE)
             .set_key(Some(at::member_key(image, member)))
-            .update_expression(format!(
-                "SET #status = :status, #op = :op, #updated = :updated, #by = :by, #gpk = :gpk{by_name}"
-            ))
-            .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #op < :op \
-                 AND attribute_exists(#gpk)",
-            )
-            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_names(names(&[&update, condition]))
+            .update_expression(update)
+            .condition_expression(condition)
             .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .expression_attribute_values(":updated", s(self.now.stored()))
@@ -312,19 +297,16 @@ impl Limit {
             .expression_attribute_values(":gpk", s(at::status_gpk(status, member)))
             .return_values(returned)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        update.send().await.expect("update");
+        request.send().await.expect("update");
     }
 
     async fn add(&self, image: ImageId, member: &ProjectId) {
+        let condition = "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)";
         let put = Put::builder()
             .table_name(TABLE)
             .set_item(Some(self.membership(image, member)))
-            .condition_expression(
-                "attribute_not_exists(#pk) OR (attribute_exists(#gone) AND #op < :op)",
-            )
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#op", at::OP)
+            .set_expression_attribute_names(names(&[condition]))
+            .condition_expression(condition)
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .build()
@@ -335,42 +317,17 @@ impl Limit {
 
     async fn remove(&self, image: ImageId, member: &ProjectId) {
         let expires = self.now.unix_seconds() + TOMBSTONE_SECONDS;
-        let names = [
-            ("#pk", at::PK),
-            ("#gone", at::GONE),
-            ("#op", at::OP),
-            ("#added", at::ADDED),
-            ("#shared", at::SHARED),
-            ("#expires", at::EXPIRES_AT),
-            ("#gpk", at::GPK),
-            ("#gsk", at::GSK),
-            ("#status", at::STATUS),
-            ("#created", at::CREATED_AT),
-            ("#updated", at::UPDATED_AT),
-            ("#by", at::BY),
-            ("#npk", at::NPK),
-            ("#named", at::NAMED),
-            ("#opk", at::OPK),
-            ("#osk", at::OSK),
-            ("#projection", at::PROJECTION),
-            ("#vault_id", at::VAULT_ID),
-            ("#shared_as", at::SHARED_AS),
-            ("#ended", at::ENDED),
-        ];
-        let names = names.map(|(short, name)| (short.to_owned(), name.to_owned()));
+        let update = "SET #gone = :true, #op = :op, #expires_at = :expires, #by = :by \
+                      REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
+                      #created_at, #updated_at, #shared, #shared_as, #ended";
+        let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #added <= :op \
+                         AND (attribute_not_exists(#shared) OR #shared <= :op)";
         let update = Update::builder()
             .table_name(TABLE)
             .set_key(Some(at::member_key(image, member)))
-            .update_expression(
-                "SET #gone = :true, #op = :op, #expires = :expires, #by = :by \
-                 REMOVE #gpk, #gsk, #npk, #named, #opk, #osk, #projection, #status, #vault_id, \
-                 #created, #updated, #shared, #shared_as, #ended",
-            )
-            .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #added <= :op \
-                 AND (attribute_not_exists(#shared) OR #shared <= :op)",
-            )
-            .set_expression_attribute_names(Some(names.into()))
+            .set_expression_attribute_names(names(&[update, condition]))
+            .update_expression(update)
+            .condition_expression(condition)
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":op", s(OperationId::now().to_string()))
             .expression_attribute_values(":expires", n(expires))
@@ -384,19 +341,15 @@ impl Limit {
 
     /// Changes a membership and the image's count of members in one transaction.
     async fn transact(&self, image: ImageId, change: i64, membership: TransactWriteItem) {
+        let update = "ADD #member_count :change, #member_version :one";
+        let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) \
+                         AND #visibility = :shared AND #member_count >= :zero";
         let count = Update::builder()
             .table_name(TABLE)
             .set_key(Some(at::image_key(image)))
-            .update_expression("ADD #count :change, #version :one")
-            .condition_expression(
-                "attribute_exists(#pk) AND attribute_not_exists(#gone) \
-                 AND #visibility = :shared AND #count >= :zero",
-            )
-            .expression_attribute_names("#pk", at::PK)
-            .expression_attribute_names("#gone", at::GONE)
-            .expression_attribute_names("#count", at::MEMBER_COUNT)
-            .expression_attribute_names("#version", at::MEMBER_VERSION)
-            .expression_attribute_names("#visibility", at::VISIBILITY)
+            .set_expression_attribute_names(names(&[update, condition]))
+            .update_expression(update)
+            .condition_expression(condition)
             .expression_attribute_values(":change", n(change))
             .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":one", n(1))

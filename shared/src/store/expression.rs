@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::keys::{ATTRIBUTES, Item};
 
 /// Maps the placeholders in some expressions to their attributes.
-pub(super) fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
+pub fn names(expressions: &[&str]) -> Option<HashMap<String, String>> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut names = HashMap::new();
     for expression in expressions {

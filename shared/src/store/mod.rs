@@ -32,7 +32,7 @@ pub mod change_log;
 pub mod check;
 mod deletion;
 pub mod due;
-mod expression;
+pub mod expression;
 mod freshness;
 pub mod images;
 mod item;
