@@ -24,28 +24,21 @@ pub type Filtered = Layered<Targets, Layered<Targets, Registry>>;
 /// Parses a level such as `debug`, or several such as `warn,shared=trace`. By target alone: filters by span or
 /// field would bring a regex engine into each function.
 fn levels(text: &str) -> Result<Targets, String> {
-    let parts = || text.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let wrong = parts().find(|part| match part.split_once('=') {
-        None => part.parse::<LevelFilter>().is_err(),
-        Some((target, level)) => {
-            target.contains('[') || level.trim().parse::<LevelFilter>().is_err()
-        }
-    });
-    if let Some(wrong) = wrong {
-        return Err(format!(
-            "{wrong:?} is not a level: use error, warn, info, debug, trace or off, or a filter such \
-             as warn,shared=debug"
-        ));
-    }
+    let parts = text.split(',').map(str::trim).filter(|it| !it.is_empty());
     // Without any level, errors are logged.
-    let none = parts().next().is_none();
-    let mut levels = Targets::new().with_default(match none {
-        true => LevelFilter::ERROR,
-        false => LevelFilter::OFF,
+    let mut levels = Targets::new().with_default(match parts.clone().next() {
+        None => LevelFilter::ERROR,
+        Some(_) => LevelFilter::OFF,
     });
-    for part in parts() {
+    for part in parts {
         let (target, level) = part.split_once('=').unwrap_or(("", part));
-        let level = level.trim().parse().unwrap_or(LevelFilter::OFF);
+        let level = level.trim().parse::<LevelFilter>().ok();
+        let Some(level) = level.filter(|_| !target.contains('[')) else {
+            return Err(format!(
+                "{part:?} is not a level: use error, warn, info, debug, trace or off, or a filter such \
+                 as warn,shared=debug"
+            ));
+        };
         levels = match target.trim() {
             "" => levels.with_default(level),
             target => levels.with_target(target, level),

@@ -212,9 +212,7 @@ async fn conclude(
     record: &SqsRecord,
     outcome: Result<Result<Handled, ApiError>, tokio::task::JoinError>,
 ) -> Option<Duration> {
-    let id = &record.message_id;
-    // The next delivery is likely to succeed: nobody has to do anything.
-    let passes = matches!(outcome, Ok(Err(ApiError::Unavailable(_))));
+    let (id, receives) = (&record.message_id, record.receives());
     let (why, poison) = match outcome {
         Ok(Ok(Handled::Done)) => return None,
         Ok(Ok(Handled::GivenBack)) => {
@@ -224,14 +222,17 @@ async fn conclude(
         Ok(Ok(Handled::Poison(why))) => (why, true),
         Ok(Err(error)) if error.is_logged() => {
             tracing::debug!(message.id = %id, error.why = error.for_log(), "message comes again");
-            return Some(pause_after(record.receives()));
+            return Some(pause_after(receives));
         }
-        Ok(Err(ApiError::Internal(why) | ApiError::Unavailable(why))) => {
-            (why.for_log().to_owned(), false)
+        // A later delivery succeeds when what is unavailable is back. An operator has nothing to mend in the message.
+        Ok(Err(error)) if error.retryable() => {
+            tracing::warn!(message.id = %id, error.why = error.for_log(), receives, "message comes again");
+            return Some(pause_after(receives));
         }
+        Ok(Err(ApiError::Internal(why))) => (why.for_log().to_owned(), false),
         Ok(Err(other)) => (format!("refused: {}", other.for_log()), false),
         Err(_) => {
-            let poison = record.receives() >= PANICS;
+            let poison = receives >= PANICS;
             ("the handler panicked".to_owned(), poison)
         }
     };
@@ -239,13 +240,7 @@ async fn conclude(
         tracing::error!(message.id = %id, error.why = %why, "poison: a dead letter at once");
         return None;
     }
-    let receives = record.receives();
-    match passes {
-        true => tracing::warn!(message.id = %id, error.why = %why, receives, "message comes again"),
-        false => {
-            tracing::error!(message.id = %id, error.why = %why, receives, "message comes again")
-        }
-    }
+    tracing::error!(message.id = %id, error.why = %why, receives, "message comes again");
     Some(pause_after(receives))
 }
 
