@@ -173,6 +173,16 @@ async fn listed(app: &App, project: &str, query: &str) -> Vec<String> {
         .collect()
 }
 
+/// The names and the statuses of the member's invitations.
+async fn invitations(app: &App) -> Vec<(String, String)> {
+    let path = format!("/v1/{MEMBER}/cloudimages/invitations?status=all");
+    let found = send(app, MEMBER, "GET", &path, None).await;
+    let rows = found["invitations"].as_array().unwrap().iter();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    rows.map(|row| (text(row, "image_name"), text(row, "status")))
+        .collect()
+}
+
 /// How many invitations the member has, and how many shares the owner.
 async fn memberships(app: &App) -> [usize; 2] {
     let count = async |project: &str, list: &str| {
@@ -235,6 +245,8 @@ async fn what_a_caller_has_written_is_in_its_next_list() {
         send(&app, MEMBER, "PUT", &row, Some(json!({"status": status}))).await;
         let list = listed(&app, MEMBER, &format!("?member_status={status}")).await;
         assert_eq!(list, [image.clone()], "{status}, then list");
+        let invited = invitations(&app).await;
+        assert_eq!(invited, [("new".to_owned(), status.to_owned())]);
         for other in ["accepted", "rejected", "pending"] {
             let list = listed(&app, MEMBER, &format!("?member_status={other}")).await;
             assert_eq!(
@@ -335,6 +347,8 @@ async fn what_an_owner_has_ended_or_changed_does_not_show_as_it_was() {
     change(&app, OWNER, &changed, "name", "new").await;
     let list = send(&app, MEMBER, "GET", "/v2/images", None).await;
     assert_eq!(list["images"][1]["name"], "new");
+    let of = |name: &str| (name.to_owned(), "accepted".to_owned());
+    assert_eq!(invitations(&app).await, [of("kept"), of("new")]);
 }
 
 /// Without a recent change a list reads no images: its streams, and the marks of the projects on it.
@@ -354,31 +368,45 @@ async fn a_list_that_nobody_has_changed_reads_no_images() {
     let image = create(&app, OWNER, json!({"name": "short-lived"})).await;
     tokio::time::sleep(2 * LAG).await;
     // The units of a page.
-    let units = async || {
+    let app = &app;
+    let units = async |path: &str, rows: &str| {
         let before = engine.requests()["BatchGetItem"];
-        let list = images::handle(app.clone(), request(MEMBER, "GET", "/v2/images", None));
-        let (list, usage) = metrics::measured(list).await;
+        let asked = request(MEMBER, "GET", path, None);
+        let (list, usage) = match rows {
+            "images" => metrics::measured(images::handle(app.clone(), asked)).await,
+            _ => metrics::measured(read_members::handle(app.clone(), asked)).await,
+        };
         let lambda_http::Body::Text(list) = list.unwrap().into_body() else {
             panic!("no text");
         };
         let list: Value = serde_json::from_str(&list).unwrap();
-        assert_eq!(list["images"].as_array().unwrap().len(), 25);
+        assert_eq!(list[rows].as_array().unwrap().len(), 25);
         (engine.requests()["BatchGetItem"] - before, usage.units)
     };
-    let (requests, calm) = units().await;
+    let invited = format!("/v1/{MEMBER}/cloudimages/invitations?status=accepted");
+    let lists = [("/v2/images", "images"), (&*invited, "invitations")];
+    let mut calm = Vec::new();
+    for (path, rows) in lists {
+        calm.push(units(path, rows).await);
+    }
     // DynamoDB's own prices: 0.125 dollars a million units, besides 3.73 for the gateway and the
     // function. A list is to cost 5 dollars a million at most.
-    assert!(
-        requests == 1 && calm <= 10.0,
-        "{requests} requests, {calm} units"
-    );
-    send(&app, OWNER, "DELETE", &format!("/v2/images/{image}"), None).await;
-    let (requests, after) = units().await;
-    assert!(
-        requests == 2 && after >= 50.0,
-        "{requests} requests, {after} units"
-    );
+    for (requests, units) in &calm {
+        assert!(
+            *requests == 1 && *units <= 10.0,
+            "{requests} requests, {units} units"
+        );
+    }
+    send(app, OWNER, "DELETE", &format!("/v2/images/{image}"), None).await;
+    for (path, rows) in lists {
+        let (requests, after) = units(path, rows).await;
+        assert!(
+            requests == 2 && after >= 50.0,
+            "{rows}: {requests} requests, {after} units"
+        );
+    }
     clock.forward(3600);
-    assert_eq!(units().await, (1, calm));
-    println!("a page of 25 shared images: {calm} read units, {after} after a change");
+    for ((path, rows), calm) in lists.into_iter().zip(calm) {
+        assert_eq!(units(path, rows).await, calm, "{rows}");
+    }
 }

@@ -90,6 +90,7 @@ async fn in_stored_order(
         first: Some(query.limit + 1),
         name: None,
         filters: query.stored_filters(),
+        times: false,
     };
     let mut merged = Merged::new(app, caller, query, start);
     let mut filling = Filling::new(app, caller, query);
@@ -148,6 +149,7 @@ async fn all(app: &App, caller: &Caller, query: &Query) -> Result<Vec<(Source, R
         first: None,
         name: None,
         filters: query.stored_filters(),
+        times: false,
     };
     let mut merged = Merged::new(app, caller, query, start);
     let mut all = Vec::new();

@@ -34,7 +34,7 @@ pub struct Rows<'a> {
 
 enum From<'a> {
     /// The memberships of a project: one sorted stream for each status, merged.
-    Member(ProjectId, Vec<Stream<'a>>),
+    Member(ProjectId, Vec<(MemberStatus, Stream<'a>)>),
     /// What a project shares, page by page.
     Owner(Pages<'a>),
 }
@@ -78,10 +78,11 @@ impl<'a> Rows<'a> {
                 .chain(owner)
                 .map(|held| vec![held.text()])
                 .collect(),
+            times: true,
         };
         let streams = wanted.statuses.iter().map(|status| {
             let source = Source::SharedWith(member.clone(), *status);
-            store.stream(source, start.clone())
+            (*status, store.stream(source, start.clone()))
         });
         Self::new(From::Member(member.clone(), streams.collect()))
     }
@@ -107,11 +108,8 @@ impl<'a> Rows<'a> {
         if let Some(member) = member {
             let position = member.to_string();
             if page.after.as_ref().is_none_or(|after| *after < position) {
-                pages.buffer.push_back(Candidate {
-                    position,
-                    image,
-                    member: member.clone(),
-                });
+                let candidate = Candidate::of(position, image, member.clone());
+                pages.buffer.push_back(candidate);
             }
             pages.ended = true;
         } else {
@@ -174,18 +172,17 @@ impl From<'_> {
 /// Removes and returns the newest of the streams' next rows.
 async fn newest(
     member: &ProjectId,
-    streams: &mut [Stream<'_>],
+    streams: &mut [(MemberStatus, Stream<'_>)],
 ) -> Result<Option<Candidate>, ApiError> {
-    let peeks = streams.iter_mut().map(Stream::peek);
+    let peeks = streams.iter_mut().map(|(_, stream)| stream.peek());
     let heads = futures::future::try_join_all(peeks).await?;
     let positions = heads.into_iter().map(|head| head.map(|row| &row.position));
     let newest = positions.enumerate().max_by_key(|(_, position)| *position);
     let place = newest.map(|(place, _)| place);
     let stream = place.and_then(|place| streams.get_mut(place));
-    Ok(stream.and_then(Stream::take).map(|row| Candidate {
-        position: row.position,
-        image: row.id,
-        member: member.clone(),
+    Ok(stream.and_then(|(status, stream)| {
+        let row = stream.take()?;
+        Some(Candidate::of_row(row, member, *status))
     }))
 }
 
@@ -230,10 +227,9 @@ impl<'a> Pages<'a> {
             .page_members(image, marker.as_ref(), most)
             .await?;
         let more = members.len() == most;
-        let candidates = members.into_iter().map(|member| Candidate {
-            position: member.member_id.to_string(),
-            image,
-            member: member.member_id,
+        let candidates = members.into_iter().map(|member| {
+            let position = member.member_id.to_string();
+            Candidate::of(position, image, member.member_id)
         });
         Ok((candidates.collect(), more))
     }

@@ -1,19 +1,20 @@
 //! `GET /v1/{project_id}/cloudimages/invitations` and `…/shares`: the memberships of a project and
 //! those of its images, whatever image they are of.
 //!
-//! Rows of an index name candidates; a page reads the memberships and their images from the table, and
-//! shows what is there. So a list shows no image that `GET` of the image would not show.
+//! Rows of an index name candidates. A page shows what the index holds of them if that can be relied on, and
+//! reads the rest from the table. So a list shows no image that `GET` of the image would not show.
 
 use shared::domain::error::ApiError;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::ims_code::ImsCode;
 use shared::domain::member::MemberStatus;
 use shared::domain::policy::{Action, ApiAction, Caller};
+use shared::domain::share::Share;
 use shared::http::answers::{Invitations, ShareView, Shares};
 use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
-use shared::store::shares::{Candidate, Share};
+use shared::store::shares::Candidate;
 
 use crate::rows::{MemberRows, Rows};
 
@@ -22,7 +23,7 @@ pub const PAGE_DEFAULT: usize = 25;
 /// The most candidates that one page reads from the table. A page that a filter leaves short of rows
 /// ends there.
 const READ_MAX: usize = 1_000;
-/// Candidates that are read at once: one `BatchGetItem` reads them and their images.
+/// Candidates beyond a page that are looked at at once: one `BatchGetItem` reads them and their images.
 const READ_AT_ONCE: usize = 50;
 
 /// What a list shows.
@@ -46,14 +47,13 @@ impl Wanted {
     }
 
     fn matches(&self, share: &Share) -> bool {
-        let Share { image, member } = share;
-        self.statuses.contains(&member.status)
-            && self
-                .owner
-                .as_ref()
-                .is_none_or(|owner| *owner == image.owner)
-            && (self.name.is_none() || self.name == image.name)
-            && (self.member.as_ref()).is_none_or(|wanted| *wanted == member.member_id)
+        let is = |wanted: &Option<ProjectId>, found: &ProjectId| {
+            wanted.as_ref().is_none_or(|wanted| wanted == found)
+        };
+        self.statuses.contains(&share.status)
+            && is(&self.owner, &share.owner)
+            && is(&self.member, &share.member_id)
+            && (self.name.is_none() || self.name == share.image_name)
     }
 }
 
@@ -74,10 +74,7 @@ impl Page {
     }
 
     fn views(&self) -> Vec<ShareView<'_>> {
-        let shares = self.shares.iter();
-        shares
-            .map(|Share { image, member }| ShareView::new(image, member))
-            .collect()
+        self.shares.iter().map(ShareView::of).collect()
     }
 }
 
@@ -93,10 +90,8 @@ pub async fn list_invitations(app: &App, caller: &Caller, request: &Request) -> 
     };
     let page = page_asked(&query)?;
     let mut rows = Rows::of_member(app.store(), &project, &wanted.candidates(), &page);
-    let page = fill(app, &mut rows, &wanted, page.limit, |share| {
-        share.member.member_id == project
-    });
-    let page = page.await?;
+    let listed = |share: &Share| share.member_id == project;
+    let page = fill(app, &project, &mut rows, &wanted, page.limit, listed).await?;
     let invitations = Invitations {
         invitations: page.views(),
         page_info: page.info(),
@@ -128,10 +123,8 @@ pub async fn list_shares(app: &App, caller: &Caller, request: &Request) -> Handl
         }
         None => Rows::of_owner(app.store(), &project, &page),
     };
-    let page = fill(app, &mut rows, &wanted, page.limit, |share| {
-        share.image.owner == project
-    });
-    let page = page.await?;
+    let listed = |share: &Share| share.owner == project;
+    let page = fill(app, &project, &mut rows, &wanted, page.limit, listed).await?;
     let shares = Shares {
         shares: page.views(),
         page_info: page.info(),
@@ -139,20 +132,20 @@ pub async fn list_shares(app: &App, caller: &Caller, request: &Request) -> Handl
     Ok(http::json(200, &shares))
 }
 
-/// Fills a page from the rows that match. What the rows do not say, the table does: whether the image is
-/// still shared, with whom, and `by` whom.
+/// Fills a page of a project's list from the rows that match, and of these from what is `listed` there.
 async fn fill(
     app: &App,
+    project: &ProjectId,
     rows: &mut Rows<'_>,
     wanted: &Wanted,
     limit: usize,
-    by: impl Fn(&Share) -> bool,
+    listed: impl Fn(&Share) -> bool,
 ) -> Result<Page, ApiError> {
     let mut page = Page {
         shares: Vec::new(),
         next: None,
     };
-    let (mut read, mut at_once) = (0, (limit + 1).min(READ_AT_ONCE));
+    let (mut read, mut at_once) = (0, limit + 1);
     // The position of the last row that was looked at.
     let mut last = None;
     loop {
@@ -162,13 +155,9 @@ async fn fill(
             return Ok(page);
         }
         read += candidates.len();
-        let pairs: Vec<_> = candidates
-            .iter()
-            .map(|candidate| (candidate.image, &candidate.member))
-            .collect();
-        let shares = Box::pin(app.store().shares(&pairs)).await?;
+        let shares = Box::pin(app.store().shares(project, &candidates, app.now())).await?;
         for (Candidate { position, .. }, share) in candidates.iter().zip(shares) {
-            if let Some(share) = share.filter(|share| by(share) && wanted.matches(share)) {
+            if let Some(share) = share.filter(|share| listed(share) && wanted.matches(share)) {
                 if page.shares.len() == limit {
                     page.next = last;
                     return Ok(page);

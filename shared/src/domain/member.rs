@@ -8,6 +8,9 @@ use crate::domain::actor::Actor;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::time::{Seconds, Timestamp};
 
+/// What a member is: IMS knows domains and organizations beside projects.
+pub const MEMBER_TYPE: &str = "project";
+
 /// The status of a membership. Only an accepted image is in the member's list; an image can be used by
 /// its id in any status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -149,7 +152,7 @@ impl Member {
     pub fn cloud_view(&self) -> CloudMemberView<'_> {
         CloudMemberView {
             member: self.view(),
-            member_type: "project",
+            member_type: MEMBER_TYPE,
         }
     }
 }

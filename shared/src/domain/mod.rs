@@ -41,6 +41,7 @@ pub mod outcome;
 pub mod policy;
 pub mod roles;
 pub mod secret;
+pub mod share;
 pub mod task;
 pub mod time;
 pub mod trust;

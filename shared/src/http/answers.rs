@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::page::PageInfo;
 use crate::domain::id::{ImageId, JobId, ProjectId};
-use crate::domain::image::Image;
 use crate::domain::image::view::ImageView;
 use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
-use crate::domain::member::{CloudMemberView, Member, MemberStatus, MemberView};
+use crate::domain::member::{CloudMemberView, MEMBER_TYPE, MemberStatus, MemberView};
+use crate::domain::share::Share;
 use crate::domain::time::Seconds;
 use crate::domain::trust::TrustRule;
 
@@ -137,21 +137,17 @@ pub struct ShareView<'a> {
 }
 
 impl<'a> ShareView<'a> {
-    /// The membership `member` of `image`.
-    pub fn new(image: &'a Image, member: &'a Member) -> Self {
-        let CloudMemberView {
-            member: view,
-            member_type,
-        } = member.cloud_view();
+    /// The view of a share.
+    pub fn of(share: &'a Share) -> Self {
         Self {
-            image_id: image.id,
-            image_name: image.name.as_deref(),
-            owner: &image.owner,
-            member_id: view.member_id,
-            member_type,
-            status: view.status,
-            created_at: view.created_at,
-            updated_at: view.updated_at,
+            image_id: share.image_id,
+            image_name: share.image_name.as_deref(),
+            owner: &share.owner,
+            member_id: &share.member_id,
+            member_type: MEMBER_TYPE,
+            status: share.status,
+            created_at: Seconds(share.created_at),
+            updated_at: Seconds(share.updated_at),
         }
     }
 }

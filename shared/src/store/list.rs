@@ -11,6 +11,7 @@ use super::expression::{names, values};
 use super::freshness::Indexes;
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
+use super::marks::Held;
 use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
@@ -86,6 +87,8 @@ pub struct Start {
     /// For each of these, only images whose projection contains one of the texts. Rows that hold no image
     /// pass.
     pub filters: Vec<Vec<String>>,
+    /// Whether the rows of memberships tell when these were created and last changed.
+    pub times: bool,
 }
 
 /// One row of a stream: a candidate image.
@@ -101,6 +104,9 @@ pub struct Row {
     pub fingerprints: Option<Fingerprints>,
     /// About the size of such an image in an answer, in bytes.
     pub weight: Option<usize>,
+    /// When the membership was created and when it last changed, if that was asked for and the index
+    /// holds it.
+    pub times: Option<[Timestamp; 2]>,
 }
 
 impl Row {
@@ -112,6 +118,7 @@ impl Row {
             image: None,
             fingerprints: None,
             weight: None,
+            times: None,
         }
     }
 
@@ -185,6 +192,7 @@ impl Stream<'_> {
         };
         let wanted = match (holds_images, of_images) {
             (true, true) => "#pk, #gsk, #projection, #sketch, #weight",
+            (true, false) if self.start.times => "#pk, #gsk, #projection, #created_at, #updated_at",
             (true, false) => "#pk, #gsk, #projection",
             (false, _) => "#pk, #gsk",
         };
@@ -236,6 +244,13 @@ fn row(found: &Item) -> Result<Row, ApiError> {
         image: item::projected(&read)?,
         fingerprints: item::fingerprints(&read)?,
         weight: read.optional_number(at::WEIGHT)?,
+        times: match read.has(at::CREATED_AT) {
+            true => Some([
+                read.parsed(at::CREATED_AT, Timestamp::parse)?,
+                read.parsed(at::UPDATED_AT, Timestamp::parse)?,
+            ]),
+            false => None,
+        },
     })
 }
 
@@ -267,7 +282,12 @@ impl Store {
         rows: Vec<(Source, Row)>,
         now: Timestamp,
     ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
-        let stale = self.may_be_stale(caller, &rows, now).await?;
+        let held = rows.iter().map(|(source, row)| Held {
+            image: row.id,
+            owner: row.image.as_ref().map(|image| &image.owner),
+            is_membership: matches!(source, Source::SharedWith(..)),
+        });
+        let stale = self.may_be_stale(caller, held, now).await?;
         let mut images = Vec::with_capacity(rows.len());
         let mut unknown = Vec::new();
         for ((source, row), stale) in rows.into_iter().zip(stale) {

@@ -7,7 +7,6 @@ use super::expression::{names, values};
 use super::freshness::{Indexes, MARK_SECONDS, RENEW_SECONDS};
 use super::item;
 use super::keys::{self as at, n, s};
-use super::list::{Row, Source};
 use super::table::Store;
 use super::write::single;
 use crate::domain::error::ApiError;
@@ -16,6 +15,15 @@ use crate::domain::time::Timestamp;
 
 /// More images than can be due in one partition of the index.
 const DUE_MAX: i32 = 10_000;
+
+/// What the row of an index is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held<'a> {
+    pub(super) image: ImageId,
+    /// The image's owner, if the row holds the image.
+    pub(super) owner: Option<&'a ProjectId>,
+    pub(super) is_membership: bool,
+}
 
 impl Store {
     /// Call it before a write after which an image's memberships have to be reconciled with it.
@@ -62,31 +70,28 @@ impl Store {
     }
 
     /// For each row, whether the table has to be read because the index may be wrong about it.
-    pub(super) async fn may_be_stale(
+    pub(super) async fn may_be_stale<'a>(
         &self,
-        caller: &ProjectId,
-        rows: &[(Source, Row)],
+        caller: &'a ProjectId,
+        rows: impl Iterator<Item = Held<'a>> + Clone,
         now: Timestamp,
     ) -> Result<Vec<bool>, ApiError> {
         if self.freshness.indexes == Indexes::Immediate {
             let unreconciled = self.freshness.unreconciled();
             let due: HashSet<ImageId> = unreconciled.iter().map(|(image, _)| *image).collect();
-            let rows = rows.iter();
-            return Ok(rows.map(|(_, row)| due.contains(&row.id)).collect());
+            return Ok(rows.map(|row| due.contains(&row.image)).collect());
         }
-        let owners = rows.iter().filter_map(|(_, row)| row.image.as_ref());
-        let mut projects: HashSet<&ProjectId> = owners.map(|image| &image.owner).collect();
+        let mut projects: HashSet<_> = rows.clone().filter_map(|row| row.owner).collect();
         if projects.is_empty() {
-            return Ok(vec![false; rows.len()]);
+            return Ok(vec![false; rows.count()]);
         }
         projects.insert(caller);
         let marked = self.marked(projects, now).await?;
-        let stale = |(source, row): &(Source, Row)| {
-            let of_caller = matches!(source, Source::SharedWith(..)) && marked.contains(caller);
-            let image = row.image.as_ref();
-            of_caller || image.is_some_and(|image| marked.contains(&image.owner))
+        let stale = |row: Held<'_>| {
+            let of_caller = row.is_membership && marked.contains(caller);
+            of_caller || row.owner.is_some_and(|owner| marked.contains(owner))
         };
-        Ok(rows.iter().map(stale).collect())
+        Ok(rows.map(stale).collect())
     }
 
     /// Those of some projects that are marked.

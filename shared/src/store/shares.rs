@@ -1,30 +1,25 @@
 //! Memberships together with their images, for lists of what is shared with a project and of what a
 //! project shares.
 //!
-//! Rows of an index name candidates. What is shown is read from the table, strongly consistent: an index
-//! lags behind it.
+//! Rows of an index name candidates. What the index does not hold, and where it may be out of date (see
+//! `freshness`), is read from the table.
 
 use std::collections::{HashMap, HashSet};
 
 use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
+use super::list::Row;
+use super::marks::Held;
 use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::member::{Member, Membership};
+use crate::domain::member::{Member, MemberStatus, Membership};
+use crate::domain::share::Share;
+use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
-
-/// A membership of a shared image, and the image. Its tags and properties may be missing.
-#[derive(Clone, Debug)]
-pub struct Share {
-    /// The image.
-    pub image: Image,
-    /// The membership.
-    pub member: Member,
-}
 
 /// A candidate: a row of an index that names a membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +30,42 @@ pub struct Candidate {
     pub image: ImageId,
     /// The member.
     pub member: ProjectId,
+    /// The share as the index holds it; `None` if it does not.
+    pub held: Option<Share>,
+}
+
+impl Candidate {
+    /// A candidate of which the index holds the name alone.
+    pub const fn of(position: String, image: ImageId, member: ProjectId) -> Self {
+        Self {
+            position,
+            image,
+            member,
+            held: None,
+        }
+    }
+
+    /// The candidate of a row of a member's memberships in one status.
+    pub fn of_row(row: Row, member: &ProjectId, status: MemberStatus) -> Self {
+        let image = row
+            .image
+            .filter(|image| image.visibility == Visibility::Shared);
+        let held = image
+            .zip(row.times)
+            .map(|(image, [created_at, updated_at])| Share {
+                image_id: row.id,
+                image_name: image.name,
+                owner: image.owner,
+                member_id: member.clone(),
+                status,
+                created_at,
+                updated_at,
+            });
+        Self {
+            held,
+            ..Self::of(row.position, row.id, member.clone())
+        }
+    }
 }
 
 impl Store {
@@ -80,19 +111,50 @@ impl Store {
         Ok((candidates, page.last_evaluated_key.is_some()))
     }
 
-    /// Reads memberships and their images, one for each pair in order. A pair is `None` unless the image
-    /// is shared and the project is a member of it at this moment.
+    /// The share of each candidate in order, as it is now: as the index holds it if that can be relied on,
+    /// or else from the table. `None` unless the image is shared and the project is a member of it.
     ///
     /// # Errors
     /// If the store does not answer. A record that does not parse is logged and is `None`.
     pub async fn shares(
         &self,
-        pairs: &[(ImageId, &ProjectId)],
+        lister: &ProjectId,
+        candidates: &[Candidate],
+        now: Timestamp,
     ) -> Result<Vec<Option<Share>>, ApiError> {
-        let mut keys = Vec::with_capacity(2 * pairs.len());
+        let held = candidates.iter().map(|candidate| Held {
+            image: candidate.image,
+            owner: candidate.held.as_ref().map(|share| &share.owner),
+            is_membership: true,
+        });
+        let stale = self.may_be_stale(lister, held, now).await?;
+        let relied_on = candidates.iter().zip(stale).map(|(candidate, stale)| {
+            let held = candidate.held.as_ref();
+            held.filter(|_| !stale)
+        });
+        let relied_on: Vec<_> = relied_on.collect();
+        let unknown = candidates.iter().zip(&relied_on);
+        let unknown = unknown.filter(|(_, share)| share.is_none());
+        let mut read = self
+            .read_shares(unknown.map(|(candidate, _)| candidate))
+            .await?;
+        let shares = candidates.iter().zip(relied_on);
+        let shares = shares.map(|(candidate, share)| match share {
+            Some(share) => Some(share.clone()),
+            None => read.remove(&(candidate.image, &candidate.member)),
+        });
+        Ok(shares.collect())
+    }
+
+    /// Reads the shares of some candidates from the table, by image and member: those that exist.
+    async fn read_shares<'a>(
+        &self,
+        candidates: impl Iterator<Item = &'a Candidate> + Clone,
+    ) -> Result<HashMap<(ImageId, &'a ProjectId), Share>, ApiError> {
+        let mut keys = Vec::new();
         // A request may name a key once.
         let (mut of_images, mut of_members) = (HashSet::new(), HashSet::new());
-        for (image, member) in pairs {
+        for Candidate { image, member, .. } in candidates.clone() {
             if of_images.insert(image) {
                 keys.push(at::image_key(*image));
             }
@@ -100,19 +162,18 @@ impl Store {
                 keys.push(at::member_key(*image, member));
             }
         }
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
         let (mut images, mut members) = (HashMap::new(), HashMap::new());
         for found in self.batch_get(keys).await? {
             if let Err(corrupt) = sort(&found, &mut images, &mut members) {
                 skip(&corrupt);
             }
         }
-        let shares = pairs.iter().map(|(id, project)| {
-            let image = images.get(id)?;
-            let member = members.get(&(*id, (*project).clone()))?;
-            Some(Share {
-                image: Image::clone(image),
-                member: Member::clone(member),
-            })
+        let shares = candidates.filter_map(|Candidate { image, member, .. }| {
+            let found = members.remove(&(*image, member.clone()))?;
+            Some(((*image, member), Share::of(images.get(image)?, found)))
         });
         Ok(shares.collect())
     }
@@ -137,9 +198,6 @@ fn sort(
 fn candidate(row: &Item) -> Result<Candidate, ApiError> {
     let read = item::Reader::of(row)?;
     let (image, member) = read.member_key()?;
-    Ok(Candidate {
-        position: read.text(at::OSK)?.to_owned(),
-        image,
-        member,
-    })
+    let position = read.text(at::OSK)?.to_owned();
+    Ok(Candidate::of(position, image, member))
 }
