@@ -10,20 +10,20 @@
 //! whose images are on the page. With the indexes of the embedded engine, which do not lag, only
 //! memberships that are not yet reconciled matter, and those of one process are known to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::cache::ExpiringCache;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
+use crate::domain::time::Timestamp;
 
 /// How long lists read the table after the last change, in seconds, at least: far longer than an index
 /// lags, and than it takes until the sweep has reconciled what a process left undone.
 pub(super) const MARK_SECONDS: i64 = 900;
-/// How long an instance relies on a mark that it has set, in seconds. It sets marks that are longer by
-/// this, so that many changes in a row set one.
+/// How much longer the marks are that an instance sets, in seconds, so that many changes in a row set one.
 pub(super) const RENEW_SECONDS: i64 = 300;
-/// How many marks an instance remembers to have set.
+/// How many marks an instance remembers.
 const MARKS_MAX: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
 /// Whether an index shows a write at once.
@@ -40,8 +40,9 @@ pub enum Indexes {
 pub(super) struct Freshness {
     /// Images whose memberships are to be reconciled with an operation. With immediate indexes only.
     unreconciled: Mutex<BTreeSet<(ImageId, OperationId)>>,
-    /// Projects that this instance has marked. With lagging indexes only.
-    pub(super) marked: ExpiringCache<ProjectId, ()>,
+    /// Projects that this instance has marked or knows to be marked, and until when. With lagging indexes
+    /// only.
+    pub(super) marked: ExpiringCache<ProjectId, Timestamp>,
     pub(super) indexes: Indexes,
 }
 
@@ -58,6 +59,12 @@ impl Freshness {
         self.unreconciled
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The images of `unreconciled`.
+    pub(super) fn unreconciled_images(&self) -> HashSet<ImageId> {
+        let unreconciled = self.unreconciled();
+        unreconciled.iter().map(|(image, _)| *image).collect()
     }
 
     /// The operation was not applied to the image after all.

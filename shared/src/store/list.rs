@@ -1,9 +1,8 @@
 //! Sorted streams of index rows, from which lists of images are merged.
 //!
-//! The rows of the indexes by age hold their images. The table is read for what an index does not hold,
-//! and where it may be out of date: see `freshness`.
+//! The rows of the indexes by age hold their images. What a list shows of them: see `shown`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 
@@ -11,19 +10,16 @@ use super::expression::{names, values};
 use super::freshness::Indexes;
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
-use super::marks::Held;
 use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
 use crate::domain::image::projection::Fingerprints;
-use crate::domain::member::{MemberStatus, Membership};
+use crate::domain::member::MemberStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
-/// How often the texts of an image are read while it is being changed.
-const TEXT_TRIES: u32 = 5;
 /// How often a writer checks whether an index shows its write.
 const LAG_TRIES: u32 = 50;
 /// The longest pause between two checks, in milliseconds.
@@ -269,157 +265,6 @@ impl Store {
     /// Returns the position from which a list continues after an image.
     pub fn position(image: &Image) -> String {
         at::image_gsk(image.created_at, image.id)
-    }
-
-    /// The image of each row in order, as it is now: from the row itself if that can be relied on, or
-    /// else from the table. `None` if it no longer belongs to the row's source.
-    ///
-    /// # Errors
-    /// If the store does not answer. A record that does not parse is logged and is `None`.
-    pub async fn images_of(
-        &self,
-        caller: &ProjectId,
-        rows: Vec<(Source, Row)>,
-        now: Timestamp,
-    ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
-        let held = rows.iter().map(|(source, row)| Held {
-            image: row.id,
-            owner: row.image.as_ref().map(|image| &image.owner),
-            is_membership: matches!(source, Source::SharedWith(..)),
-        });
-        let stale = self.may_be_stale(caller, held, now).await?;
-        let mut images = Vec::with_capacity(rows.len());
-        let mut unknown = Vec::new();
-        for ((source, row), stale) in rows.into_iter().zip(stale) {
-            if stale || !row.is_whole() {
-                unknown.push((images.len(), row.id));
-                images.push((source, None));
-            } else {
-                images.push((source, row.image));
-            }
-        }
-        if unknown.is_empty() {
-            return Ok(images);
-        }
-        let wanted = unknown.iter();
-        let wanted = wanted.filter_map(|(place, id)| Some((&images.get(*place)?.0, *id)));
-        let found = self.shown(&wanted.collect::<Vec<_>>()).await?;
-        for ((place, _), image) in unknown.into_iter().zip(found) {
-            if let Some((_, slot)) = images.get_mut(place) {
-                *slot = image;
-            }
-        }
-        Ok(images)
-    }
-
-    /// Reads the images of some rows from the table, one for each row in order. An image that no longer
-    /// belongs to its row's source is `None`: what was unshared, deleted or hidden a moment ago does
-    /// not show, whatever the index still says.
-    ///
-    /// # Errors
-    /// If the store does not answer. A record that does not parse is logged and is `None`.
-    pub async fn shown(&self, rows: &[(&Source, ImageId)]) -> Result<Vec<Option<Image>>, ApiError> {
-        let mut images = self.shown_once(rows).await?;
-        for _ in 0..TEXT_TRIES {
-            let missing = self.complete_all(&mut images).await?;
-            if missing.is_empty() {
-                break;
-            }
-            // They were changed between the two reads.
-            let again: Vec<_> = missing
-                .iter()
-                .filter_map(|at| rows.get(*at).copied())
-                .collect();
-            let found = self.shown_once(&again).await?;
-            for (at, image) in missing.into_iter().zip(found) {
-                if let Some(slot) = images.get_mut(at) {
-                    *slot = image;
-                }
-            }
-        }
-        Ok(images)
-    }
-
-    /// Reads the tags and properties that are stored apart. Returns the indexes of the images for which
-    /// they were not found.
-    async fn complete_all(&self, images: &mut [Option<Image>]) -> Result<Vec<usize>, ApiError> {
-        let mut incomplete: HashMap<ImageId, Vec<(usize, &mut Image)>> = HashMap::new();
-        for (at, image) in images.iter_mut().enumerate() {
-            if let Some(image) = image.as_mut().filter(|image| image.incomplete) {
-                incomplete.entry(image.id).or_default().push((at, image));
-            }
-        }
-        let first = incomplete.values().filter_map(|same| same.first());
-        let keys: Vec<_> = first
-            .map(|(_, image)| at::texts_key(image.id, image.op))
-            .collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        for found in self.batch_get(keys).await? {
-            let id = item::Head::of(&found).image_id().ok();
-            let same = id.and_then(|id| incomplete.remove(&id));
-            for (_, image) in same.into_iter().flatten() {
-                item::complete(image, &found)?;
-            }
-        }
-        Ok(incomplete
-            .into_values()
-            .flatten()
-            .map(|(at, _)| at)
-            .collect())
-    }
-
-    async fn shown_once(
-        &self,
-        rows: &[(&Source, ImageId)],
-    ) -> Result<Vec<Option<Image>>, ApiError> {
-        let mut keys = Vec::with_capacity(rows.len());
-        // A request may name a key once.
-        let (mut of_images, mut of_members) = (HashSet::new(), HashSet::new());
-        for (source, id) in rows {
-            if of_images.insert(id) {
-                keys.push(at::image_key(*id));
-            }
-            if let Source::SharedWith(project, _) = source
-                && of_members.insert(id)
-            {
-                keys.push(at::member_key(*id, project));
-            }
-        }
-        let mut images = HashMap::new();
-        let mut statuses = HashMap::new();
-        for found in self.batch_get(keys).await? {
-            if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
-                match item::image(&found) {
-                    Ok(Some(image)) => {
-                        images.insert(image.id, image);
-                    }
-                    Ok(None) => {}
-                    Err(corrupt) => skip(&corrupt),
-                }
-            } else {
-                match item::membership(&found) {
-                    Ok(Membership::Present(member)) => {
-                        statuses.insert(member.image_id, member.status);
-                    }
-                    Ok(Membership::Gone { .. }) => {}
-                    Err(corrupt) => skip(&corrupt),
-                }
-            }
-        }
-        let shown = |source: &Source, image: &Image| match source {
-            Source::OwnedBy(project) => image.owner == *project,
-            Source::Visible(visibility) => image.visibility == *visibility,
-            Source::SharedWith(_, status) => {
-                image.visibility == Visibility::Shared && statuses.get(&image.id) == Some(status)
-            }
-        };
-        let found = rows.iter().map(|(source, id)| {
-            let image = images.get(id).filter(|image| shown(source, image));
-            image.cloned()
-        });
-        Ok(found.collect())
     }
 
     /// Waits until an index shows a write, so that the caller's next list shows it too; gives up after

@@ -6,7 +6,7 @@ use super::due::DueWork;
 use super::expression::{names, values};
 use super::freshness::{Indexes, MARK_SECONDS, RENEW_SECONDS};
 use super::item;
-use super::keys::{self as at, n, s};
+use super::keys::{self as at, Item, n, s};
 use super::table::Store;
 use super::write::single;
 use crate::domain::error::ApiError;
@@ -15,15 +15,6 @@ use crate::domain::time::Timestamp;
 
 /// More images than can be due in one partition of the index.
 const DUE_MAX: i32 = 10_000;
-
-/// What the row of an index is of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held<'a> {
-    pub(super) image: ImageId,
-    /// The image's owner, if the row holds the image.
-    pub(super) owner: Option<&'a ProjectId>,
-    pub(super) is_membership: bool,
-}
 
 impl Store {
     /// Call it before a write after which an image's memberships have to be reconciled with it.
@@ -43,7 +34,9 @@ impl Store {
     /// Call it before a write that ends access: lists read the table for this project's images.
     pub(super) async fn mark(&self, project: &ProjectId, now: Timestamp) -> Result<(), ApiError> {
         let freshness = &self.freshness;
-        if freshness.indexes == Indexes::Immediate || freshness.marked.get(project, now).is_some() {
+        let known = freshness.marked.get(project, now);
+        let lasts = known.is_some_and(|until| until > now.plus_seconds(MARK_SECONDS));
+        if lasts || freshness.indexes == Indexes::Immediate {
             return Ok(());
         }
         let until = now.plus_seconds(MARK_SECONDS + RENEW_SECONDS);
@@ -64,49 +57,37 @@ impl Store {
                 (":expires", n(until.unix_seconds())),
             ]));
         single("mark", || request.clone().send()).await?;
-        let renew = now.plus_seconds(RENEW_SECONDS);
-        freshness.marked.insert(project.clone(), (), renew);
+        freshness.marked.insert(project.clone(), until, until);
         Ok(())
     }
 
-    /// For each row, whether the table has to be read because the index may be wrong about it.
-    pub(super) async fn may_be_stale<'a>(
+    /// Those of some projects that this instance knows to be marked, and the others.
+    pub(super) fn known_marks<'a>(
         &self,
-        caller: &'a ProjectId,
-        rows: impl Iterator<Item = Held<'a>> + Clone,
+        projects: HashSet<&'a ProjectId>,
         now: Timestamp,
-    ) -> Result<Vec<bool>, ApiError> {
-        if self.freshness.indexes == Indexes::Immediate {
-            let unreconciled = self.freshness.unreconciled();
-            let due: HashSet<ImageId> = unreconciled.iter().map(|(image, _)| *image).collect();
-            return Ok(rows.map(|row| due.contains(&row.image)).collect());
-        }
-        let mut projects: HashSet<_> = rows.clone().filter_map(|row| row.owner).collect();
-        if projects.is_empty() {
-            return Ok(vec![false; rows.count()]);
-        }
-        projects.insert(caller);
-        let marked = self.marked(projects, now).await?;
-        let stale = |row: Held<'_>| {
-            let of_caller = row.is_membership && marked.contains(caller);
-            of_caller || row.owner.is_some_and(|owner| marked.contains(owner))
-        };
-        Ok(rows.map(stale).collect())
+    ) -> (HashSet<ProjectId>, Vec<&'a ProjectId>) {
+        let is_known = |project: &&ProjectId| self.freshness.marked.get(project, now).is_some();
+        let (known, unknown): (Vec<_>, Vec<_>) = projects.into_iter().partition(is_known);
+        (known.into_iter().cloned().collect(), unknown)
     }
 
-    /// Those of some projects that are marked.
-    async fn marked(
+    /// The projects of some marks that have not expired. This instance remembers them.
+    pub(super) fn learn(
         &self,
-        projects: HashSet<&ProjectId>,
+        marks: &[Item],
         now: Timestamp,
     ) -> Result<HashSet<ProjectId>, ApiError> {
-        let keys = projects.iter().map(|project| at::fresh_key(project));
         let mut marked = HashSet::new();
-        for found in self.batch_get(keys.collect()).await? {
-            let read = item::Reader::of(&found)?;
-            if read.parsed(at::UNTIL, Timestamp::parse)? > now {
+        for mark in marks {
+            let read = item::Reader::of(mark)?;
+            let until = read.parsed(at::UNTIL, Timestamp::parse)?;
+            if until > now {
                 let project = |pk: &str| ProjectId::parse(pk.strip_prefix("PROJECT#")?).ok();
-                marked.insert(read.parsed(at::PK, project)?);
+                let project = read.parsed(at::PK, project)?;
+                let known = &self.freshness.marked;
+                known.insert(project.clone(), until, until);
+                marked.insert(project);
             }
         }
         Ok(marked)

@@ -14,6 +14,7 @@
 //! | [`images`], `deletion` | images: create, show, change, delete |
 //! | `freshness`, `marks` | when a list relies on the indexes, and when it reads the table |
 //! | [`list`] | sorted streams of index rows, from which lists of images are merged |
+//! | `shown` | what lists show of these rows |
 //! | [`members`] | memberships: add, answer, remove, list, reconcile with their image |
 //! | [`shares`] | memberships with their images, as lists of a project's shares and invitations show them |
 //! | `trust` | trusted owners: the rules by which projects answer in advance |
@@ -48,6 +49,7 @@ mod reader;
 pub mod results;
 pub mod sdk_error;
 pub mod shares;
+mod shown;
 mod table;
 mod trust;
 pub mod upgrade;

@@ -4,14 +4,14 @@
 //! Rows of an index name candidates. What the index does not hold, and where it may be out of date (see
 //! `freshness`), is read from the table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::list::Row;
-use super::marks::Held;
 use super::sdk_error::failed;
+use super::shown::{Found, Held};
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
@@ -124,56 +124,29 @@ impl Store {
     ) -> Result<Vec<Option<Share>>, ApiError> {
         let held = candidates.iter().map(|candidate| Held {
             image: candidate.image,
+            member: Some(&candidate.member),
             owner: candidate.held.as_ref().map(|share| &share.owner),
-            is_membership: true,
+            is_whole: candidate.held.is_some(),
         });
-        let stale = self.may_be_stale(lister, held, now).await?;
-        let relied_on = candidates.iter().zip(stale).map(|(candidate, stale)| {
-            let held = candidate.held.as_ref();
-            held.filter(|_| !stale)
-        });
-        let relied_on: Vec<_> = relied_on.collect();
-        let unknown = candidates.iter().zip(&relied_on);
-        let unknown = unknown.filter(|(_, share)| share.is_none());
-        let mut read = self
-            .read_shares(unknown.map(|(candidate, _)| candidate))
-            .await?;
-        let shares = candidates.iter().zip(relied_on);
-        let shares = shares.map(|(candidate, share)| match share {
-            Some(share) => Some(share.clone()),
-            None => read.remove(&(candidate.image, &candidate.member)),
-        });
-        Ok(shares.collect())
-    }
-
-    /// Reads the shares of some candidates from the table, by image and member: those that exist.
-    async fn read_shares<'a>(
-        &self,
-        candidates: impl Iterator<Item = &'a Candidate> + Clone,
-    ) -> Result<HashMap<(ImageId, &'a ProjectId), Share>, ApiError> {
-        let mut keys = Vec::new();
-        // A request may name a key once.
-        let (mut of_images, mut of_members) = (HashSet::new(), HashSet::new());
-        for Candidate { image, member, .. } in candidates.clone() {
-            if of_images.insert(image) {
-                keys.push(at::image_key(*image));
-            }
-            if of_members.insert((image, member)) {
-                keys.push(at::member_key(*image, member));
-            }
-        }
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
+        let held: Vec<_> = held.collect();
+        let Found { is_read, items } = self.read_rows(lister, &held, now).await?;
         let (mut images, mut members) = (HashMap::new(), HashMap::new());
-        for found in self.batch_get(keys).await? {
-            if let Err(corrupt) = sort(&found, &mut images, &mut members) {
+        for item in &items {
+            if let Err(corrupt) = sort(item, &mut images, &mut members) {
                 skip(&corrupt);
             }
         }
-        let shares = candidates.filter_map(|Candidate { image, member, .. }| {
-            let found = members.remove(&(*image, member.clone()))?;
-            Some(((*image, member), Share::of(images.get(image)?, found)))
+        let shares = candidates.iter().zip(is_read);
+        let shares = shares.map(|(candidate, is_read)| match is_read {
+            true => {
+                let key = (candidate.image, candidate.member.clone());
+                let member = members.get(&key)?;
+                Some(Share::of(
+                    images.get(&candidate.image)?,
+                    Member::clone(member),
+                ))
+            }
+            false => candidate.held.clone(),
         });
         Ok(shares.collect())
     }

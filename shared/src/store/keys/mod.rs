@@ -177,3 +177,8 @@ pub fn idempotency_key(project: &ProjectId, key_text: &str) -> Item {
 pub fn fresh_key(project: &ProjectId) -> Item {
     key(format!("PROJECT#{project}"), FRESH.to_owned())
 }
+
+/// Whether an item is a mark.
+pub fn is_mark(item: &Item) -> bool {
+    item.get(SK).is_some_and(|sk| *sk == s(FRESH))
+}

@@ -1,0 +1,260 @@
+//! What lists show of the rows of an index: what the row holds, or what the table has if the row holds too
+//! little or the index may be wrong about it (see `freshness`).
+
+use std::collections::{HashMap, HashSet};
+
+use super::freshness::Indexes;
+use super::item::{self, skip};
+use super::keys::{self as at, Item, s};
+use super::list::{Row, Source};
+use super::table::Store;
+use crate::domain::error::ApiError;
+use crate::domain::id::{ImageId, ProjectId};
+use crate::domain::image::Image;
+use crate::domain::member::Membership;
+use crate::domain::time::Timestamp;
+use crate::domain::visibility::Visibility;
+
+/// How often the texts of an image are read while it is being changed.
+const TEXT_TRIES: u32 = 5;
+
+/// What is known of a row of an index before the table is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held<'a> {
+    pub(super) image: ImageId,
+    /// The member, if it is the row of a membership.
+    pub(super) member: Option<&'a ProjectId>,
+    /// The image's owner, if the row tells.
+    pub(super) owner: Option<&'a ProjectId>,
+    /// Whether the row holds all that the list shows.
+    pub(super) is_whole: bool,
+}
+
+impl<'a> Held<'a> {
+    /// The row of an image of a source, of which nothing else is known.
+    const fn unknown(source: &'a Source, image: ImageId) -> Self {
+        Self {
+            image,
+            member: match source {
+                Source::SharedWith(member, _) => Some(member),
+                Source::OwnedBy(_) | Source::Visible(_) => None,
+            },
+            owner: None,
+            is_whole: false,
+        }
+    }
+
+    fn of(source: &'a Source, row: &'a Row) -> Self {
+        Self {
+            owner: row.image.as_ref().map(|image| &image.owner),
+            is_whole: row.is_whole(),
+            ..Self::unknown(source, row.id)
+        }
+    }
+
+    /// Whether the index may be wrong about it while these projects are marked.
+    fn is_stale(&self, lister: &ProjectId, marked: &HashSet<ProjectId>) -> bool {
+        let of_lister = self.member.is_some() && marked.contains(lister);
+        of_lister || self.owner.is_some_and(|owner| marked.contains(owner))
+    }
+}
+
+/// What the table has of some rows.
+pub(super) struct Found {
+    /// For each row in order, whether it was read.
+    pub(super) is_read: Vec<bool>,
+    /// The images and memberships that exist.
+    pub(super) items: Vec<Item>,
+}
+
+/// The keys of the images and memberships of those rows that are chosen, each once, as one request must
+/// have them.
+fn keys_of(rows: &[Held<'_>], is_chosen: &[bool]) -> Vec<Item> {
+    let (mut keys, mut of_images, mut of_members) = (Vec::new(), HashSet::new(), HashSet::new());
+    for (row, _) in rows.iter().zip(is_chosen).filter(|(_, chosen)| **chosen) {
+        if of_images.insert(row.image) {
+            keys.push(at::image_key(row.image));
+        }
+        if let Some(member) = row.member
+            && of_members.insert((row.image, member))
+        {
+            keys.push(at::member_key(row.image, member));
+        }
+    }
+    keys
+}
+
+impl Store {
+    /// Reads those rows of a list of `lister` from the table that hold too little, or that the index may be
+    /// wrong about. One request reads them together with the marks that tell; another one follows for rows
+    /// whose marks this instance had not known.
+    ///
+    /// # Errors
+    /// If the store does not answer or a mark does not parse.
+    pub(super) async fn read_rows(
+        &self,
+        lister: &ProjectId,
+        rows: &[Held<'_>],
+        now: Timestamp,
+    ) -> Result<Found, ApiError> {
+        if self.freshness.indexes == Indexes::Immediate {
+            let due = self.freshness.unreconciled_images();
+            let is_read = rows.iter();
+            let is_read = is_read.map(|row| !row.is_whole || due.contains(&row.image));
+            let is_read: Vec<bool> = is_read.collect();
+            let items = self.batch_get(keys_of(rows, &is_read)).await?;
+            return Ok(Found { is_read, items });
+        }
+        let mut projects: HashSet<&ProjectId> = rows.iter().filter_map(|row| row.owner).collect();
+        if !projects.is_empty() {
+            projects.insert(lister);
+        }
+        let (mut marked, unknown) = self.known_marks(projects, now);
+        let mut is_read: Vec<bool> = rows
+            .iter()
+            .map(|row| !row.is_whole || row.is_stale(lister, &marked))
+            .collect();
+        let mut keys: Vec<Item> = unknown.into_iter().map(at::fresh_key).collect();
+        keys.extend(keys_of(rows, &is_read));
+        let read = self.batch_get(keys).await?.into_iter();
+        let (marks, mut items): (Vec<_>, Vec<_>) = read.partition(at::is_mark);
+        marked.extend(self.learn(&marks, now)?);
+        let is_news: Vec<bool> = rows
+            .iter()
+            .zip(&is_read)
+            .map(|(row, read)| !read && row.is_stale(lister, &marked))
+            .collect();
+        items.extend(self.batch_get(keys_of(rows, &is_news)).await?);
+        for (read, news) in is_read.iter_mut().zip(is_news) {
+            *read |= news;
+        }
+        Ok(Found { is_read, items })
+    }
+
+    /// The image of each row in order, as it is now: from the row itself if that can be relied on, or
+    /// else from the table. `None` if it no longer belongs to the row's source: what was unshared, deleted
+    /// or hidden a moment ago does not show, whatever the index still says.
+    ///
+    /// # Errors
+    /// If the store does not answer. A record that does not parse is logged and is `None`.
+    pub async fn images_of(
+        &self,
+        caller: &ProjectId,
+        rows: Vec<(Source, Row)>,
+        now: Timestamp,
+    ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
+        let held = rows.iter().map(|(source, row)| Held::of(source, row));
+        let held: Vec<_> = held.collect();
+        let Found { is_read, items } = self.read_rows(caller, &held, now).await?;
+        if !is_read.contains(&true) {
+            let rows = rows.into_iter();
+            return Ok(rows.map(|(source, row)| (source, row.image)).collect());
+        }
+        let read = rows.iter().zip(&is_read).filter(|(_, read)| **read);
+        let read: Vec<_> = read.map(|((source, row), _)| (source, row.id)).collect();
+        let mut read = Box::pin(self.completed(&read, items)).await?.into_iter();
+        let images = rows.into_iter().zip(is_read);
+        let images = images.map(|((source, row), is_read)| match is_read {
+            true => (source, read.next().flatten()),
+            false => (source, row.image),
+        });
+        Ok(images.collect())
+    }
+
+    /// The images of some rows that were read, with the tags and properties that are stored apart.
+    async fn completed(
+        &self,
+        rows: &[(&Source, ImageId)],
+        items: Vec<Item>,
+    ) -> Result<Vec<Option<Image>>, ApiError> {
+        let mut images = shown(rows, &items);
+        for _ in 0..TEXT_TRIES {
+            let missing = self.complete_all(&mut images).await?;
+            if missing.is_empty() {
+                break;
+            }
+            // They were changed between the two reads.
+            let again: Vec<_> = missing
+                .iter()
+                .filter_map(|at| rows.get(*at).copied())
+                .collect();
+            let held = again.iter().map(|(source, id)| Held::unknown(source, *id));
+            let held: Vec<_> = held.collect();
+            let keys = keys_of(&held, &vec![true; held.len()]);
+            let found = shown(&again, &self.batch_get(keys).await?);
+            for (at, image) in missing.into_iter().zip(found) {
+                if let Some(slot) = images.get_mut(at) {
+                    *slot = image;
+                }
+            }
+        }
+        Ok(images)
+    }
+
+    /// Reads the tags and properties that are stored apart. Returns the indexes of the images for which
+    /// they were not found.
+    async fn complete_all(&self, images: &mut [Option<Image>]) -> Result<Vec<usize>, ApiError> {
+        let mut incomplete: HashMap<ImageId, Vec<(usize, &mut Image)>> = HashMap::new();
+        for (at, image) in images.iter_mut().enumerate() {
+            if let Some(image) = image.as_mut().filter(|image| image.incomplete) {
+                incomplete.entry(image.id).or_default().push((at, image));
+            }
+        }
+        let first = incomplete.values().filter_map(|same| same.first());
+        let keys: Vec<_> = first
+            .map(|(_, image)| at::texts_key(image.id, image.op))
+            .collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        for found in self.batch_get(keys).await? {
+            let id = item::Head::of(&found).image_id().ok();
+            let same = id.and_then(|id| incomplete.remove(&id));
+            for (_, image) in same.into_iter().flatten() {
+                item::complete(image, &found)?;
+            }
+        }
+        Ok(incomplete
+            .into_values()
+            .flatten()
+            .map(|(at, _)| at)
+            .collect())
+    }
+}
+
+/// The images of some rows, one for each in order; `None` if it does not belong to the row's source.
+fn shown(rows: &[(&Source, ImageId)], items: &[Item]) -> Vec<Option<Image>> {
+    let mut images = HashMap::new();
+    let mut statuses = HashMap::new();
+    for found in items {
+        if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
+            match item::image(found) {
+                Ok(Some(image)) => {
+                    images.insert(image.id, image);
+                }
+                Ok(None) => {}
+                Err(corrupt) => skip(&corrupt),
+            }
+        } else {
+            match item::membership(found) {
+                Ok(Membership::Present(member)) => {
+                    statuses.insert(member.image_id, member.status);
+                }
+                Ok(Membership::Gone { .. }) => {}
+                Err(corrupt) => skip(&corrupt),
+            }
+        }
+    }
+    let belongs = |source: &Source, image: &Image| match source {
+        Source::OwnedBy(project) => image.owner == *project,
+        Source::Visible(visibility) => image.visibility == *visibility,
+        Source::SharedWith(_, status) => {
+            image.visibility == Visibility::Shared && statuses.get(&image.id) == Some(status)
+        }
+    };
+    let found = rows.iter().map(|(source, id)| {
+        let image = images.get(id).filter(|image| belongs(source, image));
+        image.cloned()
+    });
+    found.collect()
+}
