@@ -11,6 +11,7 @@ use local::engine::Engine;
 use local::table::{self, Upgrade};
 use local::transport;
 use shared::runtime::clients::Clients;
+use shared::store::expression::names;
 use shared::store::keys as at;
 
 const TABLE: &str = "imshare";
@@ -105,7 +106,7 @@ async fn a_page_is_the_same_with_and_without_json() {
             let query = client.query().table_name(TABLE).limit(limit);
             query
                 .key_condition_expression("#pk = :pk")
-                .expression_attribute_names("#pk", at::PK)
+                .set_expression_attribute_names(names(&["#pk"]))
                 .expression_attribute_values(":pk", Value::S("a".to_owned()))
                 .send()
         };

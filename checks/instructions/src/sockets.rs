@@ -14,6 +14,7 @@ use local::options::Options;
 use local::server::Server;
 use shared::domain::id::{ImageId, ProjectId};
 use shared::runtime::clients::Clients;
+use shared::store::expression::names;
 use shared::store::keys::{self as at, s};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -108,7 +109,7 @@ fn bare(runtime: &Runtime, engine: Engine, table: &str) {
         let query = client.query().table_name(table).consistent_read(true);
         let query = query
             .key_condition_expression("#pk = :pk")
-            .expression_attribute_names("#pk", at::PK)
+            .set_expression_attribute_names(names(&["#pk"]))
             .expression_attribute_values(":pk", s(at::image_pk(image)))
             .limit(MEMBERS as i32 + 1);
         let found = runtime.block_on(query.send()).expect("query");

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
@@ -17,6 +16,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::expression::{names, values};
 use crate::store::keys::{self as at, Item};
+use crate::store::reader::Reader;
 use crate::store::sdk_error::failed;
 use crate::store::write::single;
 
@@ -143,10 +143,7 @@ impl AccessKeys {
         let Some(item) = answer.item else {
             return Ok(None);
         };
-        let key = parsed(&item, &self.roles);
-        let key =
-            key.ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))?;
-        Ok(Some(key))
+        parsed(&item, &self.roles).map(Some)
     }
 
     /// Records that a key has been used today: one small write for each key and day, by whichever instance
@@ -209,39 +206,35 @@ fn day(now: Timestamp) -> String {
     now.seconds().chars().take("YYYY-MM-DD".len()).collect()
 }
 
-/// Parses an item: `Some(None)` for a disabled key, `None` if the item is not a key.
-fn parsed(item: &Item, names: &RoleNames) -> Option<Option<AccessKey>> {
-    let text = |name: &str| item.get(name)?.as_s().ok();
-    let disabled = match item.get(at::DISABLED) {
-        None => false,
-        Some(AttributeValue::Bool(disabled)) => *disabled,
-        Some(_) => return None,
-    };
-    let secret = text(at::SECRET).filter(|secret| !secret.is_empty())?;
-    let roles = item.get(at::ROLES)?.as_l().ok()?;
-    let roles: Option<Vec<&str>> = roles
-        .iter()
-        .map(|role| role.as_s().ok().map(String::as_str))
-        .collect();
+/// Parses the item of a key; `None` if it is disabled.
+fn parsed(item: &Item, names: &RoleNames) -> Result<Option<AccessKey>, ApiError> {
+    let read = Reader::of(item)?;
+    let roles = read.texts(at::ROLES)?;
+    let user = read.optional_text(at::USER)?;
+    let is_text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let key = AccessKey {
-        secret: Secret::new(secret.clone()),
+        secret: Secret::new(read.parsed(at::SECRET, is_text)?),
         caller: Caller {
-            user: text(at::USER).cloned().unwrap_or_default(),
-            project: ProjectId::parse(text(at::PROJECT)?.as_str()).ok()?,
-            role: names.strongest(roles?),
+            user: user.unwrap_or_default().to_owned(),
+            project: read.parsed(at::PROJECT, |project| ProjectId::parse(project).ok())?,
+            role: names.strongest(roles.iter().map(String::as_str)),
         },
-        last_used: match item.get(at::LAST_USED) {
+        last_used: match read.optional_text(at::LAST_USED)? {
             None => LastUse::Never,
-            Some(day) => LastUse::On(day.as_s().ok()?.clone()),
+            Some(day) => LastUse::On(day.to_owned()),
         },
     };
-    Some((!disabled).then_some(key))
+    let disabled = read.optional_flag(at::DISABLED)?;
+    Ok((!disabled.unwrap_or(false)).then_some(key))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use crate::domain::policy::Role;
+    use crate::store::reader::VERSION;
 
     #[test]
     fn an_item_is_a_key_a_disabled_one_or_none() {
@@ -269,13 +262,22 @@ mod tests {
             item.insert(name.to_owned(), value);
             parsed(&item, &names)
         };
-        assert_eq!(with(at::DISABLED, AttributeValue::Bool(true)), Some(None));
-        assert_eq!(with(at::DISABLED, at::s("true")), None);
-        assert_eq!(with(at::SECRET, at::s("")), None);
-        assert_eq!(with(at::PROJECT, at::s("")), None);
-        assert_eq!(with(at::ROLES, at::s("admin")), None);
-        let used = with(at::LAST_USED, at::s("2025-10-09")).flatten().unwrap();
+        let disabled = with(at::DISABLED, AttributeValue::Bool(true));
+        assert_eq!(disabled.unwrap(), None);
+        let used = with(at::LAST_USED, at::s("2025-10-09")).unwrap().unwrap();
         assert_eq!(used.last_used, LastUse::On("2025-10-09".to_owned()));
-        assert_eq!(with(at::LAST_USED, AttributeValue::Bool(true)), None);
+        for (name, value) in [
+            (at::DISABLED, at::s("true")),
+            (at::SECRET, at::s("")),
+            (at::PROJECT, at::s("")),
+            (at::ROLES, at::s("admin")),
+            (at::LAST_USED, AttributeValue::Bool(true)),
+        ] {
+            let error = with(name, value).unwrap_err();
+            assert!(error.for_log().contains(name), "{error:?}");
+            assert!(!error.for_log().contains("SK"), "{error:?}");
+        }
+        let newer = with(at::VERSION, at::n(VERSION + 1)).unwrap_err();
+        assert!(newer.for_log().contains("newer release"), "{newer:?}");
     }
 }

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::expression::{names, values};
 use super::keys::{self as at, Item, n, s};
+use super::reader::Reader;
 use super::sdk_error::failed;
 use super::write::{Single, Transacted, condition_failed, single, transact};
 use crate::domain::error::ApiError;
@@ -282,30 +283,17 @@ fn not_built(error: &BuildError) -> ApiError {
 }
 
 fn parsed(item: &Item) -> Result<KeyRecord, ApiError> {
-    let id = item.get(at::PK).and_then(|id| id.as_s().ok());
-    let id = id.cloned().unwrap_or_default();
-    record(item).ok_or_else(|| ApiError::internal(format!("the access key {id} cannot be read")))
-}
-
-fn record(item: &Item) -> Option<KeyRecord> {
-    let text = |name: &str| match item.get(name) {
-        None => Some(None),
-        Some(value) => value.as_s().ok().cloned().map(Some),
-    };
-    let roles = item.get(at::ROLES)?.as_l().ok()?;
-    let roles: Option<Vec<String>> = roles.iter().map(|role| role.as_s().ok().cloned()).collect();
-    Some(KeyRecord {
-        access: text(at::PK)??,
-        user: text(at::USER)?.unwrap_or_default(),
-        project: ProjectId::parse(text(at::PROJECT)??).ok()?,
-        roles: roles?,
-        disabled: match item.get(at::DISABLED) {
-            None => false,
-            Some(value) => *value.as_bool().ok()?,
-        },
-        disabled_by: text(at::DISABLED_BY)?,
-        created_at: text(at::CREATED_AT)?,
-        created_by: text(at::CREATED_BY)?,
-        last_used: text(at::LAST_USED)?,
+    let read = Reader::of(item)?;
+    let optional = |name: &str| Ok::<_, ApiError>(read.optional_text(name)?.map(str::to_owned));
+    Ok(KeyRecord {
+        access: read.text(at::PK)?.to_owned(),
+        user: optional(at::USER)?.unwrap_or_default(),
+        project: read.parsed(at::PROJECT, |project| ProjectId::parse(project).ok())?,
+        roles: read.texts(at::ROLES)?,
+        disabled: read.optional_flag(at::DISABLED)?.unwrap_or(false),
+        disabled_by: optional(at::DISABLED_BY)?,
+        created_at: optional(at::CREATED_AT)?,
+        created_by: optional(at::CREATED_BY)?,
+        last_used: optional(at::LAST_USED)?,
     })
 }

@@ -127,9 +127,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn flag(&self, name: &str) -> Read<bool> {
+        self.optional_flag(name)?.ok_or_else(|| self.corrupt(name))
+    }
+
+    pub(super) fn optional_flag(&self, name: &str) -> Read<Option<bool>> {
         match self.item.get(name) {
-            Some(AttributeValue::Bool(flag)) => Ok(*flag),
-            _ => Err(self.corrupt(name)),
+            None => Ok(None),
+            Some(AttributeValue::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(self.corrupt(name)),
         }
     }
 
