@@ -67,11 +67,10 @@ pub(super) struct Found {
     pub(super) items: Vec<Item>,
 }
 
-/// The keys of the images and memberships of those rows that are chosen, each once, as one request must
-/// have them.
-fn keys_of(rows: &[Held<'_>], is_chosen: &[bool]) -> Vec<Item> {
+/// The keys of the images and memberships of some rows, each once, as one request must have them.
+fn keys_of<'a>(rows: impl Iterator<Item = &'a Held<'a>>) -> Vec<Item> {
     let (mut keys, mut of_images, mut of_members) = (Vec::new(), HashSet::new(), HashSet::new());
-    for (row, _) in rows.iter().zip(is_chosen).filter(|(_, chosen)| **chosen) {
+    for row in rows {
         if of_images.insert(row.image) {
             keys.push(at::image_key(row.image));
         }
@@ -82,6 +81,12 @@ fn keys_of(rows: &[Held<'_>], is_chosen: &[bool]) -> Vec<Item> {
         }
     }
     keys
+}
+
+/// Those of some values that are chosen.
+fn chosen<'a, T>(values: &'a [T], is_chosen: &[bool]) -> impl Iterator<Item = &'a T> {
+    let values = values.iter().zip(is_chosen);
+    values.filter_map(|(value, chosen)| chosen.then_some(value))
 }
 
 impl Store {
@@ -102,7 +107,7 @@ impl Store {
             let is_read = rows.iter();
             let is_read = is_read.map(|row| !row.is_whole || due.contains(&row.image));
             let is_read: Vec<bool> = is_read.collect();
-            let items = self.batch_get(keys_of(rows, &is_read)).await?;
+            let items = self.batch_get(keys_of(chosen(rows, &is_read))).await?;
             return Ok(Found { is_read, items });
         }
         let mut projects: HashSet<&ProjectId> = rows.iter().filter_map(|row| row.owner).collect();
@@ -115,7 +120,7 @@ impl Store {
             .map(|row| !row.is_whole || row.is_stale(lister, &marked))
             .collect();
         let mut keys: Vec<Item> = unknown.into_iter().map(at::fresh_key).collect();
-        keys.extend(keys_of(rows, &is_read));
+        keys.extend(keys_of(chosen(rows, &is_read)));
         let read = self.batch_get(keys).await?.into_iter();
         let (marks, mut items): (Vec<_>, Vec<_>) = read.partition(at::is_mark);
         marked.extend(self.learn(&marks, now)?);
@@ -124,7 +129,7 @@ impl Store {
             .zip(&is_read)
             .map(|(row, read)| !read && row.is_stale(lister, &marked))
             .collect();
-        items.extend(self.batch_get(keys_of(rows, &is_news)).await?);
+        items.extend(self.batch_get(keys_of(chosen(rows, &is_news))).await?);
         for (read, news) in is_read.iter_mut().zip(is_news) {
             *read |= news;
         }
@@ -150,8 +155,8 @@ impl Store {
             let rows = rows.into_iter();
             return Ok(rows.map(|(source, row)| (source, row.image)).collect());
         }
-        let read = rows.iter().zip(&is_read).filter(|(_, read)| **read);
-        let read: Vec<_> = read.map(|((source, row), _)| (source, row.id)).collect();
+        let read = chosen(&rows, &is_read).map(|(source, row)| (source, row.id));
+        let read: Vec<_> = read.collect();
         let mut read = Box::pin(self.completed(&read, items)).await?.into_iter();
         let images = rows.into_iter().zip(is_read);
         let images = images.map(|((source, row), is_read)| match is_read {
@@ -180,8 +185,7 @@ impl Store {
                 .collect();
             let held = again.iter().map(|(source, id)| Held::unknown(source, *id));
             let held: Vec<_> = held.collect();
-            let keys = keys_of(&held, &vec![true; held.len()]);
-            let found = shown(&again, &self.batch_get(keys).await?);
+            let found = shown(&again, &self.batch_get(keys_of(held.iter())).await?);
             for (at, image) in missing.into_iter().zip(found) {
                 if let Some(slot) = images.get_mut(at) {
                     *slot = image;
