@@ -275,4 +275,26 @@ fn lists(service: &Service) {
         let calls = (0..=rounds).map(|_| get(format!("/v2/images{query}")));
         count(service, name, project, calls.collect(), images::handle);
     }
+    for (name, project, list) in [
+        (
+            "list 1,000 images: a page of invitations",
+            LISTED_MEMBER,
+            "invitations",
+        ),
+        (
+            "list 1,000 images: a page of shares",
+            LISTED_OWNER,
+            "shares",
+        ),
+    ] {
+        let path = format!("/v1/{project}/cloudimages/{list}");
+        let calls = (0..=ROUNDS / 4).map(|_| get(path.clone()));
+        count(
+            service,
+            name,
+            project,
+            calls.collect(),
+            read_members::handle,
+        );
+    }
 }
