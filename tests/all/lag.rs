@@ -376,6 +376,11 @@ async fn a_list_that_nobody_has_changed_reads_no_images() {
     }
     let image = create(&app, OWNER, json!({"name": "short-lived"})).await;
     tokio::time::sleep(2 * LAG).await;
+    // What is asked for by id is read from the table at once.
+    let before = engine.requests()["BatchGetItem"];
+    let by_id = listed(&app, OWNER, &format!("?id={image}")).await;
+    assert_eq!(by_id, [image.clone()]);
+    assert_eq!(engine.requests()["BatchGetItem"] - before, 1);
     // The reads of a page, and their units.
     let units = async |app: &App, path: &str, rows: &str| {
         let before = engine.requests()["BatchGetItem"];

@@ -193,6 +193,7 @@ async fn whole(
             let image = image?;
             let row = Row {
                 image: Some(image.clone()),
+                is_read: true,
                 ..Row::of(image.id)
             };
             Some((source, row))

@@ -103,6 +103,8 @@ pub struct Row {
     /// When the membership was created and when it last changed, if that was asked for and the index
     /// holds it.
     pub times: Option<[Timestamp; 2]>,
+    /// Whether the image was read from the table, for this list.
+    pub is_read: bool,
 }
 
 impl Row {
@@ -115,6 +117,7 @@ impl Row {
             fingerprints: None,
             weight: None,
             times: None,
+            is_read: false,
         }
     }
 
@@ -247,6 +250,7 @@ fn row(found: &Item) -> Result<Row, ApiError> {
             ]),
             false => None,
         },
+        is_read: false,
     })
 }
 

@@ -127,6 +127,7 @@ impl Store {
             member: Some(&candidate.member),
             owner: candidate.held.as_ref().map(|share| &share.owner),
             is_whole: candidate.held.is_some(),
+            is_read: false,
         });
         let held: Vec<_> = held.collect();
         let Found { is_read, items } = self.read_rows(lister, &held, now).await?;

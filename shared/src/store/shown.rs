@@ -28,6 +28,8 @@ pub(super) struct Held<'a> {
     pub(super) owner: Option<&'a ProjectId>,
     /// Whether the row holds all that the list shows.
     pub(super) is_whole: bool,
+    /// Whether it holds that of the table, which was read for this list.
+    pub(super) is_read: bool,
 }
 
 impl<'a> Held<'a> {
@@ -41,6 +43,7 @@ impl<'a> Held<'a> {
             },
             owner: None,
             is_whole: false,
+            is_read: false,
         }
     }
 
@@ -48,8 +51,14 @@ impl<'a> Held<'a> {
         Self {
             owner: row.image.as_ref().map(|image| &image.owner),
             is_whole: row.is_whole(),
+            is_read: row.is_read,
             ..Self::unknown(source, row.id)
         }
+    }
+
+    /// Whether the table has to be read, if the index is out of date in some way.
+    fn is_wanted(&self, is_stale: impl FnOnce(&Self) -> bool) -> bool {
+        !self.is_whole || (!self.is_read && is_stale(self))
     }
 
     /// Whether the index may be wrong about it while these projects are marked.
@@ -104,35 +113,35 @@ impl Store {
     ) -> Result<Found, ApiError> {
         if self.freshness.indexes == Indexes::Immediate {
             let due = self.freshness.unreconciled_images();
-            let is_read = rows.iter();
-            let is_read = is_read.map(|row| !row.is_whole || due.contains(&row.image));
-            let is_read: Vec<bool> = is_read.collect();
+            let is_due = |row: &Held<'_>| due.contains(&row.image);
+            let is_read: Vec<bool> = rows.iter().map(|row| row.is_wanted(is_due)).collect();
             let items = self.batch_get(keys_of(chosen(rows, &is_read))).await?;
             return Ok(Found { is_read, items });
         }
-        let mut projects: HashSet<&ProjectId> = rows.iter().filter_map(|row| row.owner).collect();
+        let judged = rows.iter().filter(|row| !row.is_read);
+        let mut projects: HashSet<&ProjectId> = judged.filter_map(|row| row.owner).collect();
         if !projects.is_empty() {
             projects.insert(lister);
         }
         let (mut marked, unknown) = self.known_marks(projects, now);
-        let mut is_read: Vec<bool> = rows
-            .iter()
-            .map(|row| !row.is_whole || row.is_stale(lister, &marked))
-            .collect();
+        let wanted = |marked: &HashSet<ProjectId>| {
+            let is_stale = |row: &Held<'_>| row.is_stale(lister, marked);
+            let wanted = rows.iter().map(|row| row.is_wanted(is_stale));
+            wanted.collect::<Vec<bool>>()
+        };
+        let known = wanted(&marked);
         let mut keys: Vec<Item> = unknown.into_iter().map(at::fresh_key).collect();
-        keys.extend(keys_of(chosen(rows, &is_read)));
+        keys.extend(keys_of(chosen(rows, &known)));
         let read = self.batch_get(keys).await?.into_iter();
         let (marks, mut items): (Vec<_>, Vec<_>) = read.partition(at::is_mark);
         marked.extend(self.learn(&marks, now)?);
-        let is_news: Vec<bool> = rows
+        let is_read = wanted(&marked);
+        let news = is_read
             .iter()
-            .zip(&is_read)
-            .map(|(row, read)| !read && row.is_stale(lister, &marked))
-            .collect();
-        items.extend(self.batch_get(keys_of(chosen(rows, &is_news))).await?);
-        for (read, news) in is_read.iter_mut().zip(is_news) {
-            *read |= news;
-        }
+            .zip(known)
+            .map(|(read, known)| *read && !known);
+        let news: Vec<bool> = news.collect();
+        items.extend(self.batch_get(keys_of(chosen(rows, &news))).await?);
         Ok(Found { is_read, items })
     }
 
