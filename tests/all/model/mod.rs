@@ -7,6 +7,7 @@
 //! conditions, which must agree with these, are not part of this model: `faults` and
 //! `store_conditions` run them.
 
+mod cell;
 mod protocol;
 
 use std::collections::HashSet;
