@@ -25,6 +25,9 @@ pub struct Engine {
     database: Database,
     /// Read beside it; `None` in memory, where there is one connection.
     readers: Option<Arc<Readers>>,
+    /// Held by the write that the engine performs. Others wait for it without keeping a thread of the
+    /// server from what can be done meanwhile.
+    writing: Arc<tokio::sync::Mutex<()>>,
     /// Brings writes to the disk; `None` in memory.
     log: Option<Arc<Log>>,
     health: Option<Health>,
@@ -47,6 +50,7 @@ impl Engine {
         Ok(Self {
             database,
             readers: None,
+            writing: Arc::default(),
             log: None,
             health: None,
             requests: Arc::default(),
@@ -71,6 +75,7 @@ impl Engine {
         Ok(Self {
             database,
             readers: Some(Arc::new(Readers::of(name))),
+            writing: Arc::default(),
             log: Some(Arc::new(log)),
             health: Some(health),
             requests: Arc::default(),
@@ -131,8 +136,13 @@ impl Engine {
         prepare: impl FnOnce(&mut TransactWriteItemsRequest),
     ) -> JsonResponse {
         self.count(operation);
+        if !writes(operation) {
+            return self.execute(operation, body, prepare);
+        }
+        let turn = self.writing.lock().await;
         let answer = self.execute(operation, body, prepare);
-        let Some(log) = self.log.as_ref().filter(|_| writes(operation)) else {
+        drop(turn);
+        let Some(log) = &self.log else {
             return answer;
         };
         match log.flush().await {

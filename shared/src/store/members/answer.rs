@@ -60,10 +60,12 @@ impl Store {
                 ..seen.clone()
             };
             let condition = "#op = :seen AND attribute_not_exists(#gone)";
-            let write = self
-                .answer_request(&next, listed, condition)
-                .expression_attribute_values(":seen", s(seen.op.to_string()));
-            let stored = match single("update member", || write.clone().send()).await? {
+            let write = || {
+                self.answer_request(&next, listed, condition)
+                    .expression_attribute_values(":seen", s(seen.op.to_string()))
+                    .send()
+            };
+            let stored = match single("update member", write).await? {
                 Single::Applied(_) => None,
                 Single::ConditionFailed(stored) => {
                     listed = stored.as_ref().is_none_or(is_listed);
@@ -122,11 +124,13 @@ impl Store {
         let mut listed = true;
         let mut tries = Tries::begin();
         loop {
-            let write = self
-                .answer_request(&next, listed, condition)
-                // The old values tell whether the write changed anything.
-                .return_values(ReturnValue::UpdatedOld);
-            let stored = match single("update member in batch", || write.clone().send()).await? {
+            let write = || {
+                self.answer_request(&next, listed, condition)
+                    // The old values tell whether the write changed anything.
+                    .return_values(ReturnValue::UpdatedOld)
+                    .send()
+            };
+            let stored = match single("update member in batch", write).await? {
                 Single::Applied(output) => {
                     let old = output.attributes.unwrap_or_default();
                     let was = |name: &str| old.get(name).and_then(|value| value.as_s().ok());
