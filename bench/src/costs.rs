@@ -49,7 +49,8 @@ pub async fn count(options: &Options) -> Vec<Cost> {
     let mut single = State::new(&mut client, Arc::default()).await;
     let mut lists = State::new(&mut client, stock.clone()).await;
     let mut costs = Vec::new();
-    for call in Call::SINGLE.into_iter().chain(LISTS.iter().map(Call::List)) {
+    // Lists come first: after a call that ends access they read more.
+    for call in LISTS.iter().map(Call::List).chain(Call::SINGLE) {
         let state = match call {
             Call::List(_) => &mut lists,
             _ => &mut single,

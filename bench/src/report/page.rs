@@ -335,7 +335,7 @@ fn costs(figures: &Figures) -> String {
     text.push_str(
         "The requests and units of each call, as the engine counts them (`bench costs`). The server runs as on AWS: after a \
          write it asks the index until it shows the change, which is one `Query`. Lists are first pages, of 1,000 images of the \
-         owner and 1,000 public ones. An entry of a batch has its share of a batch of 100.\n\n\
+         owner and 1,000 public ones, of projects that have ended no access for 20 minutes. An entry of a batch has its share of a batch of 100.\n\n\
          | call | requests | read units | write units |\n|---|---|---|---|\n",
     );
     for cost in &costs.figures {
