@@ -128,7 +128,8 @@ describe('the console', { concurrency: 3 }, () => {
     await server.share('other-1', ids.slice(2), ['mouse-member']);
     const page = await enter(chrome, server, 'mouse-member');
     await page.getByText('3 images from 2 projects wait for your answer.').waitFor();
-    assert.match(await page.title(), /^\(3\)/);
+    // The title follows when the page is painted.
+    await page.waitForFunction(() => document.title.startsWith('(3)'));
     await page.getByRole('button', { name: 'Accept alpha' }).click();
     await page.getByText('alpha is accepted.').waitFor();
     await row(page, 'alpha').waitFor({ state: 'detached' });
