@@ -376,7 +376,7 @@ async fn a_list_that_nobody_has_changed_reads_no_images() {
     }
     let image = create(&app, OWNER, json!({"name": "short-lived"})).await;
     tokio::time::sleep(2 * LAG).await;
-    // What is asked for by id is read from the table at once.
+    // An image that is asked for by its id is read from the table, once.
     let before = engine.requests()["BatchGetItem"];
     let by_id = listed(&app, OWNER, &format!("?id={image}")).await;
     assert_eq!(by_id, [image.clone()]);

@@ -20,10 +20,10 @@ use crate::rows::{MemberRows, Rows};
 
 /// Rows on a page, unless asked otherwise.
 pub const PAGE_DEFAULT: usize = 25;
-/// The most candidates that one page reads from the table. A page that a filter leaves short of rows
-/// ends there.
+/// The most candidates that one page looks at. A page that a filter leaves short of rows ends there.
 const READ_MAX: usize = 1_000;
-/// Candidates beyond a page that are looked at at once: one `BatchGetItem` reads them and their images.
+/// Candidates of a further look, if a filter has left the page short: one `BatchGetItem` reads them and
+/// their images.
 const READ_AT_ONCE: usize = 50;
 
 /// What a list shows.

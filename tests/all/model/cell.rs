@@ -113,6 +113,14 @@ impl Cell {
         }
     }
 
+    /// The membership after a share that found it there.
+    fn confirmed(mut self, share: OperationId) -> Self {
+        if let Self::Present { shared, .. } = &mut self {
+            *shared = share;
+        }
+        self
+    }
+
     /// An entry that is applied whatever was decided since.
     pub(super) fn forced(
         self,
@@ -122,26 +130,7 @@ impl Cell {
     ) -> (Self, Reported) {
         match (intent.of_entry(), self) {
             (Answer(_) | Unshare, Self::Nothing | Self::Gone { .. }) => (self, Reported::Refused),
-            (
-                Share,
-                Self::Present {
-                    status,
-                    added,
-                    ended,
-                    op: last,
-                    ..
-                },
-            ) => {
-                let shared = op;
-                let confirmed = Self::Present {
-                    status,
-                    added,
-                    shared,
-                    ended,
-                    op: last,
-                };
-                (confirmed, Reported::Succeeded)
-            }
+            (Share, Self::Present { .. }) => (self.confirmed(op), Reported::Succeeded),
             _ => (self.written(intent, op, rule), Reported::Succeeded),
         }
     }
@@ -164,27 +153,13 @@ impl Cell {
             (Step::Done(change), _) => (self, change),
             (Step::Write, _) => (self.written(intent, op, rule), Change::Applied),
             (Step::LeaveTombstone, _) => (Self::Gone { added: op, op }, Change::Unneeded),
-            (
-                Step::Confirm,
-                Self::Present {
-                    status,
-                    added,
-                    ended,
-                    op: last,
-                    ..
-                },
-            ) => {
-                let added = match protocol {
-                    Protocol::ForgetsTheFirstShare => op,
-                    _ => added,
-                };
-                let confirmed = Self::Present {
-                    status,
-                    added,
-                    shared: op,
-                    ended,
-                    op: last,
-                };
+            (Step::Confirm, Self::Present { .. }) => {
+                let mut confirmed = self.confirmed(op);
+                if let (Protocol::ForgetsTheFirstShare, Self::Present { added, .. }) =
+                    (protocol, &mut confirmed)
+                {
+                    *added = op;
+                }
                 (confirmed, Change::Unneeded)
             }
             (Step::Renew(_), _) if protocol == Protocol::RefusesLateRemovals => {
