@@ -1,7 +1,6 @@
 //! A store that is away: messages come again with longer and longer pauses, and jobs end when it is back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
@@ -27,20 +26,38 @@ use shared::store::jobs::Created;
 
 use crate::harness::ManualClock;
 
-/// The engine, or while it is away nothing but throttling.
+/// How the store answers.
+#[derive(Clone, Copy, Debug, Default)]
+enum Condition {
+    /// As the engine does.
+    #[default]
+    Well,
+    /// It throttles everything.
+    Away,
+    /// Whoever writes to it panics.
+    Panics,
+}
+
 #[derive(Clone, Debug)]
 struct Store {
     engine: Engine,
-    away: Arc<AtomicBool>,
+    condition: Arc<Mutex<Condition>>,
 }
 
 impl HttpConnector for Store {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if self.away.load(Ordering::SeqCst) {
-            let error = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"});
-            return HttpConnectorFuture::ready(transport::response((400, error.to_string())));
+        let condition = *self.condition.lock().unwrap();
+        let writes =
+            || transport::parts(&request).is_some_and(|(it, _)| it == "TransactWriteItems");
+        match condition {
+            Condition::Away => {
+                let error =
+                    json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"});
+                HttpConnectorFuture::ready(transport::response((400, error.to_string())))
+            }
+            Condition::Panics if writes() => panic!("by a test"),
+            Condition::Panics | Condition::Well => self.engine.call(request),
         }
-        self.engine.call(request)
     }
 }
 
@@ -50,7 +67,7 @@ struct Stage {
     sqs: aws_sdk_sqs::Client,
     queue: Queue,
     clock: ManualClock,
-    away: Arc<AtomicBool>,
+    condition: Arc<Mutex<Condition>>,
     /// Deliveries so far.
     received: usize,
 }
@@ -60,9 +77,9 @@ impl Stage {
         let clock = ManualClock::default();
         let store = Store {
             engine: Engine::in_memory().unwrap(),
-            away: Arc::default(),
+            condition: Arc::default(),
         };
-        let away = store.away.clone();
+        let condition = store.condition.clone();
         let dynamodb = Clients::dynamodb_in_process(store);
         table::make(&dynamodb, "imshare", Upgrade::Refuse)
             .await
@@ -83,9 +100,13 @@ impl Stage {
             sqs,
             queue,
             clock,
-            away,
+            condition,
             received: 0,
         }
+    }
+
+    fn store_is(&self, condition: Condition) {
+        *self.condition.lock().unwrap() = condition;
     }
 
     /// Accepts a job of several chunks, and sends its messages.
@@ -187,13 +208,13 @@ fn on_stage<F: Future<Output = ()>>(test: impl FnOnce(Stage) -> F) {
 fn jobs_outlive_twenty_minutes_without_the_table() {
     on_stage(async |mut stage: Stage| {
         let batch = stage.accept().await;
-        stage.away.store(true, Ordering::SeqCst);
+        stage.store_is(Condition::Away);
         stage.pass(20 * 60).await;
         // Each message was tried at 1, 2, 4 … 256 seconds, and then each five minutes or later.
         let chunks = batch.job.chunks();
         assert!(stage.received >= 5 * chunks, "{}", stage.received);
         assert!(stage.received <= 14 * chunks, "{}", stage.received);
-        stage.away.store(false, Ordering::SeqCst);
+        stage.store_is(Condition::Well);
         stage.pass(375 + 15).await;
         assert_eq!(stage.status(&batch).await, JobStatus::Success);
         assert_eq!(stage.queue.len(BATCHES), Ok(0));
@@ -203,18 +224,36 @@ fn jobs_outlive_twenty_minutes_without_the_table() {
     });
 }
 
+/// Entries are tasks of their own; a panic of one is a panic of its message's handler.
+#[test]
+fn a_chunk_with_an_entry_that_panics_comes_again() {
+    on_stage(async |mut stage: Stage| {
+        let batch = stage.accept().await;
+        stage.store_is(Condition::Panics);
+        stage.pass(15).await;
+        let chunks = batch.job.chunks();
+        assert_eq!(stage.received, chunks);
+        assert_eq!(stage.queue.len(BATCHES), Ok(chunks as u64));
+        assert_eq!(stage.queue.len(DEAD_LETTERS), Ok(0));
+        stage.store_is(Condition::Well);
+        stage.pass(15).await;
+        assert_eq!(stage.status(&batch).await, JobStatus::Success);
+        assert_eq!(stage.queue.len(BATCHES), Ok(0));
+    });
+}
+
 /// Only its deadline ends a job whose store stays away: no count of receives does.
 #[test]
 fn jobs_end_at_their_deadline_and_not_before() {
     on_stage(async |mut stage: Stage| {
         let batch = stage.accept().await;
-        stage.away.store(true, Ordering::SeqCst);
+        stage.store_is(Condition::Away);
         stage.pass(DEADLINE_SECONDS - 120).await;
         assert_eq!(stage.queue.len(DEAD_LETTERS), Ok(0));
         let chunks = batch.job.chunks();
         assert_eq!(stage.queue.len(BATCHES), Ok(chunks as u64));
         assert!(stage.received < 300 * chunks, "{}", stage.received);
-        stage.away.store(false, Ordering::SeqCst);
+        stage.store_is(Condition::Well);
         assert_eq!(stage.status(&batch).await, JobStatus::Init);
         stage.clock.forward(120);
         assert_eq!(stage.status(&batch).await, JobStatus::Fail);

@@ -8,9 +8,10 @@
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
 use shared::domain::actor::{Automatic, Origin};
 use shared::domain::change::{self, EntryKind};
 use shared::domain::error::ApiError;
@@ -26,14 +27,16 @@ use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::{Handled, SqsRecord};
 use shared::runtime::metric::{self, Part};
+use shared::runtime::metrics;
 use shared::store::members::Stamp;
 use shared::store::results::{ChunkState, Finished};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use members::{Direction, change_members, replace_members};
 
-/// Images of a chunk that are processed concurrently: enough to keep a processor busy while the store
-/// answers.
+/// Images of a chunk that are processed concurrently, each as a task of its own: enough to keep all
+/// processors busy while the store answers.
 const AT_ONCE: usize = 16;
 /// Seconds after which a chunk may have been settled although this is its first delivery: an operator may have moved
 /// it back from the dead letters.
@@ -77,7 +80,7 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<Han
             Ok(Handled::Done)
         }
         // Boxed, here and below: together these futures are too large for a thread's stack.
-        Message::Chunk(chunk) => match Box::pin(run(&app, &chunk, &record, until)).await {
+        Message::Chunk(chunk) => match Box::pin(run(&app, chunk.into(), &record, until)).await {
             Ok(handled) => Ok(handled),
             Err(Unfinished::OutOfTime) => Ok(Handled::GivenBack),
             Err(Unfinished::Failed(error)) => Err(error),
@@ -87,7 +90,7 @@ pub async fn handle(app: App, record: SqsRecord, until: Timestamp) -> Result<Han
 
 async fn run(
     app: &App,
-    chunk: &Chunk,
+    chunk: Arc<Chunk>,
     record: &SqsRecord,
     until: Timestamp,
 ) -> Result<Handled, Unfinished> {
@@ -109,13 +112,13 @@ async fn run(
         }
     }
     let short = (chunk.entries.rows <= SMALL).then(|| app.precedence().short());
-    let outcomes = apply(app, chunk, record.request_id(), until).await?;
+    let outcomes = apply(app, &chunk, record.request_id(), until).await?;
     match app
         .store()
-        .finish_chunk(chunk, &outcomes, app.now())
+        .finish_chunk(&chunk, &outcomes, app.now())
         .await?
     {
-        Finished::Counted => publish(app, chunk, &outcomes),
+        Finished::Counted => publish(app, &chunk, &outcomes),
         Finished::Before => {}
         Finished::Over => {
             tracing::warn!(job.id = %job, job.chunk = chunk.number, "the job ended before its chunk");
@@ -194,9 +197,11 @@ struct Applied {
 }
 
 /// What all entries of a chunk have in common.
-struct Work<'a> {
-    app: &'a App,
-    chunk: &'a Chunk,
+struct Work {
+    app: App,
+    chunk: Arc<Chunk>,
+    /// The images and the memberships that decide.
+    facts: HashMap<ImageId, Result<Facts, ApiError>>,
     /// The caller that requested the batch.
     caller: Caller,
     stamp: Stamp,
@@ -204,7 +209,7 @@ struct Work<'a> {
     until: Timestamp,
 }
 
-impl Work<'_> {
+impl Work {
     /// Whether a caller may do this with an image, or the code of an entry for which it may not.
     fn decide(
         &self,
@@ -235,7 +240,7 @@ impl Work<'_> {
 /// Applies a chunk's entries and returns one outcome a row.
 async fn apply(
     app: &App,
-    chunk: &Chunk,
+    chunk: &Arc<Chunk>,
     request_id: &str,
     until: Timestamp,
 ) -> Result<Vec<Outcome>, Unfinished> {
@@ -265,23 +270,46 @@ async fn apply(
         },
     };
     let by = Origin::new(caller.actor(), request_id.to_owned());
-    let work = Work {
-        app,
-        chunk,
+    let work = Arc::new(Work {
+        app: app.clone(),
+        chunk: Arc::clone(chunk),
+        facts,
         stamp: Stamp::batch(chunk.job, app.now(), by),
         caller,
         until,
-    };
-    let (work, facts) = (&work, &facts);
-    let done = stream::iter(groups.into_values().map(|group| async move {
-        work.check_time()?;
-        let begin = Instant::now();
-        let applied = Box::pin(apply_group(work, &group, facts)).await;
-        work.step_aside(begin.elapsed()).await;
-        applied
-    }));
-    let done: Vec<_> = done.buffer_unordered(AT_ONCE).collect().await;
+    });
+    let mut done = Vec::with_capacity(groups.len());
+    // Those that are left end with it.
+    let mut tasks = JoinSet::new();
+    for group in groups.into_values() {
+        if tasks.len() == AT_ONCE {
+            done.extend(tasks.join_next().await.map(completed));
+        }
+        let work = Arc::clone(&work);
+        tasks.spawn(metrics::as_part(async move {
+            work.check_time()?;
+            let begin = Instant::now();
+            let applied = Box::pin(apply_group(&work, &group)).await;
+            work.step_aside(begin.elapsed()).await;
+            applied
+        }));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        done.push(completed(ended));
+    }
     gather(chunk, done)
+}
+
+/// The result of a task. One that panicked panics here too: its message is handled as others whose
+/// handler does.
+fn completed(
+    ended: Result<Result<Vec<Applied>, Unfinished>, JoinError>,
+) -> Result<Vec<Applied>, Unfinished> {
+    ended.unwrap_or_else(|ended| match ended.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        // The process is about to end.
+        Err(_) => Err(Unfinished::OutOfTime),
+    })
 }
 
 /// Collects the outcomes of all groups in the order of the rows.
@@ -336,15 +364,11 @@ fn member_asked<'a>(chunk: &'a Chunk, groups: &'a BTreeMap<&str, Group>) -> &'a 
 }
 
 /// Applies the entries of one image.
-async fn apply_group(
-    work: &Work<'_>,
-    group: &Group,
-    facts: &HashMap<ImageId, Result<Facts, ApiError>>,
-) -> Result<Vec<Applied>, Unfinished> {
+async fn apply_group(work: &Work, group: &Group) -> Result<Vec<Applied>, Unfinished> {
     let Some(id) = group.image else {
         return Ok(group.all(Outcome::Failed(ImsCode::BadImageId)));
     };
-    let facts = match facts.get(&id) {
+    let facts = match work.facts.get(&id) {
         None => &Facts::default(),
         Some(Ok(facts)) => facts,
         Some(Err(corrupt)) => return Err(corrupt.clone().into()),
@@ -368,7 +392,7 @@ async fn apply_group(
 
 /// One member's answer for one image.
 async fn apply_answer(
-    work: &Work<'_>,
+    work: &Work,
     text: &str,
     facts: &Facts,
     member: &ProjectId,

@@ -40,7 +40,7 @@ impl Direction {
 
 /// Adds or removes an image's members, as many at once as a transaction holds.
 pub async fn change_members(
-    work: &Work<'_>,
+    work: &Work,
     image: ImageId,
     facts: &Facts,
     (text, rows): (&str, &[(usize, ProjectId)]),
@@ -101,7 +101,7 @@ pub async fn change_members(
 /// Fails the entries that share with a project that does not exist, and returns the others. Keystone is
 /// asked about entries that the policy permits only.
 async fn existing<'a>(
-    work: &Work<'_>,
+    work: &Work,
     part: &'a [(usize, ProjectId)],
     direction: Direction,
     done: &mut Vec<Applied>,
@@ -126,7 +126,7 @@ async fn existing<'a>(
 /// Removals make room for what is added. Those of other chunks may not have been applied yet when the
 /// quota is full: then they are applied here too, which changes nothing about their own chunks' results.
 pub async fn replace_members(
-    work: &Work<'_>,
+    work: &Work,
     image: ImageId,
     facts: &Facts,
     group: &Group,
@@ -165,7 +165,7 @@ pub async fn replace_members(
 
 /// Applies all removals of the job.
 async fn make_room(
-    work: &Work<'_>,
+    work: &Work,
     image: ImageId,
     facts: &Facts,
     text: &str,
@@ -184,7 +184,7 @@ async fn make_room(
 
 /// Adds or removes the members of one transaction.
 async fn change_part(
-    work: &Work<'_>,
+    work: &Work,
     image: ImageId,
     facts: &Facts,
     part: &[(usize, ProjectId)],

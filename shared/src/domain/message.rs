@@ -23,7 +23,7 @@ pub enum Message {
     /// Apply a chunk of a batch.
     Chunk(Chunk),
     /// Reconcile the memberships of an image that was deleted or changed its visibility. Releases up to
-    /// Release 0.1.0 sent it under the name `bury`, which is still read.
+    /// 0.1.0 sent it under the name `bury`, which is still read.
     #[serde(alias = "bury")]
     Memberships {
         /// The image.

@@ -24,6 +24,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::{
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use serde_json::{Map, Value, json};
+use tracing::Instrument as _;
 
 use super::metric::{self, Figure, Part, Sink};
 use crate::domain::time::Timestamp;
@@ -85,6 +86,13 @@ pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
         taken: started.elapsed(),
     };
     (output, usage)
+}
+
+/// Makes a task that is spawned a part of the present unit of work: its requests are counted with it, and
+/// its lines in the log are of the same span.
+pub fn as_part<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let counters = COUNTERS.try_with(Arc::clone).unwrap_or_default();
+    COUNTERS.scope(counters, work.in_current_span())
 }
 
 /// Publishes metrics: to CloudWatch by standard output, to a [`Sink`], or nowhere.
@@ -340,6 +348,24 @@ impl Intercept for RequestCounter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_is_spawned_is_a_part_of_its_unit_of_work() {
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let span = tracing::info_span!("message");
+        let asks = async || {
+            count(|counters| {
+                counters.requests.fetch_add(1, Ordering::Relaxed);
+            });
+            tracing::Span::current().id()
+        };
+        let spawns = async || tokio::spawn(as_part(asks())).await.unwrap();
+        let (found, usage) = measured(spawns().instrument(span.clone())).await;
+        assert!(found.is_some());
+        assert_eq!((found, usage.requests), (span.id(), 1));
+        // There need not be one.
+        assert_eq!(spawns().await, None);
+    }
 
     #[test]
     fn a_line_names_its_metrics_and_has_their_values() {

@@ -10,6 +10,7 @@ use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
 use shared::runtime::messages::{Handled, Source, SqsAttributes, SqsEvent, SqsRecord, each};
+use shared::runtime::metrics::measured;
 
 use super::{answer, codes, deliver, held, results, shown, status};
 
@@ -207,6 +208,26 @@ async fn a_worker_out_of_time_gives_the_rest_back() {
     assert_eq!(shown(&harness, Who::Member, job).await["status"], "INIT");
     deliver(&harness, &records[0]).await;
     assert_eq!(shown(&harness, Who::Member, job).await["status"], "SUCCESS");
+}
+
+/// The tasks of its entries are parts of a chunk: what they ask of the store is counted with it.
+#[tokio::test]
+async fn the_requests_of_all_entries_are_counted_with_their_chunk() {
+    let harness = Harness::new().await;
+    let mut images = Vec::new();
+    for _ in 0..20 {
+        let image = harness.image(json!({})).await;
+        harness.share(&image, MEMBER).await.expect(200);
+        images.push(image);
+    }
+    let accepted = answer(MemberStatus::Accepted);
+    let (_, records) = held(&harness, MEMBER, accepted, &images, &[MEMBER]).await;
+    let sent = || harness.store_requests().values().sum::<u64>();
+    let before = sent();
+    let ((), usage) = measured(deliver(&harness, &records[0])).await;
+    assert_eq!(usage.requests, sent() - before);
+    // The images and memberships, each answer, and the results.
+    assert_eq!(usage.requests, 1 + 20 + 1);
 }
 
 /// What does not parse is settled at once: the entries of a chunk that it names fail, and the others go on.
