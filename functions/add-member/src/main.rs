@@ -4,8 +4,7 @@ use shared::runtime::api;
 use shared::runtime::app::App;
 use shared::runtime::projects::Projects;
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_http::Error> {
+fn main() -> Result<(), lambda_http::Error> {
     let app = App::from_env()?.checking(Projects::from_env()?);
-    api::serve(app, add_member::handle).await
+    api::serve(app, add_member::handle)
 }

@@ -23,6 +23,7 @@ use shared::domain::cache::ExpiringCache;
 use shared::domain::time::{Clock, Timestamp};
 pub use shared::runtime::keystone::{AuthError, service_user};
 use shared::runtime::keystone::{Keystone, sendable};
+use shared::runtime::thread;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
@@ -152,12 +153,11 @@ impl Inner {
 ///
 /// # Errors
 /// If a variable is missing or malformed, by its name.
-pub async fn serve() -> Result<(), lambda_runtime::Error> {
+pub fn serve() -> Result<(), lambda_runtime::Error> {
     shared::runtime::log::as_json()?;
     let authorizer = Authorizer::new(Config::from_env()?, Clock::System)?;
     let authorizer = &authorizer;
-    lambda_runtime::run(lambda_runtime::service_fn(
+    thread::run(lambda_runtime::run(lambda_runtime::service_fn(
         move |event: LambdaEvent<event::Event>| event::answer(authorizer, event.payload),
-    ))
-    .await
+    )))
 }

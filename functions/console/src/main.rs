@@ -3,7 +3,6 @@
 use shared::runtime::api;
 use shared::runtime::app::App;
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_http::Error> {
-    api::serve(App::from_env()?, console::handle).await
+fn main() -> Result<(), lambda_http::Error> {
+    api::serve(App::from_env()?, console::handle)
 }

@@ -4,8 +4,7 @@ use shared::runtime::app::App;
 use shared::runtime::messages::{self, Source};
 use shared::runtime::projects::Projects;
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_http::Error> {
+fn main() -> Result<(), lambda_http::Error> {
     let app = App::from_env()?.checking(Projects::from_env()?);
-    messages::serve(app, Source::Batches, run_batch::handle).await
+    messages::serve(app, Source::Batches, run_batch::handle)
 }

@@ -3,7 +3,6 @@
 use shared::runtime::app::App;
 use shared::runtime::messages::{self, Source};
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_http::Error> {
-    messages::serve(App::from_env()?, Source::DeadLetters, settle_batch::handle).await
+fn main() -> Result<(), lambda_http::Error> {
+    messages::serve(App::from_env()?, Source::DeadLetters, settle_batch::handle)
 }

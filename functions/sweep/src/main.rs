@@ -3,7 +3,6 @@
 use shared::runtime::app::App;
 use shared::runtime::schedule;
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    schedule::serve(App::from_env()?, "sweep", sweep::handle).await
+fn main() -> Result<(), lambda_runtime::Error> {
+    schedule::serve(App::from_env()?, "sweep", sweep::handle)
 }

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::app::App;
 use super::metrics::{self, Ended, Usage};
+use super::thread;
 use crate::domain::error::ApiError;
 use crate::domain::time::Timestamp;
 use crate::http::cross_origin::CrossOrigin;
@@ -23,21 +24,20 @@ use crate::http::{Handled, Request, Response};
 ///
 /// # Errors
 /// If the runtime fails.
-pub async fn serve<H, F>(app: App, handler: H) -> Result<(), lambda_http::Error>
+pub fn serve<H, F>(app: App, handler: H) -> Result<(), lambda_http::Error>
 where
     H: Fn(App, Request) -> F + Copy + Send,
     F: Future<Output = Handled> + Send,
 {
     let app = &app;
-    lambda_http::run(lambda_http::service_fn(
+    thread::run(lambda_http::run(lambda_http::service_fn(
         move |request: Request| async move {
             let limit = time_left(&request);
             // Boxed: as a part of the runtime's own future its type would be too deep for the compiler.
             let answered = Box::pin(answer_within(app.clone(), request, limit, handler));
             Ok::<_, std::convert::Infallible>(answered.await)
         },
-    ))
-    .await
+    )))
 }
 
 /// The time left of an invocation for answering when a handler is stopped.

@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::app::App;
 use super::metrics::{self, Metrics};
+use super::thread;
 use crate::domain::error::ApiError;
 use crate::domain::message::{Message, Unreadable};
 use crate::domain::time::Timestamp;
@@ -282,21 +283,20 @@ where
 ///
 /// # Errors
 /// If the runtime fails.
-pub async fn serve<H, F>(app: App, source: Source, handler: H) -> Result<(), lambda_runtime::Error>
+pub fn serve<H, F>(app: App, source: Source, handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(App, SqsRecord, Timestamp) -> F + Copy + Send + 'static,
     F: Future<Output = Result<Handled, ApiError>> + Send + 'static,
 {
     let app = &app;
-    lambda_runtime::run(lambda_runtime::service_fn(
+    thread::run(lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
             let until = micros_of(event.context.deadline() - MARGIN);
             Ok::<_, std::convert::Infallible>(
                 each(source, app.clone(), event.payload, until, handler).await,
             )
         },
-    ))
-    .await
+    )))
 }
 
 /// The time left of an invocation when no new work is started.

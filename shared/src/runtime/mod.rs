@@ -12,8 +12,10 @@
 //! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
 //! | [`metric`] | the metrics: their names and units, for CloudWatch and for Prometheus |
+//! | [`precedence`] | short work goes before long work in one process |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
+//! | [`thread`] | the one thread of a function |
 
 pub mod api;
 pub mod app;
@@ -28,3 +30,4 @@ pub mod metrics;
 pub mod precedence;
 pub mod projects;
 pub mod schedule;
+pub mod thread;

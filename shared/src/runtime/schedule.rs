@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 use super::app::App;
 use super::messages::{MARGIN, micros_of};
 use super::metrics;
+use super::thread;
 use crate::domain::error::ApiError;
 use crate::domain::time::Timestamp;
 
@@ -67,7 +68,7 @@ where
 ///
 /// # Errors
 /// If the runtime fails.
-pub async fn serve<H, F, T>(
+pub fn serve<H, F, T>(
     app: App,
     function: &'static str,
     handler: H,
@@ -78,13 +79,12 @@ where
     T: Serialize,
 {
     let app = &app;
-    lambda_runtime::run(lambda_runtime::service_fn(
+    thread::run(lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<ScheduledEvent>| async move {
             let until = micros_of(event.context.deadline() - MARGIN);
             let outcome = run(function, app.clone(), until, handler).await;
             // The cause is in the log; to Lambda the run has failed.
             outcome.map_err(|_| lambda_runtime::Error::from("the run failed"))
         },
-    ))
-    .await
+    )))
 }
