@@ -133,22 +133,65 @@ impl Engine {
         &self,
         operation: &str,
         body: &str,
-        prepare: impl FnOnce(&mut TransactWriteItemsRequest),
+        prepare: impl FnOnce(&mut TransactWriteItemsRequest) + Send,
     ) -> JsonResponse {
         self.count(operation);
-        if !writes(operation) {
-            return self.execute(operation, body, prepare);
-        }
-        let turn = self.writing.lock().await;
-        let answer = self.execute(operation, body, prepare);
-        drop(turn);
-        let Some(log) = &self.log else {
-            return answer;
+        let outcome = match operation {
+            "GetItem" => self.read_json(body, Database::get_item),
+            "BatchGetItem" => self.read_json(body, Database::batch_get_item),
+            "Query" => self.read_json(body, Database::query),
+            "Scan" => self.read_json(body, Database::scan),
+            "DescribeTable" => self.read_json(body, describe),
+            "PutItem" => self.write(body, Database::put_item).await,
+            "UpdateItem" => self.write(body, Database::update_item).await,
+            "DeleteItem" => self.write(body, Database::delete_item).await,
+            "TransactWriteItems" => {
+                let transact = |database: &Database, mut request| {
+                    prepare(&mut request);
+                    database.transact_write_items(request)
+                };
+                self.write(body, transact).await
+            }
+            "CreateTable" => self.write(body, Database::create_table).await,
+            "UpdateTable" => self.write(body, Database::update_table).await,
+            "UpdateTimeToLive" => self.write(body, Database::update_time_to_live).await,
+            other => Err(DynoxideError::ValidationException(format!(
+                "no operation {other} here"
+            ))),
         };
-        match log.flush().await {
-            Ok(()) => answer,
-            Err(_) => self.broken(Fault::Io),
+        if let Some(readers) = self.readers.as_ref().filter(|_| changes_tables(operation)) {
+            readers.tables_changed();
         }
+        outcome.unwrap_or_else(|error| self.failed(&error))
+    }
+
+    fn read_json<Q: DeserializeOwned, R: Serialize>(
+        &self,
+        body: &str,
+        read: impl FnOnce(&Database, Q) -> Result<R, DynoxideError>,
+    ) -> Result<JsonResponse, DynoxideError> {
+        let request = parse(body)?;
+        answer(&self.read(|database| read(database, request))?)
+    }
+
+    /// Writes when it is this request's turn, and waits for the disk. Other writes wait for the engine
+    /// alone, not for what is made of JSON.
+    async fn write<Q: DeserializeOwned + Send, R: Serialize + Send>(
+        &self,
+        body: &str,
+        write: impl FnOnce(&Database, Q) -> Result<R, DynoxideError> + Send,
+    ) -> Result<JsonResponse, DynoxideError> {
+        let request = parse(body)?;
+        let turn = self.writing.lock().await;
+        let written = write(&self.database, request);
+        drop(turn);
+        // After a refusal too: it tells of another write, which may not be on the disk yet.
+        if let Some(log) = &self.log
+            && log.flush().await.is_err()
+        {
+            return Ok(self.broken(Fault::Io));
+        }
+        answer(&written?)
     }
 
     /// The response to a request that failed because of the files. Its status and code are of no
@@ -160,42 +203,6 @@ impl Engine {
         };
         let body = json!({"__type": transport::UNUSABLE, "message": words});
         (transport::UNUSABLE_STATUS, body.to_string())
-    }
-
-    fn execute(
-        &self,
-        operation: &str,
-        body: &str,
-        prepare: impl FnOnce(&mut TransactWriteItemsRequest),
-    ) -> JsonResponse {
-        let db = &self.database;
-        let outcome = match operation {
-            "GetItem" => call(body, |request| self.read(|db| db.get_item(request))),
-            "BatchGetItem" => call(body, |request| self.read(|db| db.batch_get_item(request))),
-            "Query" => call(body, |request| self.read(|db| db.query(request))),
-            "Scan" => call(body, |request| self.read(|db| db.scan(request))),
-            "PutItem" => call(body, |request| db.put_item(request)),
-            "UpdateItem" => call(body, |request| db.update_item(request)),
-            "DeleteItem" => call(body, |request| db.delete_item(request)),
-            "TransactWriteItems" => call(body, |mut request| {
-                prepare(&mut request);
-                db.transact_write_items(request)
-            }),
-            "CreateTable" => call(body, |request| db.create_table(request)),
-            "DescribeTable" => call(body, |request| describe(db, request)),
-            "UpdateTable" => call(body, |request| db.update_table(request)),
-            "UpdateTimeToLive" => call(body, |request| db.update_time_to_live(request)),
-            other => Err(DynoxideError::ValidationException(format!(
-                "no operation {other} here"
-            ))),
-        };
-        if let Some(readers) = self.readers.as_ref().filter(|_| changes_tables(operation)) {
-            readers.tables_changed();
-        }
-        match outcome {
-            Ok(body) => (200, body),
-            Err(error) => self.failed(&error),
-        }
     }
 
     /// The response for an error.
@@ -244,14 +251,6 @@ fn fault(error: &DynoxideError) -> Option<Fault> {
     }
 }
 
-/// Whether an operation may write and so has to wait for the disk.
-fn writes(operation: &str) -> bool {
-    !matches!(
-        operation,
-        "GetItem" | "BatchGetItem" | "Query" | "Scan" | "DescribeTable"
-    )
-}
-
 /// Whether an operation changes what is known of a table.
 fn changes_tables(operation: &str) -> bool {
     matches!(
@@ -294,12 +293,10 @@ impl Log {
     }
 }
 
-fn call<Q: DeserializeOwned, R: Serialize>(
-    body: &str,
-    operation: impl FnOnce(Q) -> Result<R, DynoxideError>,
-) -> Result<String, DynoxideError> {
-    serde_json::to_string(&operation(parse(body)?)?)
-        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+fn answer(found: &impl Serialize) -> Result<JsonResponse, DynoxideError> {
+    let body = serde_json::to_string(found);
+    let body = body.map_err(|error| DynoxideError::InternalServerError(error.to_string()))?;
+    Ok((200, body))
 }
 
 fn parse<Q: DeserializeOwned>(body: &str) -> Result<Q, DynoxideError> {
