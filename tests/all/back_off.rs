@@ -25,6 +25,7 @@ use shared::store::Indexes;
 use shared::store::jobs::Created;
 
 use crate::harness::ManualClock;
+use crate::log::Log;
 
 /// How the store answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,6 +222,32 @@ fn jobs_outlive_twenty_minutes_without_the_table() {
         assert_eq!(stage.queue.len(DEAD_LETTERS), Ok(0));
         let open = stage.app.store().open_jobs(&batch.job.project).await;
         assert_eq!(open, Ok((0, 0)));
+    });
+}
+
+/// An operator has nothing to mend in a message that waits for the store. A panic is a fault of ours.
+#[test]
+fn a_message_that_waits_is_a_warning_and_one_that_panics_is_an_error() {
+    on_stage(async |mut stage: Stage| {
+        let log = Log::begin();
+        let batch = stage.accept().await;
+        let each = |line: [&str; 2]| vec![line.map(str::to_owned); batch.job.chunks()];
+        for (condition, expected) in [
+            (Condition::Away, each(["WARN", "message comes again"])),
+            (Condition::Panics, each(["ERROR", "message comes again"])),
+            (Condition::Panics, each(["ERROR", "message comes again"])),
+            (Condition::Panics, each(["ERROR", "message comes again"])),
+            // The fifth delivery.
+            (
+                Condition::Panics,
+                each(["ERROR", "poison: a dead letter at once"]),
+            ),
+        ] {
+            stage.store_is(condition);
+            stage.pass(15).await;
+            assert_eq!(log.lines(["level", "message"]), expected, "{condition:?}");
+        }
+        assert_eq!(stage.queue.len(DEAD_LETTERS), Ok(batch.job.chunks() as u64));
     });
 }
 

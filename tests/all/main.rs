@@ -29,6 +29,7 @@ mod keystone;
 mod lag;
 mod lambda;
 mod limits;
+mod log;
 mod members;
 mod model;
 mod names;

@@ -1,9 +1,5 @@
 //! What the records keep of who made the last change, and what a redelivery and work done for somebody log.
 
-use std::cell::RefCell;
-use std::io::Write;
-use std::sync::Once;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::domain::actor::{Actor, Origin};
@@ -12,59 +8,13 @@ use shared::domain::member::MemberStatus;
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
 use shared::runtime::clients::Clients;
-use shared::runtime::log;
 use shared::runtime::messages::SqsRecord;
 use shared::store::keys as at;
 use shared::store::members::Stamp;
 
 use crate::batch::{answer, deliver, held};
 use crate::harness::{ADMIN, Harness, MEMBER, MEMBER2, OWNER, Who};
-
-thread_local!(static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) });
-
-/// The log of this thread's calls, from the beginning of a test on. One subscriber serves all threads: with one for
-/// each, a call of another thread could turn a line off for all.
-struct Log;
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.with_borrow_mut(|lines| {
-            if let Some(lines) = lines {
-                lines.extend_from_slice(bytes);
-            }
-        });
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn begin() -> Self {
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(|| {
-            let lines = tracing_subscriber::fmt::layer().json();
-            log::start("off,change=info", lines.with_writer(|| Self)).unwrap();
-        });
-        LINES.set(Some(Vec::new()));
-        Self
-    }
-
-    /// The lines since the last call, each as these fields.
-    fn lines<const N: usize>(&self, fields: [&str; N]) -> Vec<[String; N]> {
-        let bytes = LINES.replace(Some(Vec::new())).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
-        let line = |line: &str| {
-            let line: Value = serde_json::from_str(line).unwrap();
-            fields.map(|name| line["fields"][name].as_str().unwrap_or("-").to_owned())
-        };
-        let mut lines: Vec<_> = text.lines().map(line).collect();
-        lines.sort();
-        lines
-    }
-}
+use crate::log::Log;
 
 async fn stored(harness: &Harness, key: at::Item) -> at::Item {
     let engine = harness.server.engine.clone().unwrap();
