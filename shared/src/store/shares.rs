@@ -4,19 +4,16 @@
 //! Rows of an index name candidates. What the index does not hold, and where it may be out of date (see
 //! `freshness`), is read from the table.
 
-use std::collections::HashMap;
-
 use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::list::Row;
 use super::sdk_error::failed;
-use super::shown::{Found, Held};
+use super::shown::{Found, Held, Sorted};
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
-use crate::domain::image::Image;
-use crate::domain::member::{Member, MemberStatus, Membership};
+use crate::domain::member::MemberStatus;
 use crate::domain::share::Share;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
@@ -131,42 +128,22 @@ impl Store {
         });
         let held: Vec<_> = held.collect();
         let Found { is_read, items } = self.read_rows(lister, &held, now).await?;
-        let (mut images, mut members) = (HashMap::new(), HashMap::new());
-        for item in &items {
-            if let Err(corrupt) = sort(item, &mut images, &mut members) {
-                skip(&corrupt);
-            }
-        }
+        let Sorted {
+            images,
+            mut members,
+        } = Sorted::of(&items);
         let shares = candidates.iter().zip(is_read);
         let shares = shares.map(|(candidate, is_read)| match is_read {
             true => {
+                let image = images.get(&candidate.image)?;
                 let key = (candidate.image, candidate.member.clone());
-                let member = members.get(&key)?;
-                Some(Share::of(
-                    images.get(&candidate.image)?,
-                    Member::clone(member),
-                ))
+                let member = members.remove(&key)?;
+                (image.visibility == Visibility::Shared).then(|| Share::of(image, member))
             }
             false => candidate.held.clone(),
         });
         Ok(shares.collect())
     }
-}
-
-/// Sorts an item into the images that are shared and the memberships that exist.
-fn sort(
-    found: &Item,
-    images: &mut HashMap<ImageId, Image>,
-    members: &mut HashMap<(ImageId, ProjectId), Member>,
-) -> Result<(), ApiError> {
-    if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
-        let image = item::image(found)?;
-        let shared = image.filter(|image| image.visibility == Visibility::Shared);
-        images.extend(shared.map(|image| (image.id, image)));
-    } else if let Membership::Present(member) = item::membership(found)? {
-        members.insert((member.image_id, member.member_id.clone()), member);
-    }
-    Ok(())
 }
 
 fn candidate(row: &Item) -> Result<Candidate, ApiError> {

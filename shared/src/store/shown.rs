@@ -11,7 +11,7 @@ use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::member::Membership;
+use crate::domain::member::{Member, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;
 
@@ -235,34 +235,46 @@ impl Store {
     }
 }
 
-/// The images of some rows, one for each in order; `None` if it does not belong to the row's source.
-fn shown(rows: &[(&Source, ImageId)], items: &[Item]) -> Vec<Option<Image>> {
-    let mut images = HashMap::new();
-    let mut statuses = HashMap::new();
-    for found in items {
-        if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
-            match item::image(found) {
-                Ok(Some(image)) => {
-                    images.insert(image.id, image);
-                }
-                Ok(None) => {}
-                Err(corrupt) => skip(&corrupt),
-            }
-        } else {
-            match item::membership(found) {
-                Ok(Membership::Present(member)) => {
-                    statuses.insert(member.image_id, member.status);
-                }
-                Ok(Membership::Gone { .. }) => {}
-                Err(corrupt) => skip(&corrupt),
+/// Images and memberships that were read. Records that do not parse are logged and left out.
+#[derive(Default)]
+pub(super) struct Sorted {
+    pub(super) images: HashMap<ImageId, Image>,
+    pub(super) members: HashMap<(ImageId, ProjectId), Member>,
+}
+
+impl Sorted {
+    pub(super) fn of(items: &[Item]) -> Self {
+        let mut sorted = Self::default();
+        for item in items {
+            if let Err(corrupt) = sorted.add(item) {
+                skip(&corrupt);
             }
         }
+        sorted
     }
+
+    fn add(&mut self, found: &Item) -> Result<(), ApiError> {
+        if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
+            let image = item::image(found)?;
+            self.images.extend(image.map(|image| (image.id, image)));
+        } else if let Membership::Present(member) = item::membership(found)? {
+            let key = (member.image_id, member.member_id.clone());
+            self.members.insert(key, member);
+        }
+        Ok(())
+    }
+}
+
+/// The images of some rows, one for each in order; `None` if it does not belong to the row's source.
+fn shown(rows: &[(&Source, ImageId)], items: &[Item]) -> Vec<Option<Image>> {
+    let Sorted { images, members } = Sorted::of(items);
     let belongs = |source: &Source, image: &Image| match source {
         Source::OwnedBy(project) => image.owner == *project,
         Source::Visible(visibility) => image.visibility == *visibility,
-        Source::SharedWith(_, status) => {
-            image.visibility == Visibility::Shared && statuses.get(&image.id) == Some(status)
+        Source::SharedWith(project, status) => {
+            let member = members.get(&(image.id, project.clone()));
+            image.visibility == Visibility::Shared
+                && member.is_some_and(|member| member.status == *status)
         }
     };
     let found = rows.iter().map(|(source, id)| {
