@@ -1,14 +1,16 @@
 //! What an operator is told of a running server: its health in detail, and its metrics.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use shared::domain::time::Timestamp;
 use shared::http::health::{
     DiskHealth, HealthDetails, HealthStatus, Kept, QueueHealth, StoreHealth, SweepHealth,
 };
 use shared::runtime::app::App;
+use shared::store::due::GRACE_SECONDS;
 
 use crate::engine::Engine;
 use crate::prometheus::Prometheus;
@@ -21,7 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const OVERDUE_LIMIT: i32 = 10;
 /// From when on work that is overdue, or a sweep that does not succeed, needs the operator.
 const LATE: Duration = Duration::from_secs(60);
-/// The disk is low with fewer free bytes than this, or than a twentieth of it.
+/// Work that failed has been tried again by then, and would have failed again: more than
+/// [`GRACE_SECONDS`] and a pause between two runs.
+const RETRIED: Duration = Duration::from_secs(2 * GRACE_SECONDS.unsigned_abs());
+/// The disk is low with fewer free bytes than this, or than a twentieth of it if that is less.
 const LOW_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The gauges of this server alone: name and help.
@@ -89,7 +94,16 @@ pub struct Watched {
 struct Inner {
     watched: Watched,
     started: Instant,
-    swept: Mutex<Option<Instant>>,
+    sweeps: Mutex<Sweeps>,
+}
+
+/// What the runs of the sweep came to.
+#[derive(Debug, Default)]
+struct Sweeps {
+    /// When one last succeeded, with nothing left that had failed.
+    succeeded: Option<Instant>,
+    /// When one last failed to do some of the work, and since when that work has been overdue.
+    failed: Option<(Instant, Timestamp)>,
 }
 
 /// Free and total bytes of a disk.
@@ -119,7 +133,7 @@ impl Monitor {
             inner: Arc::new(Inner {
                 watched,
                 started: Instant::now(),
-                swept: Mutex::default(),
+                sweeps: Mutex::default(),
             }),
         }
     }
@@ -129,20 +143,27 @@ impl Monitor {
         &self.inner.watched.app
     }
 
-    /// Takes note of a run of the sweep that succeeded.
-    pub fn swept(&self) {
-        let swept = self.inner.swept.lock();
-        *swept.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// Takes note of a run of the sweep that could read what is due.
+    pub fn swept(&self, run: &sweep::Run) {
+        let mut sweeps = self.sweeps();
+        if let Some(since) = run.failing_since() {
+            sweeps.failed = Some((Instant::now(), since));
+        } else if sweeps.failed.is_none_or(|(at, _)| at.elapsed() > RETRIED) {
+            *sweeps = Sweeps {
+                succeeded: Some(Instant::now()),
+                failed: None,
+            };
+        }
+    }
+
+    fn sweeps(&self) -> MutexGuard<'_, Sweeps> {
+        let sweeps = self.inner.sweeps.lock();
+        sweeps.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time since the sweep last succeeded, if it has.
     fn since_sweep(&self) -> Option<Duration> {
-        let swept = self
-            .inner
-            .swept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        swept.map(|at| at.elapsed())
+        self.sweeps().succeeded.map(|at| at.elapsed())
     }
 
     /// Reads, writes, and reports how that went.
@@ -167,6 +188,10 @@ impl Monitor {
             let free = disk.free_bytes / 1024 / 1024;
             reasons.push(format!("The disk has only {free} MiB left."));
         }
+        let queue = self.queue().await;
+        if queue.messages.is_none() {
+            reasons.push("The queue does not answer.".to_owned());
+        }
         let status = match (failing, reasons.is_empty()) {
             (true, _) => HealthStatus::Failing,
             (false, false) => HealthStatus::Degraded,
@@ -189,7 +214,7 @@ impl Monitor {
                 read_ms: read.map(milliseconds),
                 write_ms: write.map(milliseconds),
             },
-            queue: self.queue().await,
+            queue,
             disk,
             sweep,
         }
@@ -210,11 +235,13 @@ impl Monitor {
         let read = tokio::time::timeout(PATIENCE, app.store().overdue(now, OVERDUE_LIMIT)).await;
         let taken = began.elapsed();
         let overdue = read.ok().and_then(Result::ok);
-        let oldest = overdue.iter().flatten().map(|it| it.due.micros()).min();
+        let listed = overdue.iter().flatten().map(|it| it.due);
+        let failed = self.sweeps().failed.map(|(_, since)| since);
+        let oldest = listed.chain(failed).min();
         let sweep = SweepHealth {
             succeeded_seconds_ago: self.since_sweep().map(seconds),
             overdue: overdue.as_ref().map(|all| all.len() as u64),
-            oldest_overdue_seconds: oldest.map(|due| (now.micros() - due) as f64 / 1e6),
+            oldest_overdue_seconds: oldest.map(|due| (now.micros() - due.micros()) as f64 / 1e6),
         };
         (overdue.map(|_| taken), sweep)
     }

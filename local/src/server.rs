@@ -271,11 +271,9 @@ impl Server {
         let sweep = move |app, until| {
             let monitor = monitor.clone();
             async move {
-                let swept = sweep::handle(app, until).await;
-                if swept.is_ok() {
-                    monitor.swept();
-                }
-                swept
+                let run = sweep::sweep(&app, until).await?;
+                monitor.swept(&run);
+                run.outcome()
             }
         };
         let (app, stopped) = (self.app.clone(), stopped.clone());

@@ -1,12 +1,15 @@
 //! Work that is due is done, even if a process dies in the middle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use local::monitor::{Monitor, Watched};
 use local::options::Options;
+use local::prometheus::Prometheus;
 use local::queue::BATCHES;
 use serde_json::json;
 use shared::domain::batch::Batch;
@@ -17,8 +20,10 @@ use shared::domain::outcome::Outcome;
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
+use shared::http::health::HealthStatus;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
+use shared::runtime::metrics::Metrics;
 use shared::store::due::GRACE_SECONDS;
 use shared::store::keys as at;
 use shared::store::members::Stamp;
@@ -175,6 +180,79 @@ async fn a_queue_that_hangs_does_not_lose_a_job() {
     clock.forward(GRACE_SECONDS);
     assert_eq!(sweep(good).await, 1);
     assert_eq!(harness.ended(Who::Owner, &job).await["status"], "SUCCESS");
+}
+
+/// A queue that refuses everything.
+#[derive(Clone, Debug)]
+struct RefusingQueue;
+
+impl HttpConnector for RefusingQueue {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err(ConnectorError::io("refused".into())))
+    }
+}
+
+/// Each try puts the record further back in the index. What operators are told counts from the first.
+#[tokio::test]
+async fn work_that_fails_again_and_again_is_overdue_since_the_first_time() {
+    let (harness, clock) = Harness::with_clock().await;
+    let batch = accepted(&harness).await;
+    let good = &harness.server.app;
+    let prometheus = Arc::new(Prometheus::new().unwrap());
+    let engine = harness.server.engine.clone().unwrap();
+    let sqs = Clients::sqs_in_process(RefusingQueue);
+    let bad = App::with_metrics(
+        good.config().clone(),
+        Clients::dynamodb_in_process(engine),
+        sqs.clone(),
+        shared::auth::Authentication::default(),
+        Metrics::to(prometheus.clone()),
+        clock.clock(),
+    );
+    let monitor = Monitor::of(Watched {
+        app: bad.clone(),
+        engine: None,
+        queue: None,
+        sqs,
+        directory: None,
+        sweep_every: Some(Duration::from_secs(5)),
+        prometheus: None,
+    });
+    let until = Timestamp::from_micros(i64::MAX);
+    clock.forward(GRACE_SECONDS);
+    for tries in 0..4 {
+        let run = sweep::sweep(&bad, until).await.unwrap();
+        monitor.swept(&run);
+        run.outcome().unwrap_err();
+        let overdue = format!(
+            "overdue_for_seconds{{operation=\"sweep\"}} {}\n",
+            tries * GRACE_SECONDS
+        );
+        let told = prometheus.render();
+        assert!(told.contains(&overdue), "{overdue} is not in {told}");
+        clock.forward(GRACE_SECONDS);
+    }
+    // A run between two tries finds nothing. That is no success.
+    let claimed = sweep::sweep(&bad, until).await.unwrap();
+    clock.forward(1);
+    let nothing = sweep::sweep(&bad, until).await.unwrap();
+    for run in [&claimed, &nothing] {
+        monitor.swept(run);
+    }
+    assert_eq!(nothing.outcome().unwrap().overdue, 0);
+    let health = monitor.details().await;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    let overdue = 4 * GRACE_SECONDS + 1;
+    let expected = [
+        format!("Work has been overdue for {overdue} s."),
+        "The queue does not answer.".to_owned(),
+    ];
+    assert_eq!(health.reasons, expected);
+    assert_eq!(health.sweep.succeeded_seconds_ago, None);
+    clock.forward(GRACE_SECONDS);
+    assert_eq!(sweep(good).await, 1);
+    let job = harness.ended(Who::Owner, &batch.job.id.to_string()).await;
+    assert_eq!(job["status"], "SUCCESS");
 }
 
 /// The stored record of an image.

@@ -26,54 +26,122 @@ pub struct Swept {
     pub overdue: usize,
 }
 
+/// What a run has found and done.
+#[derive(Debug)]
+pub struct Run {
+    /// How many records were overdue.
+    overdue: usize,
+    /// Since when the oldest work that failed has been overdue.
+    failing_since: Option<Timestamp>,
+    /// Why the work of some could not be done.
+    failures: Vec<ApiError>,
+}
+
+impl Run {
+    /// Since when the work that failed has been overdue, if some failed.
+    pub fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since
+    }
+
+    /// The result for whoever has called the function.
+    ///
+    /// # Errors
+    /// If something failed.
+    pub fn outcome(self) -> Result<Swept, ApiError> {
+        if self.failures.is_empty() {
+            return Ok(Swept {
+                overdue: self.overdue,
+            });
+        }
+        let why = format!(
+            "{} of {} are still overdue",
+            self.failures.len(),
+            self.overdue
+        );
+        Err(match self.failures.iter().all(ApiError::is_logged) {
+            true => ApiError::out_of_order(why),
+            false => ApiError::unavailable(why),
+        })
+    }
+}
+
 /// Handles what is overdue, and starts nothing after `until`. A record whose work fails is overdue
 /// again a little later.
 ///
 /// # Errors
 /// If the index cannot be read, or if something failed.
 pub async fn handle(app: App, until: Timestamp) -> Result<Swept, ApiError> {
+    sweep(&app, until).await?.outcome()
+}
+
+/// Does what [`handle`] does, and tells more about it.
+///
+/// # Errors
+/// If the index cannot be read.
+pub async fn sweep(app: &App, until: Timestamp) -> Result<Run, ApiError> {
     let now = app.now();
     let overdue = app.store().overdue(now, LIMIT).await?;
-    let since = overdue.iter().map(|record| record.due).min().unwrap_or(now);
-    let lag = (now.micros() - since.micros()) as f64 / 1000.0;
-    let found = overdue.len();
-    let app = &app;
-    let failed: Vec<ApiError> = stream::iter(overdue)
-        .map(|record| async move {
-            if app.now() >= until {
-                return None;
-            }
-            let error = settle(app, record).await.err()?;
-            // The log has the cause once. Each record would repeat it, every few seconds.
-            if !error.is_logged() {
-                tracing::error!(work = ?record.work, error.why = error.for_log(), "still overdue");
-            }
-            Some(error)
-        })
-        .buffer_unordered(AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
+    let mut run = Run {
+        overdue: overdue.len(),
+        failing_since: None,
+        failures: Vec::new(),
+    };
+    let mut oldest = now;
+    let mut tried = stream::iter(overdue)
+        .map(|record| settle(app, record, until))
+        .buffer_unordered(AT_ONCE);
+    while let Some(tried) = tried.next().await {
+        oldest = oldest.min(tried.since);
+        if let Some(failure) = tried.failure {
+            run.failing_since = Some(tried.since.min(run.failing_since.unwrap_or(now)));
+            run.failures.push(failure);
+        }
+    }
+    let lag = (now.micros() - oldest.micros()) as f64 / 1000.0;
     let figures = [
-        metric::OVERDUE.of(found as f64),
+        metric::OVERDUE.of(run.overdue as f64),
         metric::OVERDUE_FOR.of(lag),
     ];
     app.metrics().publish(now, "sweep", &figures, &[]);
-    if !failed.is_empty() {
-        let why = format!("{} of {found} are still overdue", failed.len());
-        return Err(match failed.iter().all(ApiError::is_logged) {
-            true => ApiError::out_of_order(why),
-            false => ApiError::unavailable(why),
-        });
-    }
-    Ok(Swept { overdue: found })
+    Ok(run)
 }
 
-async fn settle(app: &App, overdue: Overdue) -> Result<(), ApiError> {
-    if !app.store().claim(overdue, app.now()).await? {
-        return Ok(());
+/// How the work of one record went.
+struct Tried {
+    /// Since when it was overdue.
+    since: Timestamp,
+    failure: Option<ApiError>,
+}
+
+/// Does the work of one record, unless another does or it is too late.
+async fn settle(app: &App, overdue: Overdue, until: Timestamp) -> Tried {
+    let mut tried = Tried {
+        since: overdue.due,
+        failure: None,
+    };
+    if app.now() >= until {
+        return tried;
     }
-    match overdue.work {
+    let done = match app.store().claim(overdue, app.now()).await {
+        Ok(None) => Ok(()),
+        Ok(Some(since)) => {
+            tried.since = since;
+            work(app, overdue.work).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        // The log has the cause once. Each record would repeat it, every few seconds.
+        if !error.is_logged() {
+            tracing::error!(work = ?overdue.work, error.why = error.for_log(), "still overdue");
+        }
+        tried.failure = Some(error);
+    }
+    tried
+}
+
+async fn work(app: &App, work: DueWork) -> Result<(), ApiError> {
+    match work {
         DueWork::Memberships(image) => {
             let by = Origin::automatic(Automatic::Sweep, "-");
             let changed = app

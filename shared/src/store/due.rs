@@ -6,14 +6,14 @@
 //! clears the mark. So nothing is lost with a process that dies: the function `sweep` does what is
 //! overdue.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
 use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::sdk_error::failed;
 use super::table::Store;
-use super::write::single;
+use super::write::{Single, single};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, JobId};
 use crate::domain::time::Timestamp;
@@ -27,7 +27,7 @@ pub const GRACE_SECONDS: i64 = 40;
 pub struct Overdue {
     /// The record and the work.
     pub work: DueWork,
-    /// When it is overdue.
+    /// When its next try is due.
     pub due: Timestamp,
 }
 
@@ -89,12 +89,17 @@ impl Store {
         Ok(all)
     }
 
-    /// Claims an overdue record. Returns `false` if the work was done or claimed by another meanwhile.
-    /// If it is not done after all, the record is overdue again after [`GRACE_SECONDS`].
+    /// Claims an overdue record. Returns since when its work has been overdue, however often it was tried;
+    /// `None` if the work was done or claimed by another meanwhile. If it is not done after all, the record
+    /// is overdue again after [`GRACE_SECONDS`].
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn claim(&self, overdue: Overdue, now: Timestamp) -> Result<bool, ApiError> {
+    pub async fn claim(
+        &self,
+        overdue: Overdue,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, ApiError> {
         let key = match overdue.work {
             DueWork::Memberships(image) => at::image_key(image),
             DueWork::Job(job) => at::job_key(job),
@@ -111,10 +116,35 @@ impl Store {
             .set_expression_attribute_values(values([
                 (":due", s(overdue.due.stored())),
                 (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),
-            ]));
-        let outcome = single("claim", || request.clone().send()).await?;
-        Ok(outcome.is_applied())
+            ]))
+            .return_values(ReturnValue::AllOld);
+        let Single::Applied(claimed) = single("claim", || request.clone().send()).await? else {
+            return Ok(None);
+        };
+        let record = claimed.attributes.unwrap_or_default();
+        let since = first_due(overdue.work, &record, now);
+        // Whoever does the work finds out what is wrong with its record.
+        Ok(Some(since.unwrap_or(overdue.due)))
     }
+}
+
+/// When the work of a record was overdue first. Its place in the index is that of the next try.
+fn first_due(work: DueWork, record: &Item, now: Timestamp) -> Result<Timestamp, ApiError> {
+    Ok(match work {
+        DueWork::Memberships(_) => {
+            let changed = item::Head::of(record).op()?;
+            changed.time().plus_seconds(GRACE_SECONDS)
+        }
+        DueWork::Job(_) => {
+            let read = item::Reader::of(record)?;
+            let deadline = read.parsed(at::DEADLINE, Timestamp::parse)?;
+            let begin = read.parsed(at::CREATED_AT, Timestamp::parse)?;
+            match deadline <= now {
+                true => deadline,
+                false => begin.plus_seconds(GRACE_SECONDS),
+            }
+        }
+    })
 }
 
 fn overdue(row: &Item) -> Result<Overdue, ApiError> {
