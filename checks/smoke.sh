@@ -41,7 +41,7 @@ job() {
     local id status="" _
     id=$(grep -Eo '[0-9a-f]{32}' "$answer" | head -n 1) || true
     # Without an id there is nothing to wait for.
-    for _ in ${id:+{1..60}}; do
+    for _ in ${id:+$(seq 60)}; do
         status=$(curl --silent --max-time 60 -H "X-Auth-Token: $TOKEN" "$url/v1/cloudimages/job/$id" |
             grep -Eo '"status": ?"(SUCCESS|FAIL)"' | head -n 1) || true
         [[ -z $status ]] || break

@@ -261,21 +261,23 @@ impl Serve {
                 ));
             }
         }
-        if self.listen.ip().is_loopback() {
-            return Ok(());
-        }
-        if !self.allow_remote {
+        let is_remote = !self.listen.ip().is_loopback();
+        if is_remote && !self.allow_remote {
             return Err(format!(
                 "{} can be reached from other machines: say --allow-remote if that is meant",
                 self.listen
             ));
         }
+        let reached = match &self.public_endpoint {
+            Some(endpoint) => endpoint.as_str().to_owned(),
+            None if is_remote => self.listen.to_string(),
+            None => return Ok(()),
+        };
         if !self.allow_remote_identity && self.has_identity_service() {
             return Err(format!(
                 "the identity service under /identity is for development and would be reached \
-                 from other machines at {}: use --keystone-url, or say --allow-remote-identity \
-                 too if that is meant",
-                self.listen
+                 from other machines at {reached}: use --keystone-url, or say \
+                 --allow-remote-identity too if that is meant"
             ));
         }
         Ok(())

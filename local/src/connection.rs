@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,7 +20,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use shared::auth::failures::SourceAddress;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep};
 
 /// How long a stop waits for connections to end.
@@ -92,6 +93,8 @@ pub async fn serve<S, F>(
         };
         let _ = stream.set_nodelay(true);
         let service = service.clone();
+        let permit = Arc::new(permit);
+        let held = permit.clone();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
@@ -101,8 +104,15 @@ pub async fn serve<S, F>(
                 service_fn(move |mut request: hyper::Request<Incoming>| {
                     request.extensions_mut().insert(SourceAddress(peer.ip()));
                     request.extensions_mut().insert(Peer(peer));
+                    let is_safe = request.method().is_safe();
                     let answered = service(request);
-                    async { Ok::<_, Infallible>(answered.await) }
+                    let permit = held.clone();
+                    async move {
+                        Ok::<_, Infallible>(match is_safe {
+                            true => answered.await,
+                            false => to_its_end(answered, permit).await,
+                        })
+                    }
                 }),
             );
         let connection = graceful.watch(connection);
@@ -114,7 +124,34 @@ pub async fn serve<S, F>(
         });
     }
     drop(listener);
-    let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let ended = async {
+        graceful.shutdown().await;
+        // Requests whose clients are gone have permits, too.
+        let _ = permits.acquire_many(all).await;
+    };
+    let _ = tokio::time::timeout(STOP_TIMEOUT, ended).await;
+}
+
+/// Answers a request that may write as a task of its own: if its client hangs up, what has been begun is
+/// still done to its end, and logged. It counts as a connection until then.
+async fn to_its_end<T: Send + 'static>(
+    answered: impl Future<Output = T> + Send + 'static,
+    permit: Arc<Option<OwnedSemaphorePermit>>,
+) -> T {
+    let task = tokio::spawn(async move {
+        let answer = answered.await;
+        drop(permit);
+        answer
+    });
+    match task.await {
+        Ok(answer) => answer,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only the end of the runtime ends it, and this with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// A stream whose writes fail if the client does not read in time. The time runs from the first

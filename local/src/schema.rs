@@ -43,7 +43,7 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// Reads the version of a file; 0 if it is empty, or was written by a release up to 0.1.0.
+/// Reads the version of a file; 0 if it is empty, or was written by a release up to 0.2.0.
 ///
 /// # Errors
 /// One sentence for the operator: it cannot be read, is not ours, or was written by a newer release.

@@ -20,7 +20,7 @@ use crate::store::sdk_error::{is_permanent, words};
 
 /// The limit of messages of one `SendMessageBatch`.
 const BATCH_MAX: usize = 10;
-/// The largest `SendMessageBatch`, in bytes of all bodies together. SQS allows 256 KB.
+/// The largest `SendMessageBatch`, in bytes of all bodies together. SQS allowed 256 KB until August 2025.
 const BATCH_BYTES_MAX: usize = 240 * 1024;
 /// Concurrent `SendMessageBatch` calls.
 const SENDS_AT_ONCE: usize = 4;

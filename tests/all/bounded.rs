@@ -50,6 +50,30 @@ async fn rows_that_a_filter_leaves_out_cost_no_request_each() {
     }
 }
 
+/// A request that repeats something many thousand times takes no longer than it is long, and its answer is no
+/// longer than Lambda's may be. With work that grows with the square this test would take minutes.
+#[tokio::test]
+async fn what_is_long_is_answered_in_proportion() {
+    let harness = Harness::new().await;
+    let tags: Vec<String> = (0..120_000).map(|tag| format!("{tag}")).collect();
+    let tagged = json!({"tags": tags});
+    let refused = harness.post(Who::Owner, "/v2/images", tagged).await;
+    let words = "number of allowed image tags. Attempted: 120000, Maximum: 128";
+    assert!(refused.expect(413).body.contains(words));
+    let arguments: Vec<String> = (0..10_000).map(|at| format!("{at:x}=")).collect();
+    let path = format!("/v2/images?{}", arguments.join("&"));
+    harness.get(Who::Owner, &path).await.expect(200);
+    let name = "<".repeat(1_000_000);
+    let body = Some(json!({"name": name}).to_string().into_bytes());
+    let any = [("accept", "*/*")];
+    let refused = harness
+        .send_with(Who::Owner, "POST", "/v2/images", &any, body)
+        .await
+        .expect(400);
+    let length = refused.body.len();
+    assert!((64 * 1024..1024 * 1024).contains(&length), "{length}");
+}
+
 #[tokio::test]
 async fn jobs_that_a_filter_leaves_out_cost_no_request_each() {
     let harness = Harness::new().await;

@@ -1,7 +1,7 @@
 //! What one project may have at once: exact however requests race, and given back by every job that ends.
 
 use futures::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::domain::batch::Batch;
 use shared::domain::entries::Entries;
 use shared::domain::id::ProjectId;
@@ -10,10 +10,12 @@ use shared::domain::limits::{JobLimit, ProjectLimits};
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
+use shared::runtime::clients::Clients;
 use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::jobs::Created;
+use shared::store::keys as at;
 
-use crate::harness::{Harness, HttpResponse, MEMBER, ManualClock, OWNER, Who, options};
+use crate::harness::{Harness, HttpResponse, MEMBER, ManualClock, OWNER, THIRD, Who, options};
 
 const LIMITS: ProjectLimits = ProjectLimits {
     jobs: 5,
@@ -299,6 +301,66 @@ async fn a_project_owns_as_many_images_as_it_may() {
     // The count is made anew each day.
     clock.forward(25 * 3600);
     image().await.expect(413);
+}
+
+/// What an admin gives away counts for whom it belongs to then. Its time of creation, which an admin may choose, is
+/// not that of the count.
+#[tokio::test]
+async fn an_image_that_changes_hands_counts_for_its_new_owner() {
+    let (harness, clock) = limited(LIMITS).await;
+    let create = async |who: Who, body: Value| harness.post(who, "/v2/images", body).await;
+    for (count, who) in [(3, Who::Owner), (2, Who::Member)] {
+        for _ in 0..count {
+            create(who, json!({})).await.expect(201);
+        }
+    }
+    let given = create(Who::Owner, json!({})).await.expect(413);
+    assert!(given.body.contains("current usage 3"), "{}", given.body);
+    let own = harness.listed(Who::Owner, "").await;
+    let given = format!("/v2/images/{}", own[0]);
+    let move_to = async |project: &str| {
+        let change = json!([{"op": "replace", "path": "/owner", "value": project}]);
+        harness.patch(Who::Admin, &given, change).await.expect(200);
+    };
+    move_to(MEMBER).await;
+    let used = async |who: Who| {
+        let quota = harness.get(who, "/v1/cloudimages/quota").await.json();
+        quota["quotas"]["resources"][0]["used"].clone()
+    };
+    assert_eq!(
+        (used(Who::Owner).await, used(Who::Member).await),
+        (json!(2), json!(3))
+    );
+    create(Who::Member, json!({})).await.expect(413);
+    create(Who::Owner, json!({})).await.expect(201);
+    create(Who::Owner, json!({})).await.expect(413);
+    // Nobody is kept from giving, whatever the other one has.
+    move_to(OWNER).await;
+    create(Who::Owner, json!({})).await.expect(413);
+    create(Who::Member, json!({})).await.expect(201);
+    harness.delete(Who::Admin, &given).await.expect(204);
+    create(Who::Owner, json!({})).await.expect(413);
+
+    clock.forward(25 * 3600);
+    let dated = json!({"owner": THIRD, "created_at": "2099-01-01T00:00:00Z"});
+    create(Who::Admin, dated).await.expect(201);
+    let engine = harness.server.engine.clone().unwrap();
+    let stored = Clients::dynamodb_in_process(engine)
+        .get_item()
+        .table_name("imshare")
+        .set_key(Some(at::images_key(&project(THIRD))))
+        .send();
+    let count = stored.await.unwrap().item.unwrap();
+    let expires = count[at::EXPIRES_AT]
+        .as_n()
+        .unwrap()
+        .parse::<i64>()
+        .unwrap();
+    let now = harness.server.app.now().unix_seconds();
+    assert!(
+        (now..=now + 24 * 3600).contains(&expires),
+        "{expires} at {now}"
+    );
 }
 
 /// Images that a project had before there was a limit count too.

@@ -23,6 +23,13 @@ async fn a_bad_option_is_one_clear_sentence() {
     assert!(said.contains("--allow-remote"), "{said}");
     let said = refused(&["--in-memory", "--listen", "0.0.0.0:0", "--allow-remote"]).await;
     assert!(said.contains("--allow-remote-identity"), "{said}");
+    // A proxy makes it reachable, too.
+    let public = ["--in-memory", "--public-endpoint", "https://images.example"];
+    let said = refused(&public).await;
+    assert!(
+        said.contains("at https://images.example: use --keystone-url"),
+        "{said}"
+    );
     let said = refused(&["--in-memory", "--identity", "/nonexistent"]).await;
     assert!(said.contains("cannot read /nonexistent"), "{said}");
     let said = refused(&["--member-quota", "many"]).await;

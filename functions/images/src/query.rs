@@ -176,16 +176,10 @@ impl Query {
         for tag in all.of("tag") {
             query.filters.push(Filter::Tag(tag.trim().to_owned()));
         }
-        for (place, (name, _)) in arguments.iter().enumerate() {
-            let seen = arguments
-                .iter()
-                .take(place)
-                .any(|(before, _)| before == name);
-            if seen || NO_FILTERS.contains(&name.as_str()) {
-                continue;
+        for (name, value) in http::each_once(arguments, |_| false) {
+            if !NO_FILTERS.contains(&name) {
+                query.filters.push(Filter::parse(name, value)?);
             }
-            let value = all.last(name).unwrap_or_default();
-            query.filters.push(Filter::parse(name, value)?);
         }
         Ok(query)
     }

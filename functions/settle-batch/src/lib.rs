@@ -1,5 +1,4 @@
-//! Receives dead letters: settles a chunk that could not be applied after all retries, so that its job
-//! ends.
+//! Receives dead letters: settles a chunk that no delivery could apply, so that its job ends.
 //!
 //! Entries that an earlier delivery applied are recognized by their memberships and have succeeded; the
 //! others have failed.

@@ -156,7 +156,7 @@ async fn work(app: &App, work: DueWork) -> Result<(), ApiError> {
 }
 
 /// Sends the messages of a job's unfinished chunks again. A job that has ended counts no longer: its
-/// deadline has passed, or a worker of release 0.1.0 has finished it.
+/// deadline has passed, or a worker of a release up to 0.2.0 has finished it.
 async fn send(app: &App, job: JobId) -> Result<(), ApiError> {
     let store = app.store();
     let Some((batch, open)) = store.due_batch(job, app.now()).await? else {

@@ -1,6 +1,8 @@
 //! Parses and authenticates logins: Keystone's password and token methods, scoped to a project or
 //! unscoped.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use shared::domain::secret::Secret;
 use shared::domain::time::Timestamp;
@@ -59,7 +61,10 @@ impl Login {
         let methods = methods
             .filter(|methods| !methods.is_empty())
             .ok_or("Expecting methods in identity to be a list that is not empty.")?;
-        let proofs = methods.iter().map(|method| match method.as_str() {
+        // As in Keystone, a method that is named again is the same one.
+        let mut named_before = HashSet::new();
+        let methods = methods.iter().filter(|it| named_before.insert(it.as_str()));
+        let proofs = methods.map(|method| match method.as_str() {
             Some("password") => {
                 let user = field(field(identity, "password", "identity")?, "user", "password")?;
                 let password = text(field(user, "password", "user")?, "password", "user")?;

@@ -18,7 +18,8 @@ pub const DEAD_LETTERS: &str = "http://queue.local/dead-letters";
 /// keeps the engine busy, and a second one while the first is recorded.
 const IN_FLIGHT: usize = 2;
 
-/// The settings of the queue, as in the template.
+/// The settings of the queue. The number of receives is the template's; messages are hidden for a shorter time,
+/// because nothing but the end of the process ends a worker here.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The visibility timeout: how long a received message stays hidden unless it is deleted.
@@ -74,7 +75,7 @@ const SCHEMA: &str = "
     );
 ";
 
-/// The columns that release 0.1.0 did not have, which ignores them. `in_flight` is 1 from a receive until the
+/// The columns that releases up to 0.2.0 did not have, which ignores them. `in_flight` is 1 from a receive until the
 /// message is deleted or given back.
 const NEW_COLUMNS: [(&str, &str); 2] = [
     ("group_id", "TEXT NOT NULL DEFAULT ''"),

@@ -4,6 +4,8 @@
 //! A captured request can be replayed for 15 minutes. Repeated signatures are not refused, because
 //! pollers repeat a request, and so its signature, within one second.
 
+use std::collections::HashSet;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambda_http::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -81,6 +83,14 @@ impl<'a> Claim<'a> {
         let access = access.filter(|id: &&str| (1..=ACCESS_MAX).contains(&id.len()))?;
         let signed_headers: Vec<&str> = signed_headers?.split(';').collect();
         if !["host", DATE].iter().all(|h| signed_headers.contains(h)) {
+            return None;
+        }
+        // Each name adds its header's whole value to what is signed.
+        let mut named = HashSet::new();
+        if !signed_headers
+            .iter()
+            .all(|it| named.insert(it.to_ascii_lowercase()))
+        {
             return None;
         }
         let mut bytes = [0; 32];
@@ -402,6 +412,8 @@ mod tests {
             whole("", "host;x-sdk-date", &signature),
             whole("AK", "host", &signature),
             whole("AK", "x-sdk-date", &signature),
+            whole("AK", "host;a;x-sdk-date;a", &signature),
+            whole("AK", "host;a;x-sdk-date;A", &signature),
             whole("AK", "host;x-sdk-date", "00"),
             whole("AK", "host;x-sdk-date", &"g".repeat(64)),
             whole("AK", "host;x-sdk-date", &signature) + ", Access=AK",

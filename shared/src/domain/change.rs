@@ -25,7 +25,7 @@ impl EntryKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Remove];
 
-    /// The code of an entry that could not be applied after all retries.
+    /// The code of an entry that could not be applied: its message was given up, or the cause does not pass.
     pub const fn gave_up(self) -> ImsCode {
         match self {
             Self::Add => ImsCode::AddFailed,

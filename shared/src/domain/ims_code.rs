@@ -29,9 +29,9 @@ pub enum ImsCode {
     NoSuchMember,
     /// No such project.
     NoSuchProject,
-    /// The add failed for a cause of ours, after all retries.
+    /// The add failed for a cause of ours: its message was given up, or the cause does not pass.
     AddFailed,
-    /// The update or delete failed for a cause of ours, after all retries.
+    /// The update or delete failed for a cause of ours, as `AddFailed`.
     DeleteFailed,
     /// `vault_id` is missing for an image made from a backup.
     VaultMissing,

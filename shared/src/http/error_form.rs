@@ -16,6 +16,10 @@ const HTML: &str = "text/html; charset=UTF-8";
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
 
+/// Most bytes of a sentence about a request. Sentences repeat what is wrong, which may be all of a request, and
+/// HTML takes several times as much; Lambda answers with at most 6 MB.
+const WORDS_MAX: usize = 64 * 1024;
+
 /// When a project that has too much open work is told to try again, in seconds. Some hundred entries a second
 /// are applied even on a small machine.
 const RETRY_SECONDS: &str = "10";
@@ -270,7 +274,18 @@ enum Tail {
     Narrow,
 }
 
+/// The explanation and the detail of an error. What they repeat of a request is cut.
 fn words(error: &ApiError) -> (String, String, Tail) {
+    let (explanation, detail, tail) = whole_words(error);
+    (cut(explanation), cut(detail), tail)
+}
+
+fn cut(mut words: String) -> String {
+    words.truncate(words.floor_char_boundary(WORDS_MAX));
+    words
+}
+
+fn whole_words(error: &ApiError) -> (String, String, Tail) {
     let general = |status: u16| match status {
         401 => {
             "This server could not verify that you are authorized to access the document you \

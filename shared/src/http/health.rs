@@ -108,6 +108,7 @@ pub struct SweepHealth {
     /// Records that are overdue now, at most 10 of each of the index's partitions; null if they cannot
     /// be read.
     pub overdue: Option<u64>,
-    /// How long the oldest of them has been overdue, in seconds; null if none is.
+    /// How long the oldest work has been overdue, in seconds, also if it failed and waits for its next try; null if
+    /// none is.
     pub oldest_overdue_seconds: Option<f64>,
 }

@@ -1,6 +1,7 @@
 //! The arguments of a query: read, and written into a link.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
@@ -73,6 +74,25 @@ pub fn utf8_query(request: &Request) -> Result<Vec<(String, String)>, ApiError> 
     }
 }
 
+/// Arguments in the order of their first: each name once with its last value, unless `repeats` it.
+pub fn each_once(arguments: &[(String, String)], repeats: fn(&str) -> bool) -> Vec<(&str, &str)> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in arguments {
+        match places
+            .get(name.as_str())
+            .and_then(|place| pairs.get_mut(*place))
+        {
+            Some(pair) if !repeats(name) => pair.1 = value,
+            Some(_) | None => {
+                places.insert(name, pairs.len());
+                pairs.push((name, value));
+            }
+        }
+    }
+    pairs
+}
+
 /// The link to a page of a list: its arguments without any marker, each name once with its last value
 /// unless `repeats` it, and the marker of that page.
 pub fn link(
@@ -81,13 +101,8 @@ pub fn link(
     repeats: fn(&str) -> bool,
     marker: Option<String>,
 ) -> String {
-    let mut pairs: Vec<(&str, &str)> = Vec::new();
-    for (name, value) in arguments.iter().filter(|(name, _)| name != "marker") {
-        match pairs.iter_mut().find(|(have, _)| have == name) {
-            Some(pair) if !repeats(name) => pair.1 = value,
-            Some(_) | None => pairs.push((name, value)),
-        }
-    }
+    let mut pairs = each_once(arguments, repeats);
+    pairs.retain(|(name, _)| *name != "marker");
     if let Some(marker) = &marker {
         pairs.push(("marker", marker));
     }

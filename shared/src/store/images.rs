@@ -207,23 +207,26 @@ impl Store {
         } else if seen.visibility.is_open() && seen.visibility != next.visibility {
             self.mark(&seen.owner, now).await?;
         }
-        let written = self.replace_owing(seen, next, owing.then_some(now)).await;
-        if !matches!(written, Ok(Written::Done | Written::Owing)) {
+        // After an error it may have been applied.
+        let written = self.replace_owing(seen, next, owing, now).await?;
+        if matches!(written, Written::ConditionFailed(_)) {
             self.freshness.withdrawn(seen.id, next.op);
         }
-        written
+        Ok(written)
     }
 
     async fn replace_owing(
         &self,
         seen: &Image,
         next: &Image,
-        owing: Option<Timestamp>,
+        owing: bool,
+        now: Timestamp,
     ) -> Result<Written, ApiError> {
-        let update = self.replacing(seen, next, owing);
+        let update = self.replacing(seen, next, owing.then_some(now));
         let condition = update.condition.clone();
-        let refused = match (item::texts_item(next), seen.has_texts_apart()) {
-            (None, false) => {
+        let more = self.beside(seen, next, now)?;
+        let refused = match more.is_empty() {
+            true => {
                 let request = self
                     .client
                     .update_item()
@@ -239,14 +242,11 @@ impl Store {
                     Single::ConditionFailed(stored) => Some(stored),
                 }
             }
-            (texts, had_texts) => {
-                self.replace_with_texts(seen, update, texts, had_texts)
-                    .await?
-            }
+            false => self.replace_with(seen, update, more).await?,
         };
         let done = match owing {
-            Some(_) => Written::Owing,
-            None => Written::Done,
+            true => Written::Owing,
+            false => Written::Done,
         };
         let Some(stored) = refused else {
             self.remember(next);
@@ -261,13 +261,34 @@ impl Store {
         Ok(Written::ConditionFailed(stored.map(Box::new)))
     }
 
-    /// Replaces an image together with the item of its texts.
-    async fn replace_with_texts(
+    /// What is written with an image that is replaced: the item of its texts, and what its old and its new
+    /// owner count. An admin who gives an image away is not held by the limit of the project that gets it.
+    fn beside(
+        &self,
+        seen: &Image,
+        next: &Image,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, ApiError> {
+        let mut items = Vec::new();
+        if let Some(texts) = item::texts_item(next) {
+            items.push(self.put_texts(texts)?);
+        }
+        if seen.has_texts_apart() {
+            items.push(self.delete_texts(seen)?);
+        }
+        if seen.owner != next.owner && bound(self.limits.images).is_some() {
+            items.push(self.count_moved(&seen.owner, -1, now)?);
+            items.push(self.count_moved(&next.owner, 1, now)?);
+        }
+        Ok(items)
+    }
+
+    /// Replaces an image together with other items.
+    async fn replace_with(
         &self,
         seen: &Image,
         update: Replacing,
-        texts: Option<Item>,
-        had_texts: bool,
+        more: Vec<TransactWriteItem>,
     ) -> Result<Option<Option<Item>>, ApiError> {
         let update = Update::builder()
             .table_name(&self.table)
@@ -280,12 +301,7 @@ impl Store {
             .build()
             .map_err(|e| ApiError::internal(format!("replace image: {e}")))?;
         let mut items = vec![TransactWriteItem::builder().update(update).build()];
-        if let Some(texts) = texts {
-            items.push(self.put_texts(texts)?);
-        }
-        if had_texts {
-            items.push(self.delete_texts(seen)?);
-        }
+        items.extend(more);
         Ok(match self.transact("replace image", items).await? {
             Transacted::Applied => None,
             Transacted::Cancelled(reasons) => {

@@ -4,7 +4,7 @@
 //! **Jobs** are counted in the transaction that creates one, and given back in the one that ends it: the
 //! transaction that finishes its last chunk, or the sweep's after its deadline. All entries of a job count
 //! until it ends: so a job costs one write at its beginning and one at its end, and not one for each chunk. The
-//! count expires when the project has had no job for a day, which mends what a worker of release 0.1.0 has not
+//! count expires when the project has had no job for a day, which mends what a worker of a release up to 0.2.0 has not
 //! given back during a deployment.
 //!
 //! **Images** are counted only while there is a limit: then an image is created and deleted in one transaction
@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
-use super::expression::{names, values};
+use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n};
 use super::table::Store;
@@ -39,8 +39,8 @@ const COUNTS: usize = 4;
 
 /// The count of a project's images, when a creation was refused by it.
 enum Counted {
-    /// There is no count, or it is too old.
-    Unknown,
+    /// There is no count, or it is too old: then as it is stored.
+    Unknown(Option<i64>),
     /// The project has as many as it may have.
     Full(u64),
 }
@@ -187,7 +187,8 @@ impl Store {
         puts: Vec<TransactWriteItem>,
         most: u64,
     ) -> Result<Option<Option<Item>>, ApiError> {
-        let (owner, now) = (&image.owner, image.created_at);
+        // Not the time of its creation, which an admin may choose.
+        let (owner, now) = (&image.owner, image.op.time());
         for _ in 0..COUNTS {
             let mut items = puts.clone();
             items.push(self.count_image(owner, most, now)?);
@@ -208,7 +209,7 @@ impl Store {
                          limit of {most} due to current usage {used} and delta 1]"
                     )));
                 }
-                Counted::Unknown => self.recount_images(owner, now).await?,
+                Counted::Unknown(seen) => self.recount_images(owner, seen, now).await?,
             }
         }
         Err(ApiError::unavailable(
@@ -239,11 +240,12 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Builds the update that counts a project's image no more. A count that is not known stays so: what
-    /// is written then is out of date at once.
-    pub(super) fn give_back_image(
+    /// Builds the update that counts an image of a project more (1) or no more (-1), whatever its limit. A
+    /// count that is not known stays so: what is written then is out of date at once.
+    pub(super) fn count_moved(
         &self,
         owner: &ProjectId,
+        by: i64,
         now: Timestamp,
     ) -> Result<TransactWriteItem, ApiError> {
         let count = "ADD #images :one SET #expires_at = if_not_exists(#expires_at, :now)";
@@ -252,33 +254,48 @@ impl Store {
             .set_key(Some(at::images_key(owner)))
             .set_expression_attribute_names(names(&[count]))
             .update_expression(count)
-            .expression_attribute_values(":one", n(-1))
+            .expression_attribute_values(":one", n(by))
             .expression_attribute_values(":now", n(now.unix_seconds()))
             .build()
-            .map_err(|e| ApiError::internal(format!("give back image: {e}")))?;
+            .map_err(|e| ApiError::internal(format!("count images: {e}")))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
     /// Why [`Store::count_image`] has refused an image, from the count as it is stored.
     fn counted(found: Option<&Item>, now: Timestamp) -> Result<Counted, ApiError> {
         let Some(found) = found else {
-            return Ok(Counted::Unknown);
+            return Ok(Counted::Unknown(None));
         };
         let read = item::Reader::of(found)?;
-        if read.number::<i64>(at::EXPIRES_AT)? <= now.unix_seconds() {
-            return Ok(Counted::Unknown);
-        }
         let images = read.number::<i64>(at::IMAGES)?;
+        if read.number::<i64>(at::EXPIRES_AT)? <= now.unix_seconds() {
+            return Ok(Counted::Unknown(Some(images)));
+        }
         Ok(Counted::Full(u64::try_from(images).unwrap_or(0)))
     }
 
-    /// Counts the images of a project anew, unless another has just done so.
-    async fn recount_images(&self, owner: &ProjectId, now: Timestamp) -> Result<(), ApiError> {
+    /// Counts the images of a project anew, unless another has just done so, or the count is no longer as it
+    /// was seen: an image that is deleted meanwhile may or may not be in the index.
+    async fn recount_images(
+        &self,
+        owner: &ProjectId,
+        seen: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
         let images = self.rows_of(at::owner_gpk(owner)).await?;
-        let (update, condition) = (
-            "SET #images = :images, #expires_at = :until",
-            "attribute_not_exists(#expires_at) OR #expires_at <= :now",
-        );
+        let update = "SET #images = :images, #expires_at = :until";
+        let mut found = Item::from([
+            (":images".to_owned(), n(images)),
+            (":until".to_owned(), n(now.unix_seconds() + COUNTED_SECONDS)),
+        ]);
+        let condition = match seen {
+            None => "attribute_not_exists(#pk)",
+            Some(seen) => {
+                found.insert(":now".to_owned(), n(now.unix_seconds()));
+                found.insert(":seen".to_owned(), n(seen));
+                "#expires_at <= :now AND #images = :seen"
+            }
+        };
         let request = self
             .client
             .update_item()
@@ -287,11 +304,7 @@ impl Store {
             .update_expression(update)
             .condition_expression(condition)
             .set_expression_attribute_names(names(&[update, condition]))
-            .set_expression_attribute_values(values([
-                (":images", n(images)),
-                (":until", n(now.unix_seconds() + COUNTED_SECONDS)),
-                (":now", n(now.unix_seconds())),
-            ]));
+            .set_expression_attribute_values(Some(found));
         single("count images", || request.clone().send()).await?;
         Ok(())
     }

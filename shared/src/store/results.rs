@@ -57,7 +57,7 @@ enum Part {
     More,
     /// It is the last, of a job of so many entries.
     Last { total: usize },
-    /// The job was created by release 0.1.0, which did not count it.
+    /// The job was created by a release up to 0.2.0, which did not count it.
     Uncounted,
 }
 

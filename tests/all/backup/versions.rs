@@ -113,9 +113,10 @@ async fn a_newer_one_is_one_sentence() {
         newer[at] = b'9';
         std::fs::write(place.path("newer.tar"), newer).unwrap();
         let before = place.names();
-        let words = "newer.tar was made by a newer imshare (0.1.0)";
+        let version = env!("CARGO_PKG_VERSION");
+        let words = format!("newer.tar was made by a newer imshare ({version})");
         let restore = ["restore", "newer.tar", "--data-dir", "new"];
-        place.run(&restore).await.says(2, words);
+        place.run(&restore).await.says(2, &words);
         assert_eq!(place.names(), before);
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::http::routes::{BatchKind, OnImages, OnTrustedOwners, Operation, ROUTES};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::harness::{ADMIN, Http, HttpResponse, MEMBER, MEMBER2, OWNER, Who};
@@ -24,11 +25,22 @@ struct Logged {
 
 impl Logged {
     async fn start() -> Self {
+        Self::with(|command| command.arg("--in-memory")).await
+    }
+
+    async fn in_files() -> Self {
+        Self::with(|command| command.args(["--data-dir", "data"])).await
+    }
+
+    async fn with(data: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let mut child = Command::new(binary())
-            .args(["serve", "--in-memory", "--listen", "127.0.0.1:0"])
+        let mut command = Command::new(binary());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--log-format", "json"])
+            .current_dir(directory.path());
+        let mut child = data(&mut command)
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
@@ -397,6 +409,32 @@ fn sorted(mut lines: Vec<Value>) -> Vec<String> {
     let mut lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     lines.sort();
     lines
+}
+
+/// A client that does not wait for its answer ends nothing that has begun. Each image is deleted once: by the
+/// request whose client hung up, or by the one after it.
+#[tokio::test]
+async fn a_change_has_its_line_although_the_client_has_gone() {
+    let server = Logged::in_files().await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    let token = Who::Owner.token().unwrap();
+    const IMAGES: u64 = 24;
+    for number in 0..IMAGES {
+        let image = server.image().await;
+        let path = format!("/v2/images/{image}");
+        let request =
+            format!("DELETE {path} HTTP/1.1\r\nHost: {address}\r\nX-Auth-Token: {token}\r\n\r\n");
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(200 * number)).await;
+        drop(client);
+        let caller = (Who::Owner, "after");
+        let again = server.send(caller, "DELETE", &path, Value::Null).await;
+        assert!([204, 404].contains(&again.status), "{}", again.body);
+    }
+    let lines = server.stop().await.into_values().flatten();
+    let deleted = lines.filter(|line| line["what"] == "image.delete");
+    assert_eq!(deleted.count() as u64, IMAGES);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ pub mod patch;
 pub mod projection;
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
@@ -150,17 +150,11 @@ impl Image {
                 })?;
             }
             "tags" => {
-                self.tags.clear();
-                for tag in value
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_str)
-                {
-                    if !self.tags.iter().any(|have| have == tag) {
-                        self.tags.push(tag.to_owned());
-                    }
-                }
+                let tags = value.as_array().into_iter().flatten();
+                let mut seen = HashSet::new();
+                let tags = tags.filter_map(Value::as_str);
+                let tags = tags.filter(|tag| seen.insert(*tag));
+                self.tags = tags.map(str::to_owned).collect();
             }
             custom => {
                 let value = text(value).unwrap_or_default();

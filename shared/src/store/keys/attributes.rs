@@ -121,7 +121,7 @@ attributes! {
     /// Rows of each chunk of a job but the last.
     CHUNK_ROWS = "chunk_rows";
     /// Entries of chunks that are not finished; 0 as soon as the job no longer counts as open. Jobs of releases up to
-    /// 0.1.0 have none, and are not counted.
+    /// 0.2.0 have none, and are not counted.
     REMAINING = "remaining";
     /// Jobs of a project that have not ended.
     OPEN_JOBS = "open_jobs";

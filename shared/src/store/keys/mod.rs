@@ -35,7 +35,7 @@
 //! makes work necessary sets the key; the write that finishes the work removes it.
 //!
 //! `by_owner` (`opk` / `osk`) holds the memberships of shared images, by the project that shares:
-//! `SHARED_BY#<owner>` / `<share>#<image id>#<hash of the member>`. An answer changes neither key, so it
+//! `SHARED_BY#<owner>` / `<share>#<hash of image and member>`. An answer changes neither key, so it
 //! costs no write of this index.
 //!
 //! Every record that a request or a job writes says in `by` who made it. A record may say its version (`v`); all of

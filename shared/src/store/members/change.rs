@@ -66,19 +66,10 @@ impl Store {
                 stamp: stamp.clone(),
             };
             let changed = Box::pin(self.change_members(plan, members)).await?;
-            let Changed::Image(Some(stored)) = &changed else {
-                return Ok(changed);
-            };
-            self.remember(stored);
-            let next = Arc::new(Known::of(stored));
-            // Only another owner is a reason to try again, and only for an admin, who may act for it.
-            if next.owner == known.owner
-                || !caller.acts_for(next.owner.as_str())
-                || !tries.again().await
-            {
-                return Ok(changed);
+            match self.other_owner(caller, &known, &changed) {
+                Some(next) if tries.again().await => known = next,
+                _ => return Ok(changed),
             }
-            known = next;
         }
     }
 
@@ -97,22 +88,43 @@ impl Store {
         leaving: bool,
         stamp: Stamp,
     ) -> Result<Changed, ApiError> {
-        if leaving {
-            self.mark(&caller.project, stamp.now).await?;
-        } else {
-            match self.may_change_members(caller, image).await? {
-                MayChange::Now(known) => self.mark(&known.owner, stamp.now).await?,
-                MayChange::Not(image) => return Ok(Changed::Image(image)),
-            }
-        }
-        let plan = Plan {
+        let plan = |owner: Option<&ProjectId>| Plan {
             image,
-            owner: caller.required_owner().filter(|_| !leaving).cloned(),
+            owner: owner.cloned(),
             by_rule: HashMap::new(),
             direction: Direction::Remove,
-            stamp,
+            stamp: stamp.clone(),
         };
-        self.change_members(plan, members).await
+        if leaving {
+            self.mark(&caller.project, stamp.now).await?;
+            return self.change_members(plan(None), members).await;
+        }
+        let mut known = match self.may_change_members(caller, image).await? {
+            MayChange::Now(known) => known,
+            MayChange::Not(image) => return Ok(Changed::Image(image)),
+        };
+        let mut tries = Tries::begin();
+        loop {
+            // The transaction has this owner as a condition: another one would have to be marked.
+            self.mark(&known.owner, stamp.now).await?;
+            let changed = self.change_members(plan(Some(&known.owner)), members);
+            let changed = changed.await?;
+            match self.other_owner(caller, &known, &changed) {
+                Some(next) if tries.again().await => known = next,
+                _ => return Ok(changed),
+            }
+        }
+    }
+
+    /// What is known of an image whose owner was another one than was known, if the caller may act for that
+    /// one, as an admin may: then it is to be tried again.
+    fn other_owner(&self, caller: &Caller, known: &Known, changed: &Changed) -> Option<Arc<Known>> {
+        let Changed::Image(Some(stored)) = changed else {
+            return None;
+        };
+        self.remember(stored);
+        let is_other = stored.owner != known.owner && caller.acts_for(stored.owner.as_str());
+        is_other.then(|| Arc::new(Known::of(stored)))
     }
 
     /// Checks, before any transaction, that the caller owns the image or is an admin.
