@@ -69,16 +69,13 @@ pub async fn patch(app: &App, caller: &Caller, request: &Request) -> Handled {
         .headers()
         .get("content-type")
         .and_then(|value| value.to_str().ok());
-    let media = media
-        .and_then(|media| media.split(';').next())
-        .map(str::trim);
-    let form = match media {
+    // As in Glance, a space before the parameters is a part of the type.
+    let form = match media.and_then(|media| media.split(';').next()) {
         Some("application/openstack-images-v2.0-json-patch") => patch::Form::V20,
         Some("application/openstack-images-v2.1-json-patch") => patch::Form::V21,
-        other => {
-            return Err(ApiError::unsupported_media_type(
-                other.unwrap_or("${CONTENT_TYPE}"),
-            ));
+        _ => {
+            let media = media.unwrap_or("${CONTENT_TYPE}");
+            return Err(ApiError::unsupported_media_type(media));
         }
     };
     let changes = patch::parse(http::body(request)?, form, app.policy(), caller)?;

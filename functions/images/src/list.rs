@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
-use shared::domain::image::Image;
+use shared::domain::image::{Image, no_image};
 use shared::domain::member::Memberships;
 use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject};
 use shared::domain::visibility::Visibility;
@@ -66,7 +66,7 @@ pub async fn page(app: &App, caller: &Caller, query: &Query) -> Result<Page, Api
 }
 
 async fn marker(app: &App, caller: &Caller, text: &str) -> Result<Image, ApiError> {
-    let unknown = || ApiError::bad_request(format!("No image found with ID {text}"));
+    let unknown = || ApiError::bad_request(no_image(text));
     let id = ImageId::canonical(text).ok_or_else(unknown)?;
     let facts = app.store().facts(id, &[&caller.project]).await?;
     let action = Action::Image(ImageAction::Record(RecordAction::Show), facts.target(text));

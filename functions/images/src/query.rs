@@ -134,11 +134,6 @@ impl Query {
         may_list: Result<(), ApiError>,
     ) -> Result<Self, ApiError> {
         let all = Arguments(arguments);
-        if all.last("changes-since").is_some() {
-            return Err(ApiError::bad_request(
-                "The \"changes-since\" filter is no longer available on v2.",
-            ));
-        }
         let mut query = Self {
             limit: LIMIT_DEFAULT,
             marker: all.first("marker").map(str::to_owned),
@@ -157,6 +152,11 @@ impl Query {
             query.show(last)?;
             // As in Glance, two different ones contradict each other; all of one is that one.
             query.nothing |= first != last && first != "all";
+        }
+        if all.last("changes-since").is_some() {
+            return Err(ApiError::bad_request(
+                "The \"changes-since\" filter is no longer available on v2.",
+            ));
         }
         if let Some(status) = all.first("member_status") {
             query.member_statuses = statuses_of(status)?;

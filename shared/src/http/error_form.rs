@@ -238,7 +238,8 @@ impl ErrorForm {
             }
             Media::Html => response(status, Some(HTML), html(status, &explanation, &detail)),
             Media::Plain => {
-                let explanation = explanation.replace(['\n', '\r'], " ");
+                let on_one_line = |text: &str| text.replace('\r', "").replace('\n', " ");
+                let (explanation, detail) = (on_one_line(&explanation), on_one_line(&detail));
                 let tail = match tail {
                     Tail::Wide => format!("\n\n {detail}  "),
                     Tail::Narrow => format!(" \n\n {detail}"),
@@ -356,11 +357,19 @@ const fn title(status: u16) -> &'static str {
 
 fn html(status: u16, explanation: &str, detail: &str) -> String {
     let escape = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-            .replace('"', "&quot;")
-            .replace('\'', "&#x27;")
+        let mut escaped = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\'' => escaped.push_str("&#x27;"),
+                c if c.is_ascii() => escaped.push(c),
+                c => escaped.push_str(&format!("&#{};", u32::from(c))),
+            }
+        }
+        escaped
     };
     let (title, explanation, detail) = (title(status), escape(explanation), escape(detail));
     format!(
@@ -375,6 +384,6 @@ mod tests {
 
     #[test]
     fn a_page_is_escaped() {
-        assert!(html(404, "<script>\"'&", "").contains("&lt;script&gt;&quot;&#x27;&amp;"));
+        assert!(html(404, "<script>\"'&é", "").contains("&lt;script&gt;&quot;&#x27;&amp;&#233;"));
     }
 }

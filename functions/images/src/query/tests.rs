@@ -141,8 +141,8 @@ fn an_argument_that_is_not_as_it_must_be_is_told() {
 #[test]
 fn of_several_faults_the_first_is_told() {
     let faults = [
-        ("changes-since=x", "The \"changes-since\""),
         ("visibility=x", "Invalid visibility"),
+        ("changes-since=x", "The \"changes-since\""),
         ("member_status=x", "Invalid status"),
         ("limit=x", "limit param"),
         ("sort_key=x", "Invalid sort key"),

@@ -16,6 +16,23 @@ use crate::domain::visibility::Visibility;
 /// creation, as in Glance.
 const IGNORED: [&str; 2] = ["os_hash_algo", "os_hash_value"];
 
+/// In which order Glance looks at these after it has checked all names. The others come last, in the order of the
+/// request.
+const LOOKED_AT: [&str; 12] = [
+    "tags",
+    "created_at",
+    "updated_at",
+    "status",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "size",
+    "virtual_size",
+    "locations",
+    "min_disk",
+    "min_ram",
+];
+
 impl Image {
     /// The image that a create request describes, if the caller may create it.
     ///
@@ -51,6 +68,9 @@ impl Image {
             None => ImageId::random(),
         };
         let mut image = Self::empty(id, caller.project.clone(), op, now);
+        let mut body: Vec<_> = body.into_iter().collect();
+        let place = |name: &str| LOOKED_AT.iter().position(|it| *it == name);
+        body.sort_by_key(|(name, _)| place(name).unwrap_or(LOOKED_AT.len()));
         for (name, value) in body {
             let name = name.as_str();
             if name == "id" {

@@ -150,9 +150,13 @@ impl Image {
                 })?;
             }
             "tags" => {
-                let tags = value.as_array().into_iter().flatten();
+                let tags = value.as_array().map_or(&[][..], Vec::as_slice);
+                // As they were sent, before the same ones count as one.
+                if tags.len() > TAGS_MAX {
+                    return Err(too_many_tags(tags.len()));
+                }
                 let mut seen = HashSet::new();
-                let tags = tags.filter_map(Value::as_str);
+                let tags = tags.iter().filter_map(Value::as_str);
                 let tags = tags.filter(|tag| seen.insert(*tag));
                 self.tags = tags.map(str::to_owned).collect();
             }
@@ -218,11 +222,7 @@ impl Image {
             )));
         }
         if self.tags.len() > TAGS_MAX {
-            return Err(ApiError::too_large(format!(
-                "The limit has been exceeded on the number of allowed image tags. \
-                 Attempted: {}, Maximum: {TAGS_MAX}",
-                self.tags.len()
-            )));
+            return Err(too_many_tags(self.tags.len()));
         }
         let bytes = self.text_bytes();
         if bytes > TEXT_MAX {
@@ -315,6 +315,23 @@ fn whole(name: &str, value: &Value) -> Result<Option<u64>, ApiError> {
         _ => Err(ApiError::bad_request(format!(
             "Cannot be a negative value or so large: {name}"
         ))),
+    }
+}
+
+fn too_many_tags(count: usize) -> ApiError {
+    ApiError::too_large(format!(
+        "The limit has been exceeded on the number of allowed image tags. \
+         Attempted: {count}, Maximum: {TAGS_MAX}"
+    ))
+}
+
+/// Glance's sentence about an id that no image has, where it looks for one by what a request says. Of a text
+/// that is longer than any id it leaves a placeholder as it is.
+pub fn no_image(id: &str) -> String {
+    const LONGEST: usize = 36;
+    match id.chars().count() > LONGEST {
+        true => "Image with the given id %(image_id)s was not found".to_owned(),
+        false => format!("No image found with ID {id}"),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DERIVED, Image, PIPELINE, check_name, is_base, is_reserved, read_only, reserved};
+use super::{
+    DERIVED, Image, PIPELINE, check_name, is_base, is_reserved, no_image, read_only, reserved,
+};
 use crate::domain::error::ApiError;
 use crate::domain::json_schema;
 use crate::domain::policy::{Action, Caller, ImageAction, Policy, RecordAction, Setting, Target};
@@ -355,9 +357,7 @@ impl Operation {
             let wanted = self.value.as_str().unwrap_or_default();
             return match wanted == image.id.to_string() {
                 true => Ok(()),
-                false => Err(ApiError::not_found(format!(
-                    "No image found with ID {wanted}"
-                ))),
+                false => Err(ApiError::not_found(no_image(wanted))),
             };
         }
         image.set(name, self.value.clone())

@@ -144,6 +144,43 @@ fn what_may_not_be_sent_is_refused_in_glances_order() {
     );
     let public = json!({"visibility": "public", "size": 1});
     assert_refused(Role::Member, public, Forbidden, no_public);
+    // Of several that may not be set, whatever the order in the request.
+    let tags = vec!["x"; 129];
+    let too_many = "The limit has been exceeded on the number of allowed image tags. Attempted: 129, Maximum: 128";
+    for (body, kind, words) in [
+        (
+            json!({"size": 5, "tags": tags}),
+            ErrorKind::TooLarge,
+            too_many,
+        ),
+        (
+            json!({"size": 5, "status": "active"}),
+            Forbidden,
+            "Attribute 'status' is read-only.",
+        ),
+        (
+            json!({"status": "active", "created_at": "2020-01-01T00:00:00Z"}),
+            Forbidden,
+            "Attribute 'created_at' is read-only.",
+        ),
+        (
+            json!({"locations": [], "size": 5}),
+            Forbidden,
+            "Attribute 'size' is read-only.",
+        ),
+        (
+            json!({"min_disk": -1, "locations": []}),
+            Forbidden,
+            "Attribute 'locations' is reserved.",
+        ),
+        (
+            json!({"min_ram": -1, "min_disk": -1}),
+            BadRequest,
+            "Invalid value '-1' for parameter 'min_disk': Cannot be a negative value",
+        ),
+    ] {
+        assert_refused(Role::Member, body, kind, words);
+    }
     for visibility in ["community", "private", "shared"] {
         let created = created(Role::Member, json!({"visibility": visibility})).unwrap();
         assert_eq!(created.visibility.as_str(), visibility);
@@ -259,8 +296,8 @@ fn an_image_has_limits() {
     let tags = "The limit has been exceeded on the number of allowed image tags. \
                 Attempted: 129, Maximum: 128";
     let kind = ErrorKind::TooLarge;
-    assert_refused(Role::Member, many(129, 129), kind, properties);
-    assert_refused(Role::Member, many(128, 129), kind, tags);
+    assert_refused(Role::Member, many(129, 128), kind, properties);
+    assert_refused(Role::Member, many(129, 129), kind, tags);
     // Two bytes of tags and one of a name.
     let long = |length: usize| json!({"tags": ["a", "b"], "p": "x".repeat(length)});
     let fits = image(long(256 * 1024 - 3));

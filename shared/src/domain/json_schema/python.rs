@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// A value as Python writes it.
 pub fn repr(value: &Value) -> String {
@@ -10,7 +11,10 @@ pub fn repr(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) => repr_number(&number.to_string()),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => repr_float(float),
+            None => number.to_string(),
+        },
         Value::String(text) => repr_str(text),
         Value::Array(items) => {
             let items: Vec<_> = items.iter().map(repr).collect();
@@ -26,18 +30,34 @@ pub fn repr(value: &Value) -> String {
     }
 }
 
-/// A number in which an exponent has a sign and two digits.
-fn repr_number(text: &str) -> String {
-    match text.split_once('e') {
-        None => text.to_owned(),
-        Some((number, exponent)) => {
-            let (sign, digits) = match exponent.strip_prefix('-') {
-                Some(digits) => ('-', digits),
-                None => ('+', exponent.trim_start_matches('+')),
-            };
-            format!("{number}e{sign}{digits:0>2}")
+/// A float: from 1e16 on and below 1e-4 with an exponent, which has a sign and two digits.
+fn repr_float(float: f64) -> String {
+    let scientific = format!("{float:e}");
+    let (number, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..16).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{number}e{sign}{:02}", exponent.unsigned_abs())
         }
+        _ => format!("{float:?}"),
     }
+}
+
+/// Whether Python writes a character as it is: `str.isprintable`.
+fn is_printable(c: char) -> bool {
+    use GeneralCategory as Is;
+    c == ' '
+        || !matches!(
+            get_general_category(c),
+            Is::Control
+                | Is::Format
+                | Is::Surrogate
+                | Is::PrivateUse
+                | Is::Unassigned
+                | Is::LineSeparator
+                | Is::ParagraphSeparator
+                | Is::SpaceSeparator
+        )
 }
 
 /// A text as Python writes it, in quotes.
@@ -59,8 +79,13 @@ pub fn repr_str(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => {
-                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            c if !is_printable(c) => {
+                let code = u32::from(c);
+                let _ = match code {
+                    0..=0xff => write!(out, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
             }
             c => out.push(c),
         }

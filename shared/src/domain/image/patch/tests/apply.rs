@@ -231,10 +231,17 @@ fn a_patched_image_has_the_limits_of_any() {
         json!([op("replace", "/tags", json!(tags))]),
     ));
     assert_eq!(found.0, TooLarge);
-    // The whole patch is looked at: what is removed again does not count.
+    // Tags are counted as each operation has them, properties at the end.
     let operations = [
         op("replace", "/tags", json!(tags)),
         op("replace", "/tags", json!([])),
     ];
-    assert_eq!(patched(Form::V21, &of, json!(operations)), Ok(of));
+    let found = refusal(patched(Form::V21, &of, json!(operations)));
+    assert_eq!(found.0, TooLarge);
+    let add = |place: usize| op("add", &format!("/p{place}"), json!("x"));
+    let mut operations: Vec<_> = (0..129).map(add).collect();
+    let found = refusal(patched(Form::V21, &of, json!(operations)));
+    assert_eq!(found.0, TooLarge);
+    operations.push(json!({"op": "remove", "path": "/p0"}));
+    assert!(patched(Form::V21, &of, json!(operations)).is_ok());
 }
