@@ -53,6 +53,7 @@ fn carry_out(
     before: &LoginOptions,
     whole: fn() -> clap::Command,
 ) -> Outcome<Done> {
+    command.check()?;
     let context = command
         .common()
         .map(|common| Context::new(common, before))

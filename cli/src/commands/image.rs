@@ -6,6 +6,7 @@ use crate::api::Query;
 use crate::arguments::{ImageCommand, MemberStatus, Visibility};
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome};
+use crate::names;
 use crate::names::images::{self, Side};
 use crate::output::{self, Table};
 
@@ -75,6 +76,7 @@ pub fn run(context: &Context, asked: ImageCommand) -> Outcome<Done> {
             properties,
             ..
         } => {
+            names::not_empty("an image name", std::slice::from_ref(&name))?;
             let mut image: Map<String, Value> = Map::new();
             for (property, value) in properties {
                 image.insert(property, json!(value));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::images::not_found;
-use super::{Named, looks_like_id, unique, unique_ids};
+use super::{Named, looks_like_id, not_empty, unique, unique_ids};
 use crate::api::Client;
 use crate::error::{Failure, Outcome};
 use crate::login::directory::{Directory, Lookup, ProjectBody};
@@ -17,6 +17,7 @@ const MANY: usize = 10;
 /// # Errors
 /// If a name is unknown, that of several, or Keystone does not let this user look projects up.
 pub fn find(client: &Client, texts: &[String]) -> Outcome<Vec<Named>> {
+    not_empty("a project name", texts)?;
     let texts = unique(texts.iter().cloned());
     let (ids, names): (Vec<String>, Vec<String>) =
         texts.iter().cloned().partition(|text| looks_like_id(text));
