@@ -154,6 +154,7 @@ pub fn run(command: AccessKeyCommand) -> Outcome<ExitCode> {
 
 fn show(common: &Common, created: NewSecret) -> Outcome<()> {
     let NewSecret { key, secret, notes } = created;
+    let lost = format!("the key {} was created, and its secret is lost", key.access);
     let fields = vec![
         ("Access Key", json!(key.access)),
         ("Secret", json!(secret.reveal())),
@@ -163,7 +164,8 @@ fn show(common: &Common, created: NewSecret) -> Outcome<()> {
         ("Created At", seconds(key.created_at)),
         ("Created By", json!(key.created_by)),
     ];
-    output::record(&common.terminal(), &common.output, fields)?;
+    output::record(&common.terminal(), &common.output, fields)
+        .map_err(|failure| failure.and(lost))?;
     for note in notes {
         common.note(&note);
     }

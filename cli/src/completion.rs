@@ -17,6 +17,7 @@ use crate::error::{Done, Failure, Outcome};
 use crate::http::Http;
 use crate::login::settings::Variables;
 use crate::login::{self, LoginOptions};
+use crate::output::terminal;
 
 /// The variable by which a shell asks for completion.
 const VARIABLE: &str = "IMSHARE_COMPLETE";
@@ -61,8 +62,7 @@ pub fn print(shell: Shell, whole: &clap::Command) -> Outcome<Done> {
     completer
         .write_registration(VARIABLE, name, name, name, &mut script)
         .map_err(|error| Failure::wrong_use(format!("cannot print the completion: {error}")))?;
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().lock().write_all(&script);
+    terminal::write(&script)?;
     Ok(Done::All)
 }
 

@@ -96,10 +96,8 @@ pub fn run(context: &Context, asked: ImageCommand) -> Outcome<Done> {
             if !tags.is_empty() {
                 image.insert("tags".to_owned(), json!(tags));
             }
-            show(
-                context,
-                &context.client.create_image(&Value::Object(image))?,
-            )?;
+            let created = context.client.create_image(&Value::Object(image))?;
+            show(context, &created).map_err(|failure| failure.and("the image was created"))?;
         }
     }
     Ok(Done::All)

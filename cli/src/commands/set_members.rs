@@ -44,18 +44,15 @@ pub fn set_members(context: &Context, asked: &SetMembers) -> Outcome<Done> {
         changes,
         &format!("Change the members of {:?}", image.name),
     )?;
-    let watch = Watch::new(context, wanted.len().max(changes))?;
+    let total = wanted.len() + difference.removed.len();
+    let watch = Watch::new(context, total)?;
     let ids: Vec<String> = wanted.iter().map(|project| project.id.clone()).collect();
     let id = client.set_members(&image.id, &ids, tag.as_deref())?;
     watch.started(&id);
-    let started = [Started {
-        id: id.clone(),
-        total: changes,
-    }];
+    let started = [Started { id, total }];
     if asked.job.no_wait {
         watch.finish();
-        context.note(&format!("job {id}"));
-        return Ok(Done::All);
+        return jobs::print_ids(context, &started);
     }
     watch.wait(client, &started)?;
     watch.finish();
@@ -130,8 +127,10 @@ impl Difference {
         );
         match output {
             true => context.terminal.print(&format!("{text}\n")),
-            false => context.note(&text),
+            false => {
+                context.note(&text);
+                Ok(())
+            }
         }
-        Ok(())
     }
 }

@@ -8,9 +8,11 @@
 //! | [`watch`] | waits for jobs, with a bar and Ctrl-C |
 //! | [`bar`] | the bar |
 //! | [`report`] | what came of the entries |
+//! | [`failures`] | failed entries, by their reasons |
 
 pub mod bar;
 pub mod batch;
+pub mod failures;
 pub mod report;
 pub mod started;
 pub mod watch;
@@ -110,12 +112,17 @@ fn send(client: &Client, task: &Task, part: &Part) -> Outcome<Option<Started>> {
     }))
 }
 
-fn print_ids(context: &Context, started: &[Started]) -> Outcome<Done> {
+/// Prints the jobs that were started and are not waited for.
+///
+/// # Errors
+/// If that cannot be printed; the jobs go on.
+pub fn print_ids(context: &Context, started: &[Started]) -> Outcome<Done> {
     let mut table = Table::new(&["Job", "Entries"]);
     for job in started {
         table.push([job.id.clone().into(), job.total.into()]);
     }
-    output::list(&context.terminal, &context.output, table)?;
+    output::list(&context.terminal, &context.output, table)
+        .map_err(|failure| failure.and(watch::how_to_return(started, 0)))?;
     Ok(Done::All)
 }
 

@@ -26,29 +26,23 @@ use crate::error::Outcome;
 /// Prints a list.
 ///
 /// # Errors
-/// If a column that was asked for does not exist.
+/// If a column that was asked for does not exist, or the output cannot be written.
 pub fn list(terminal: &Terminal, options: &OutputOptions, table: Table) -> Outcome<()> {
     let table = table.arrange(options)?;
     let text = match options.format {
-        Form::Table => return print_table(terminal, &table::list(&table, terminal)),
+        Form::Table => return terminal.print(&table::list(&table, terminal)),
         Form::Json => forms::json_list(&table),
         Form::Yaml => forms::yaml(&forms::records(&table)),
         Form::Csv => forms::csv(&table),
         Form::Value => forms::values(&table),
     };
-    terminal.print_data(&text);
-    Ok(())
-}
-
-fn print_table(terminal: &Terminal, text: &str) -> Outcome<()> {
-    terminal.print(text);
-    Ok(())
+    terminal.print_data(&text)
 }
 
 /// Prints one record: its fields and their values.
 ///
 /// # Errors
-/// If a field that was asked for does not exist.
+/// If a field that was asked for does not exist, or the output cannot be written.
 pub fn record(
     terminal: &Terminal,
     options: &OutputOptions,
@@ -61,12 +55,11 @@ pub fn record(
     }
     .arrange(options)?;
     let text = match options.format {
-        Form::Table => return print_table(terminal, &table::record(&table, terminal)),
+        Form::Table => return terminal.print(&table::record(&table, terminal)),
         Form::Json => forms::json_record(&table),
         Form::Yaml => forms::yaml(&forms::first_record(&table)),
         Form::Csv => forms::csv(&table),
         Form::Value => forms::lines(&table),
     };
-    terminal.print_data(&text);
-    Ok(())
+    terminal.print_data(&text)
 }

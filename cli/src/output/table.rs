@@ -90,32 +90,6 @@ pub fn list(table: &Table, terminal: &Terminal) -> String {
     text
 }
 
-/// The rows alone, as they are.
-pub fn rows(table: &Table) -> String {
-    let texts: Vec<Vec<Cell>> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = row.iter().map(|value| Cell::plain(plain(value)));
-            cells.collect()
-        })
-        .collect();
-    let places = 0..table.columns.len();
-    let widest = |place: usize| {
-        texts
-            .iter()
-            .filter_map(|row| row.get(place))
-            .map(|cell| cell.text.width())
-            .max()
-    };
-    let widths: Vec<usize> = places.map(|place| widest(place).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &texts {
-        line(&mut text, row, &widths);
-    }
-    text
-}
-
 /// One record: a line for each field.
 pub fn record(table: &Table, terminal: &Terminal) -> String {
     let Some(row) = table.rows.first() else {
