@@ -12,7 +12,7 @@ use clap_complete::engine::ArgValueCompleter;
 use crate::completion::{Shell, complete_image};
 use crate::error::{Failure, Outcome};
 pub use common::{Common, JobOptions, MemberStatus, WithProjects};
-pub use image::{ImageCommand, Visibility};
+pub use image::{ImageCommand, Visibility, Visible};
 pub use job::{JobCommand, JobStatus};
 
 /// The commands for people who use an image service.

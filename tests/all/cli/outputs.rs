@@ -162,6 +162,34 @@ async fn a_day_of_sharing() {
     assert_eq!([MEMBER, MEMBER2].map(str::len), [32, 32]);
 }
 
+/// Properties are an object for programs and pairs for people. Only what can be set is offered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_created_with_properties() {
+    let harness = Harness::new().await;
+    let owner = Shell::of(&harness, "owner").await;
+    let create = ["image", "create", "new", "--property", "a=b"];
+    let options = ["--property", "team=the web", "--visibility"];
+    let all = owner
+        .run(&[&create[..], &options, &["all"]].concat())
+        .await
+        .expect(2);
+    assert!(
+        all.err
+            .contains("[possible values: private, shared, community, public]"),
+        "{all:?}"
+    );
+    let created = owner
+        .run(&[&create[..], &options, &["shared", "-f", "json"]].concat())
+        .await;
+    let properties = &created.expect(0).json()["Properties"];
+    assert_eq!(properties, &json!({"a": "b", "team": "the web"}));
+    let show = ["image", "show", "new", "-f", "value", "-c", "Properties"];
+    assert_eq!(owner.run(&show).await.expect(0).out, "a=b, team=the web\n");
+    let list = ["image", "list", "--visibility", "all", "-f", "json"];
+    let listed = owner.run(&list).await.expect(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
+
 /// A full disk is an error in every form; a reader that has seen enough is none.
 #[tokio::test(flavor = "multi_thread")]
 async fn output_that_cannot_be_written_is_told() {
