@@ -17,6 +17,8 @@ pub mod report;
 pub mod started;
 pub mod watch;
 
+use std::io::IsTerminal as _;
+
 use crate::api::{Client, Task};
 use crate::arguments::JobOptions;
 use crate::context::Context;
@@ -135,13 +137,26 @@ pub fn confirm(options: &JobOptions, entries: usize, question: &str) -> Outcome<
         return Ok(());
     }
     let many = count(entries, "entry");
-    if !console::user_attended() || !console::user_attended_stderr() {
+    if !attended() {
         return Err(Failure::wrong_use(format!(
             "{many} need a confirmation, and nobody can be asked here: say --yes; nothing was sent"
         )));
     }
+    ask(&format!("{question}: {many}. Go on?"))
+}
+
+/// Whether a person is there who can be asked.
+pub fn attended() -> bool {
+    std::io::stdin().is_terminal() && console::user_attended() && console::user_attended_stderr()
+}
+
+/// Asks a question.
+///
+/// # Errors
+/// If the answer is not yes.
+pub fn ask(question: &str) -> Outcome<()> {
     let terminal = console::Term::stderr();
-    let asked = terminal.write_str(&format!("{question}: {many}. Go on? [y/N] "));
+    let asked = terminal.write_str(&format!("{question} [y/N] "));
     let answer = asked
         .and_then(|()| terminal.read_line())
         .unwrap_or_default();

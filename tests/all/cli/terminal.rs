@@ -312,6 +312,36 @@ async fn a_person_is_asked_before_many_entries() {
     assert!(tmux.ended(0).contains("100 shared"));
 }
 
+/// A list that ends shares is asked about, since an accepted share does not come back by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_asked_before_shares_end() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let share = ["share", "debian-12", "--with", "member,member2"];
+    owner.run(&share).await.expect(0);
+    let member = Shell::of(&harness, "member").await;
+    member.run(&["accept", "debian-12"]).await.expect(0);
+    let tmux = Tmux::open(&owner, 100);
+    let set = |projects: &str| {
+        let file = owner.write("members", projects);
+        format!("set-members debian-12 --file {file}")
+    };
+    tmux.run(&set("member2\n"));
+    tmux.wait(|screen| screen.contains("End 1 share (1 accepted)? [y/N]"));
+    tmux.keys(&["Enter"]);
+    assert!(tmux.ended(2).contains("stopped: nothing was sent"));
+    assert_eq!(harness.member_count(DEBIAN).await, 2);
+    tmux.run(&set("member\n"));
+    tmux.wait(|screen| screen.contains("End 1 share (0 accepted)? [y/N]"));
+    tmux.keys(&["y", "Enter"]);
+    assert!(tmux.ended(0).contains("1 removed, 1 unchanged"));
+    // What only adds is not asked about, and --yes answers.
+    tmux.run(&set("member\nadmin\n"));
+    assert!(tmux.ended(0).contains("1 added, 1 unchanged"));
+    tmux.run(&(set("admin\n") + " --yes"));
+    assert!(tmux.ended(0).contains("1 removed, 1 unchanged"));
+}
+
 /// A password that is not set is asked for, and not shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_asked_for() {
