@@ -45,6 +45,19 @@ fn all() -> Query {
 /// # Errors
 /// If one is not found, or a name is that of several.
 pub fn find(client: &Client, texts: &[String], side: Side<'_>) -> Outcome<Vec<Named>> {
+    find_or_hint(client, texts, side, &|_| None)
+}
+
+/// As [`find`], with a hint about names that are not found.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_or_hint(
+    client: &Client,
+    texts: &[String],
+    side: Side<'_>,
+    hint: &dyn Fn(&str) -> Option<String>,
+) -> Outcome<Vec<Named>> {
     not_empty("an image name", texts)?;
     let texts = unique(texts.iter().cloned());
     let everything = match texts.len() >= MANY {
@@ -70,7 +83,13 @@ pub fn find(client: &Client, texts: &[String], side: Side<'_>) -> Outcome<Vec<Na
     }
     match unknown.is_empty() {
         true => Ok(unique_ids(found)),
-        false => Err(unknown_images(client, &unknown, side, everything.as_ref())?),
+        false => Err(unknown_images(
+            client,
+            &unknown,
+            side,
+            everything.as_ref(),
+            hint,
+        )?),
     }
 }
 
@@ -190,6 +209,7 @@ fn unknown_images(
     unknown: &[String],
     side: Side<'_>,
     index: Option<&Index>,
+    hint: &dyn Fn(&str) -> Option<String>,
 ) -> Outcome<Failure> {
     let read;
     let images = match index {
@@ -210,17 +230,31 @@ fn unknown_images(
         }
         Side::Mine | Side::Theirs | Side::Any => "imshare image list shows those that you may see",
     };
-    Ok(not_found("image", unknown, &known, list))
+    let hint = |name: &str| match name.contains(',') {
+        true => Some("images are separated by spaces".to_owned()),
+        false => hint(name),
+    };
+    Ok(not_found("image", unknown, &known, list, &hint))
 }
 
-/// The sentence about unknown names, with the nearest to each of the first few.
-pub(super) fn not_found(noun: &str, unknown: &[String], known: &[String], list: &str) -> Failure {
+/// The sentence about unknown names, with a hint or the nearest to each of the first few.
+pub(super) fn not_found(
+    noun: &str,
+    unknown: &[String],
+    known: &[String],
+    list: &str,
+    hint: &dyn Fn(&str) -> Option<String>,
+) -> Failure {
     const SHOWN: usize = 5;
+    let near = |name: &str| {
+        let words = nearest::words(name, known)?;
+        Some(format!("did you mean {words}?"))
+    };
     let described: Vec<String> = unknown
         .iter()
         .take(SHOWN)
-        .map(|name| match nearest::words(name, known) {
-            Some(near) => format!("{name:?} (did you mean {near}?)"),
+        .map(|name| match hint(name).or_else(|| near(name)) {
+            Some(hint) => format!("{name:?} ({hint})"),
             None => format!("{name:?}"),
         })
         .collect();

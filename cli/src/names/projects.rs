@@ -63,6 +63,16 @@ pub fn id_of(client: &Client, text: Option<&str>) -> Outcome<Option<String>> {
     Ok(found.map(|project| project.id))
 }
 
+/// Whether a project has this name, as far as Keystone tells.
+pub fn is_name(client: &Client, text: &str) -> bool {
+    let asked = client.directory(|directory| match directory.projects(Some(text))? {
+        Lookup::Found(projects) => Ok(projects),
+        Lookup::NotAllowed(_) => directory.own_projects(),
+    });
+    let found = asked.ok().flatten().unwrap_or_default();
+    found.iter().any(|project| project.name == text)
+}
+
 /// The names of projects by their ids: of all, or of the user's own where it may not see the others.
 ///
 /// # Errors
@@ -175,5 +185,6 @@ fn unknown_projects(
         unknown,
         &known,
         "openstack project list shows them all",
+        &|_| None,
     ))
 }

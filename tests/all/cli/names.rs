@@ -212,6 +212,33 @@ async fn an_empty_name_is_no_name() {
     assert_eq!(listed.json().as_array().unwrap().len(), 3);
 }
 
+/// Lists are written in two ways, and each is told where the other is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_are_written_the_other_way_are_told() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    for (arguments, words) in [
+        (
+            &["unshare", "debian-12", "--with", "admin", "member2"][..],
+            "\"member2\" (a project has this name: write --with admin,member2); nothing was sent",
+        ),
+        (
+            &["share", "debian-12", "membr2", "--with", "admin"],
+            "there is no image \"membr2\"; nothing was sent",
+        ),
+        (
+            &["share", "debian-12,ubuntu-24.04", "--with", "member"],
+            "(images are separated by spaces)",
+        ),
+        (
+            &["reject", "debian-12,ubuntu-24.04"],
+            "(images are separated by spaces)",
+        ),
+    ] {
+        owner.run(arguments).await.says(2, &[words]);
+    }
+}
+
 /// More names than are asked for one by one: the lists are read instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_names_are_found_in_the_lists() {
