@@ -37,9 +37,9 @@ _imshare_quoted() {
     _clap_complete_imshare "$1" "$plain" "$3"
     for i in "${!COMPREPLY[@]}"; do
         case "$word" in
-            \'*) COMPREPLY[i]="${COMPREPLY[i]//\'/\'\\\'\'}" ;;
+            \'*) COMPREPLY[i]="$(sed "s/'/'\\\\''/g" <<< "${COMPREPLY[i]}")" ;;
             \"*) COMPREPLY[i]="$(sed 's/[\\"$`]/\\&/g' <<< "${COMPREPLY[i]}")" ;;
-            *) printf -v "COMPREPLY[$i]" %q "${COMPREPLY[i]}" ;;
+            *) COMPREPLY[i]="$(printf %q "${COMPREPLY[i]}")" ;;
         esac
     done
 }
