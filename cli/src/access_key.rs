@@ -27,6 +27,9 @@ pub enum AccessKeyCommand {
         /// A role of the key; can be repeated.
         #[arg(long = "role", value_name = "NAME", default_value = "member")]
         roles: Vec<String>,
+        /// Who does it.
+        #[command(flatten)]
+        by: By,
         /// What every command about keys takes.
         #[command(flatten)]
         common: Common,
@@ -48,6 +51,9 @@ pub enum AccessKeyCommand {
         /// The id of the old key, which works until it is disabled.
         #[arg(value_name = "ACCESS")]
         access: String,
+        /// Who does it.
+        #[command(flatten)]
+        by: By,
         /// What every command about keys takes.
         #[command(flatten)]
         common: Common,
@@ -57,6 +63,9 @@ pub enum AccessKeyCommand {
         /// Its id.
         #[arg(value_name = "ACCESS")]
         access: String,
+        /// Who does it.
+        #[command(flatten)]
+        by: By,
         /// What every command about keys takes.
         #[command(flatten)]
         common: Common,
@@ -75,9 +84,6 @@ pub enum AccessKeyCommand {
 /// What every command about keys takes.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Who does it.
-    #[command(flatten)]
-    by: By,
     /// The store.
     #[command(flatten)]
     store: StoreOptions,
@@ -98,8 +104,9 @@ pub struct Common {
 }
 
 impl Common {
-    async fn keys(&self) -> Result<Keys, Stopped> {
-        Keys::open(&self.store, self.table.clone(), self.by.by.clone()).await
+    /// Opens the store for somebody who is recorded with what is changed.
+    async fn keys(&self, by: By) -> Result<Keys, Stopped> {
+        Keys::open(&self.store, self.table.clone(), by.by).await
     }
 
     fn terminal(&self) -> Terminal {
@@ -121,6 +128,7 @@ pub fn run(command: AccessKeyCommand) -> Outcome<ExitCode> {
             project,
             user,
             roles,
+            by,
             common,
         } => {
             let new = NewKey {
@@ -128,11 +136,11 @@ pub fn run(command: AccessKeyCommand) -> Outcome<ExitCode> {
                 project,
                 roles,
             };
-            let created = block_on(async { common.keys().await?.create(new).await });
+            let created = block_on(async { common.keys(by).await?.create(new).await });
             show(&common, created.map_err(failure)?)?;
         }
-        AccessKeyCommand::Rotate { access, common } => {
-            let created = block_on(async { common.keys().await?.rotate(&access).await });
+        AccessKeyCommand::Rotate { access, by, common } => {
+            let created = block_on(async { common.keys(by).await?.rotate(&access).await });
             show(&common, created.map_err(failure)?)?;
         }
         AccessKeyCommand::List {
@@ -140,12 +148,12 @@ pub fn run(command: AccessKeyCommand) -> Outcome<ExitCode> {
             user,
             common,
         } => list(&common, project.as_deref(), user.as_deref())?,
-        AccessKeyCommand::Disable { access, common } => {
-            let done = block_on(async { common.keys().await?.disable(&access).await });
+        AccessKeyCommand::Disable { access, by, common } => {
+            let done = block_on(async { common.keys(by).await?.disable(&access).await });
             common.note(&done.map_err(failure)?);
         }
         AccessKeyCommand::Delete { access, common } => {
-            let done = block_on(async { common.keys().await?.delete(&access).await });
+            let done = block_on(async { common.keys(By::nobody()).await?.delete(&access).await });
             common.note(&done.map_err(failure)?);
         }
     }
@@ -154,6 +162,7 @@ pub fn run(command: AccessKeyCommand) -> Outcome<ExitCode> {
 
 fn show(common: &Common, created: NewSecret) -> Outcome<()> {
     let NewSecret { key, secret, notes } = created;
+    let lost = format!("the key {} was created, and its secret is lost", key.access);
     let fields = vec![
         ("Access Key", json!(key.access)),
         ("Secret", json!(secret.reveal())),
@@ -163,7 +172,8 @@ fn show(common: &Common, created: NewSecret) -> Outcome<()> {
         ("Created At", seconds(key.created_at)),
         ("Created By", json!(key.created_by)),
     ];
-    output::record(&common.terminal(), &common.output, fields)?;
+    output::record(&common.terminal(), &common.output, fields)
+        .map_err(|failure| failure.and(lost))?;
     for note in notes {
         common.note(&note);
     }
@@ -171,7 +181,7 @@ fn show(common: &Common, created: NewSecret) -> Outcome<()> {
 }
 
 fn list(common: &Common, project: Option<&str>, user: Option<&str>) -> Outcome<()> {
-    let keys = block_on(async { common.keys().await?.list(project, user).await });
+    let keys = block_on(async { common.keys(By::nobody()).await?.list(project, user).await });
     let mut table = Table::new(&[
         "Access Key",
         "Project",

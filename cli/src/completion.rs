@@ -17,6 +17,7 @@ use crate::error::{Done, Failure, Outcome};
 use crate::http::Http;
 use crate::login::settings::Variables;
 use crate::login::{self, LoginOptions};
+use crate::output::terminal;
 
 /// The variable by which a shell asks for completion.
 const VARIABLE: &str = "IMSHARE_COMPLETE";
@@ -26,6 +27,23 @@ const TIME_LIMIT: Duration = Duration::from_millis(800);
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// The most names.
 const NAMES_MAX: usize = 1000;
+
+/// Quotes what bash inserts as the word that is completed is quoted: an image may be named "my image",
+/// which are two words. Other shells do that themselves.
+const QUOTED: &str = r#"
+_imshare_quoted() {
+    local word="${COMP_WORDS[COMP_CWORD]}" plain="$2" i
+    [[ $word == [\'\"]* ]] || plain="${2//\\/}"
+    _clap_complete_imshare "$1" "$plain" "$3"
+    for i in "${!COMPREPLY[@]}"; do
+        case "$word" in
+            \'*) COMPREPLY[i]="$(sed "s/'/'\\\\''/g" <<< "${COMPREPLY[i]}")" ;;
+            \"*) COMPREPLY[i]="$(sed 's/[\\"$`]/\\&/g' <<< "${COMPREPLY[i]}")" ;;
+            *) COMPREPLY[i]="$(printf %q "${COMPREPLY[i]}")" ;;
+        esac
+    done
+}
+"#;
 
 /// The shells that are completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,8 +79,11 @@ pub fn print(shell: Shell, whole: &clap::Command) -> Outcome<Done> {
     completer
         .write_registration(VARIABLE, name, name, name, &mut script)
         .map_err(|error| Failure::wrong_use(format!("cannot print the completion: {error}")))?;
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().lock().write_all(&script);
+    let mut script = String::from_utf8_lossy(&script).into_owned();
+    if shell == Shell::Bash {
+        script = script.replace(" -F _clap_complete_imshare ", " -F _imshare_quoted ") + QUOTED;
+    }
+    terminal::write(script.as_bytes())?;
     Ok(Done::All)
 }
 

@@ -267,7 +267,7 @@ impl Check {
         shown.terminal.note(&told(&found));
         match findings.iter().all(|finding| finding.what == REMOVED) {
             true => ExitCode::SUCCESS,
-            false => ExitCode::from(Exit::EntriesFailed as u8),
+            false => ExitCode::from(Exit::Incomplete as u8),
         }
     }
 }

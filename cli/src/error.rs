@@ -5,8 +5,8 @@ use std::fmt;
 /// The exit codes. 0 is for a command that did what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Some entries of a job failed.
-    EntriesFailed = 1,
+    /// Something is left to do: entries of a job failed, or the output could not be written.
+    Incomplete = 1,
     /// The command is wrong: an unknown option, name or id. Nothing was sent, or nothing was done.
     WrongUse = 2,
     /// Not logged in, or not allowed.

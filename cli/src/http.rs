@@ -305,11 +305,13 @@ impl Answer {
             429 | 500.. => Failure::away(format!(
                 "{service} is not able to answer: {said}; try again later"
             )),
-            300..=399 => Failure::wrong_use(format!(
-                "{service} sends this command elsewhere ({}, to {}): use that address",
-                self.status,
-                self.header("location").unwrap_or("nowhere")
-            )),
+            300..=399 => Failure::wrong_use(match self.header("location") {
+                Some(place) => format!(
+                    "{service} sends this command elsewhere ({}, to {place}): use that address",
+                    self.status
+                ),
+                None => format!("{service} is not at this address: {said}; check it"),
+            }),
             _ => Failure::wrong_use(format!("{service} does not take this: {said}")),
         }
     }
@@ -332,12 +334,21 @@ fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => match error.kind() {
             std::io::ErrorKind::ConnectionRefused => "nothing listens there".to_owned(),
+            _ if speaks_no_tls(error) => {
+                "it does not speak TLS; is the address http://?".to_owned()
+            }
             _ => error.to_string(),
         },
         ureq::Error::Timeout(_) => "it does not answer in time".to_owned(),
         ureq::Error::HostNotFound => "there is no such host".to_owned(),
         error => error.to_string(),
     }
+}
+
+/// Whether what was answered to a TLS greeting is no TLS, such as plain HTTP.
+fn speaks_no_tls(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidMessage(_)))
 }
 
 /// The scheme, host and port of a URL.

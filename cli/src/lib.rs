@@ -40,7 +40,7 @@ use login::LoginOptions;
 pub fn run(command: Command, before: &LoginOptions, whole: fn() -> clap::Command) -> ExitCode {
     match carry_out(command, before, whole) {
         Ok(Done::All) => ExitCode::SUCCESS,
-        Ok(Done::SomeFailed) => ExitCode::from(Exit::EntriesFailed as u8),
+        Ok(Done::SomeFailed) => ExitCode::from(Exit::Incomplete as u8),
         Err(Failure { exit, sentence }) => {
             let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
             ExitCode::from(exit as u8)
@@ -53,6 +53,7 @@ fn carry_out(
     before: &LoginOptions,
     whole: fn() -> clap::Command,
 ) -> Outcome<Done> {
+    command.check()?;
     let context = command
         .common()
         .map(|common| Context::new(common, before))

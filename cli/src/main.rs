@@ -36,7 +36,7 @@ enum Command {
     /// Run the whole service in this process.
     #[cfg(feature = "server")]
     Serve(Box<local::arguments::Serve>),
-    /// Create, list, rotate and disable the access keys of signed requests, in the service's store.
+    /// Create, list, rotate, disable and delete the access keys of signed requests, in the service's store.
     #[cfg(feature = "server")]
     #[command(subcommand)]
     AccessKey(access_key::AccessKeyCommand),
@@ -44,7 +44,7 @@ enum Command {
     #[cfg(feature = "server")]
     #[command(subcommand)]
     Projects(projects::ProjectsCommand),
-    /// Back the data of the service on this machine up, while it runs.
+    /// Back up the data of the service on this machine while it runs.
     #[cfg(feature = "server")]
     Backup(data::Backup),
     /// Restore a backup into an empty directory.

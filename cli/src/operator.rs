@@ -22,6 +22,14 @@ pub struct By {
     pub by: String,
 }
 
+impl By {
+    /// For a command that leaves no record of who used it.
+    pub fn nobody() -> Self {
+        let by = String::new();
+        Self { by }
+    }
+}
+
 /// Runs a command that asks no service, and so takes no login. It says on standard error why it fails,
 /// if it does.
 pub fn run(login: &LoginOptions, command: impl FnOnce() -> Outcome<ExitCode>) -> ExitCode {

@@ -85,7 +85,7 @@ pub fn run(command: ProjectsCommand) -> Outcome<ExitCode> {
     }
     output::list(&terminal, &output, table)?;
     Ok(match left {
-        true => ExitCode::from(Exit::EntriesFailed as u8),
+        true => ExitCode::from(Exit::Incomplete as u8),
         false => ExitCode::SUCCESS,
     })
 }

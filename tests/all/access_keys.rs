@@ -404,6 +404,12 @@ async fn a_wrong_command_about_keys_is_one_sentence() {
     let shell = Shell::new(&[("IMSHARE_DATA_DIR", "nothing-here")]);
     let list = shell.run(&["access-key", "list"]).await;
     list.says(2, &["there is no data directory of a server"]);
+    // What leaves no record of somebody asks for no name.
+    for command in [&["list"][..], &["delete", "K"]] {
+        let by = [&["access-key"], command, &["--by", "ops"]].concat();
+        let told = shell.run(&by).await.expect(2);
+        assert!(told.err.contains("unexpected argument '--by'"), "{told:?}");
+    }
     let url = "http://127.0.0.1:1";
     let away = [
         "access-key",

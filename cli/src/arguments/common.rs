@@ -24,7 +24,7 @@ pub struct Common {
 /// What every command that starts a job takes.
 #[derive(Clone, Debug, Default, Args)]
 pub struct JobOptions {
-    /// Do not ask before 100 entries or more.
+    /// Do not ask, even for 100 entries or more (an entry is an image with a project).
     #[arg(short, long)]
     pub yes: bool,
     /// Start the job and print its id, without waiting for its end.

@@ -1,5 +1,6 @@
 //! `imshare image`.
 
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
@@ -17,8 +18,6 @@ pub enum Visibility {
     Community,
     /// For everybody.
     Public,
-    /// Any.
-    All,
 }
 
 impl Visibility {
@@ -29,7 +28,45 @@ impl Visibility {
             Self::Shared => "shared",
             Self::Community => "community",
             Self::Public => "public",
+        }
+    }
+}
+
+/// The visibilities that a list is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// This one.
+    Only(Visibility),
+    /// Any.
+    All,
+}
+
+impl Visible {
+    /// The word of the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Only(visibility) => visibility.as_str(),
             Self::All => "all",
+        }
+    }
+}
+
+impl ValueEnum for Visible {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Visible; 5] = [
+            Visible::Only(Visibility::Private),
+            Visible::Only(Visibility::Shared),
+            Visible::Only(Visibility::Community),
+            Visible::Only(Visibility::Public),
+            Visible::All,
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Only(visibility) => visibility.to_possible_value(),
+            Self::All => Some(PossibleValue::new("all").help("Any")),
         }
     }
 }
@@ -44,7 +81,7 @@ pub enum ImageCommand {
         name: Option<String>,
         /// Those with this visibility only.
         #[arg(long)]
-        visibility: Option<Visibility>,
+        visibility: Option<Visible>,
         /// Of the images that others share: those with this answer.
         #[arg(long, default_value = "accepted", value_name = "STATUS")]
         member_status: MemberStatus,

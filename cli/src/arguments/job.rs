@@ -80,7 +80,12 @@ pub enum JobCommand {
         #[arg(long, conflicts_with = "accept")]
         reject: bool,
         /// The vault for images that were made from a backup of a whole server.
-        #[arg(long, value_name = "ID", requires = "accept")]
+        #[arg(
+            long,
+            value_name = "ID",
+            requires = "accept",
+            conflicts_with = "reject"
+        )]
         vault: Option<String>,
         /// How the job is run.
         #[command(flatten)]

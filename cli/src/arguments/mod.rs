@@ -10,8 +10,9 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 
 use crate::completion::{Shell, complete_image};
+use crate::error::{Failure, Outcome};
 pub use common::{Common, JobOptions, MemberStatus, WithProjects};
-pub use image::{ImageCommand, Visibility};
+pub use image::{ImageCommand, Visibility, Visible};
 pub use job::{JobCommand, JobStatus};
 
 /// The commands for people who use an image service.
@@ -28,7 +29,7 @@ pub enum Command {
     /// List the images that other projects share with this one.
     Inbox(Inbox),
     /// Accept images that are shared with this project.
-    Accept(Answer),
+    Accept(Accept),
     /// Reject images that are shared with this project.
     Reject(Answer),
     /// Share an image with exactly the projects of a list.
@@ -136,21 +137,29 @@ pub struct Inbox {
     pub common: Box<Common>,
 }
 
-/// `imshare accept` and `imshare reject`.
+/// `imshare accept`.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// The vault for images that were made from a backup of a whole server.
+    #[arg(long, value_name = "ID")]
+    pub vault: Option<String>,
+    /// What is accepted.
+    #[command(flatten)]
+    pub answer: Answer,
+}
+
+/// What `imshare accept` and `imshare reject` take.
 #[derive(Debug, Args)]
 pub struct Answer {
     /// The images, by name or id.
-    #[arg(value_name = "IMAGE", required_unless_present = "all", add = ArgValueCompleter::new(complete_image))]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete_image))]
     pub images: Vec<String>,
     /// All that wait for an answer.
     #[arg(long, conflicts_with = "images")]
     pub all: bool,
-    /// With --all: those of this owner only, a project by name or id.
-    #[arg(long, value_name = "PROJECT", requires = "all")]
+    /// Those of this owner only, a project by name or id.
+    #[arg(long, value_name = "PROJECT")]
     pub from: Option<String>,
-    /// The vault for images that were made from a backup of a whole server.
-    #[arg(long, value_name = "ID")]
-    pub vault: Option<String>,
     /// How the job is run.
     #[command(flatten)]
     pub job: JobOptions,
@@ -237,6 +246,23 @@ pub struct Man {
 }
 
 impl Command {
+    /// Refuses what clap takes: answers without an image. Clap's own words would not name `--all`.
+    ///
+    /// # Errors
+    /// If the arguments make no sense.
+    pub fn check(&self) -> Outcome<()> {
+        match self {
+            Self::Accept(Accept { answer, .. }) | Self::Reject(answer)
+                if answer.images.is_empty() && !answer.all =>
+            {
+                Err(Failure::wrong_use(
+                    "name images, or take all that wait with --all",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What every command that asks the service takes; none for the others.
     pub fn common(&self) -> Option<&Common> {
         match self {
@@ -245,7 +271,10 @@ impl Command {
             | Self::Members(Members { common, .. })
             | Self::Pending(Pending { common, .. })
             | Self::Inbox(Inbox { common, .. })
-            | Self::Accept(Answer { common, .. })
+            | Self::Accept(Accept {
+                answer: Answer { common, .. },
+                ..
+            })
             | Self::Reject(Answer { common, .. })
             | Self::SetMembers(SetMembers { common, .. })
             | Self::Trust(

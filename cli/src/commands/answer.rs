@@ -9,12 +9,19 @@ use crate::names::images::{self, Side};
 use crate::names::{Named, projects};
 
 /// Answers for images, or for all that wait.
-pub fn answer(context: &Context, asked: &Answer, accept: bool) -> Outcome<Done> {
-    let images = match asked.all {
-        true => waiting(context, asked.from.as_deref())?,
-        false => images::find(&context.client, &asked.images, Side::Theirs)?,
+pub fn answer(
+    context: &Context,
+    asked: &Answer,
+    accept: bool,
+    vault: Option<String>,
+) -> Outcome<Done> {
+    let client = &context.client;
+    let owner = projects::id_of(client, asked.from.as_deref())?;
+    let images = match (asked.all, owner.as_deref()) {
+        (true, owner) => waiting(context, owner)?,
+        (false, Some(owner)) => images::find(client, &asked.images, Side::Of(owner))?,
+        (false, None) => images::find(client, &asked.images, Side::Theirs)?,
     };
-    let vault = asked.vault.clone();
     let parts = vec![Part {
         images,
         projects: None,
@@ -23,11 +30,7 @@ pub fn answer(context: &Context, asked: &Answer, accept: bool) -> Outcome<Done> 
 }
 
 /// The images that wait for an answer.
-fn waiting(context: &Context, from: Option<&str>) -> Outcome<Vec<Named>> {
-    let owner = from
-        .map(|name| projects::find_one(&context.client, name))
-        .transpose()?;
-    let owner = owner.as_ref().map(|owner| owner.id.as_str());
+fn waiting(context: &Context, owner: Option<&str>) -> Outcome<Vec<Named>> {
     let invitations = context.client.invitations("pending", owner, usize::MAX)?;
     let named = invitations.into_iter().map(|invitation| Named {
         name: invitation

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::Query;
-use crate::arguments::{ImageCommand, MemberStatus, Visibility};
+use crate::arguments::{ImageCommand, MemberStatus, Visible};
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome};
+use crate::names;
 use crate::names::images::{self, Side};
 use crate::output::{self, Table};
 
@@ -75,6 +76,7 @@ pub fn run(context: &Context, asked: ImageCommand) -> Outcome<Done> {
             properties,
             ..
         } => {
+            names::not_empty("an image name", std::slice::from_ref(&name))?;
             let mut image: Map<String, Value> = Map::new();
             for (property, value) in properties {
                 image.insert(property, json!(value));
@@ -94,10 +96,8 @@ pub fn run(context: &Context, asked: ImageCommand) -> Outcome<Done> {
             if !tags.is_empty() {
                 image.insert("tags".to_owned(), json!(tags));
             }
-            show(
-                context,
-                &context.client.create_image(&Value::Object(image))?,
-            )?;
+            let created = context.client.create_image(&Value::Object(image))?;
+            show(context, &created).map_err(|failure| failure.and("the image was created"))?;
         }
     }
     Ok(Done::All)
@@ -106,13 +106,13 @@ pub fn run(context: &Context, asked: ImageCommand) -> Outcome<Done> {
 fn list(
     context: &Context,
     name: Option<&str>,
-    visibility: Option<Visibility>,
+    visibility: Option<Visible>,
     member_status: MemberStatus,
     limit: usize,
 ) -> Outcome<()> {
     let query = Query::default()
         .with("name", name)
-        .with("visibility", visibility.map(Visibility::as_str))
+        .with("visibility", visibility.map(Visible::as_str))
         .with("member_status", Some(member_status.as_str()));
     let images = context.client.images(query, limit)?;
     if images.is_empty() {
@@ -139,18 +139,13 @@ fn show(context: &Context, image: &Value) -> Outcome<()> {
     fields.push(("Tags", image.get("tags").cloned().unwrap_or_default()));
     let known =
         |name: &str| FIRST.iter().any(|(field, _)| *field == name) || HIDDEN.contains(&name);
-    let properties: Vec<Value> = image
+    let properties: Map<String, Value> = image
         .as_object()
         .into_iter()
         .flatten()
         .filter(|(name, value)| !known(name) && !value.is_null())
-        .map(|(name, value)| {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            json!(format!("{name}={value}"))
-        })
+        .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    fields.push(("Properties", Value::Array(properties)));
+    fields.push(("Properties", Value::Object(properties)));
     output::record(&context.terminal, &context.output, fields)
 }

@@ -170,6 +170,7 @@ fn words(jobs: &[Job]) -> report::Words {
     match (kinds.len() == 1, kinds.iter().next().copied()) {
         (true, Some(SHARE)) => report::words(&Task::Share),
         (true, Some(UNSHARE)) => report::words(&Task::Unshare),
+        (true, Some(ANSWER)) => report::ANSWERED,
         (true, Some(REPLACE)) => report::DECLARED,
         _ => report::ANY,
     }

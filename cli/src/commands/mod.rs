@@ -11,7 +11,7 @@ mod share;
 mod trust;
 
 use crate::api::Task;
-use crate::arguments::Command;
+use crate::arguments::{Accept, Command};
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome};
 
@@ -34,8 +34,8 @@ pub fn run(context: &Context, command: Command) -> Outcome<Done> {
         Command::Members(asked) => members::members(context, &asked),
         Command::Pending(asked) => members::pending(context, &asked),
         Command::Inbox(asked) => inbox::inbox(context, &asked),
-        Command::Accept(asked) => answer::answer(context, &asked, true),
-        Command::Reject(asked) => answer::answer(context, &asked, false),
+        Command::Accept(Accept { answer, vault }) => answer::answer(context, &answer, true, vault),
+        Command::Reject(answer) => answer::answer(context, &answer, false, None),
         Command::SetMembers(asked) => set_members::set_members(context, &asked),
         Command::Trust(asked) => trust::run(context, asked),
         Command::Job(asked) => job::run(context, asked),

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::api::Member;
 use crate::arguments::SetMembers;
 use crate::context::Context;
-use crate::error::{Done, Failure, Outcome, grouped};
+use crate::error::{Done, Failure, Outcome, count, grouped};
 use crate::jobs::started::Started;
 use crate::jobs::watch::Watch;
 use crate::jobs::{self, report};
@@ -16,6 +17,8 @@ use crate::output::{self, Form, Table};
 struct Difference {
     added: Vec<Named>,
     removed: Vec<Named>,
+    /// How many of the removed have accepted.
+    accepted: usize,
     unchanged: Vec<Named>,
 }
 
@@ -26,36 +29,22 @@ pub fn set_members(context: &Context, asked: &SetMembers) -> Outcome<Done> {
     let image = images::find_one(client, &asked.image, Side::Mine)?;
     let wanted = projects::find(client, &texts)?;
     let (members, tag) = client.members(&image.id)?;
-    let present = members.into_iter().map(|member| member.member_id).collect();
-    let difference = Difference::of(present, &wanted);
+    let difference = Difference::of(&members, &wanted);
     difference.print(context, asked.dry_run)?;
     let changes = difference.added.len() + difference.removed.len();
     if asked.dry_run || changes == 0 {
         return Ok(Done::All);
     }
-    if wanted.is_empty() && !asked.job.yes {
-        return Err(Failure::wrong_use(
-            "the list is empty, which ends every share of the image: say --yes if that is meant; nothing \
-             was sent",
-        ));
-    }
-    jobs::confirm(
-        &asked.job,
-        changes,
-        &format!("Change the members of {:?}", image.name),
-    )?;
-    let watch = Watch::new(context, wanted.len().max(changes))?;
+    confirm(asked, &image, &difference)?;
+    let total = wanted.len() + difference.removed.len();
+    let watch = Watch::new(context, total)?;
     let ids: Vec<String> = wanted.iter().map(|project| project.id.clone()).collect();
     let id = client.set_members(&image.id, &ids, tag.as_deref())?;
     watch.started(&id);
-    let started = [Started {
-        id: id.clone(),
-        total: changes,
-    }];
+    let started = [Started { id, total }];
     if asked.job.no_wait {
         watch.finish();
-        context.note(&format!("job {id}"));
-        return Ok(Done::All);
+        return jobs::print_ids(context, &started);
     }
     watch.wait(client, &started)?;
     watch.finish();
@@ -69,25 +58,51 @@ pub fn set_members(context: &Context, asked: &SetMembers) -> Outcome<Done> {
     report::report(context, report::DECLARED, &started, &known)
 }
 
+/// Asks a person before shares are ended, and before many changes. A list without a project is asked
+/// about in any case.
+fn confirm(asked: &SetMembers, image: &Named, difference: &Difference) -> Outcome<()> {
+    let Difference {
+        added,
+        removed,
+        accepted,
+        unchanged,
+    } = difference;
+    if added.is_empty() && unchanged.is_empty() && !asked.job.yes {
+        return Err(Failure::wrong_use(
+            "the list is empty, which ends every share of the image: say --yes if that is meant; nothing \
+             was sent",
+        ));
+    }
+    if !removed.is_empty() && !asked.job.yes && jobs::attended() {
+        let shares = count(removed.len(), "share");
+        return jobs::ask(&format!("End {shares} ({} accepted)?", grouped(*accepted)));
+    }
+    let question = format!("Change the members of {:?}", image.name);
+    jobs::confirm(&asked.job, added.len() + removed.len(), &question)
+}
+
 impl Difference {
-    fn of(present: HashSet<String>, wanted: &[Named]) -> Self {
+    fn of(members: &[Member], wanted: &[Named]) -> Self {
+        let present: HashSet<&String> = members.iter().map(|member| &member.member_id).collect();
         let (unchanged, added) = wanted
             .iter()
             .cloned()
             .partition(|each| present.contains(&each.id));
         let wanted: HashSet<&String> = wanted.iter().map(|each| &each.id).collect();
-        let mut removed: Vec<String> = present
-            .into_iter()
-            .filter(|id| !wanted.contains(id))
+        let mut removed: Vec<&Member> = members
+            .iter()
+            .filter(|member| !wanted.contains(&member.member_id))
             .collect();
-        removed.sort();
-        let removed = removed.into_iter().map(|id| Named {
-            name: id.clone(),
-            id,
+        removed.sort_by_key(|member| &member.member_id);
+        let accepted = removed.iter().filter(|each| each.status == "accepted");
+        let named = removed.iter().map(|member| Named {
+            name: member.member_id.clone(),
+            id: member.member_id.clone(),
         });
         Self {
             added,
-            removed: removed.collect(),
+            removed: named.collect(),
+            accepted: accepted.count(),
             unchanged,
         }
     }
@@ -130,8 +145,10 @@ impl Difference {
         );
         match output {
             true => context.terminal.print(&format!("{text}\n")),
-            false => context.note(&text),
+            false => {
+                context.note(&text);
+                Ok(())
+            }
         }
-        Ok(())
     }
 }

@@ -30,7 +30,13 @@ pub fn run(
             "no project is named: write one a line, or use --with",
         ));
     }
-    let images = images::find(&context.client, wanted, Side::Mine)?;
+    // With spaces between projects all but the first are images.
+    let hint = |name: &str| {
+        let all: Vec<&str> = with.with.iter().map(String::as_str).chain([name]).collect();
+        let hint = || format!("a project has this name: write --with {}", all.join(","));
+        projects::is_name(&context.client, name).then(hint)
+    };
+    let images = images::find_or_hint(&context.client, wanted, Side::Mine, &hint)?;
     let projects = Some(projects::find(&context.client, &texts)?);
     jobs::run(context, task, vec![Part { images, projects }], options)
 }

@@ -8,12 +8,16 @@
 //! | [`watch`] | waits for jobs, with a bar and Ctrl-C |
 //! | [`bar`] | the bar |
 //! | [`report`] | what came of the entries |
+//! | [`failures`] | failed entries, by their reasons |
 
 pub mod bar;
 pub mod batch;
+pub mod failures;
 pub mod report;
 pub mod started;
 pub mod watch;
+
+use std::io::IsTerminal as _;
 
 use crate::api::{Client, Task};
 use crate::arguments::JobOptions;
@@ -110,12 +114,17 @@ fn send(client: &Client, task: &Task, part: &Part) -> Outcome<Option<Started>> {
     }))
 }
 
-fn print_ids(context: &Context, started: &[Started]) -> Outcome<Done> {
+/// Prints the jobs that were started and are not waited for.
+///
+/// # Errors
+/// If that cannot be printed; the jobs go on.
+pub fn print_ids(context: &Context, started: &[Started]) -> Outcome<Done> {
     let mut table = Table::new(&["Job", "Entries"]);
     for job in started {
         table.push([job.id.clone().into(), job.total.into()]);
     }
-    output::list(&context.terminal, &context.output, table)?;
+    output::list(&context.terminal, &context.output, table)
+        .map_err(|failure| failure.and(watch::how_to_return(started, 0)))?;
     Ok(Done::All)
 }
 
@@ -128,13 +137,26 @@ pub fn confirm(options: &JobOptions, entries: usize, question: &str) -> Outcome<
         return Ok(());
     }
     let many = count(entries, "entry");
-    if !console::user_attended() || !console::user_attended_stderr() {
+    if !attended() {
         return Err(Failure::wrong_use(format!(
             "{many} need a confirmation, and nobody can be asked here: say --yes; nothing was sent"
         )));
     }
+    ask(&format!("{question}: {many}. Go on?"))
+}
+
+/// Whether a person is there who can be asked.
+pub fn attended() -> bool {
+    std::io::stdin().is_terminal() && console::user_attended() && console::user_attended_stderr()
+}
+
+/// Asks a question.
+///
+/// # Errors
+/// If the answer is not yes.
+pub fn ask(question: &str) -> Outcome<()> {
     let terminal = console::Term::stderr();
-    let asked = terminal.write_str(&format!("{question}: {many}. Go on? [y/N] "));
+    let asked = terminal.write_str(&format!("{question} [y/N] "));
     let answer = asked
         .and_then(|()| terminal.read_line())
         .unwrap_or_default();

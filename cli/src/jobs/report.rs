@@ -1,14 +1,12 @@
 //! What came of the entries of jobs.
 
 use super::batch::Names;
+use super::failures::{self, Labels};
 use super::started::{Started, short};
 use crate::api::{Entry, Task};
 use crate::context::Context;
 use crate::error::{Done, Outcome, grouped};
 use crate::output::{self, Form, Table};
-
-/// The failures that are listed.
-const SHOWN: usize = 20;
 
 /// What is said of entries: of those that changed, and of those that were so already.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +14,8 @@ pub struct Words {
     done: &'static str,
     already: &'static str,
     retry: Retry,
+    /// Whether the entries are the caller's own answers.
+    answers: bool,
 }
 
 /// How failed entries are repeated.
@@ -49,11 +49,11 @@ pub fn words(task: &Task) -> Words {
         Task::Answer { accept: true, .. } => ("accepted", "accepted already", " --accept"),
         Task::Answer { accept: false, .. } => ("rejected", "rejected already", " --reject"),
     };
-    let retry = Retry::With(retry);
     Words {
         done,
         already,
-        retry,
+        retry: Retry::With(retry),
+        answers: matches!(task, Task::Answer { .. }),
     }
 }
 
@@ -62,6 +62,15 @@ pub const ANY: Words = Words {
     done: "done",
     already: "so already",
     retry: Retry::With(""),
+    answers: false,
+};
+
+/// The words for a job that answered: its record does not say what.
+pub const ANSWERED: Words = Words {
+    done: "answered",
+    already: "answered so already",
+    retry: Retry::With(" --accept (or --reject)"),
+    answers: true,
 };
 
 /// The words for a declared set of members, of which each entry tells what became of it.
@@ -69,12 +78,13 @@ pub const DECLARED: Words = Words {
     done: "added or removed",
     already: "so already",
     retry: Retry::Declare,
+    answers: false,
 };
 
 /// Reads the entries of jobs and prints what came of them.
 ///
 /// # Errors
-/// If they cannot be read.
+/// If they cannot be read or printed.
 pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) -> Outcome<Done> {
     let mut entries = Vec::new();
     for job in jobs {
@@ -82,13 +92,11 @@ pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) 
     }
     let all = || entries.iter().flat_map(|(_, entries)| entries);
     let failures = all().filter(|entry| failed(entry)).count();
-    match context.output.format {
-        Form::Table => {
-            let text = in_words(words, &entries, names);
-            context.terminal.print(&text);
-        }
-        _ => output::list(&context.terminal, &context.output, table(all(), names))?,
-    }
+    let printed = match context.output.format {
+        Form::Table => context.terminal.print(&in_words(words, &entries, names)),
+        _ => output::list(&context.terminal, &context.output, table(all(), names)),
+    };
+    printed.map_err(|failure| failure.and(done_already(jobs)))?;
     Ok(if failures == 0 {
         Done::All
     } else {
@@ -145,11 +153,18 @@ fn in_words(words: Words, jobs: &[(&Started, Vec<Entry>)], names: &Names) -> Str
     }
     shown.push(format!("{} failed", grouped(failed.len())));
     let mut text = shown.join(", ") + "\n";
-    text.push_str(&failures(&failed, &all, names));
+    let labels = Labels::new(&all, names, words.answers);
+    let (lines, whole) = failures::by_reason(&failed, &labels);
+    text.push_str(&lines);
     for (job, entries) in jobs {
-        if entries.iter().any(self::failed) {
+        let failed = || entries.iter().filter(|entry| self::failed(entry));
+        let job = short(&job.id);
+        if !whole && failed().next().is_some() {
+            text.push_str(&format!("All of them: imshare job show {job} --failed\n"));
+        }
+        if failed().any(failures::may_pass) {
             let again = match words.retry {
-                Retry::With(option) => format!("imshare job retry {}{option}", short(&job.id)),
+                Retry::With(option) => format!("imshare job retry {job}{option}"),
                 Retry::Declare => "the same imshare set-members".to_owned(),
             };
             text.push_str(&format!("Repeat them with: {again}\n"));
@@ -162,36 +177,15 @@ fn failed(entry: &Entry) -> bool {
     entry.status == "failed"
 }
 
-/// The failures, each with what tells it apart in the request.
-fn failures(failed: &[&Entry], all: &[&Entry], names: &Names) -> String {
-    let name = |id: &str| names.get(id).cloned().unwrap_or_else(|| id.to_owned());
-    let several = |of: fn(&Entry) -> &String| {
-        let first = all.first().map(|entry| of(entry));
-        all.iter().any(|entry| Some(of(entry)) != first)
+/// What is said if the outcome of jobs cannot be printed.
+fn done_already(jobs: &[Started]) -> String {
+    let shows = jobs
+        .iter()
+        .map(|job| format!("imshare job show {}", short(&job.id)));
+    let was = if jobs.len() == 1 {
+        "job was"
+    } else {
+        "jobs were"
     };
-    let (images, projects) = (
-        several(|entry| &entry.image_id),
-        several(|entry| &entry.project_id),
-    );
-    let label = |entry: &Entry| match (images, projects) {
-        (true, true) => format!("{} for {}", name(&entry.image_id), name(&entry.project_id)),
-        (true, false) => name(&entry.image_id),
-        (false, _) => name(&entry.project_id),
-    };
-    let mut table = Table::new(&["", " "]);
-    for entry in failed.iter().take(SHOWN) {
-        let reason = entry
-            .fail_reason
-            .clone()
-            .or_else(|| entry.error_code.clone());
-        table.push([format!("  {}", label(entry)).into(), reason.into()]);
-    }
-    let text = output::table::rows(&table);
-    match failed.len().saturating_sub(SHOWN) {
-        0 => text,
-        more => format!(
-            "{text}  … and {} more: imshare job show JOB --failed\n",
-            grouped(more)
-        ),
-    }
+    format!("the {was} done: {}", shows.collect::<Vec<_>>().join(", "))
 }

@@ -297,6 +297,7 @@ fn issue(http: &Http, identity: &str, kind: Kind, body: &Value) -> Outcome<(Stri
         ))
     };
     match answer.status {
+        300 => Err(no_keystone(identity)),
         401 | 404 if kind == Kind::Token => Err(refused(&answer, "get a new token")),
         401 => Err(refused(
             &answer,
@@ -313,6 +314,13 @@ fn issue(http: &Http, identity: &str, kind: Kind, body: &Value) -> Outcome<(Stri
     }
 }
 
+/// What a server says that knows no `auth/tokens` there: a choice of versions, such as Glance's.
+fn no_keystone(identity: &str) -> Failure {
+    Failure::wrong_use(format!(
+        "{identity} is no identity service (300): check OS_AUTH_URL; it often ends in /identity/v3 or :5000/v3"
+    ))
+}
+
 /// Asks about a token that is used as it is.
 fn describe(http: &Http, identity: &str, token: &str) -> Outcome<(String, Described)> {
     let headers = vec![
@@ -324,6 +332,7 @@ fn describe(http: &Http, identity: &str, token: &str) -> Outcome<(String, Descri
     ];
     let answer = get(http, &format!("{identity}/auth/tokens"), headers)?;
     match answer.status {
+        300 => Err(no_keystone(identity)),
         401 | 403 | 404 => Err(Failure::refused(format!(
             "not logged in: {SERVICE} does not know this token: {}; get a new one",
             answer.said()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Named, looks_like_id, nearest, unique, unique_ids};
+use super::{Named, looks_like_id, nearest, not_empty, unique, unique_ids};
 use crate::api::{Client, Image, Query};
 use crate::error::{Failure, Outcome, count};
 
@@ -13,13 +13,25 @@ const KNOWN_MAX: usize = 5000;
 
 /// Which of several images of one name a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Side<'a> {
     /// Those of the caller's project: what is shared.
     Mine,
     /// Those of others: what is accepted or rejected.
     Theirs,
+    /// Those of this project alone: any other is unknown.
+    Of(&'a str),
     /// Any.
     Any,
+}
+
+impl Side<'_> {
+    /// Whether an image can be meant at all.
+    fn has(self, image: &Image) -> bool {
+        match self {
+            Self::Of(owner) => image.owner.as_deref() == Some(owner),
+            Self::Mine | Self::Theirs | Self::Any => true,
+        }
+    }
 }
 
 /// Every image that the caller may see, whatever it answered.
@@ -32,7 +44,21 @@ fn all() -> Query {
 ///
 /// # Errors
 /// If one is not found, or a name is that of several.
-pub fn find(client: &Client, texts: &[String], side: Side) -> Outcome<Vec<Named>> {
+pub fn find(client: &Client, texts: &[String], side: Side<'_>) -> Outcome<Vec<Named>> {
+    find_or_hint(client, texts, side, &|_| None)
+}
+
+/// As [`find`], with a hint about names that are not found.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_or_hint(
+    client: &Client,
+    texts: &[String],
+    side: Side<'_>,
+    hint: &dyn Fn(&str) -> Option<String>,
+) -> Outcome<Vec<Named>> {
+    not_empty("an image name", texts)?;
     let texts = unique(texts.iter().cloned());
     let everything = match texts.len() >= MANY {
         true => Some(Index::of(client.images(all(), usize::MAX)?)),
@@ -49,15 +75,21 @@ pub fn find(client: &Client, texts: &[String], side: Side) -> Outcome<Vec<Named>
             Some(image) => found.push(image),
             // Rejected images, and others' community images, are not in a list but have an id.
             None if everything.is_some() && looks_like_id(text) => match by_id(client, text)? {
-                Some(image) => found.push(named(text, image)),
-                None => unknown.push(text.clone()),
+                Some(image) if side.has(&image) => found.push(named(text, image)),
+                _ => unknown.push(text.clone()),
             },
             None => unknown.push(text.clone()),
         }
     }
     match unknown.is_empty() {
         true => Ok(unique_ids(found)),
-        false => Err(unknown_images(client, &unknown, everything.as_ref())?),
+        false => Err(unknown_images(
+            client,
+            &unknown,
+            side,
+            everything.as_ref(),
+            hint,
+        )?),
     }
 }
 
@@ -65,7 +97,7 @@ pub fn find(client: &Client, texts: &[String], side: Side) -> Outcome<Vec<Named>
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_one(client: &Client, text: &str, side: Side) -> Outcome<Named> {
+pub fn find_one(client: &Client, text: &str, side: Side<'_>) -> Outcome<Named> {
     let found = find(client, &[text.to_owned()], side)?;
     let missing = || Failure::wrong_use(format!("there is no image {text:?}"));
     found.into_iter().next().ok_or_else(missing)
@@ -137,14 +169,19 @@ fn named(text: &str, image: Image) -> Named {
 }
 
 /// The image that a text stands for; `None` if there is no candidate.
-fn choose(text: &str, candidates: Vec<Image>, project: &str, side: Side) -> Outcome<Option<Named>> {
+fn choose(
+    text: &str,
+    candidates: Vec<Image>,
+    project: &str,
+    side: Side<'_>,
+) -> Outcome<Option<Named>> {
     let mine = |image: &Image| image.owner.as_deref() == Some(project);
-    let (best, rest): (Vec<Image>, Vec<Image>) =
-        candidates.into_iter().partition(|image| match side {
-            Side::Mine => mine(image) || image.id == text,
-            Side::Theirs => !mine(image) || image.id == text,
-            Side::Any => true,
-        });
+    let candidates = candidates.into_iter().filter(|image| side.has(image));
+    let (best, rest): (Vec<Image>, Vec<Image>) = candidates.partition(|image| match side {
+        Side::Mine => mine(image) || image.id == text,
+        Side::Theirs => !mine(image) || image.id == text,
+        Side::Of(_) | Side::Any => true,
+    });
     let mut candidates = if best.is_empty() { rest } else { best };
     if candidates.len() > 1 {
         let each = candidates.iter().map(|image| {
@@ -167,7 +204,13 @@ fn choose(text: &str, candidates: Vec<Image>, project: &str, side: Side) -> Outc
 }
 
 /// What to say of images that are not found.
-fn unknown_images(client: &Client, unknown: &[String], index: Option<&Index>) -> Outcome<Failure> {
+fn unknown_images(
+    client: &Client,
+    unknown: &[String],
+    side: Side<'_>,
+    index: Option<&Index>,
+    hint: &dyn Fn(&str) -> Option<String>,
+) -> Outcome<Failure> {
     let read;
     let images = match index {
         Some(index) => &index.images,
@@ -178,24 +221,40 @@ fn unknown_images(client: &Client, unknown: &[String], index: Option<&Index>) ->
     };
     let known: Vec<String> = images
         .iter()
+        .filter(|image| side.has(image))
         .filter_map(|image| image.name.clone())
         .collect();
-    Ok(not_found(
-        "image",
-        unknown,
-        &known,
-        "imshare image list shows those that you may see",
-    ))
+    let list = match side {
+        Side::Of(_) => {
+            "--from takes those of that project alone, imshare inbox --status all shows whose they are"
+        }
+        Side::Mine | Side::Theirs | Side::Any => "imshare image list shows those that you may see",
+    };
+    let hint = |name: &str| match name.contains(',') {
+        true => Some("images are separated by spaces".to_owned()),
+        false => hint(name),
+    };
+    Ok(not_found("image", unknown, &known, list, &hint))
 }
 
-/// The sentence about unknown names, with the nearest to each of the first few.
-pub(super) fn not_found(noun: &str, unknown: &[String], known: &[String], list: &str) -> Failure {
+/// The sentence about unknown names, with a hint or the nearest to each of the first few.
+pub(super) fn not_found(
+    noun: &str,
+    unknown: &[String],
+    known: &[String],
+    list: &str,
+    hint: &dyn Fn(&str) -> Option<String>,
+) -> Failure {
     const SHOWN: usize = 5;
+    let near = |name: &str| {
+        let words = nearest::words(name, known)?;
+        Some(format!("did you mean {words}?"))
+    };
     let described: Vec<String> = unknown
         .iter()
         .take(SHOWN)
-        .map(|name| match nearest::words(name, known) {
-            Some(near) => format!("{name:?} (did you mean {near}?)"),
+        .map(|name| match hint(name).or_else(|| near(name)) {
+            Some(hint) => format!("{name:?} ({hint})"),
             None => format!("{name:?}"),
         })
         .collect();

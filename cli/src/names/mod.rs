@@ -6,6 +6,9 @@ pub mod projects;
 
 use crate::error::{Failure, Outcome};
 
+/// What some editors begin a file with; it belongs to no name.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// What the user called something, and its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -39,7 +42,20 @@ pub fn read_file(path: &std::path::Path) -> Outcome<Vec<String>> {
     };
     let text = text
         .map_err(|error| Failure::wrong_use(format!("cannot read {}: {error}", path.display())))?;
-    Ok(split(&text))
+    Ok(split(text.trim_start_matches(BYTE_ORDER_MARK)))
+}
+
+/// Refuses an empty name. An image or a project can have one, but who gives one has lost a variable.
+///
+/// # Errors
+/// If a name is empty.
+pub fn not_empty(what: &str, names: &[String]) -> Outcome<()> {
+    match names.iter().any(String::is_empty) {
+        true => Err(Failure::wrong_use(format!(
+            "{what} is empty; is a variable of the shell not set? nothing was sent"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Each name once, in the order in which they were first given.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::images::not_found;
-use super::{Named, looks_like_id, unique, unique_ids};
+use super::{Named, looks_like_id, not_empty, unique, unique_ids};
 use crate::api::Client;
 use crate::error::{Failure, Outcome};
 use crate::login::directory::{Directory, Lookup, ProjectBody};
@@ -17,6 +17,7 @@ const MANY: usize = 10;
 /// # Errors
 /// If a name is unknown, that of several, or Keystone does not let this user look projects up.
 pub fn find(client: &Client, texts: &[String]) -> Outcome<Vec<Named>> {
+    not_empty("a project name", texts)?;
     let texts = unique(texts.iter().cloned());
     let (ids, names): (Vec<String>, Vec<String>) =
         texts.iter().cloned().partition(|text| looks_like_id(text));
@@ -60,6 +61,16 @@ pub fn find_one(client: &Client, text: &str) -> Outcome<Named> {
 pub fn id_of(client: &Client, text: Option<&str>) -> Outcome<Option<String>> {
     let found = text.map(|text| find_one(client, text)).transpose()?;
     Ok(found.map(|project| project.id))
+}
+
+/// Whether a project has this name, as far as Keystone tells.
+pub fn is_name(client: &Client, text: &str) -> bool {
+    let asked = client.directory(|directory| match directory.projects(Some(text))? {
+        Lookup::Found(projects) => Ok(projects),
+        Lookup::NotAllowed(_) => directory.own_projects(),
+    });
+    let found = asked.ok().flatten().unwrap_or_default();
+    found.iter().any(|project| project.name == text)
 }
 
 /// The names of projects by their ids: of all, or of the user's own where it may not see the others.
@@ -174,5 +185,6 @@ fn unknown_projects(
         unknown,
         &known,
         "openstack project list shows them all",
+        &|_| None,
     ))
 }

@@ -1,148 +1,44 @@
-//! Tables that fit the window: columns become narrower, and in a very narrow one each record gets
-//! lines of its own.
+//! Tables that fit the window; in a very narrow one each record gets lines of its own.
 //!
 //! Our own, because a library would have to be told where colours are: those that know (comfy-table,
 //! tabled) bring a terminal library or a parser of escape codes, for less than is written here.
 
 use anstyle::Style;
-use serde_json::Value;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::rows::{Table, plain};
-use super::status::{Meaning, is_status};
-use super::terminal::{Terminal, visible};
+use super::cell::Cell;
+use super::fit::{GAP, fit};
+use super::rows::Table;
+use super::terminal::Terminal;
 
-/// The spaces between columns.
-const GAP: usize = 2;
-/// The narrowest that a column becomes.
+/// The narrowest that a field of a record becomes.
 const COLUMN_MIN: usize = 12;
 /// The style of headers.
 const HEADER: Style = Style::new().bold();
 
-/// A cell: its text and style.
-struct Cell {
-    text: String,
-    style: Style,
-}
-
-impl Cell {
-    /// A text. A control character, such as one of a name, would move the cursor.
-    fn plain(text: String) -> Self {
-        let text = text.chars().map(visible).collect();
-        Self {
-            text,
-            style: Style::new(),
-        }
+/// A list, and the columns that are left out of it because the window is narrow. Those that the user
+/// chose are not left out.
+pub fn list(table: &Table, terminal: &Terminal, chosen: bool) -> (String, Vec<&'static str>) {
+    if table.is_empty() {
+        return (String::new(), Vec::new());
     }
-
-    fn new(column: &str, value: &Value, terminal: &Terminal) -> Self {
-        let cell = Self::plain(plain(value));
-        match Meaning::of(&cell.text).filter(|_| is_status(column)) {
-            Some(meaning) => Self {
-                text: format!("{} {}", meaning.sign(terminal.unicode), cell.text),
-                style: meaning.style(),
-            },
-            None => cell,
-        }
-    }
-}
-
-/// A list.
-pub fn list(table: &Table, terminal: &Terminal) -> String {
-    let rows: Vec<Vec<Cell>> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = table.columns.iter().zip(row);
-            cells
-                .map(|(column, value)| Cell::new(column, value, terminal))
-                .collect()
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let natural: Vec<usize> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(place, column)| {
-            let cells = rows.iter().filter_map(|row| row.get(place));
-            let widest = cells.map(|cell| cell.text.width()).max().unwrap_or(0);
-            widest.max(column.width())
-        })
-        .collect();
-    let Some(widths) = fit(&natural, terminal.width) else {
-        return records(table, &rows, terminal);
+    let Some(fitted) = fit(table, terminal, chosen) else {
+        return (records(table, terminal), Vec::new());
     };
+    let header = fitted.table.columns.iter().map(|column| header(column));
     let mut text = String::new();
-    let header: Vec<Cell> = table
-        .columns
-        .iter()
-        .map(|column| Cell {
-            text: (*column).to_owned(),
-            style: HEADER,
-        })
-        .collect();
-    for row in std::iter::once(&header).chain(&rows) {
-        line(&mut text, row, &widths);
+    line(&mut text, &header.collect::<Vec<_>>(), &fitted.widths);
+    for row in Cell::rows(&fitted.table, terminal) {
+        line(&mut text, &row, &fitted.widths);
     }
-    text
+    (text, fitted.left_out)
 }
 
-/// The rows alone, as they are.
-pub fn rows(table: &Table) -> String {
-    let texts: Vec<Vec<Cell>> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = row.iter().map(|value| Cell::plain(plain(value)));
-            cells.collect()
-        })
-        .collect();
-    let places = 0..table.columns.len();
-    let widest = |place: usize| {
-        texts
-            .iter()
-            .filter_map(|row| row.get(place))
-            .map(|cell| cell.text.width())
-            .max()
-    };
-    let widths: Vec<usize> = places.map(|place| widest(place).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &texts {
-        line(&mut text, row, &widths);
+fn header(column: &str) -> Cell {
+    Cell {
+        text: column.to_owned(),
+        style: HEADER,
     }
-    text
-}
-
-/// One record: a line for each field.
-pub fn record(table: &Table, terminal: &Terminal) -> String {
-    let Some(row) = table.rows.first() else {
-        return String::new();
-    };
-    let cells = table.columns.iter().zip(row);
-    let cells = cells
-        .map(|(column, value)| Cell::new(column, value, terminal))
-        .collect();
-    records(table, &[cells], terminal)
-}
-
-/// The widths of columns in a window; `None` if they do not fit.
-fn fit(natural: &[usize], window: Option<usize>) -> Option<Vec<usize>> {
-    let mut widths = natural.to_vec();
-    let Some(window) = window else {
-        return Some(widths);
-    };
-    let gaps = GAP * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > window {
-        let widest = widths.iter_mut().max()?;
-        if *widest <= COLUMN_MIN {
-            return None;
-        }
-        *widest -= 1;
-    }
-    Some(widths)
 }
 
 /// Writes a row, in as many lines as its longest cell needs.
@@ -203,29 +99,19 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Records, each with a line for each field.
-fn records(table: &Table, rows: &[Vec<Cell>], terminal: &Terminal) -> String {
+pub fn records(table: &Table, terminal: &Terminal) -> String {
     let names = table.columns.iter().map(|column| column.width());
     let name = names.max().unwrap_or(0);
     let rest = terminal.width.map_or(usize::MAX, |width| {
         width.saturating_sub(name + GAP).max(COLUMN_MIN)
     });
     let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
+    for (number, row) in Cell::rows(table, terminal).into_iter().enumerate() {
         if number > 0 {
             text.push('\n');
         }
         for (column, cell) in table.columns.iter().zip(row) {
-            let pair = [
-                Cell {
-                    text: (*column).to_owned(),
-                    style: HEADER,
-                },
-                Cell {
-                    text: cell.text.clone(),
-                    style: cell.style,
-                },
-            ];
-            line(&mut text, &pair, &[name, rest]);
+            line(&mut text, &[header(column), cell], &[name, rest]);
         }
     }
     text
@@ -255,7 +141,7 @@ mod tests {
     }
 
     fn shown(width: Option<usize>) -> String {
-        anstream::adapter::strip_str(&list(&table(), &terminal(width))).to_string()
+        anstream::adapter::strip_str(&list(&table(), &terminal(width), false).0).to_string()
     }
 
     #[test]
@@ -268,13 +154,12 @@ Image                                 Name       Status
         assert_eq!(shown(None), wide);
         assert_eq!(shown(Some(80)), wide);
         let narrow = "\
-Image                  Name       Status
-118fe33f-c0b7-4eb0-    debian-12  ✓ accepted
-a986-42cfca70d3be
-118fe33f-c0b7-4eb0-    日本       ◌ pending
-a986-42cfca70d3be
+Image                                 Name      Status
+118fe33f-c0b7-4eb0-a986-42cfca70d3be  debian-   ✓ accepted
+                                      12
+118fe33f-c0b7-4eb0-a986-42cfca70d3be  日本      ◌ pending
 ";
-        assert_eq!(shown(Some(44)), narrow);
+        assert_eq!(shown(Some(58)), narrow);
         let narrowest = "\
 Image   118fe33f-
         c0b7-4eb0-
@@ -301,7 +186,7 @@ Status  ✓ accepted
     fn nothing_in_a_name_moves_the_cursor() {
         let mut table = Table::new(&["Name"]);
         table.push([json!("a\u{1b}[2J\nb\u{202e}c")]);
-        let text = list(&table, &terminal(None));
+        let text = list(&table, &terminal(None), false).0;
         let row = text.lines().nth(1).unwrap();
         assert_eq!(row, "a\u{fffd}[2J\u{fffd}b\u{fffd}c");
         assert_eq!(text.lines().count(), 2);

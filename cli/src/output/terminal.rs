@@ -1,10 +1,11 @@
 //! Where output goes: its width, its colours and its characters.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use console::Term;
 
+use crate::error::{Exit, Failure, Outcome};
 use crate::login::settings::Variables;
 
 /// The narrowest window that tables are made for.
@@ -41,14 +42,20 @@ impl Terminal {
     }
 
     /// Prints to standard output; colours go only where they are wanted.
-    pub fn print(&self, text: &str) {
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn print(&self, text: &str) -> Outcome<()> {
         let mut out = AutoStream::new(std::io::stdout().lock(), choice());
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
     /// Prints what is for programs: as it is, but for control characters on a terminal, which would
     /// move its cursor.
-    pub fn print_data(&self, text: &str) {
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn print_data(&self, text: &str) -> Outcome<()> {
         let shown: String;
         let text = match self.width.is_some() {
             true => {
@@ -58,8 +65,7 @@ impl Terminal {
             }
             false => text,
         };
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        write(text.as_bytes())
     }
 
     /// Prints a note to standard error, unless it shall be quiet.
@@ -69,6 +75,29 @@ impl Terminal {
         }
         let mut err = AutoStream::new(std::io::stderr().lock(), ColorChoice::Auto);
         let _ = writeln!(err, "{text}");
+    }
+}
+
+/// Writes to standard output as it is.
+///
+/// # Errors
+/// If it cannot be written. A reader that has seen enough, as `head` has, is no failure.
+pub fn write(bytes: &[u8]) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+fn written(done: std::io::Result<()>) -> Outcome<()> {
+    match done {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let text = error.to_string();
+            let words = text.split(" (os error").next().unwrap_or_default();
+            Err(Failure::new(
+                Exit::Incomplete,
+                format!("cannot write the output: {words}"),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Shell, owner};
 use crate::harness::Harness;
+use crate::restart::binary;
 
 /// Asks as bash does, for the last word.
 async fn complete(shell: &Shell, words: &[&str]) -> Vec<String> {
@@ -85,4 +86,46 @@ async fn every_shell_gets_its_script() {
     read.args(["-c", &format!("source {file}; complete -p imshare")]);
     let output = read.output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+/// What bash inserts is one word, as the word before it was begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn bash_quotes_names() {
+    let harness = Harness::new().await;
+    let owner = Shell::of(&harness, "owner").await;
+    for name in ["my image", "it's odd", "$HOME \"x\""] {
+        owner.run(&["image", "create", name]).await.expect(0);
+    }
+    let script = owner.run(&["completion", "bash"]).await.expect(0).out;
+    let file = owner.write("completion.bash", &script);
+    // Bash calls the function with the word as it is typed, but for a quote at its start.
+    let complete = |typed: &str, word: &str| {
+        let ask = format!(
+            "PATH={}:$PATH; source {file}; COMP_WORDS=(imshare share \"$1\"); COMP_CWORD=2; COMP_TYPE=9
+             \"$(complete -p imshare | sed 's/.* -F \\([^ ]*\\).*/\\1/')\" imshare \"$2\" share
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            binary().parent().unwrap().display()
+        );
+        let output = std::process::Command::new("bash")
+            .args(["-c", &ask, "bash", typed, word])
+            .env_clear()
+            .envs(&owner.variables)
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (typed, word, inserted) in [
+        ("my", "my", "my\\ image\n"),
+        ("my\\ i", "my\\ i", "my\\ image\n"),
+        ("'my i", "my i", "my image\n"),
+        ("it", "it", "it\\'s\\ odd\n"),
+        ("'it", "it", "it'\\''s odd\n"),
+        ("\"it", "it", "it's odd\n"),
+        ("\"$H", "$H", "\\$HOME \\\"x\\\"\n"),
+        ("\\$", "\\$", "\\$HOME\\ \\\"x\\\"\n"),
+        ("--with-", "--with-", "--with-file\n"),
+    ] {
+        assert_eq!(complete(typed, word), inserted, "{typed}");
+    }
 }

@@ -137,8 +137,8 @@ impl State {
                                      "changed": true});
                 if number >= succeeded {
                     row["status"] = json!("failed");
-                    row["error_code"] = json!("IMG.0088");
-                    row["fail_reason"] = json!("The image has as many members as it may have.");
+                    row["error_code"] = json!("IMG.0112");
+                    row["fail_reason"] = json!("The member could not be added. Try again.");
                 }
                 row
             })

@@ -83,11 +83,11 @@ async fn what_failed_is_repeated_and_nothing_else() {
     ];
     let ended = owner.run(&share).await.expect(1);
     assert!(ended.out.starts_with("4 shared, 2 failed\n"), "{ended:?}");
-    let retry = ended.out.lines().last().unwrap();
-    let job = retry
-        .strip_prefix("Repeat them with: imshare job retry ")
-        .unwrap();
-    assert_eq!(job.len(), 12);
+    // Nothing is changed yet, so a retry would fail like this again.
+    assert!(!ended.out.contains("job retry"), "{ended:?}");
+    let list = ["job", "list", "-f", "value", "-c", "Job"];
+    let listed = owner.run(&list).await.expect(0);
+    let job = &listed.lines()[0][..12];
     owner
         .run(&["unshare", "debian-12", "--with", "member"])
         .await
@@ -195,6 +195,86 @@ async fn without_waiting_the_id_is_printed() {
         owner.run(&["job", "wait", job]).await.expect(0).out,
         "1 shared\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declared_set_prints_its_job_too() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    owner
+        .run(&["share", "debian-12", "--with", "member,member2"])
+        .await
+        .expect(0);
+    let file = owner.write("members", "member\nadmin\n");
+    let set = ["set-members", "debian-12", "--file", &file, "--no-wait"];
+    let ended = owner.run(&[&set[..], &["-q", "-f", "json"]].concat()).await;
+    let started = ended.expect(0).json();
+    let job = started[0]["Job"].as_str().unwrap().to_owned();
+    let ended = owner.run(&["job", "wait", &job]).await.expect(0);
+    assert_eq!(ended.out, "1 added, 1 removed, 1 unchanged\n");
+    assert_eq!(started[0]["Entries"], 3);
+}
+
+/// One line for each reason, and a retry only where it may help.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_told_by_their_reasons() {
+    let harness = Harness::with(local::options::Options {
+        member_quota: 1,
+        ..options()
+    })
+    .await;
+    let owner = owner(&harness).await;
+    let with = ["--with", "member,member2,admin,owner"];
+    let share = [&["share", "debian-12"][..], &with].concat();
+    let ended = owner.run(&share).await.expect(1);
+    assert_eq!(
+        ended.lines(),
+        [
+            "1 shared, 3 failed",
+            "  2 failed: The image has as many members as it may have (IMG.0088): member2, admin",
+            "  1 failed: An image is not shared with its owner (IMG.0076): owner",
+        ]
+    );
+    // A project's own image: it is the image that is named, and the project is the caller's.
+    let own = owner.run(&["reject", "ubuntu-24.04"]).await.expect(1);
+    let told = "  An image is not shared with its owner (IMG.0076): ubuntu-24.04";
+    assert_eq!(own.lines(), ["0 rejected, 1 failed", told]);
+    // Two images of one name are told by their ids too.
+    let twin = DEBIAN.replace('1', "4");
+    owner
+        .run(&["image", "create", "debian-12", "--id", &twin])
+        .await
+        .expect(0);
+    let own = owner.run(&["reject", DEBIAN, &twin]).await.expect(1);
+    let told = format!(
+        "  An image is not shared with its owner (IMG.0076): debian-12 ({DEBIAN}), debian-12 ({twin})"
+    );
+    assert_eq!(own.lines(), ["0 rejected, 2 failed", &told]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_failures_are_named_by_the_job() {
+    let fake = Fake::start().await;
+    fake.counts(70, 0, 70);
+    let shell = fake.shell();
+    let file = shell.write("projects", &projects(70));
+    let ended = shell
+        .run(&["share", DEBIAN, "--with-file", &file])
+        .await
+        .expect(1);
+    let [_, reason, all, again] = ended.lines()[..] else {
+        panic!("{ended:?}")
+    };
+    let first = format!(
+        "  The member could not be added. Try again (IMG.0112): {:032x}, ",
+        0
+    );
+    assert!(
+        reason.starts_with(&first) && reason.ends_with(" and 60 more"),
+        "{reason}"
+    );
+    assert_eq!(all, "All of them: imshare job show 01a215412345 --failed");
+    assert_eq!(again, "Repeat them with: imshare job retry 01a215412345");
 }
 
 /// A batch that got no answer is sent again with its key, so it becomes one job.

@@ -188,6 +188,24 @@ async fn what_a_login_lacks_is_named() {
         .says(2, &["no user \"nobody\"", "owner, owner-reader"]);
 }
 
+/// The usual slips in the address of the identity service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_address_of_the_identity_service_is_told() {
+    let harness = Harness::new().await;
+    let url = harness.server.url();
+    let token = Who::Owner.token().unwrap();
+    let owner = Shell::of(&harness, "owner").await.with("OS_AUTH_URL", &url);
+    let told = format!(
+        "{url}/v3 is no identity service (300): check OS_AUTH_URL; it often ends in /identity/v3 or :5000/v3"
+    );
+    owner.run(&["inbox"]).await.says(2, &[&told]);
+    let shell = Shell::new(&[("OS_AUTH_URL", &*url), ("OS_TOKEN", token)]);
+    shell.run(&["inbox"]).await.says(2, &[&told]);
+    let secure = owner.with("OS_AUTH_URL", &url.replace("http:", "https:"));
+    let words = ["it does not speak TLS; is the address http://?"];
+    secure.run(&["inbox", "--insecure"]).await.says(4, &words);
+}
+
 /// No secret appears in an error, and help shows no variable's value.
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_stay_out_of_sight() {

@@ -103,13 +103,22 @@ impl Shell {
     }
 
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        self.run_between(arguments, input, Stdio::piped()).await
+    }
+
+    /// Runs a command whose output goes to a file or a pipe.
+    pub async fn run_into(&self, arguments: &[&str], out: impl Into<Stdio>) -> Ended {
+        self.run_between(arguments, "", out.into()).await
+    }
+
+    async fn run_between(&self, arguments: &[&str], input: &str, out: Stdio) -> Ended {
         let mut child = Command::new(binary())
             .args(arguments)
             .env_clear()
             .envs(&self.variables)
             .current_dir(self.home.path())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(out)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -123,6 +123,122 @@ async fn one_unknown_name_stops_the_whole_command() {
     assert_eq!(jobs, json!([]));
 }
 
+/// An owner that is named narrows names too: nothing of another owner is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn from_narrows_the_images_that_are_named() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let (admin, member) = (
+        Shell::of(&harness, "admin").await,
+        Shell::of(&harness, "member").await,
+    );
+    let (twin, alone) = (UBUNTU.replace('2', "5"), UBUNTU.replace('2', "6"));
+    for (name, id) in [("debian-12", &twin), ("adm-img", &alone)] {
+        admin
+            .run(&["image", "create", name, "--id", id])
+            .await
+            .expect(0);
+        admin
+            .run(&["share", id, "--with", "member"])
+            .await
+            .expect(0);
+    }
+    owner
+        .run(&["share", "debian-12", "--with", "member"])
+        .await
+        .expect(0);
+    for image in ["adm-img", &alone] {
+        let told = member.run(&["reject", image, "--from", "owner"]).await;
+        told.says(
+            2,
+            &["there is no image", image, "nothing was sent", "--from"],
+        );
+    }
+    let waiting = member
+        .run(&["inbox", "-f", "value", "-c", "Name"])
+        .await
+        .expect(0);
+    assert_eq!(waiting.lines().len(), 3, "{waiting:?}");
+    // A name that two owners use is that of the owner.
+    let twins = member.run(&["accept", "debian-12"]).await;
+    twins.says(2, &["2 images are named \"debian-12\""]);
+    let accepted = member
+        .run(&["accept", "debian-12", "--from", "admin", "-f", "json"])
+        .await;
+    assert_eq!(accepted.expect(0).json()[0]["Image"], twin);
+    // Without a name it needs --all.
+    for answer in [&["accept"][..], &["accept", "--from", "owner"], &["reject"]] {
+        let told = member.run(answer).await;
+        told.says(2, &["name images, or take all that wait with --all"]);
+    }
+    // A vault is for what is accepted.
+    for wrong in [
+        &["reject", "debian-12", "--vault", "v"][..],
+        &["job", "retry", "01a215412345", "--reject", "--vault", "v"],
+    ] {
+        let told = member.run(wrong).await.expect(2);
+        assert!(told.err.contains("'--vault"), "{told:?}");
+    }
+}
+
+/// A variable of the shell that is not set gives an empty name, which would be that of a nameless image.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_name_is_no_name() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    harness.image(json!({"name": ""})).await;
+    for arguments in [
+        &["share", "", "--with", "member"][..],
+        &["share", "debian-12", "", "--with", "member"],
+        &["reject", ""],
+        &["image", "create", ""],
+        &["image", "show", ""],
+    ] {
+        let told = owner.run(arguments).await;
+        told.says(
+            2,
+            &["an image name is empty; is a variable of the shell not set? nothing was sent"],
+        );
+    }
+    for arguments in [
+        &["accept", "--all", "--from", ""][..],
+        &["trust", "add", "owner", ""],
+        &["pending", "--member", ""],
+    ] {
+        let told = owner.run(arguments).await;
+        told.says(2, &["a project name is empty; is a variable"]);
+    }
+    let listed = owner.run(&["image", "list", "-f", "json"]).await.expect(0);
+    assert_eq!(listed.json().as_array().unwrap().len(), 3);
+}
+
+/// Lists are written in two ways, and each is told where the other is used.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_are_written_the_other_way_are_told() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    for (arguments, words) in [
+        (
+            &["unshare", "debian-12", "--with", "admin", "member2"][..],
+            "\"member2\" (a project has this name: write --with admin,member2); nothing was sent",
+        ),
+        (
+            &["share", "debian-12", "membr2", "--with", "admin"],
+            "there is no image \"membr2\"; nothing was sent",
+        ),
+        (
+            &["share", "debian-12,ubuntu-24.04", "--with", "member"],
+            "(images are separated by spaces)",
+        ),
+        (
+            &["reject", "debian-12,ubuntu-24.04"],
+            "(images are separated by spaces)",
+        ),
+    ] {
+        owner.run(arguments).await.says(2, &[words]);
+    }
+}
+
 /// More names than are asked for one by one: the lists are read instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_names_are_found_in_the_lists() {
@@ -155,7 +271,7 @@ async fn projects_come_from_a_file_or_from_standard_input() {
     let owner = owner(&harness).await;
     let file = owner.write(
         "projects.txt",
-        "# the web team\nmember\n member2 , admin\n\nmember\n",
+        "\u{feff}# the web team\nmember\n member2 , admin\n\nmember\n",
     );
     let shared = owner
         .run(&[
@@ -172,6 +288,10 @@ async fn projects_come_from_a_file_or_from_standard_input() {
     let arguments = ["unshare", "debian-12", "--with-file", "-"];
     let ended = owner.run_with_input(&arguments, &input).await.expect(0);
     assert_eq!(ended.out, "2 no longer shared\n");
+    // As Windows writes it.
+    let input = format!("\u{feff}{MEMBER}\r\n");
+    let ended = owner.run_with_input(&arguments, &input).await.expect(0);
+    assert_eq!(ended.out, "1 not shared before\n");
     owner
         .run_with_input(&arguments, "# nobody\n")
         .await

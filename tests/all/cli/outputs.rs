@@ -162,6 +162,82 @@ async fn a_day_of_sharing() {
     assert_eq!([MEMBER, MEMBER2].map(str::len), [32, 32]);
 }
 
+/// Properties are an object for programs and pairs for people. Only what can be set is offered.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_created_with_properties() {
+    let harness = Harness::new().await;
+    let owner = Shell::of(&harness, "owner").await;
+    let create = ["image", "create", "new", "--property", "a=b"];
+    let options = ["--property", "team=the web", "--visibility"];
+    let all = owner
+        .run(&[&create[..], &options, &["all"]].concat())
+        .await
+        .expect(2);
+    assert!(
+        all.err
+            .contains("[possible values: private, shared, community, public]"),
+        "{all:?}"
+    );
+    let created = owner
+        .run(&[&create[..], &options, &["shared", "-f", "json"]].concat())
+        .await;
+    let properties = &created.expect(0).json()["Properties"];
+    assert_eq!(properties, &json!({"a": "b", "team": "the web"}));
+    let show = ["image", "show", "new", "-f", "value", "-c", "Properties"];
+    assert_eq!(owner.run(&show).await.expect(0).out, "a=b, team=the web\n");
+    let list = ["image", "list", "--visibility", "all", "-f", "json"];
+    let listed = owner.run(&list).await.expect(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+}
+
+/// A full disk is an error in every form; a reader that has seen enough is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_cannot_be_written_is_told() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let full = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).open("/dev/full").unwrap()
+    };
+    let sentence = "imshare: cannot write the output: No space left on device";
+    for form in ["table", "json", "yaml", "csv", "value"] {
+        for command in [&["image", "list"][..], &["image", "show", DEBIAN]] {
+            let arguments = [command, &["-f", form]].concat();
+            let told = owner.run_into(&arguments, full()).await.expect(1);
+            assert_eq!(told.err, format!("{sentence}\n"), "{arguments:?}");
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let quiet = owner.run_into(&arguments, writer).await.expect(0);
+            assert_eq!(quiet.err, "", "{arguments:?}");
+        }
+    }
+    for arguments in [&["completion", "bash"][..], &["man"]] {
+        owner.run_into(arguments, full()).await.says(1, &[sentence]);
+    }
+    // What was done is done.
+    let share = ["share", "debian-12", "--with", "member"];
+    for form in ["table", "json"] {
+        let told = owner
+            .run_into(&[&share[..], &["-f", form]].concat(), full())
+            .await;
+        told.says(1, &[sentence, "; the job was done: imshare job show 01"]);
+    }
+    let told = owner
+        .run_into(&[&share[..], &["--no-wait"]].concat(), full())
+        .await;
+    told.says(
+        1,
+        &[
+            sentence,
+            "; the job goes on, come back to it with: imshare job wait 01",
+        ],
+    );
+    let create = ["image", "create", "new"];
+    let told = owner.run_into(&create, full()).await;
+    told.says(1, &[sentence, "; the image was created"]);
+    assert_eq!(harness.member_count(DEBIAN).await, 1);
+}
+
 /// Help is part of the interface: a change of it is reviewed.
 #[tokio::test]
 async fn help_and_manual_pages() {

@@ -210,6 +210,53 @@ async fn a_narrow_window_is_no_problem() {
     );
 }
 
+/// The usual window: ids and times stay whole, and the columns that are left out are named.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_fit_eighty_columns() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let share = ["share", "debian-12", "ubuntu-24.04", "--with", "member"];
+    owner.run(&share).await.expect(0);
+    let member = Shell::of(&harness, "member").await;
+    let row = |screen: &str, start: &str| {
+        let mut rows = screen.lines().filter(|line| line.starts_with(start));
+        rows.next().unwrap_or_else(|| panic!("{screen}")).to_owned()
+    };
+    let tmux = Tmux::open(&owner, 80);
+    tmux.run("image list");
+    let screen = tmux.ended(0);
+    assert!(
+        row(&screen, DEBIAN).contains("  debian-12     ◌ queued"),
+        "{screen}"
+    );
+    let note = "1 column is left out: Owner (-c shows it)\n";
+    assert!(screen.contains(note), "{screen}");
+    tmux.run("job list");
+    let screen = tmux.ended(0);
+    let job = row(&screen, "01");
+    assert_eq!(job.split("  ").next().unwrap().len(), 12, "{screen}");
+    assert!(
+        screen.contains("left out: Ended At (-c shows it)\n"),
+        "{screen}"
+    );
+    tmux.run("pending");
+    let screen = tmux.ended(0);
+    let pending = row(&screen, DEBIAN);
+    assert!(pending.ends_with(crate::harness::MEMBER), "{screen}");
+    tmux.run("members debian-12");
+    let screen = tmux.ended(0);
+    assert!(
+        row(&screen, crate::harness::MEMBER).ends_with('Z'),
+        "{screen}"
+    );
+    let tmux = Tmux::open(&member, 80);
+    tmux.run("inbox");
+    let screen = tmux.ended(0);
+    assert!(row(&screen, DEBIAN).ends_with("◌ pending"), "{screen}");
+    let note = "2 columns are left out: Owner, Shared At (-c shows them)\n";
+    assert!(screen.contains(note), "{screen}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn colours_are_for_terminals_and_can_be_turned_off() {
     let harness = Harness::new().await;
@@ -263,6 +310,36 @@ async fn a_person_is_asked_before_many_entries() {
     tmux.wait(|screen| screen.contains("Go on? [y/N]"));
     tmux.keys(&["y", "Enter"]);
     assert!(tmux.ended(0).contains("100 shared"));
+}
+
+/// A list that ends shares is asked about, since an accepted share does not come back by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_asked_before_shares_end() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    let share = ["share", "debian-12", "--with", "member,member2"];
+    owner.run(&share).await.expect(0);
+    let member = Shell::of(&harness, "member").await;
+    member.run(&["accept", "debian-12"]).await.expect(0);
+    let tmux = Tmux::open(&owner, 100);
+    let set = |projects: &str| {
+        let file = owner.write("members", projects);
+        format!("set-members debian-12 --file {file}")
+    };
+    tmux.run(&set("member2\n"));
+    tmux.wait(|screen| screen.contains("End 1 share (1 accepted)? [y/N]"));
+    tmux.keys(&["Enter"]);
+    assert!(tmux.ended(2).contains("stopped: nothing was sent"));
+    assert_eq!(harness.member_count(DEBIAN).await, 2);
+    tmux.run(&set("member\n"));
+    tmux.wait(|screen| screen.contains("End 1 share (0 accepted)? [y/N]"));
+    tmux.keys(&["y", "Enter"]);
+    assert!(tmux.ended(0).contains("1 removed, 1 unchanged"));
+    // What only adds is not asked about, and --yes answers.
+    tmux.run(&set("member\nadmin\n"));
+    assert!(tmux.ended(0).contains("1 added, 1 unchanged"));
+    tmux.run(&(set("admin\n") + " --yes"));
+    assert!(tmux.ended(0).contains("1 removed, 1 unchanged"));
 }
 
 /// A password that is not set is asked for, and not shown.
