@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
 
 /// The crates that the domain may use. None of them does I/O. utoipa, which describes types in a
 /// schema, is used with the feature `openapi` only.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "std",
     "core",
     "lru",
@@ -27,6 +27,7 @@ const PURE: [&str; 9] = [
     "sha2",
     "time",
     "utoipa",
+    "unicode_general_category",
     "uuid",
 ];
 

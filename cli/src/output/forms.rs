@@ -59,11 +59,12 @@ pub fn csv(table: &Table) -> String {
     text
 }
 
-/// A value as OpenStack's commands write it among others: what is not there is `None`.
+/// A value as OpenStack's commands write it among others: what is not there is `None`. A line is a value or a row to
+/// whoever reads it, so a name makes no line of its own.
 fn word(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
-        value => plain(value),
+        value => plain(value).replace(['\n', '\r'], " "),
     }
 }
 

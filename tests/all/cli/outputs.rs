@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{DEBIAN, Shell, UBUNTU, golden, owner, stable};
-use crate::harness::{Harness, MEMBER, MEMBER2, options};
+use crate::harness::{Harness, MEMBER, MEMBER2, Who, options};
 
 /// A terminal session as text.
 struct Session(String);
@@ -20,6 +20,20 @@ impl Session {
         }
         self.0.push('\n');
     }
+}
+
+/// Scripts read lines, and others choose the names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_with_line_breaks_is_one_line() {
+    let harness = Harness::new().await;
+    let owner = owner(&harness).await;
+    owner.run(&["image", "create", "a\nb\r\nc"]).await.expect(0);
+    let listed = owner
+        .run(&["image", "list", "-f", "value", "-c", "Name"])
+        .await;
+    let lines: Vec<&str> = listed.out.lines().collect();
+    assert!(lines.contains(&"a b  c"), "{lines:?}");
+    assert_eq!(lines.len(), harness.listed(Who::Owner, "").await.len());
 }
 
 /// Every form, of a list, of a record and of a job's results.
