@@ -84,7 +84,7 @@ export function Table(props) {
             const chosen = selection?.rows.has(id(row));
             const classes = [kind?.(row), chosen && 'chosen', opened === id(row) && 'opened'].filter(Boolean).join(' ');
             return html`<tr key=${id(row)} class=${classes} tabindex=${index === cursor.at ? 0 : -1}
-              onFocus=${() => cursor.set(index)} onClick=${() => onOpen(row)}>
+              onFocusIn=${() => cursor.set(id(row))} onClick=${() => onOpen(row)}>
               ${selection
                 ? html`<td class="check" onClick=${(/** @type {Event} */ event) => event.stopPropagation()}>
                     ${kind?.(row) === 'gone' ? null : html`<input type="checkbox" aria-label=${`Select ${label(row)}`} checked=${chosen} onChange=${() => toggle(row)} />`}
@@ -111,29 +111,31 @@ function toggled(rows, id, row) {
 }
 
 /**
- * The row that keys are for.
+ * The row that keys are for: the one that has the focus, wherever it moves in the list.
  * @template T
  * @param {Props<T>} props
  * @param {{current: HTMLTableSectionElement | null}} body
  */
 function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
-  const [at, set] = useState(0);
-  const latest = useLatest({ rows, at: Math.min(at, Math.max(rows.length - 1, 0)) });
-  const row = () => latest.current.rows[latest.current.at];
+  const [current, set] = useState('');
+  const at = useRef(0);
+  const found = rows.findIndex((row) => id(row) === current);
+  const here = rows[found];
+  // A row that has left keeps its place until the focus is elsewhere. Another page begins with its first row.
+  at.current = here ? found : Math.max(0, Math.min(at.current, rows.length - 1));
   const inTable = () => body.current?.contains(document.activeElement);
   const move = (/** @type {number} */ step) => {
-    const next = inTable() ? latest.current.at + step : latest.current.at;
-    const element = body.current?.rows[Math.max(0, Math.min(next, latest.current.rows.length - 1))];
+    const next = inTable() ? at.current + step : at.current;
+    const element = body.current?.rows[Math.max(0, Math.min(next, body.current.rows.length - 1))];
     element?.focus();
     element?.scrollIntoView({ block: 'nearest' });
   };
   // A row that has left takes the focus with it: the next one gets it.
   const focused = useRef(false);
   useEffect(() => {
-    if (focused.current && document.activeElement === document.body) body.current?.rows[latest.current.at]?.focus();
+    if (focused.current && document.activeElement === document.body) body.current?.rows[at.current]?.focus();
     focused.current = Boolean(inTable());
   });
-  const here = row();
   const inside = useInside(body);
   useKeys({
     j: () => move(1),
@@ -144,7 +146,7 @@ function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
     n: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=next]'))?.click(),
     p: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=previous]'))?.click(),
   });
-  return { at: latest.current.at, set };
+  return { at: at.current, set };
 }
 
 /** Whether the focus is in an element. @param {{current: HTMLElement | null}} element */

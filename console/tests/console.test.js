@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -31,6 +31,8 @@ after(async () => {
 const selection = (page) => page.getByRole('group', { name: 'Selection' });
 const tray = (page) => page.getByRole('region', { name: 'Jobs started here' });
 const panel = (page) => page.getByRole('complementary');
+/** Waits until the focus is on exactly this element. */
+const focusIs = async (page, locator) => page.waitForFunction((element) => document.activeElement === element, await locator.elementHandle());
 const tab = (page, name) => page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name });
 
 describe('the console', { concurrency: 3 }, () => {
@@ -207,6 +209,36 @@ describe('the console', { concurrency: 3 }, () => {
     await panel(page).getByLabel('Project').focus();
     await page.keyboard.type('gjx?');
     assert.equal(await panel(page).getByLabel('Project').inputValue(), 'gjx?');
+    await close(page);
+  });
+
+  it('keeps its keys with the row that has the focus while others arrive', async () => {
+    // The newest first, and of one second the highest id: so each is above the one before.
+    const arrive = async (name, digit) => {
+      const id = await server.image('cursor-owner', { name, id: `${digit}0000000-0000-4000-8000-000000000000` });
+      await server.share('cursor-owner', [id], ['cursor-member']);
+    };
+    await arrive('below', 1);
+    await arrive('top', 2);
+    const page = await enter(chrome, server, 'cursor-member');
+    await row(page, 'top').waitFor();
+    await page.keyboard.press('j');
+    await arrive('newcomer', 3);
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    await row(page, 'newcomer').waitFor();
+    await page.keyboard.press('x');
+    await selection(page).getByText('1 image selected').waitFor();
+    assert.equal(await page.getByRole('checkbox', { name: 'Select top' }).isChecked(), true);
+    await page.keyboard.press('x');
+    await page.keyboard.press('r');
+    await page.getByText('top is rejected.').waitFor();
+    await focusIs(page, row(page, 'below'));
+    assert.deepEqual((await server.invitations('cursor-member', 'status=rejected')).map(({ image_name }) => image_name), ['top']);
+    // A button of a row has its row's keys.
+    await page.getByRole('button', { name: 'Accept below' }).focus();
+    await page.getByRole('button', { name: 'Accept newcomer' }).focus();
+    await page.keyboard.press('a');
+    await page.getByText('newcomer is accepted.').waitFor();
     await close(page);
   });
 
