@@ -42,11 +42,12 @@ export function Images({ params }) {
   const rows = page.data?.rows;
   const chosen = [...selection.rows.values()];
   const shareable = chosen.filter((image) => !whyNot(image));
-  const share = (/** @type {Image} */ image) => {
-    const about = chosen.length ? shareable : [image].filter((one) => !whyNot(one));
-    if (!readOnly && about.length) setSharing(about);
+  /** @param {Image | undefined} image @returns {import('./keys.js').Keys} */
+  const keys = (image) => {
+    const about = chosen.length ? shareable : image && !whyNot(image) ? [image] : [];
+    return readOnly || about.length === 0 ? {} : { s: () => setSharing(about) };
   };
-  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
+  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())), ...keys(undefined) });
 
   /** @type {import('./table.js').Column<Image>[]} */
   const columns = [
@@ -80,7 +81,7 @@ export function Images({ params }) {
       <${Table} caption="Images of this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Image} */ image) => change({ open: image.id })}
-        keys=${(/** @type {Image} */ image) => ({ s: () => share(image) })}
+        keys=${keys}
         empty=${html`<${Nothing} filtered=${Boolean(visibility || name)} />`} />
     </section>
     ${open ? html`<${MembersPanel} key=${open} id=${open} row=${opened} quota=${quota} onShare=${(/** @type {Image} */ image) => setSharing([image])} />` : null}

@@ -41,12 +41,13 @@ export function Shared({ params }) {
   const chosen = [...selection.rows.values()];
   const trusts = open === 'trusted';
   const shown = rows?.find((row) => row.image_id === open);
-  const give = (/** @type {'accepted' | 'rejected'} */ given, /** @type {Invitation} */ row) => {
-    if (why) return;
-    const about = chosen.length ? chosen : [row];
-    answer(given, about.filter((one) => !gone.has(one)));
+  /** @param {Invitation | undefined} row @returns {import('./keys.js').Keys} */
+  const keys = (row) => {
+    const about = (chosen.length ? chosen : row ? [row] : []).filter((one) => !gone.has(one));
+    if (why || trusts || about.length === 0) return {};
+    return { a: () => answer('accepted', about), r: () => answer('rejected', about) };
   };
-  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
+  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())), ...keys(shown) });
 
   const actions = (/** @type {Invitation} */ row) => html`<${Answers} row=${row} isGone=${gone.has(row)} why=${why} answering=${answering} />`;
   const columns = columnsOf(gone, actions);
@@ -68,7 +69,7 @@ export function Shared({ params }) {
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Invitation} */ row) => change({ open: row.image_id })}
         kind=${(/** @type {Invitation} */ row) => (gone.has(row) ? 'gone' : '')}
-        keys=${(/** @type {Invitation} */ row) => ({ a: () => give('accepted', row), r: () => give('rejected', row) })}
+        keys=${keys}
         empty=${html`<${Nothing} status=${status} filtered=${Boolean(owner || name)} />`} />
     </section>
     ${trusts ? html`<${Trusted} />` : null}

@@ -50,7 +50,7 @@ export function useSelection(filter) {
  * @property {string} [opened] the row whose panel is open
  * @property {(row: T) => void} onOpen
  * @property {(row: T) => string} [kind] a class of the row
- * @property {(row: T) => Record<string, () => void>} [keys] keys for the row at the cursor
+ * @property {(row: T) => Record<string, () => void>} [keys] keys for the row that has the focus
  * @property {Children} empty
  */
 
@@ -136,28 +136,21 @@ function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
     if (focused.current && document.activeElement === document.body) body.current?.rows[at.current]?.focus();
     focused.current = Boolean(inTable());
   });
-  const inside = useInside(body);
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    ...(here && inside ? { ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => pressEnter(() => onOpen(here)) } : {}),
-    ...(here && selection ? { x: () => selection.set(toggled(selection.rows, id(here), here)) } : {}),
-    ...(here && keys ? keys(here) : {}),
     n: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=next]'))?.click(),
     p: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=previous]'))?.click(),
   });
+  const own = here && {
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    Enter: () => pressEnter(() => onOpen(here)),
+    ...(selection ? { x: () => selection.set(toggled(selection.rows, id(here), here)) } : {}),
+    ...keys?.(here),
+  };
+  useKeys(own ?? {}, body);
   return { at: at.current, set };
-}
-
-/** Whether the focus is in an element. @param {{current: HTMLElement | null}} element */
-function useInside(element) {
-  const [inside, setInside] = useState(false);
-  useEffect(() => {
-    const look = () => setInside(Boolean(element.current?.contains(document.activeElement)));
-    document.addEventListener('focusin', look);
-    return () => document.removeEventListener('focusin', look);
-  }, []);
-  return inside;
 }
 
 /** Enter on a button of the row is the button's own. @param {() => void} open */

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -239,6 +239,41 @@ describe('the console', { concurrency: 3 }, () => {
     await page.getByRole('button', { name: 'Accept newcomer' }).focus();
     await page.keyboard.press('a');
     await page.getByText('newcomer is accepted.').waitFor();
+    await close(page);
+  });
+
+  it('answers by key only for what has the focus, is selected or is open', async () => {
+    const ids = await server.images('aimed-owner', 3, 'aim');
+    await server.share('aimed-owner', ids, ['aimed-member']);
+    const page = await enter(chrome, server, 'aimed-member');
+    await rows(page).nth(2).waitFor();
+    const puts = [];
+    page.on('request', (request) => request.method() === 'PUT' && puts.push(request.url()));
+    const nothing = async () => {
+      for (const key of 'arx') await page.keyboard.press(key);
+    };
+    await nothing();
+    await tab(page, 'Jobs').focus();
+    await nothing();
+    await page.getByRole('button', { name: 'Trusted owners' }).click();
+    await panel(page).getByRole('heading', { name: 'Trusted owners' }).waitFor();
+    await nothing();
+    await page.keyboard.press('Escape');
+    // The last row opens its panel: then the keys are for that image, wherever it is in the list.
+    const last = await rows(page).last().locator('.name').innerText();
+    await rows(page).last().locator('td.main').click();
+    await panel(page).getByRole('button', { name: 'Accept' }).waitFor();
+    await page.keyboard.press('a');
+    await page.getByText(`${last} is accepted.`).waitFor();
+    await row(page, last).waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+    await page.getByRole('checkbox', { name: 'Select this page' }).check();
+    await tab(page, 'Jobs').focus();
+    await page.keyboard.press('a');
+    await tray(page).getByText('2 entries done').waitFor();
+    assert.equal(puts.length, 2);
+    assert.equal(await selection(page).count(), 0);
+    assert.equal((await server.invitations('aimed-member', 'status=accepted')).length, 3);
     await close(page);
   });
 
