@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -317,6 +317,25 @@ describe('the console', { concurrency: 3 }, () => {
     await tab(page, 'Jobs').click();
     await row(page, '120').waitFor();
     assert.equal(await tray(page).count(), 0);
+    await close(page);
+  });
+
+  it('asks before it rejects several images', async () => {
+    await server.share('reject-owner', await server.images('reject-owner', 3, 'away'), ['reject-member']);
+    const page = await enter(chrome, server, 'reject-member');
+    await rows(page).nth(2).waitFor();
+    await page.getByRole('checkbox', { name: 'Select this page' }).check();
+    const dialog = page.getByRole('dialog', { name: 'Reject 3 images?' });
+    await page.keyboard.press('r');
+    await dialog.getByText('You can accept them later under Rejected.').waitFor();
+    await accessible(page, 'reject');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.equal((await server.invitations('reject-member', 'status=pending')).length, 3);
+    await selection(page).getByRole('button', { name: 'Reject' }).click();
+    await dialog.getByRole('button', { name: 'Reject 3 images' }).click();
+    await tray(page).getByText('3 entries done').waitFor();
+    assert.equal((await server.invitations('reject-member', 'status=rejected')).length, 3);
     await close(page);
   });
 
