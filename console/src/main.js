@@ -1,5 +1,6 @@
 // The page: header, what waits, tabs, the tab that the address names, and the jobs in the corner.
 
+import './focus.js';
 import { Missing, session } from './http.js';
 import { Images } from './images.js';
 import { Jobs } from './jobs.js';
@@ -64,7 +65,7 @@ function Console({ session: { project, user } }) {
             ${name === 'shared' && waiting ? html` <b aria-label=${`${number(waiting)} waiting`}>${number(waiting)}</b>` : null}</a>`,
         )}
       </nav>
-      <h1 class="hidden">${title}</h1>
+      <h1 class="hidden" tabindex="-1">${title}</h1>
       <${View} key=${tab} params=${params} />
     </main>
     <div class="corner"><${Toast} /><${Tray} opened=${tab === 'jobs' ? params.open : undefined} /></div>

@@ -130,12 +130,6 @@ function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
     element?.focus();
     element?.scrollIntoView({ block: 'nearest' });
   };
-  // A row that has left takes the focus with it: the next one gets it.
-  const focused = useRef(false);
-  useEffect(() => {
-    if (focused.current && document.activeElement === document.body) body.current?.rows[at.current]?.focus();
-    focused.current = Boolean(inTable());
-  });
   useKeys({
     j: () => move(1),
     k: () => move(-1),

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -275,6 +275,54 @@ describe('the console', { concurrency: 3 }, () => {
     assert.equal(await selection(page).count(), 0);
     assert.equal((await server.invitations('aimed-member', 'status=accepted')).length, 3);
     await close(page);
+  });
+
+  it('gives the focus to what is next when its place goes away', async () => {
+    const ids = await server.images('focus-owner', 60, 'place');
+    const [shared] = await server.images('focus-owner', 1, 'lent');
+    await server.share('focus-owner', [shared], OTHERS.slice(0, 2));
+    await server.share('focus-owner', ids.slice(0, 2), ['focus-member']);
+    const page = await open(chrome, server.url);
+    await focusIs(page, page.getByLabel('Project', { exact: true }));
+    await signIn(page, 'focus-owner');
+    await focusIs(page, page.getByRole('heading', { level: 1 }));
+    await page.goto(`${server.url}/console#/images?open=${shared}`);
+    const dialog = page.getByRole('dialog');
+    for (const left of [OTHERS[1], undefined]) {
+      await panel(page).getByRole('button', { name: /^Unshare with/ }).first().focus();
+      await page.keyboard.press('Enter');
+      await dialog.getByRole('button', { name: 'Unshare' }).focus();
+      await page.keyboard.press('Enter');
+      await panel(page).getByRole('row', { name: /other-/ }).nth(left ? 1 : 0).waitFor({ state: 'detached' });
+      await focusIs(page, left ? panel(page).getByRole('button', { name: `Unshare with ${left}` }) : panel(page).getByRole('heading'));
+    }
+    await page.keyboard.press('Escape');
+    await rows(page).nth(49).waitFor();
+    await page.getByRole('button', { name: 'Next' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByText('Page 2').waitFor();
+    await focusIs(page, rows(page).first());
+    await page.keyboard.press('x');
+    await selection(page).getByRole('button', { name: 'Share…' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('other-5');
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).focus();
+    await page.keyboard.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    await focusIs(page, rows(page).first());
+    await page.evaluate(() => sessionStorage.setItem('imshare.session', JSON.stringify({ ...JSON.parse(sessionStorage.getItem('imshare.session')), token: 'ended' })));
+    await page.reload();
+    await focusIs(page, page.getByLabel('Password'));
+    await close(page);
+    const member = await enter(chrome, server, 'focus-member');
+    await member.getByRole('button', { name: 'Accept all' }).focus();
+    await member.keyboard.press('Enter');
+    await member.getByRole('dialog').getByRole('button', { name: 'Accept 2 images' }).focus();
+    await member.keyboard.press('Enter');
+    await tray(member).getByText('2 entries done').waitFor();
+    await member.getByRole('heading', { name: 'Nothing waits for your answer' }).waitFor();
+    await focusIs(member, member.getByRole('heading', { level: 1 }));
+    await close(member);
   });
 
   it('selects over pages and answers with one batch', async () => {
