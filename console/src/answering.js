@@ -47,6 +47,8 @@ export function useAnswering(gone, selection) {
     else {
       const title = `${status === 'accepted' ? 'Accept' : 'Reject'} ${plural(left.length, 'image')}`;
       await start({ method: 'PUT', title, images: left.map((row) => row.image_id), status, vault_id: vault }, key);
+      // A job is not undone, nor what was answered before it.
+      told('');
     }
     selection.set(new Map());
     changed();
@@ -114,7 +116,14 @@ async function one(row, status, vault, gone) {
     if (!api.isGone(error)) throw error;
     return gone.add(row);
   }
-  const undo = () => api.answer(row.image_id, row.status).then(changed, (error) => told(error.message));
+  const undo = () =>
+    api.answer(row.image_id, row.status).then(
+      () => {
+        told(`${nameOf(row)} is ${row.status} again.`);
+        changed();
+      },
+      (error) => told(error.message),
+    );
   return told(`${nameOf(row)} is ${status}.`, row.status === status ? undefined : undo);
 }
 

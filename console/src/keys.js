@@ -63,6 +63,7 @@ const HELP = [
   ['x', 'select the row'],
   ['a', 'accept the selection, or the image'],
   ['r', 'reject the selection, or the image'],
+  ['u', 'undo the last answer'],
   ['s', 'share the selection, or the image'],
   ['n, p', 'next page, previous page'],
   ['/', 'go to the filter by name'],

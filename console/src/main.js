@@ -14,7 +14,7 @@ import { signOut, whyReadOnly } from './session.js';
 import { Shared } from './shared.js';
 import { SignIn } from './signin.js';
 import { Tray } from './tray.js';
-import { Button, Copyable, Icon, LiveRegion, Toast } from './ui.js';
+import { Button, Copyable, Icon, LiveRegion, Toast, undo } from './ui.js';
 
 const TABS = [['shared', 'Shared with me'], ['images', 'My images'], ['jobs', 'Jobs']];
 const VIEWS = { shared: Shared, images: Images, jobs: Jobs };
@@ -43,6 +43,7 @@ function Console({ session: { project, user } }) {
     'g j': () => go('jobs'),
     'g t': () => go('shared', { open: 'trusted' }),
     '/': () => /** @type {HTMLElement | null} */ (document.querySelector('[data-search]'))?.focus(),
+    u: undo,
     '?': () => setHelp(true),
   });
   const View = VIEWS[/** @type {keyof typeof VIEWS} */ (tab)];

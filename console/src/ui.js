@@ -1,6 +1,6 @@
 // The small parts that every view is made of.
 
-import { ApiError } from './http.js';
+import { ApiError, session } from './http.js';
 import { html, number, Store, useEffect, useRef, useState, useStore } from './lib.js';
 import { nameOf, names } from './names.js';
 
@@ -148,25 +148,36 @@ export function Progress({ done, failed, total, label }) {
   </span>`;
 }
 
+/** How long it is shown what was done, in milliseconds. */
+const SHOWN = 10000;
+
 /** @type {Store<{text: string, undo?: () => void} | null>} */
 const toast = new Store(/** @type {{text: string, undo?: () => void} | null} */ (null));
+/** Undoes what was done last, also when that is shown no longer. @type {(() => void) | undefined} */
+let last;
+session.subscribe(() => told(''));
 
 /** Says what was done, and offers to undo it. @param {string} text @param {() => void} [undo] */
 export function told(text, undo) {
-  toast.set({ text, undo });
+  last = undo;
+  toast.set(text ? { text, undo } : null);
+}
+
+export function undo() {
+  const now = last;
+  told('');
+  now?.();
 }
 
 export function Toast() {
   const now = useStore(toast);
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
-    const clock = now ? setTimeout(() => toast.set(null), 10000) : 0;
-    return () => clearTimeout(clock);
+    // Not while somebody is about to press it.
+    const clock = now ? setInterval(() => box.current?.matches(':hover, :focus-within') || toast.set(null), SHOWN) : 0;
+    return () => clearInterval(clock);
   }, [now]);
-  const undo = () => {
-    toast.set(null);
-    now?.undo?.();
-  };
-  return html`<div class="toast" role="status">
+  return html`<div class="toast" role="status" ref=${box}>
     ${now ? html`<p>${now.text}</p>` : null}
     ${now?.undo ? html`<${Button} kind="link" onClick=${undo}>Undo<//>` : null}
     ${now ? html`<button type="button" class="icon" aria-label="Dismiss" onClick=${() => toast.set(null)}><${Icon} name="close" /></button>` : null}

@@ -387,6 +387,33 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('offers to undo an answer for as long as somebody may press it', async () => {
+    await server.share('undo-owner', await server.images('undo-owner', 1, 'back'), ['undo-member']);
+    const page = await enter(chrome, server, 'undo-member');
+    await page.clock.install();
+    const puts = [];
+    page.on('request', (request) => request.method() === 'PUT' && puts.push(request.url()));
+    const undo = page.getByRole('button', { name: 'Undo' });
+    const later = () => page.clock.fastForward(11000);
+    await page.getByRole('button', { name: 'Accept back-1' }).click();
+    await undo.focus();
+    await later();
+    await focusIs(page, undo);
+    await undo.hover();
+    await tab(page, 'Jobs').focus();
+    await later();
+    assert.equal(await undo.isVisible(), true);
+    await page.mouse.move(0, 0);
+    await later();
+    await undo.waitFor({ state: 'detached' });
+    await page.keyboard.press('u');
+    await page.getByText('back-1 is pending again.').waitFor();
+    await row(page, 'back-1').waitFor();
+    await page.keyboard.press('u');
+    assert.equal(puts.length, 2, 'an answer is undone once');
+    await close(page);
+  });
+
   it('accepts all that waits, as it was asked', async () => {
     await server.share('all-owner', await server.images('all-owner', 3), ['all-member']);
     await server.share('other-2', await server.images('other-2', 4), ['all-member']);
