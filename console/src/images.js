@@ -78,22 +78,22 @@ export function Images({ params }) {
         ${shareable.length < chosen.length ? html`<span class="quiet">${chosen.length - shareable.length} cannot be shared</span>` : null}
         <${Button} kind="primary" why=${readOnly || (shareable.length ? '' : 'None of these images can be shared.')} onClick=${() => setSharing(shareable)}>Share…<//>
       <//>
-      <${Table} caption="Images of this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
+      <${Table} caption="Images of this project" what="image" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Image} */ image) => change({ open: image.id })}
         keys=${keys}
-        empty=${html`<${Nothing} filtered=${Boolean(visibility || name)} />`} />
+        empty=${html`<${Nothing} visibility=${visibility} name=${name} />`} />
     </section>
     ${open ? html`<${MembersPanel} key=${open} id=${open} row=${opened} quota=${quota} onShare=${(/** @type {Image} */ image) => setSharing([image])} />` : null}
     ${sharing ? html`<${ShareDialog} images=${sharing} quota=${quota} onClose=${() => setSharing(null)} onDone=${() => selection.set(new Map())} />` : null}
   </div>`;
 }
 
-/** @param {{filtered: boolean}} props */
-function Nothing({ filtered }) {
-  if (filtered) {
+/** @param {{visibility: string, name: string}} props */
+function Nothing({ visibility, name }) {
+  if (visibility || name) {
     return html`<${Empty} title="No image fits these filters">
-      <p>A name must be the whole name.</p>
+      ${name ? html`<p>A name must be the whole name.</p>` : null}
       <button type="button" onClick=${() => filter({ visibility: '', name: '' })}>Clear the filters</button>
     <//>`;
   }

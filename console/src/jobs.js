@@ -22,7 +22,7 @@ export function Jobs({ params }) {
       <div class="filters">
         <${Choice} label="Status" name="status" value=${status} options=${STATUS} />
       </div>
-      <${Table} caption="Jobs" columns=${COLUMNS} rows=${page.data?.rows} next=${page.data?.next ?? null}
+      <${Table} caption="Jobs" what="job" columns=${COLUMNS} rows=${page.data?.rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload}
         id=${(/** @type {Job} */ job) => job.job_id} label=${(/** @type {Job} */ job) => `${kindOf(job.job_type)} ${job.job_id}`}
         opened=${open} onOpen=${(/** @type {Job} */ job) => change({ open: job.job_id })}

@@ -65,12 +65,12 @@ export function Shared({ params }) {
         <${Button} why=${why} onClick=${() => answer('rejected', chosen)}>Reject<//>
       <//>
       ${answering.parts}
-      <${Table} caption="Images that are shared with this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
+      <${Table} caption="Images that are shared with this project" what="image" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Invitation} */ row) => change({ open: row.image_id })}
         kind=${(/** @type {Invitation} */ row) => (gone.has(row) ? 'gone' : '')}
         keys=${keys}
-        empty=${html`<${Nothing} status=${status} filtered=${Boolean(owner || name)} />`} />
+        empty=${html`<${Nothing} status=${status} owner=${owner} name=${name} />`} />
     </section>
     ${trusts ? html`<${Trusted} />` : null}
     ${open && !trusts ? html`<${ImagePanel} key=${open} id=${open} row=${shown} actions=${shown && actions(shown)} />` : null}
@@ -110,10 +110,15 @@ function OwnerFilter({ owner }) {
   return html`<${TextFilter} label="Owner" name="owner" value=${owner} shown=${shown} onText=${toId} />`;
 }
 
-/** @param {{status: string, filtered: boolean}} props */
-function Nothing({ status, filtered }) {
-  if (filtered) {
-    return html`<${Empty} title="No image fits these filters">
+/** @param {{status: string, owner: string, name: string}} props */
+function Nothing({ status, owner, name }) {
+  // Looked up before by the filter, unless the address came from elsewhere.
+  const { data: found } = useLoad(async () => (owner ? find(owner) : null), [owner], { every: 3600000 });
+  if (owner || name) {
+    if (found === undefined) return null;
+    const title = { unknown: `No project is called “${owner}”`, ambiguous: `Several projects are called “${owner}”: use the id` };
+    return html`<${Empty} title=${title[/** @type {keyof typeof title} */ (found?.state)] ?? 'No image fits these filters'}>
+      ${name ? html`<p>A name must be the whole name.</p>` : null}
       <button type="button" onClick=${() => filter({ owner: '', name: '' })}>Clear the filters</button>
     <//>`;
   }

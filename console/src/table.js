@@ -4,7 +4,7 @@ import { Away, Missing } from './http.js';
 import { useKeys } from './keys.js';
 import { Fragment, html, number, plural, useEffect, useLatest, useRef, useState, useStore } from './lib.js';
 import { nextPage, previousPage, route } from './route.js';
-import { Button, ErrorNote, Icon, Waiting } from './ui.js';
+import { announce, Button, ErrorNote, Icon, Waiting } from './ui.js';
 
 /** @typedef {import('./lib.js').Children} Children */
 
@@ -39,6 +39,7 @@ export function useSelection(filter) {
  * @template T
  * @typedef {object} Props
  * @property {string} caption
+ * @property {string} what one row
  * @property {Column<T>[]} columns
  * @property {T[] | undefined} rows
  * @property {(row: T) => string} id
@@ -62,6 +63,7 @@ export function Table(props) {
   const { caption, columns, rows, id, label, selection, opened, onOpen, kind, error, reload } = props;
   const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
   const cursor = useCursor(props, body);
+  useAnnounced(props);
   if (error && !rows) {
     return html`<${ErrorNote} error=${error} retry=${error instanceof Missing ? undefined : reload} />`;
   }
@@ -98,6 +100,19 @@ export function Table(props) {
     </div>
     <${Pager} next=${props.next} count=${rows.length} />
   <//>`;
+}
+
+/**
+ * Says what a filter or a page has brought. An empty list says itself that it is empty.
+ * @template T
+ * @param {Props<T>} props
+ */
+function useAnnounced({ rows, next, what }) {
+  const page = Number(useStore(route).params.page ?? 1);
+  useEffect(() => {
+    if (!rows?.length) return;
+    announce(page > 1 || next ? `Page ${number(page)}, ${plural(rows.length, 'row')}` : plural(rows.length, what));
+  }, [Boolean(rows)]);
 }
 
 /**

@@ -76,15 +76,17 @@ export function Time({ at }) {
 }
 
 /** What is said once to whoever cannot see it. */
-const said = new Store('');
+const said = new Store({ text: '', count: 0 });
 
 /** @param {string} text */
 export function announce(text) {
-  said.set(text);
+  said.set({ text, count: said.value.count + 1 });
 }
 
 export function LiveRegion() {
-  return html`<div class="hidden" role="status" aria-live="polite">${useStore(said)}</div>`;
+  const { text, count } = useStore(said);
+  // An element of its own each time: the same text is said again.
+  return html`<div class="hidden" role="status" aria-live="polite"><p key=${count}>${text}</p></div>`;
 }
 
 /** A text that a button copies. @param {{text: string, what: string}} props */
@@ -125,6 +127,7 @@ export function ErrorNote({ error, retry }) {
 
 /** @param {{title: string, children?: Children}} props */
 export function Empty({ title, children }) {
+  useEffect(() => announce(title), [title]);
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 }
 

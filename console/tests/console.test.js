@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -155,6 +155,11 @@ describe('the console', { concurrency: 3 }, () => {
     await row(page, 'alpha').waitFor();
     await page.getByRole('searchbox', { name: 'Exact name' }).fill('nothing');
     await page.getByRole('heading', { name: 'No image fits these filters' }).waitFor();
+    await page.getByText('A name must be the whole name.').waitFor();
+    await page.getByRole('searchbox', { name: 'Owner' }).fill('nobody');
+    await page.getByRole('heading', { name: 'No project is called “nobody”' }).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'No project is called “nobody”' }).waitFor();
     await page.getByRole('button', { name: 'Clear the filters' }).click();
     await row(page, 'alpha').locator('td.main').click();
     await panel(page).getByText(ids[0]).waitFor();
@@ -274,6 +279,34 @@ describe('the console', { concurrency: 3 }, () => {
     assert.equal(puts.length, 2);
     assert.equal(await selection(page).count(), 0);
     assert.equal((await server.invitations('aimed-member', 'status=accepted')).length, 3);
+    await close(page);
+  });
+
+  it('says aloud what a filter, a page or a rule has changed', async () => {
+    await server.images('aloud-owner', 52, 'said');
+    const page = await enter(chrome, server, 'aloud-owner', '#/images');
+    const said = (text) => page.locator('[aria-live=polite]').getByText(text, { exact: true }).waitFor({ state: 'attached' });
+    await said('Page 1, 50 rows');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await said('Page 2, 2 rows');
+    const name = page.getByRole('searchbox', { name: 'Exact name' });
+    await name.fill('said-1');
+    await said('1 image');
+    // The same words again are said again.
+    const before = await page.locator('[aria-live=polite] > *').elementHandle();
+    await name.fill('said-2');
+    await row(page, 'said-2').waitFor();
+    await page.waitForFunction((element) => !element.isConnected, before);
+    await said('1 image');
+    await name.fill('said');
+    await said('No image fits these filters');
+    await page.goto(`${server.url}/console#/shared?open=trusted`);
+    await panel(page).getByLabel('Project').fill('other-1');
+    await panel(page).getByLabel('Images are').selectOption('reject');
+    await panel(page).getByRole('button', { name: 'Add' }).click();
+    await said('What other-1 shares is rejected at once.');
+    await panel(page).getByRole('button', { name: 'Remove the rule for other-1', exact: true }).click();
+    await said('What other-1 shares waits for your answer.');
     await close(page);
   });
 
