@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -663,6 +663,9 @@ describe('the console', { concurrency: 3 }, () => {
     await panel(page).getByText('IMG.0088').waitFor();
     await accessible(page, 'job');
     await shot(page, 'job-failed');
+    // What no repeat helps against is not what the page proposes first.
+    const repeat = panel(page).getByRole('button', { name: 'Repeat what failed' });
+    assert.doesNotMatch(await repeat.getAttribute('class'), /primary/);
     const [file] = await Promise.all([page.waitForEvent('download'), panel(page).getByRole('button', { name: 'Save results as CSV' }).click()]);
     const lines = readFileSync(await file.path(), 'utf8').trim().split('\r\n');
     assert.equal(lines.length, 7);
@@ -674,7 +677,7 @@ describe('the console', { concurrency: 3 }, () => {
     page.on('request', (request) => {
       if (request.method() === 'POST') sent.push(request.postDataJSON());
     });
-    await panel(page).getByRole('button', { name: 'Repeat what failed' }).click();
+    await repeat.click();
     await tray(page).getByText('1 done, 3 failed').waitFor();
     assert.deepEqual(sent, [{ images: [full, '00000000-0000-4000-8000-000000000000'], projects: [projectId('other-58'), projectId('other-59')] }]);
     await tray(page).getByRole('button', { name: 'Details' }).click();
@@ -682,6 +685,32 @@ describe('the console', { concurrency: 3 }, () => {
     await page.goto(`${server.url}/console#/jobs?open=00000000000000000000000000000000`);
     await panel(page).getByText('This project has no such job.').waitFor();
     await close(page);
+  });
+
+  it('names the images that failed, and leads to them', async () => {
+    const kept = await server.image('failed-owner', 'kept');
+    const unknown = '00000000-0000-4000-8000-000000000000';
+    await server.share('failed-owner', [kept, unknown], ['failed-owner', 'failed-member']);
+    const answer = { images: [unknown], project_id: projectId('failed-member'), status: 'accepted' };
+    await server.ended('failed-member', (await server.call('failed-member', 'PUT', '/v1/cloudimages/members', answer)).job_id);
+    const page = await enter(chrome, server, 'failed-owner', '#/jobs');
+    const lists = [];
+    page.on('request', (request) => request.url().includes('id=in') && lists.push(request.url()));
+    await rows(page).first().locator('td.main').click();
+    const failures = panel(page).getByRole('region', { name: 'Failures by reason' });
+    await failures.locator('details').nth(1).locator('summary').click();
+    await failures.getByRole('link', { name: unknown }).first().waitFor();
+    await failures.getByText(kept).waitFor();
+    await failures.getByRole('link', { name: 'kept' }).click();
+    await panel(page).getByRole('heading', { name: 'kept' }).waitFor();
+    assert.match(page.url(), new RegExp(`#/images\\?open=${kept}$`));
+    assert.equal(lists.length, 1);
+    const member = await enter(chrome, server, 'failed-member', '#/jobs');
+    await rows(member).first().locator('td.main').click();
+    await panel(member).getByRole('link', { name: unknown }).click();
+    await panel(member).getByText('The owner has taken this image back.').waitFor();
+    await close(page);
+    await close(member);
   });
 
   it('follows a batch of 1,000 to its end over a reload', async () => {
