@@ -3,6 +3,7 @@
 
 import * as api from './api.js';
 import { Dialog } from './dialog.js';
+import { Away } from './http.js';
 import { each, html, plural, random, useEffect, useRef, useState } from './lib.js';
 import { useAction } from './load.js';
 import { changed } from './outage.js';
@@ -34,7 +35,7 @@ export function useAnswering(gone, selection) {
   // Whoever answers quickly, row by row, is not waited for: one answer after the other.
   const line = useRef(Promise.resolve());
 
-  const action = useAction(async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
+  const give = async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
     if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
       const count = await needVault(rows, gone);
       if (count) return setVaultFor({ rows, count });
@@ -53,7 +54,12 @@ export function useAnswering(gone, selection) {
     selection.set(new Map());
     changed();
     return undefined;
-  });
+  };
+  const action = useAction((/** @type {Parameters<typeof give>} */ ...asked) =>
+    give(...asked).catch((error) => {
+      throw error instanceof Away ? unanswered(error, asked[0], asked[1]) : error;
+    }),
+  );
 
   const send = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
     const key = random();
@@ -87,10 +93,17 @@ function RejectDialog({ count, onReject, onClose }) {
   return html`<${Dialog} title=${`Reject ${plural(count, 'image')}?`} onClose=${onClose}>
     <p>They leave your image list. You can accept them later under Rejected.</p>
     <footer>
-      <${Button} onClick=${onClose}>Cancel<//>
+      <${Button} autofocus onClick=${onClose}>Cancel<//>
       <${Button} kind="danger" onClick=${onReject}>Reject ${plural(count, 'image')}<//>
     </footer>
   <//>`;
+}
+
+/** What is still to be done, for whoever reads it when the service is back. @param {Away} error @param {Given} status @param {Invitation[]} rows */
+function unanswered(error, status, rows) {
+  const [only] = rows;
+  const what = rows.length === 1 && only ? `${nameOf(only)} is` : `${plural(rows.length, 'image')} are`;
+  return new Away(error.status, `${what} not ${status} yet: the service did not answer.`, error);
 }
 
 /** How many of these images need a vault. @param {Invitation[]} rows @param {Gone} gone */

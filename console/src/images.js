@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { Members, useCounts } from './counts.js';
-import { Choice, TextFilter } from './filters.js';
+import { Choice, option, TextFilter } from './filters.js';
 import { html, useState } from './lib.js';
 import { useKeys } from './keys.js';
 import { useLoad } from './load.js';
@@ -29,7 +29,8 @@ export function whyNot({ visibility }) {
 
 /** @param {{params: Record<string, string>}} props */
 export function Images({ params }) {
-  const { visibility = '', name = '', after, open } = params;
+  const { name = '', after, open } = params;
+  const visibility = option(VISIBILITY, params.visibility);
   const query = { visibility, name };
   const filters = JSON.stringify(query);
   const page = useLoad(() => api.page(api.images, { ...query, marker: after }), [query, after]);

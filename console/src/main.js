@@ -50,8 +50,10 @@ function Console({ session: { project, user } }) {
   return html`<${Fragment}>
     <header class="top">
       <span class="brand"><${Logo} />imshare</span>
-      <span class="whose"><bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" /></span>
-      <span class="user"><bdi>${user}</bdi></span>
+      <span class="whose">
+        <bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" />
+        <span class="user"><bdi>${user}</bdi></span>
+      </span>
       <button type="button" class="icon" aria-label="Keyboard help" title="Keyboard (?)" onClick=${() => setHelp(true)}>?</button>
       <${Button} onClick=${signOut}>Sign out<//>
     </header>

@@ -2,7 +2,7 @@
 
 import { nameOf, useAnswering, useGone } from './answering.js';
 import * as api from './api.js';
-import { Choice, TextFilter } from './filters.js';
+import { Choice, option, TextFilter } from './filters.js';
 import { session } from './http.js';
 import { ImagePanel } from './image.js';
 import { html, useStore } from './lib.js';
@@ -22,7 +22,8 @@ const idOf = (row) => row.image_id;
 
 /** @param {{params: Record<string, string>}} props */
 export function Shared({ params }) {
-  const { status = 'pending', owner = '', name = '', after, open } = params;
+  const { owner = '', name = '', after, open } = params;
+  const status = option(STATUS, params.status);
   const query = { status, owner, name };
   const filters = JSON.stringify(query);
   const page = useLoad(() => api.page(api.invitations, { ...query, marker: after }), [query, after]);

@@ -25,16 +25,16 @@ export function Icon({ name }) {
 
 /**
  * A button. One that may not be used can still be reached, and says why.
- * @param {{onClick?: () => void, why?: string, busy?: boolean, kind?: string, type?: string, label?: string, children?: Children}} props
+ * @param {{onClick?: () => void, why?: string, busy?: boolean, kind?: string, type?: string, label?: string, autofocus?: boolean, children?: Children}} props
  */
-export function Button({ onClick, why, busy, kind = '', type = 'button', label, children }) {
+export function Button({ onClick, why, busy, kind = '', type = 'button', label, autofocus, children }) {
   const off = Boolean(why) || busy;
   const click = (/** @type {Event} */ event) => {
     event.stopPropagation();
     if (off) event.preventDefault();
     else onClick?.();
   };
-  return html`<button type=${type} class=${kind} aria-disabled=${off ? 'true' : undefined} aria-busy=${busy ? 'true' : undefined}
+  return html`<button type=${type} class=${kind} autofocus=${autofocus} aria-disabled=${off ? 'true' : undefined} aria-busy=${busy ? 'true' : undefined}
     aria-label=${label} title=${why || undefined} onClick=${click}>${children}</button>`;
 }
 

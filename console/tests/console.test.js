@@ -333,7 +333,7 @@ describe('the console', { concurrency: 3 }, () => {
     await rows(page).nth(49).waitFor();
     await page.getByRole('button', { name: 'Next' }).focus();
     await page.keyboard.press('Enter');
-    await page.getByText('Page 2').waitFor();
+    await page.getByText('Page 2 ·').waitFor();
     await focusIs(page, rows(page).first());
     await page.keyboard.press('x');
     await selection(page).getByRole('button', { name: 'Share…' }).focus();
@@ -367,7 +367,7 @@ describe('the console', { concurrency: 3 }, () => {
     });
     await rows(page).nth(49).waitFor();
     await page.getByRole('button', { name: 'Next' }).click();
-    await page.getByText('Page 2').waitFor();
+    await page.getByText('Page 2 ·').waitFor();
     await rows(page).first().getByRole('checkbox').check();
     const second = await rows(page).first().innerText();
     await page.keyboard.press('n');
@@ -375,11 +375,11 @@ describe('the console', { concurrency: 3 }, () => {
     await page.reload();
     await page.getByText('Page 3 · 20 rows').waitFor();
     await page.keyboard.press('p');
-    await page.getByText('Page 2').waitFor();
+    await page.getByText('Page 2 ·').waitFor();
     assert.equal(await rows(page).first().innerText(), second);
     await page.getByRole('checkbox', { name: 'Select this page' }).check();
     await page.getByRole('button', { name: 'Previous' }).click();
-    await page.getByText('Page 1').waitFor();
+    await page.getByText('Page 1 ·').waitFor();
     await selection(page).getByText('50 images selected').waitFor();
     await selection(page).getByRole('button', { name: 'Select all 120' }).click();
     await selection(page).getByText('120 images selected').waitFor();
@@ -409,6 +409,7 @@ describe('the console', { concurrency: 3 }, () => {
     const dialog = page.getByRole('dialog', { name: 'Reject 3 images?' });
     await page.keyboard.press('r');
     await dialog.getByText('You can accept them later under Rejected.').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
     await accessible(page, 'reject');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
@@ -455,6 +456,7 @@ describe('the console', { concurrency: 3 }, () => {
     await page.getByRole('button', { name: 'Accept all' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('other-2').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
     await accessible(page, 'accept all');
     await shot(page, 'accept-all');
     await dialog.getByRole('button', { name: 'Accept 7 images' }).click();
@@ -596,6 +598,7 @@ describe('the console', { concurrency: 3 }, () => {
     await shot(page, 'members');
     await panel(page).getByRole('button', { name: 'Unshare with unshare-member' }).click();
     await dialog.getByText('1 project uses the image and can no longer see it, at once.').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
     await accessible(page, 'unshare');
     await dialog.getByRole('button', { name: 'Unshare' }).click();
     await page.getByText('ending is no longer shared with unshare-member.').waitFor();
@@ -788,7 +791,7 @@ describe('the console', { concurrency: 3 }, () => {
 
   it('says what to do where there is nothing', async () => {
     const page = await enter(chrome, server, 'empty-owner');
-    for (const [hash, heading] of [['shared', 'Nothing waits for your answer'], ['shared?status=all', 'No image is shared with this project'], ['images', 'This project has no images'], ['jobs', 'No jobs yet'], ['jobs?status=FAIL', 'No job has this status']]) {
+    for (const [hash, heading] of [['shared', 'Nothing waits for your answer'], ['shared?status=nonsense', 'Nothing waits for your answer'], ['shared?status=all', 'No image is shared with this project'], ['images', 'This project has no images'], ['images?visibility=nonsense', 'This project has no images'], ['jobs', 'No jobs yet'], ['jobs?status=nonsense', 'No jobs yet'], ['jobs?status=FAIL', 'No job has this status']]) {
       await page.goto(`${server.url}/console#/${hash}`);
       await page.getByRole('heading', { name: heading }).waitFor();
       await accessible(page, hash);
@@ -842,6 +845,7 @@ describe('the console', { concurrency: 3 }, () => {
       await shot(page, 'away');
       await own.up();
       await page.locator('.away').waitFor({ state: 'detached', timeout: 40000 });
+      await page.locator('.list').getByText('image-1 is not accepted yet: the service did not answer.').waitFor();
       await page.locator('.list').getByRole('button', { name: 'Try again' }).click();
       await page.getByText('image-1 is accepted.').waitFor();
       await row(page, 'image-1').waitFor({ state: 'detached' });
@@ -876,6 +880,10 @@ describe('the console', { concurrency: 3 }, () => {
         await shot(page, `${look}-${where}`);
       };
       await check(member, 'shared');
+      const banner = member.getByRole('banner');
+      for (const part of [banner.getByText(projectId('look-member')), banner.getByText('look-member').last(), banner.getByRole('button', { name: 'Copy the project' }), banner.getByRole('button', { name: 'Keyboard help' })]) {
+        assert.equal(await part.isVisible(), true, `${look}: ${part}`);
+      }
       await rows(member).first().locator('td.main').click();
       await panel(member).getByText('Disk format').waitFor();
       await check(member, 'image');
@@ -887,6 +895,12 @@ describe('the console', { concurrency: 3 }, () => {
       await owner.getByLabel('Projects').fill('other-20, other-21 nobody');
       await owner.getByText('no project has this id or name').waitFor();
       await check(owner, 'share');
+      await owner.goto(`${server.url}/console#/jobs`);
+      const entries = rows(owner).first().locator('td.number').first();
+      await entries.waitFor();
+      const said = await entries.evaluate((cell) => getComputedStyle(cell, '::before').content);
+      assert.equal(said, (options.viewport?.width ?? 1280) > 640 ? 'none' : '"Entries: "', 'a number in a card says what it counts');
+      await check(owner, 'jobs');
       if (options.reducedMotion) {
         const moving = await owner.evaluate(() => [...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).transitionDuration !== '0s').length);
         assert.equal(moving, 0);
