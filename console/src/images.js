@@ -9,11 +9,13 @@ import { useLoad } from './load.js';
 import { MembersPanel } from './members.js';
 import { change, filter } from './route.js';
 import { whyReadOnly } from './session.js';
-import { ShareDialog } from './share.js';
+import { draft, ShareDialog } from './share.js';
 import { SelectionBar, Table, useSelection } from './table.js';
 import { Button, Empty, Name, Time } from './ui.js';
 
 const VISIBILITY = [['', 'All'], ['shared', 'Shared'], ['private', 'Private'], ['public', 'Public']];
+
+/** @typedef {import('./share.js').Named} Named */
 
 /** @param {Image} image */
 const idOf = (image) => image.id;
@@ -38,7 +40,7 @@ export function Images({ params }) {
   const counts = useCounts(page.data?.rows);
   /** @type {import('./table.js').Selection<Image>} */
   const selection = useSelection(filters);
-  const [sharing, setSharing] = useState(/** @type {Image[] | null} */ (null));
+  const [sharing, setSharing] = useState(() => /** @type {Named[] | null} */ (draft()?.images ?? null));
   const readOnly = whyReadOnly();
   const rows = page.data?.rows;
   const chosen = [...selection.rows.values()];
@@ -54,7 +56,7 @@ export function Images({ params }) {
   const columns = [
     { title: 'Image', kind: 'main', cell: (image) => html`<${Name} name=${image.name} id=${image.id} />` },
     { title: 'Visibility', cell: (image) => image.visibility },
-    { title: 'Members', kind: 'wide', cell: (image) => membersOf(image) },
+    { title: 'Members', kind: 'wide', cell: (image) => html`<${Counted} image=${image} counts=${counts?.get(image.id)} quota=${quota} />` },
     { title: 'Created', cell: (image) => html`<${Time} at=${image.created_at} />` },
     {
       title: 'Share',
@@ -62,11 +64,6 @@ export function Images({ params }) {
       cell: (image) => html`<${Button} why=${readOnly || whyNot(image)} label=${`Share ${nameOf(image)}`} onClick=${() => setSharing([image])}>Share…<//>`,
     },
   ];
-  const membersOf = (/** @type {Image} */ image) => {
-    const counted = counts?.get(image.id);
-    if (whyNot(image)) return html`<span class="quiet">–</span>`;
-    return counted ? html`<${Members} counts=${counted} quota=${quota} />` : html`<span class="quiet">counting</span>`;
-  };
   const opened = rows?.find((image) => image.id === open);
   return html`<div class="work">
     <section class="list" aria-label="My images">
@@ -88,6 +85,12 @@ export function Images({ params }) {
     ${open ? html`<${MembersPanel} key=${open} id=${open} row=${opened} quota=${quota} onShare=${(/** @type {Image} */ image) => setSharing([image])} />` : null}
     ${sharing ? html`<${ShareDialog} images=${sharing} quota=${quota} onClose=${() => setSharing(null)} onDone=${() => selection.set(new Map())} />` : null}
   </div>`;
+}
+
+/** @param {{image: Image, counts: import('./counts.js').Counts | undefined, quota: number}} props */
+function Counted({ image, counts, quota }) {
+  if (whyNot(image)) return html`<span class="quiet">–</span>`;
+  return counts ? html`<${Members} counts=${counts} quota=${quota} />` : html`<span class="quiet">counting</span>`;
 }
 
 /** @param {{visibility: string, name: string}} props */
