@@ -38,11 +38,11 @@ export function useAnswering(gone, selection) {
   const give = async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
     if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
       const count = await needVault(rows, gone);
-      if (count) return setVaultFor({ rows, count });
+      if (count) return void setVaultFor({ rows, count });
     }
     const left = rows.filter((row) => !gone.has(row));
     const [only] = left;
-    if (!only) return undefined;
+    if (!only) return;
     for (const row of left) gone.expect(row);
     if (left.length === 1) await one(only, status, vault, gone);
     else {
@@ -53,7 +53,6 @@ export function useAnswering(gone, selection) {
     }
     selection.set(new Map());
     changed();
-    return undefined;
   };
   const action = useAction((/** @type {Parameters<typeof give>} */ ...asked) =>
     give(...asked).catch((error) => {

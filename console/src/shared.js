@@ -39,12 +39,12 @@ export function Shared({ params }) {
   const { answer } = answering;
   const why = whyReadOnly();
   const rows = gone.rows;
-  const chosen = [...selection.rows.values()];
+  const chosen = [...selection.rows.values()].filter((row) => !gone.has(row));
   const trusts = open === 'trusted';
   const shown = rows?.find((row) => row.image_id === open);
   /** @param {Invitation | undefined} row @returns {import('./keys.js').Keys} */
   const keys = (row) => {
-    const about = (chosen.length ? chosen : row ? [row] : []).filter((one) => !gone.has(one));
+    const about = chosen.length ? chosen : row && !gone.has(row) ? [row] : [];
     if (why || trusts || about.length === 0) return {};
     return { a: () => answer('accepted', about), r: () => answer('rejected', about) };
   };
