@@ -2,10 +2,12 @@
 // taken back.
 
 import * as api from './api.js';
+import { Dialog } from './dialog.js';
+import { Away } from './http.js';
 import { each, html, plural, random, useEffect, useRef, useState } from './lib.js';
 import { useAction } from './load.js';
 import { changed } from './outage.js';
-import { ErrorNote, told } from './ui.js';
+import { Button, ErrorNote, told } from './ui.js';
 import { VaultDialog } from './vault.js';
 import { start } from './watch.js';
 
@@ -26,32 +28,39 @@ export function nameOf(row) {
  * @param {import('./table.js').Selection<Invitation>} selection
  */
 export function useAnswering(gone, selection) {
-  const [asks, setAsks] = useState(/** @type {{rows: Invitation[], count: number} | null} */ (null));
+  const [vaultFor, setVaultFor] = useState(/** @type {{rows: Invitation[], count: number} | null} */ (null));
+  const [rejecting, setRejecting] = useState(/** @type {Invitation[] | null} */ (null));
   const [about, setAbout] = useState(/** @type {Set<string>} */ (new Set()));
   const last = useRef(() => {});
   // Whoever answers quickly, row by row, is not waited for: one answer after the other.
   const line = useRef(Promise.resolve());
 
-  const action = useAction(async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
+  const give = async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
     if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
       const count = await needVault(rows, gone);
-      if (count) return setAsks({ rows, count });
+      if (count) return void setVaultFor({ rows, count });
     }
     const left = rows.filter((row) => !gone.has(row));
     const [only] = left;
-    if (!only) return undefined;
+    if (!only) return;
     for (const row of left) gone.expect(row);
     if (left.length === 1) await one(only, status, vault, gone);
     else {
       const title = `${status === 'accepted' ? 'Accept' : 'Reject'} ${plural(left.length, 'image')}`;
       await start({ method: 'PUT', title, images: left.map((row) => row.image_id), status, vault_id: vault }, key);
+      // A job is not undone, nor what was answered before it.
+      told('');
     }
     selection.set(new Map());
     changed();
-    return undefined;
-  });
+  };
+  const action = useAction((/** @type {Parameters<typeof give>} */ ...asked) =>
+    give(...asked).catch((error) => {
+      throw error instanceof Away ? unanswered(error, asked[0], asked[1]) : error;
+    }),
+  );
 
-  const answer = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
+  const send = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
     const key = random();
     last.current = () => {
       line.current = line.current.then(async () => void (await action.run(status, rows, vault, key)));
@@ -60,15 +69,40 @@ export function useAnswering(gone, selection) {
     last.current();
   };
   const onVault = (/** @type {string} */ vault) => {
-    setAsks(null);
-    if (asks) answer('accepted', asks.rows, vault);
+    setVaultFor(null);
+    if (vaultFor) send('accepted', vaultFor.rows, vault);
+  };
+  const onReject = () => {
+    setRejecting(null);
+    if (rejecting) send('rejected', rejecting);
   };
   return {
-    answer,
+    // One answer can be undone. Rejecting several cannot, so the user is asked first.
+    answer: (/** @type {Given} */ status, /** @type {Invitation[]} */ rows) =>
+      status === 'rejected' && rows.length > 1 ? setRejecting(rows) : send(status, rows),
     busy: (/** @type {Invitation} */ row) => action.busy && about.has(row.image_id),
     parts: html`<${ErrorNote} error=${action.error} retry=${() => last.current()} />
-      ${asks ? html`<${VaultDialog} count=${asks.count} of=${asks.rows.length} onVault=${onVault} onClose=${() => setAsks(null)} />` : null}`,
+      ${vaultFor ? html`<${VaultDialog} count=${vaultFor.count} of=${vaultFor.rows.length} onVault=${onVault} onClose=${() => setVaultFor(null)} />` : null}
+      ${rejecting ? html`<${RejectDialog} count=${rejecting.length} onReject=${onReject} onClose=${() => setRejecting(null)} />` : null}`,
   };
+}
+
+/** @param {{count: number, onReject: () => void, onClose: () => void}} props */
+function RejectDialog({ count, onReject, onClose }) {
+  return html`<${Dialog} title=${`Reject ${plural(count, 'image')}?`} onClose=${onClose}>
+    <p>They leave your image list. You can accept them later under Rejected.</p>
+    <footer>
+      <${Button} autofocus onClick=${onClose}>Cancel<//>
+      <${Button} kind="danger" onClick=${onReject}>Reject ${plural(count, 'image')}<//>
+    </footer>
+  <//>`;
+}
+
+/** What is still to be done, for whoever reads it when the service is back. @param {Away} error @param {Given} status @param {Invitation[]} rows */
+function unanswered(error, status, rows) {
+  const [only] = rows;
+  const what = rows.length === 1 && only ? `${nameOf(only)} is` : `${plural(rows.length, 'image')} are`;
+  return new Away(error.status, `${what} not ${status} yet: the service did not answer.`, error);
 }
 
 /** How many of these images need a vault. @param {Invitation[]} rows @param {Gone} gone */
@@ -94,7 +128,14 @@ async function one(row, status, vault, gone) {
     if (!api.isGone(error)) throw error;
     return gone.add(row);
   }
-  const undo = () => api.answer(row.image_id, row.status).then(changed, (error) => told(error.message));
+  const undo = () =>
+    api.answer(row.image_id, row.status).then(
+      () => {
+        told(`${nameOf(row)} is ${row.status} again.`);
+        changed();
+      },
+      (error) => told(error.message),
+    );
   return told(`${nameOf(row)} is ${status}.`, row.status === status ? undefined : undo);
 }
 

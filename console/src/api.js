@@ -41,10 +41,20 @@ function named(image) {
 
 /** The project's own images. @param {Query} query @returns {Promise<Page<Image>>} */
 export async function images(query) {
-  const own = { owner: project(), sort_key: 'created_at', sort_dir: 'desc', ...query };
-  const { data } = await request('GET', 'v2/images', { query: own });
+  return visible({ owner: project(), sort_key: 'created_at', sort_dir: 'desc', ...query });
+}
+
+/** Images that the project may see. @param {Query} query @returns {Promise<Page<Image>>} */
+async function visible(query) {
+  const { data } = await request('GET', 'v2/images', { query });
   const next = data.next ? new URL(data.next, document.baseURI).searchParams.get('marker') : null;
   return { rows: data.images.map(named), next };
+}
+
+/** Names by id, of those images that the project may see. @param {string[]} ids */
+export async function imageNames(ids) {
+  const { rows } = await all(visible, { id: `in:${ids.join()}`, member_status: 'all' });
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 /** @param {string} id @param {Query} query @returns {Promise<Page<Member>>} */

@@ -6,7 +6,7 @@ import { Icon } from './ui.js';
 /** @typedef {import('./lib.js').Children} Children */
 
 /**
- * A modal dialog. The browser keeps the focus inside, closes it by Esc and gives the focus back.
+ * A modal dialog. The browser keeps the focus inside, and it gives the focus back.
  * @param {{title: Children, onClose: () => void, wide?: boolean, children?: Children}} props
  */
 export function Dialog({ title, onClose, wide, children }) {
@@ -24,7 +24,11 @@ export function Dialog({ title, onClose, wide, children }) {
     event.preventDefault();
     onClose();
   };
-  return html`<dialog ref=${dialog} class=${wide ? 'wide' : ''} aria-labelledby="dialog-title" onCancel=${cancel}>
+  // The browser lets a page refuse to close once, and then closes it unasked: so Esc does not get that far.
+  const pressed = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === 'Escape' && !event.isComposing) cancel(event);
+  };
+  return html`<dialog ref=${dialog} class=${wide ? 'wide' : ''} aria-labelledby="dialog-title" onCancel=${cancel} onKeyDown=${pressed}>
     <header>
       <h2 id="dialog-title">${title}</h2>
       <button type="button" class="icon" aria-label="Close" onClick=${onClose}><${Icon} name="close" /></button>

@@ -4,6 +4,11 @@ import { html, useEffect, useRef, useState } from './lib.js';
 import { filter } from './route.js';
 import { Icon } from './ui.js';
 
+/** One of these options; the first one if the address says something else. @param {string[][]} options @param {string} [value] */
+export function option(options, value) {
+  return (options.find(([name]) => name === value) ?? options[0])?.[0] ?? '';
+}
+
 /**
  * One of a few values.
  * @param {{label: string, name: string, value: string, options: string[][]}} props

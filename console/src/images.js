@@ -2,18 +2,20 @@
 
 import * as api from './api.js';
 import { Members, useCounts } from './counts.js';
-import { Choice, TextFilter } from './filters.js';
+import { Choice, option, TextFilter } from './filters.js';
 import { html, useState } from './lib.js';
 import { useKeys } from './keys.js';
 import { useLoad } from './load.js';
 import { MembersPanel } from './members.js';
 import { change, filter } from './route.js';
 import { whyReadOnly } from './session.js';
-import { ShareDialog } from './share.js';
+import { draft, ShareDialog } from './share.js';
 import { SelectionBar, Table, useSelection } from './table.js';
 import { Button, Empty, Name, Time } from './ui.js';
 
 const VISIBILITY = [['', 'All'], ['shared', 'Shared'], ['private', 'Private'], ['public', 'Public']];
+
+/** @typedef {import('./share.js').Named} Named */
 
 /** @param {Image} image */
 const idOf = (image) => image.id;
@@ -29,7 +31,8 @@ export function whyNot({ visibility }) {
 
 /** @param {{params: Record<string, string>}} props */
 export function Images({ params }) {
-  const { visibility = '', name = '', after, open } = params;
+  const { name = '', after, open } = params;
+  const visibility = option(VISIBILITY, params.visibility);
   const query = { visibility, name };
   const filters = JSON.stringify(query);
   const page = useLoad(() => api.page(api.images, { ...query, marker: after }), [query, after]);
@@ -37,22 +40,23 @@ export function Images({ params }) {
   const counts = useCounts(page.data?.rows);
   /** @type {import('./table.js').Selection<Image>} */
   const selection = useSelection(filters);
-  const [sharing, setSharing] = useState(/** @type {Image[] | null} */ (null));
+  const [sharing, setSharing] = useState(() => /** @type {Named[] | null} */ (draft()?.images ?? null));
   const readOnly = whyReadOnly();
   const rows = page.data?.rows;
   const chosen = [...selection.rows.values()];
   const shareable = chosen.filter((image) => !whyNot(image));
-  const share = (/** @type {Image} */ image) => {
-    const about = chosen.length ? shareable : [image].filter((one) => !whyNot(one));
-    if (!readOnly && about.length) setSharing(about);
+  /** @param {Image | undefined} image @returns {import('./keys.js').Keys} */
+  const keys = (image) => {
+    const about = chosen.length ? shareable : image && !whyNot(image) ? [image] : [];
+    return readOnly || about.length === 0 ? {} : { s: () => setSharing(about) };
   };
-  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
+  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())), ...keys(undefined) });
 
   /** @type {import('./table.js').Column<Image>[]} */
   const columns = [
     { title: 'Image', kind: 'main', cell: (image) => html`<${Name} name=${image.name} id=${image.id} />` },
     { title: 'Visibility', cell: (image) => image.visibility },
-    { title: 'Members', kind: 'wide', cell: (image) => membersOf(image) },
+    { title: 'Members', kind: 'wide', cell: (image) => html`<${Counted} image=${image} counts=${counts?.get(image.id)} quota=${quota} />` },
     { title: 'Created', cell: (image) => html`<${Time} at=${image.created_at} />` },
     {
       title: 'Share',
@@ -60,11 +64,6 @@ export function Images({ params }) {
       cell: (image) => html`<${Button} why=${readOnly || whyNot(image)} label=${`Share ${nameOf(image)}`} onClick=${() => setSharing([image])}>Share…<//>`,
     },
   ];
-  const membersOf = (/** @type {Image} */ image) => {
-    const counted = counts?.get(image.id);
-    if (whyNot(image)) return html`<span class="quiet">–</span>`;
-    return counted ? html`<${Members} counts=${counted} quota=${quota} />` : html`<span class="quiet">counting</span>`;
-  };
   const opened = rows?.find((image) => image.id === open);
   return html`<div class="work">
     <section class="list" aria-label="My images">
@@ -77,22 +76,28 @@ export function Images({ params }) {
         ${shareable.length < chosen.length ? html`<span class="quiet">${chosen.length - shareable.length} cannot be shared</span>` : null}
         <${Button} kind="primary" why=${readOnly || (shareable.length ? '' : 'None of these images can be shared.')} onClick=${() => setSharing(shareable)}>Share…<//>
       <//>
-      <${Table} caption="Images of this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
+      <${Table} caption="Images of this project" what="image" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Image} */ image) => change({ open: image.id })}
-        keys=${(/** @type {Image} */ image) => ({ s: () => share(image) })}
-        empty=${html`<${Nothing} filtered=${Boolean(visibility || name)} />`} />
+        keys=${keys}
+        empty=${html`<${Nothing} visibility=${visibility} name=${name} />`} />
     </section>
     ${open ? html`<${MembersPanel} key=${open} id=${open} row=${opened} quota=${quota} onShare=${(/** @type {Image} */ image) => setSharing([image])} />` : null}
     ${sharing ? html`<${ShareDialog} images=${sharing} quota=${quota} onClose=${() => setSharing(null)} onDone=${() => selection.set(new Map())} />` : null}
   </div>`;
 }
 
-/** @param {{filtered: boolean}} props */
-function Nothing({ filtered }) {
-  if (filtered) {
+/** @param {{image: Image, counts: import('./counts.js').Counts | undefined, quota: number}} props */
+function Counted({ image, counts, quota }) {
+  if (whyNot(image)) return html`<span class="quiet">–</span>`;
+  return counts ? html`<${Members} counts=${counts} quota=${quota} />` : html`<span class="quiet">counting</span>`;
+}
+
+/** @param {{visibility: string, name: string}} props */
+function Nothing({ visibility, name }) {
+  if (visibility || name) {
     return html`<${Empty} title="No image fits these filters">
-      <p>A name must be the whole name.</p>
+      ${name ? html`<p>A name must be the whole name.</p>` : null}
       <button type="button" onClick=${() => filter({ visibility: '', name: '' })}>Clear the filters</button>
     <//>`;
   }

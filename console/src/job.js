@@ -6,16 +6,20 @@ import { html, number, plural, random, useRef, useState } from './lib.js';
 import { useAction, useLoad } from './load.js';
 import { useKeys } from './keys.js';
 import { again, csv, download, kindOf, reasons } from './repeat.js';
-import { change } from './route.js';
+import { address, change } from './route.js';
 import { whyReadOnly } from './session.js';
-import { Button, Copyable, ErrorNote, Icon, Progress, Project, short, Time, Waiting } from './ui.js';
+import { Button, Copyable, ErrorNote, Icon, Progress, Project, Time, Waiting } from './ui.js';
 import { VaultDialog } from './vault.js';
 import { isOver, outcome, sent, start, useJob } from './watch.js';
 
 /** Failed entries that are shown of each reason. */
 const SHOWN = 20;
+/** Images that are asked for by name, as many as one address has room for. */
+const NAMED = 100;
 /** An image that was made from a backup was accepted without a vault, or with an unusable one. */
 const VAULT = ['IMG.0184', 'IMG.0188'];
+/** What may well succeed another time: the service has failed, or a vault is chosen. Other reasons stay until somebody acts. */
+const HELPS = ['IMG.0112', 'IMG.0113', ...VAULT];
 
 /** @param {{id: string}} props */
 export function JobPanel({ id }) {
@@ -77,11 +81,10 @@ export function Repeat({ job }) {
   const [asks, setAsks] = useState(/** @type {'' | 'vault' | 'answer'} */ (''));
   const keys = useRef(/** @type {string[]} */ ([]));
   const known = sent(job.job_id);
-  const answers = job.job_type === 'imsUpdateImageMembersJob';
   const look = useAction(async () => {
-    const failed = answers ? await api.results(job.job_id, 'failed') : [];
+    const failed = answers(job) ? await api.results(job.job_id, 'failed') : [];
     if (failed.some(({ error_code }) => VAULT.includes(error_code ?? ''))) setAsks('vault');
-    else if (answers && !known?.status) setAsks('answer');
+    else if (answers(job) && !known?.status) setAsks('answer');
     else void repeat.run(known?.status ? { status: known.status, vault_id: known.vault_id } : {});
   });
   const repeat = useAction(async (/** @type {{status?: 'accepted' | 'rejected', vault_id?: string}} */ answer) => {
@@ -99,8 +102,8 @@ export function Repeat({ job }) {
     void repeat.run(answer);
   };
   return html`
-    <${Button} kind="primary" why=${whyReadOnly()} busy=${look.busy || repeat.busy} onClick=${begin}>
-      ${answers && VAULT.includes(job.error_code ?? '') ? 'Choose a vault and repeat' : 'Repeat what failed'}
+    <${Button} kind=${HELPS.includes(job.error_code ?? '') ? 'primary' : ''} why=${whyReadOnly()} busy=${look.busy || repeat.busy} onClick=${begin}>
+      ${answers(job) && VAULT.includes(job.error_code ?? '') ? 'Choose a vault and repeat' : 'Repeat what failed'}
     <//>
     <${ErrorNote} error=${look.error ?? repeat.error} retry=${begin} />
     ${asks === 'vault' ? html`<${VaultDialog} count=${job.entities.failed} onClose=${() => setAsks('')} onVault=${(/** @type {string} */ vault_id) => give({ status: 'accepted', vault_id })} />` : null}
@@ -111,19 +114,40 @@ export function Repeat({ job }) {
       : null}`;
 }
 
+/** An image with a link to its panel. @param {{id: string, name: string | null | undefined, tab: string}} props */
+function Failed({ id, name, tab }) {
+  const link = (/** @type {import('./lib.js').Children} */ text) => html`<a href=${address(tab, { open: id })}>${text}</a>`;
+  const code = html`<code class="id">${id}</code>`;
+  return name ? html`${link(html`<bdi>${name}</bdi>`)} ${code}` : link(code);
+}
+
+/** Whether a job gives answers, rather than invitations. @param {Job} job */
+function answers({ job_type }) {
+  return job_type === 'imsUpdateImageMembersJob';
+}
+
 /** @param {{job: Job}} props */
 function Failures({ job }) {
   const { data, error, reload } = useLoad(() => api.results(job.job_id, 'failed'), [job.job_id, job.entities.failed], { every: 3600000 });
+  const groups = reasons(data ?? []);
+  const ids = [...new Set(groups.flatMap(({ rows }) => rows.slice(0, SHOWN).map((row) => row.image_id)))].slice(0, NAMED);
+  const named = useLoad(async () => (ids.length ? api.imageNames(ids) : new Map()), [ids], { every: 3600000 });
   if (!data) return error ? html`<${ErrorNote} error=${error} retry=${reload} />` : html`<${Waiting} rows=${3} />`;
+  const tab = answers(job) ? 'shared' : 'images';
   return html`<section class="failures" aria-label="Failures by reason">
     <h3>Why entries failed</h3>
-    ${reasons(data).map(
+    ${groups.map(
       ({ reason, code, rows }, index) => html`<details open=${index === 0}>
         <summary><${Icon} name="warning" /><span>${reason} ${code ? html`<code>${code}</code>` : null}</span><b>${number(rows.length)}</b></summary>
         <table class="plain">
           <thead><tr><th scope="col">Image</th><th scope="col">Project</th></tr></thead>
           <tbody>
-            ${rows.slice(0, SHOWN).map((row) => html`<tr><td><code title=${row.image_id}>${short(row.image_id)}</code></td><td><${Project} id=${row.project_id} /></td></tr>`)}
+            ${rows.slice(0, SHOWN).map(
+              ({ image_id, project_id }) => html`<tr>
+                <td><${Failed} id=${image_id} name=${named.data?.get(image_id)} tab=${tab} /></td>
+                <td><${Project} id=${project_id} /></td>
+              </tr>`,
+            )}
           </tbody>
         </table>
         ${rows.length > SHOWN ? html`<p class="quiet">${plural(rows.length - SHOWN, 'more entry', 'more entries')}: all are in the CSV.</p>` : null}

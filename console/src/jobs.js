@@ -8,21 +8,22 @@ import { kindOf } from './repeat.js';
 import { change, filter } from './route.js';
 import { Table } from './table.js';
 import { Empty, Progress, Time } from './ui.js';
-import { Choice } from './filters.js';
+import { Choice, option } from './filters.js';
 import { isOver, outcome, sent } from './watch.js';
 
 const STATUS = [['', 'All'], ['RUNNING', 'Running'], ['SUCCESS', 'Succeeded'], ['FAIL', 'Failed']];
 
 /** @param {{params: Record<string, string>}} props */
 export function Jobs({ params }) {
-  const { status = '', after, open } = params;
+  const { after, open } = params;
+  const status = option(STATUS, params.status);
   const page = useLoad(() => api.page(api.jobs, { status, marker: after }), [status, after], { every: 3000 });
   return html`<div class="work">
     <section class="list" aria-label="Jobs">
       <div class="filters">
         <${Choice} label="Status" name="status" value=${status} options=${STATUS} />
       </div>
-      <${Table} caption="Jobs" columns=${COLUMNS} rows=${page.data?.rows} next=${page.data?.next ?? null}
+      <${Table} caption="Jobs" what="job" columns=${COLUMNS} rows=${page.data?.rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload}
         id=${(/** @type {Job} */ job) => job.job_id} label=${(/** @type {Job} */ job) => `${kindOf(job.job_type)} ${job.job_id}`}
         opened=${open} onOpen=${(/** @type {Job} */ job) => change({ open: job.job_id })}

@@ -8,19 +8,30 @@ const SEQUENCE = 1500;
 
 /** @typedef {Record<string, () => void>} Keys */
 
-/** @type {{current: Keys}[]} The keys of what is on the page; the last ones win. */
+/** @type {{current: {keys: Keys, within?: {current: Element | null}}}[]} The keys of what is on the page. */
 const layers = [];
 let began = 0;
 
-/** Keys while a component is on the page. @param {Keys} keys */
-export function useKeys(keys) {
-  const latest = useLatest(keys);
+/**
+ * Keys while a component is on the page.
+ * @param {Keys} keys
+ * @param {{current: Element | null}} [within] the keys are for this element, and only while the focus is in it
+ */
+export function useKeys(keys, within) {
+  const latest = useLatest({ keys, within });
   useEffect(() => {
     layers.push(latest);
     return () => {
       layers.splice(layers.indexOf(latest), 1);
     };
   }, []);
+}
+
+/** What a key does: first for what has the focus, then for the page, where the last component wins. @param {string} name */
+function meaning(name) {
+  const all = layers.map(({ current }) => current).filter(({ keys }) => keys[name]);
+  const focused = all.findLast(({ within }) => within?.current?.contains(document.activeElement));
+  return (focused ?? all.findLast(({ within }) => !within))?.keys[name];
 }
 
 /** @param {KeyboardEvent} event */
@@ -36,10 +47,10 @@ function pressed(event) {
   const after = Date.now() - began < SEQUENCE;
   began = 0;
   const name = after ? `g ${key}` : key;
-  const layer = layers.findLast(({ current }) => current[name]);
-  if (layer) {
+  const act = meaning(name);
+  if (act) {
     event.preventDefault();
-    layer.current[name]?.();
+    act();
   } else if (key === 'g') {
     began = Date.now();
   }
@@ -50,8 +61,9 @@ const HELP = [
   ['j, k', 'next row, previous row'],
   ['Enter', 'open the row'],
   ['x', 'select the row'],
-  ['a', 'accept the selection, or the row'],
-  ['r', 'reject the selection, or the row'],
+  ['a', 'accept the selection, or the image'],
+  ['r', 'reject the selection, or the image'],
+  ['u', 'undo the last answer'],
   ['s', 'share the selection, or the image'],
   ['n, p', 'next page, previous page'],
   ['/', 'go to the filter by name'],

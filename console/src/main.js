@@ -1,5 +1,6 @@
 // The page: header, what waits, tabs, the tab that the address names, and the jobs in the corner.
 
+import './focus.js';
 import { Missing, session } from './http.js';
 import { Images } from './images.js';
 import { Jobs } from './jobs.js';
@@ -13,7 +14,7 @@ import { signOut, whyReadOnly } from './session.js';
 import { Shared } from './shared.js';
 import { SignIn } from './signin.js';
 import { Tray } from './tray.js';
-import { Button, Copyable, Icon, LiveRegion, Toast } from './ui.js';
+import { Button, Copyable, Icon, LiveRegion, Toast, undo } from './ui.js';
 
 const TABS = [['shared', 'Shared with me'], ['images', 'My images'], ['jobs', 'Jobs']];
 const VIEWS = { shared: Shared, images: Images, jobs: Jobs };
@@ -42,14 +43,17 @@ function Console({ session: { project, user } }) {
     'g j': () => go('jobs'),
     'g t': () => go('shared', { open: 'trusted' }),
     '/': () => /** @type {HTMLElement | null} */ (document.querySelector('[data-search]'))?.focus(),
+    u: undo,
     '?': () => setHelp(true),
   });
   const View = VIEWS[/** @type {keyof typeof VIEWS} */ (tab)];
   return html`<${Fragment}>
     <header class="top">
       <span class="brand"><${Logo} />imshare</span>
-      <span class="whose"><bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" /></span>
-      <span class="user"><bdi>${user}</bdi></span>
+      <span class="whose">
+        <bdi>${project.name || 'Project'}</bdi> <${Copyable} text=${project.id} what="the project's id" />
+        <span class="user"><bdi>${user}</bdi></span>
+      </span>
       <button type="button" class="icon" aria-label="Keyboard help" title="Keyboard (?)" onClick=${() => setHelp(true)}>?</button>
       <${Button} onClick=${signOut}>Sign out<//>
     </header>
@@ -64,7 +68,7 @@ function Console({ session: { project, user } }) {
             ${name === 'shared' && waiting ? html` <b aria-label=${`${number(waiting)} waiting`}>${number(waiting)}</b>` : null}</a>`,
         )}
       </nav>
-      <h1 class="hidden">${title}</h1>
+      <h1 class="hidden" tabindex="-1">${title}</h1>
       <${View} key=${tab} params=${params} />
     </main>
     <div class="corner"><${Toast} /><${Tray} opened=${tab === 'jobs' ? params.open : undefined} /></div>

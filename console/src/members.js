@@ -140,7 +140,7 @@ function Unshare({ image, members, onClose, onDone }) {
     <p class="quiet">The image itself stays. If you share it again, they have to accept again.</p>
     <${ErrorNote} error=${end.error} retry=${end.run} />
     <footer>
-      <${Button} onClick=${onClose}>Cancel<//>
+      <${Button} autofocus onClick=${onClose}>Cancel<//>
       <${Button} kind="danger" busy=${end.busy} onClick=${end.run}>Unshare<//>
     </footer>
   <//>`;

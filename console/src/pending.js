@@ -65,7 +65,7 @@ function AcceptAll({ rows, more, owners, onClose }) {
     </ul>
     <${ErrorNote} error=${accept.error} retry=${accept.run} />
     <footer>
-      <${Button} onClick=${onClose}>Cancel<//>
+      <${Button} autofocus onClick=${onClose}>Cancel<//>
       <${Button} kind="primary" busy=${accept.busy} onClick=${accept.run}>Accept ${plural(asked.rows.length, 'image')}<//>
     </footer>
   <//>`;

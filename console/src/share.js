@@ -4,7 +4,7 @@ import * as api from './api.js';
 import { count, total } from './counts.js';
 import { Dialog } from './dialog.js';
 import { session } from './http.js';
-import { each, html, number, plural, random, useEffect, useMemo, useRef, useState } from './lib.js';
+import { each, html, keep, kept, number, plural, random, useEffect, useMemo, useRef, useState } from './lib.js';
 import { useAction, useLoad } from './load.js';
 import { find } from './names.js';
 import { changed } from './outage.js';
@@ -18,6 +18,7 @@ const SHOWN = 200;
 
 /** @typedef {'checking' | 'new' | 'member' | 'own' | 'twice' | 'unknown' | 'ambiguous' | 'unchecked'} State */
 /** @typedef {{text: string, id: string, name: string, state: State}} Entry */
+/** @typedef {Pick<Image, 'id' | 'name'>} Named an image, as much of it as sharing needs */
 
 /** @type {Record<State, string>} */
 const WORDS = {
@@ -86,7 +87,7 @@ function stateOf(found, id, twice, members) {
   return found.state === 'unchecked' ? 'unchecked' : 'new';
 }
 
-/** How many members each of the images may still get, and who has all of them. @param {Image[]} images @param {number} quota */
+/** How many members each of the images may still get, and who has all of them. @param {Named[]} images @param {number} quota */
 async function look(images, quota) {
   let room = quota;
   /** @type {Set<string> | undefined} */
@@ -101,9 +102,26 @@ async function look(images, quota) {
   return { room: Math.max(room, 0), members: everywhere ?? new Set() };
 }
 
-/** @param {{images: Image[], quota: number, onClose: () => void, onDone: () => void}} props */
+/** The user's own in this project, whoever signs in to this tab later. */
+function draftName() {
+  return `draft ${session.value?.project.id} ${session.value?.user}`;
+}
+
+/** What was typed when the dialog went away unasked: the session has ended, or the page was left. @returns {{images: Named[], text: string} | null} */
+export function draft() {
+  return kept(draftName());
+}
+
+/** @param {{images: Named[], quota: number, onClose: () => void, onDone: () => void}} props */
 export function ShareDialog({ images, quota, onClose, onDone }) {
-  const [text, setText] = useState('');
+  const [text, setText] = useState(() => draft()?.text ?? '');
+  const [asks, setAsks] = useState(false);
+  useEffect(() => keep(draftName(), text.trim() ? { images: images.map(({ id, name }) => ({ id, name })), text } : null), [text]);
+  const leave = () => {
+    keep(draftName(), null);
+    onClose();
+  };
+  const close = () => (text.trim() ? setAsks(!asks) : leave());
   const looked = useLoad(() => look(images, quota), [images.map(({ id }) => id), quota], { every: 3600000 });
   const { room = Infinity, members = new Set() } = looked.data ?? {};
   const entries = useEntries(text, members);
@@ -124,14 +142,14 @@ export function ShareDialog({ images, quota, onClose, onDone }) {
     }
     changed();
     onDone();
-    onClose();
+    leave();
   });
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (!why) void share.run();
   };
   const withoutWrong = () => setText(entries.filter((entry) => !wrong.includes(entry)).map((entry) => entry.text).join('\n'));
-  return html`<${Dialog} title=${html`Share <bdi>${name}</bdi>`} onClose=${onClose} wide>
+  return html`<${Dialog} title=${html`Share <bdi>${name}</bdi>`} onClose=${close} wide>
     <form onSubmit=${submit}>
       <label class="field">Projects
         <textarea rows="4" value=${text} spellcheck=${false} autocomplete="off" autofocus aria-describedby="share-help"
@@ -141,15 +159,26 @@ export function ShareDialog({ images, quota, onClose, onDone }) {
       <${Entries} entries=${entries} />
       ${wrong.length ? html`<p><${Button} kind="link" onClick=${withoutWrong}>Remove the ${wrong.length === 1 ? 'one' : number(wrong.length)} that cannot be found<//></p>` : null}
       <${ErrorNote} error=${share.error ?? looked.error} retry=${share.error ? share.run : looked.reload} />
-      <footer>
-        <p class="quiet" role="status">${why}</p>
-        <${Button} onClick=${onClose}>Cancel<//>
-        <${Button} kind="primary" type="submit" why=${why} busy=${share.busy}>
-          ${projects.length ? `Share with ${plural(projects.length, 'project')}` : 'Share'}
-        <//>
-      </footer>
+      ${asks
+        ? html`<${Discard} onKeep=${() => setAsks(false)} onDiscard=${leave} />`
+        : html`<footer>
+            <p class="quiet" role="status">${why}</p>
+            <${Button} onClick=${leave}>Cancel<//>
+            <${Button} kind="primary" type="submit" why=${why} busy=${share.busy}>
+              ${projects.length ? `Share with ${plural(projects.length, 'project')}` : 'Share'}
+            <//>
+          </footer>`}
     </form>
   <//>`;
+}
+
+/** @param {{onKeep: () => void, onDiscard: () => void}} props */
+function Discard({ onKeep, onDiscard }) {
+  return html`<footer>
+    <p role="alert">Discard what you have typed?</p>
+    <${Button} onClick=${onKeep}>Keep it<//>
+    <${Button} kind="danger" onClick=${onDiscard}>Discard<//>
+  </footer>`;
 }
 
 /** @param {Entry[]} entries @param {string[]} projects @param {Entry[]} wrong @param {number} images @param {number} room */
@@ -188,7 +217,7 @@ function Entries({ entries }) {
 /**
  * Every image with every project, in as few batches as there may be. The same batches keep their keys,
  * so that trying again repeats nothing.
- * @param {Image[]} images @param {string[]} projects @param {string} name
+ * @param {Named[]} images @param {string[]} projects @param {string} name
  * @param {{of: string, all: string[]}} keys
  */
 async function send(images, projects, name, keys) {

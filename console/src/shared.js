@@ -2,7 +2,7 @@
 
 import { nameOf, useAnswering, useGone } from './answering.js';
 import * as api from './api.js';
-import { Choice, TextFilter } from './filters.js';
+import { Choice, option, TextFilter } from './filters.js';
 import { session } from './http.js';
 import { ImagePanel } from './image.js';
 import { html, useStore } from './lib.js';
@@ -22,7 +22,8 @@ const idOf = (row) => row.image_id;
 
 /** @param {{params: Record<string, string>}} props */
 export function Shared({ params }) {
-  const { status = 'pending', owner = '', name = '', after, open } = params;
+  const { owner = '', name = '', after, open } = params;
+  const status = option(STATUS, params.status);
   const query = { status, owner, name };
   const filters = JSON.stringify(query);
   const page = useLoad(() => api.page(api.invitations, { ...query, marker: after }), [query, after]);
@@ -38,15 +39,16 @@ export function Shared({ params }) {
   const { answer } = answering;
   const why = whyReadOnly();
   const rows = gone.rows;
-  const chosen = [...selection.rows.values()];
+  const chosen = [...selection.rows.values()].filter((row) => !gone.has(row));
   const trusts = open === 'trusted';
   const shown = rows?.find((row) => row.image_id === open);
-  const give = (/** @type {'accepted' | 'rejected'} */ given, /** @type {Invitation} */ row) => {
-    if (why) return;
-    const about = chosen.length ? chosen : [row];
-    answer(given, about.filter((one) => !gone.has(one)));
+  /** @param {Invitation | undefined} row @returns {import('./keys.js').Keys} */
+  const keys = (row) => {
+    const about = chosen.length ? chosen : row && !gone.has(row) ? [row] : [];
+    if (why || trusts || about.length === 0) return {};
+    return { a: () => answer('accepted', about), r: () => answer('rejected', about) };
   };
-  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())) });
+  useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())), ...keys(shown) });
 
   const actions = (/** @type {Invitation} */ row) => html`<${Answers} row=${row} isGone=${gone.has(row)} why=${why} answering=${answering} />`;
   const columns = columnsOf(gone, actions);
@@ -64,12 +66,12 @@ export function Shared({ params }) {
         <${Button} why=${why} onClick=${() => answer('rejected', chosen)}>Reject<//>
       <//>
       ${answering.parts}
-      <${Table} caption="Images that are shared with this project" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
+      <${Table} caption="Images that are shared with this project" what="image" columns=${columns} rows=${rows} next=${page.data?.next ?? null}
         error=${page.error} reload=${page.reload} id=${idOf} label=${nameOf} selection=${selection}
         opened=${open} onOpen=${(/** @type {Invitation} */ row) => change({ open: row.image_id })}
         kind=${(/** @type {Invitation} */ row) => (gone.has(row) ? 'gone' : '')}
-        keys=${(/** @type {Invitation} */ row) => ({ a: () => give('accepted', row), r: () => give('rejected', row) })}
-        empty=${html`<${Nothing} status=${status} filtered=${Boolean(owner || name)} />`} />
+        keys=${keys}
+        empty=${html`<${Nothing} status=${status} owner=${owner} name=${name} />`} />
     </section>
     ${trusts ? html`<${Trusted} />` : null}
     ${open && !trusts ? html`<${ImagePanel} key=${open} id=${open} row=${shown} actions=${shown && actions(shown)} />` : null}
@@ -109,10 +111,15 @@ function OwnerFilter({ owner }) {
   return html`<${TextFilter} label="Owner" name="owner" value=${owner} shown=${shown} onText=${toId} />`;
 }
 
-/** @param {{status: string, filtered: boolean}} props */
-function Nothing({ status, filtered }) {
-  if (filtered) {
-    return html`<${Empty} title="No image fits these filters">
+/** @param {{status: string, owner: string, name: string}} props */
+function Nothing({ status, owner, name }) {
+  // Looked up before by the filter, unless the address came from elsewhere.
+  const { data: found } = useLoad(async () => (owner ? find(owner) : null), [owner], { every: 3600000 });
+  if (owner || name) {
+    if (found === undefined) return null;
+    const title = { unknown: `No project is called “${owner}”`, ambiguous: `Several projects are called “${owner}”: use the id` };
+    return html`<${Empty} title=${title[/** @type {keyof typeof title} */ (found?.state)] ?? 'No image fits these filters'}>
+      ${name ? html`<p>A name must be the whole name.</p>` : null}
       <button type="button" onClick=${() => filter({ owner: '', name: '' })}>Clear the filters</button>
     <//>`;
   }

@@ -1,7 +1,7 @@
 // The page before a session.
 
 import { ended } from './http.js';
-import { html, kept, keep, useEffect, useState, useStore } from './lib.js';
+import { html, kept, keep, useEffect, useLayoutEffect, useRef, useState, useStore } from './lib.js';
 import { useAction } from './load.js';
 import { identityService, signIn, useToken } from './session.js';
 import { Button, ErrorNote, Icon } from './ui.js';
@@ -25,7 +25,9 @@ export function SignIn() {
     // So that whoever signs in again need not type everything.
     keep('login', login);
   });
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   useEffect(() => void find.run(), []);
+  useLayoutEffect(() => [...(form.current?.querySelectorAll('input') ?? [])].find(({ value }) => !value)?.focus(), [byToken]);
   const field = (/** @type {keyof Fields} */ name, /** @type {string} */ label, /** @type {object} */ more = {}) =>
     html`<label class="field">${label}
       <input name=${name} value=${fields[name]} spellcheck=${false} autocapitalize="none"
@@ -36,14 +38,14 @@ export function SignIn() {
     void enter.run();
   };
   return html`<main class="signin">
-    <form onSubmit=${submit} aria-labelledby="signin-title">
+    <form ref=${form} onSubmit=${submit} aria-labelledby="signin-title">
       <h1 id="signin-title"><${Logo} />imshare</h1>
       <p class="quiet">Share machine images between the projects of a cloud.</p>
       ${why ? html`<p class="note"><${Icon} name="warning" />${why} Sign in again to go on where you were.</p>` : null}
       ${byToken
-        ? html`${field('token', 'Token', { type: 'password', required: true, autocomplete: 'off', autofocus: true })}
+        ? html`${field('token', 'Token', { type: 'password', required: true, autocomplete: 'off' })}
             ${field('project', 'Project id, if the identity service cannot be asked', { autocomplete: 'off' })}`
-        : html`${field('project', 'Project', { required: true, autocomplete: 'organization', autofocus: true })}
+        : html`${field('project', 'Project', { required: true, autocomplete: 'organization' })}
             ${field('user', 'Name', { required: true, autocomplete: 'username' })}
             ${field('password', 'Password', { type: 'password', required: true, autocomplete: 'current-password' })}
             <details><summary>Domains</summary>

@@ -4,7 +4,7 @@ import { Away, Missing } from './http.js';
 import { useKeys } from './keys.js';
 import { Fragment, html, number, plural, useEffect, useLatest, useRef, useState, useStore } from './lib.js';
 import { nextPage, previousPage, route } from './route.js';
-import { Button, ErrorNote, Icon, Waiting } from './ui.js';
+import { announce, Button, ErrorNote, Icon, Waiting } from './ui.js';
 
 /** @typedef {import('./lib.js').Children} Children */
 
@@ -39,6 +39,7 @@ export function useSelection(filter) {
  * @template T
  * @typedef {object} Props
  * @property {string} caption
+ * @property {string} what one row
  * @property {Column<T>[]} columns
  * @property {T[] | undefined} rows
  * @property {(row: T) => string} id
@@ -50,7 +51,7 @@ export function useSelection(filter) {
  * @property {string} [opened] the row whose panel is open
  * @property {(row: T) => void} onOpen
  * @property {(row: T) => string} [kind] a class of the row
- * @property {(row: T) => Record<string, () => void>} [keys] keys for the row at the cursor
+ * @property {(row: T) => Record<string, () => void>} [keys] keys for the row that has the focus
  * @property {Children} empty
  */
 
@@ -62,6 +63,7 @@ export function Table(props) {
   const { caption, columns, rows, id, label, selection, opened, onOpen, kind, error, reload } = props;
   const body = useRef(/** @type {HTMLTableSectionElement | null} */ (null));
   const cursor = useCursor(props, body);
+  useAnnounced(props);
   if (error && !rows) {
     return html`<${ErrorNote} error=${error} retry=${error instanceof Missing ? undefined : reload} />`;
   }
@@ -84,7 +86,7 @@ export function Table(props) {
             const chosen = selection?.rows.has(id(row));
             const classes = [kind?.(row), chosen && 'chosen', opened === id(row) && 'opened'].filter(Boolean).join(' ');
             return html`<tr key=${id(row)} class=${classes} tabindex=${index === cursor.at ? 0 : -1}
-              onFocus=${() => cursor.set(index)} onClick=${() => onOpen(row)}>
+              onFocusIn=${() => cursor.set(id(row))} onClick=${() => onOpen(row)}>
               ${selection
                 ? html`<td class="check" onClick=${(/** @type {Event} */ event) => event.stopPropagation()}>
                     ${kind?.(row) === 'gone' ? null : html`<input type="checkbox" aria-label=${`Select ${label(row)}`} checked=${chosen} onChange=${() => toggle(row)} />`}
@@ -101,6 +103,19 @@ export function Table(props) {
 }
 
 /**
+ * Says what a filter or a page has brought. An empty list says itself that it is empty.
+ * @template T
+ * @param {Props<T>} props
+ */
+function useAnnounced({ rows, next, what }) {
+  const page = Number(useStore(route).params.page ?? 1);
+  useEffect(() => {
+    if (!rows?.length) return;
+    announce(page > 1 || next ? `Page ${number(page)}, ${plural(rows.length, 'row')}` : plural(rows.length, what));
+  }, [Boolean(rows)]);
+}
+
+/**
  * @template T
  * @param {Map<string, T>} rows @param {string} id @param {T} row
  */
@@ -111,51 +126,40 @@ function toggled(rows, id, row) {
 }
 
 /**
- * The row that keys are for.
+ * The row that keys are for: the one that has the focus, wherever it moves in the list.
  * @template T
  * @param {Props<T>} props
  * @param {{current: HTMLTableSectionElement | null}} body
  */
 function useCursor({ rows = [], id, selection, onOpen, keys }, body) {
-  const [at, set] = useState(0);
-  const latest = useLatest({ rows, at: Math.min(at, Math.max(rows.length - 1, 0)) });
-  const row = () => latest.current.rows[latest.current.at];
+  const [current, set] = useState('');
+  const at = useRef(0);
+  const found = rows.findIndex((row) => id(row) === current);
+  const here = rows[found];
+  // A row that has left keeps its place until the focus is elsewhere. Another page begins with its first row.
+  at.current = here ? found : Math.max(0, Math.min(at.current, rows.length - 1));
   const inTable = () => body.current?.contains(document.activeElement);
   const move = (/** @type {number} */ step) => {
-    const next = inTable() ? latest.current.at + step : latest.current.at;
-    const element = body.current?.rows[Math.max(0, Math.min(next, latest.current.rows.length - 1))];
+    const next = inTable() ? at.current + step : at.current;
+    const element = body.current?.rows[Math.max(0, Math.min(next, body.current.rows.length - 1))];
     element?.focus();
     element?.scrollIntoView({ block: 'nearest' });
   };
-  // A row that has left takes the focus with it: the next one gets it.
-  const focused = useRef(false);
-  useEffect(() => {
-    if (focused.current && document.activeElement === document.body) body.current?.rows[latest.current.at]?.focus();
-    focused.current = Boolean(inTable());
-  });
-  const here = row();
-  const inside = useInside(body);
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    ...(here && inside ? { ArrowDown: () => move(1), ArrowUp: () => move(-1), Enter: () => pressEnter(() => onOpen(here)) } : {}),
-    ...(here && selection ? { x: () => selection.set(toggled(selection.rows, id(here), here)) } : {}),
-    ...(here && keys ? keys(here) : {}),
     n: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=next]'))?.click(),
     p: () => /** @type {HTMLElement | null} */ (document.querySelector('[data-page=previous]'))?.click(),
   });
-  return { at: latest.current.at, set };
-}
-
-/** Whether the focus is in an element. @param {{current: HTMLElement | null}} element */
-function useInside(element) {
-  const [inside, setInside] = useState(false);
-  useEffect(() => {
-    const look = () => setInside(Boolean(element.current?.contains(document.activeElement)));
-    document.addEventListener('focusin', look);
-    return () => document.removeEventListener('focusin', look);
-  }, []);
-  return inside;
+  const own = here && {
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    Enter: () => pressEnter(() => onOpen(here)),
+    ...(selection ? { x: () => selection.set(toggled(selection.rows, id(here), here)) } : {}),
+    ...keys?.(here),
+  };
+  useKeys(own ?? {}, body);
+  return { at: at.current, set };
 }
 
 /** Enter on a button of the row is the button's own. @param {() => void} open */

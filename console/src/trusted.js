@@ -3,13 +3,13 @@
 import * as api from './api.js';
 import { Panel } from './dialog.js';
 import { ApiError } from './http.js';
-import { html, useState } from './lib.js';
+import { html, useState, useStore } from './lib.js';
 import { useKeys } from './keys.js';
 import { useAction, useLoad } from './load.js';
-import { find } from './names.js';
+import { find, nameOf, names } from './names.js';
 import { change } from './route.js';
 import { whyReadOnly } from './session.js';
-import { Button, ErrorNote, Icon, Project, Waiting } from './ui.js';
+import { announce, Button, ErrorNote, Icon, Project, Waiting } from './ui.js';
 
 /** The most rules of a project. */
 const MOST = 100;
@@ -33,7 +33,16 @@ export function Trusted() {
     }
   });
   const rules = data?.rules ?? [];
-  const put = (/** @type {Rule} */ rule) => save.run([...rules.filter(({ owner }) => owner !== rule.owner), rule]);
+  useStore(names);
+  const called = (/** @type {string} */ owner) => nameOf(owner) || owner;
+  const put = async (/** @type {Rule} */ rule) => {
+    const done = await save.run([...rules.filter(({ owner }) => owner !== rule.owner), rule]);
+    if (done) announce(`What ${called(rule.owner)} shares is ${rule.mode}ed at once.`);
+    return done;
+  };
+  const remove = async (/** @type {string} */ gone) => {
+    if (await save.run(rules.filter(({ owner }) => owner !== gone))) announce(`What ${called(gone)} shares waits for your answer.`);
+  };
   return html`<${Panel} title="Trusted owners" onClose=${close}>
     <p class="quiet">What these projects share with yours from now on is answered at once. What they have shared before stays as it is.</p>
     <${ErrorNote} error=${error ?? save.error} />
@@ -48,8 +57,8 @@ export function Trusted() {
               ({ owner, mode }) => html`<tr key=${owner}>
                 <td><${Project} id=${owner} /></td>
                 <td>${mode === 'accept' ? 'accepted' : 'rejected'}</td>
-                <td class="act"><${Button} kind="icon" why=${why} busy=${save.busy} label=${`Remove the rule for ${owner}`}
-                  onClick=${() => save.run(rules.filter((rule) => rule.owner !== owner))}><${Icon} name="close" /><//></td>
+                <td class="act"><${Button} kind="icon" why=${why} busy=${save.busy} label=${`Remove the rule for ${called(owner)}`}
+                  onClick=${() => remove(owner)}><${Icon} name="close" /><//></td>
               </tr>`,
             )}
           </tbody>

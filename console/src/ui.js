@@ -1,6 +1,6 @@
 // The small parts that every view is made of.
 
-import { ApiError } from './http.js';
+import { ApiError, session } from './http.js';
 import { html, number, Store, useEffect, useRef, useState, useStore } from './lib.js';
 import { nameOf, names } from './names.js';
 
@@ -25,16 +25,16 @@ export function Icon({ name }) {
 
 /**
  * A button. One that may not be used can still be reached, and says why.
- * @param {{onClick?: () => void, why?: string, busy?: boolean, kind?: string, type?: string, label?: string, children?: Children}} props
+ * @param {{onClick?: () => void, why?: string, busy?: boolean, kind?: string, type?: string, label?: string, autofocus?: boolean, children?: Children}} props
  */
-export function Button({ onClick, why, busy, kind = '', type = 'button', label, children }) {
+export function Button({ onClick, why, busy, kind = '', type = 'button', label, autofocus, children }) {
   const off = Boolean(why) || busy;
   const click = (/** @type {Event} */ event) => {
     event.stopPropagation();
     if (off) event.preventDefault();
     else onClick?.();
   };
-  return html`<button type=${type} class=${kind} aria-disabled=${off ? 'true' : undefined} aria-busy=${busy ? 'true' : undefined}
+  return html`<button type=${type} class=${kind} autofocus=${autofocus} aria-disabled=${off ? 'true' : undefined} aria-busy=${busy ? 'true' : undefined}
     aria-label=${label} title=${why || undefined} onClick=${click}>${children}</button>`;
 }
 
@@ -76,15 +76,17 @@ export function Time({ at }) {
 }
 
 /** What is said once to whoever cannot see it. */
-const said = new Store('');
+const said = new Store({ text: '', count: 0 });
 
 /** @param {string} text */
 export function announce(text) {
-  said.set(text);
+  said.set({ text, count: said.value.count + 1 });
 }
 
 export function LiveRegion() {
-  return html`<div class="hidden" role="status" aria-live="polite">${useStore(said)}</div>`;
+  const { text, count } = useStore(said);
+  // An element of its own each time: the same text is said again.
+  return html`<div class="hidden" role="status" aria-live="polite"><p key=${count}>${text}</p></div>`;
 }
 
 /** A text that a button copies. @param {{text: string, what: string}} props */
@@ -125,6 +127,7 @@ export function ErrorNote({ error, retry }) {
 
 /** @param {{title: string, children?: Children}} props */
 export function Empty({ title, children }) {
+  useEffect(() => announce(title), [title]);
   return html`<div class="empty"><h2>${title}</h2>${children}</div>`;
 }
 
@@ -148,25 +151,36 @@ export function Progress({ done, failed, total, label }) {
   </span>`;
 }
 
+/** How long it is shown what was done, in milliseconds. */
+const SHOWN = 10000;
+
 /** @type {Store<{text: string, undo?: () => void} | null>} */
 const toast = new Store(/** @type {{text: string, undo?: () => void} | null} */ (null));
+/** Undoes what was done last, also when that is shown no longer. @type {(() => void) | undefined} */
+let last;
+session.subscribe(() => told(''));
 
 /** Says what was done, and offers to undo it. @param {string} text @param {() => void} [undo] */
 export function told(text, undo) {
-  toast.set({ text, undo });
+  last = undo;
+  toast.set(text ? { text, undo } : null);
+}
+
+export function undo() {
+  const now = last;
+  told('');
+  now?.();
 }
 
 export function Toast() {
   const now = useStore(toast);
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
-    const clock = now ? setTimeout(() => toast.set(null), 10000) : 0;
-    return () => clearTimeout(clock);
+    // Not while somebody is about to press it.
+    const clock = now ? setInterval(() => box.current?.matches(':hover, :focus-within') || toast.set(null), SHOWN) : 0;
+    return () => clearInterval(clock);
   }, [now]);
-  const undo = () => {
-    toast.set(null);
-    now?.undo?.();
-  };
-  return html`<div class="toast" role="status">
+  return html`<div class="toast" role="status" ref=${box}>
     ${now ? html`<p>${now.text}</p>` : null}
     ${now?.undo ? html`<${Button} kind="link" onClick=${undo}>Undo<//>` : null}
     ${now ? html`<button type="button" class="icon" aria-label="Dismiss" onClick=${() => toast.set(null)}><${Icon} name="close" /></button>` : null}

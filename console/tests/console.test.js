@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -31,6 +31,8 @@ after(async () => {
 const selection = (page) => page.getByRole('group', { name: 'Selection' });
 const tray = (page) => page.getByRole('region', { name: 'Jobs started here' });
 const panel = (page) => page.getByRole('complementary');
+/** Waits until the focus is on exactly this element. */
+const focusIs = async (page, locator) => page.waitForFunction((element) => document.activeElement === element, await locator.elementHandle());
 const tab = (page, name) => page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name });
 
 describe('the console', { concurrency: 3 }, () => {
@@ -153,6 +155,11 @@ describe('the console', { concurrency: 3 }, () => {
     await row(page, 'alpha').waitFor();
     await page.getByRole('searchbox', { name: 'Exact name' }).fill('nothing');
     await page.getByRole('heading', { name: 'No image fits these filters' }).waitFor();
+    await page.getByText('A name must be the whole name.').waitFor();
+    await page.getByRole('searchbox', { name: 'Owner' }).fill('nobody');
+    await page.getByRole('heading', { name: 'No project is called “nobody”' }).waitFor();
+    await page.reload();
+    await page.getByRole('heading', { name: 'No project is called “nobody”' }).waitFor();
     await page.getByRole('button', { name: 'Clear the filters' }).click();
     await row(page, 'alpha').locator('td.main').click();
     await panel(page).getByText(ids[0]).waitFor();
@@ -210,6 +217,147 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('keeps its keys with the row that has the focus while others arrive', async () => {
+    // The newest first, and of one second the highest id: so each is above the one before.
+    const arrive = async (name, digit) => {
+      const id = await server.image('cursor-owner', { name, id: `${digit}0000000-0000-4000-8000-000000000000` });
+      await server.share('cursor-owner', [id], ['cursor-member']);
+    };
+    await arrive('below', 1);
+    await arrive('top', 2);
+    const page = await enter(chrome, server, 'cursor-member');
+    await row(page, 'top').waitFor();
+    await page.keyboard.press('j');
+    await arrive('newcomer', 3);
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    await row(page, 'newcomer').waitFor();
+    await page.keyboard.press('x');
+    await selection(page).getByText('1 image selected').waitFor();
+    assert.equal(await page.getByRole('checkbox', { name: 'Select top' }).isChecked(), true);
+    await page.keyboard.press('x');
+    await page.keyboard.press('r');
+    await page.getByText('top is rejected.').waitFor();
+    await focusIs(page, row(page, 'below'));
+    assert.deepEqual((await server.invitations('cursor-member', 'status=rejected')).map(({ image_name }) => image_name), ['top']);
+    // A button of a row has its row's keys.
+    await page.getByRole('button', { name: 'Accept below' }).focus();
+    await page.getByRole('button', { name: 'Accept newcomer' }).focus();
+    await page.keyboard.press('a');
+    await page.getByText('newcomer is accepted.').waitFor();
+    await close(page);
+  });
+
+  it('answers by key only for what has the focus, is selected or is open', async () => {
+    const ids = await server.images('aimed-owner', 3, 'aim');
+    await server.share('aimed-owner', ids, ['aimed-member']);
+    const page = await enter(chrome, server, 'aimed-member');
+    await rows(page).nth(2).waitFor();
+    const puts = [];
+    page.on('request', (request) => request.method() === 'PUT' && puts.push(request.url()));
+    const nothing = async () => {
+      for (const key of 'arx') await page.keyboard.press(key);
+    };
+    await nothing();
+    await tab(page, 'Jobs').focus();
+    await nothing();
+    await page.getByRole('button', { name: 'Trusted owners' }).click();
+    await panel(page).getByRole('heading', { name: 'Trusted owners' }).waitFor();
+    await nothing();
+    await page.keyboard.press('Escape');
+    // The last row opens its panel: then the keys are for that image, wherever it is in the list.
+    const last = await rows(page).last().locator('.name').innerText();
+    await rows(page).last().locator('td.main').click();
+    await panel(page).getByRole('button', { name: 'Accept' }).waitFor();
+    await page.keyboard.press('a');
+    await page.getByText(`${last} is accepted.`).waitFor();
+    await row(page, last).waitFor({ state: 'detached' });
+    await page.keyboard.press('Escape');
+    await page.getByRole('checkbox', { name: 'Select this page' }).check();
+    await tab(page, 'Jobs').focus();
+    await page.keyboard.press('a');
+    await tray(page).getByText('2 entries done').waitFor();
+    assert.equal(puts.length, 2);
+    assert.equal(await selection(page).count(), 0);
+    assert.equal((await server.invitations('aimed-member', 'status=accepted')).length, 3);
+    await close(page);
+  });
+
+  it('says aloud what a filter, a page or a rule has changed', async () => {
+    await server.images('aloud-owner', 52, 'said');
+    const page = await enter(chrome, server, 'aloud-owner', '#/images');
+    const said = (text) => page.locator('[aria-live=polite]').getByText(text, { exact: true }).waitFor({ state: 'attached' });
+    await said('Page 1, 50 rows');
+    await page.getByRole('button', { name: 'Next' }).click();
+    await said('Page 2, 2 rows');
+    const name = page.getByRole('searchbox', { name: 'Exact name' });
+    await name.fill('said-1');
+    await said('1 image');
+    // The same words again are said again.
+    const before = await page.locator('[aria-live=polite] > *').elementHandle();
+    await name.fill('said-2');
+    await row(page, 'said-2').waitFor();
+    await page.waitForFunction((element) => !element.isConnected, before);
+    await said('1 image');
+    await name.fill('said');
+    await said('No image fits these filters');
+    await page.goto(`${server.url}/console#/shared?open=trusted`);
+    await panel(page).getByLabel('Project').fill('other-1');
+    await panel(page).getByLabel('Images are').selectOption('reject');
+    await panel(page).getByRole('button', { name: 'Add' }).click();
+    await said('What other-1 shares is rejected at once.');
+    await panel(page).getByRole('button', { name: 'Remove the rule for other-1', exact: true }).click();
+    await said('What other-1 shares waits for your answer.');
+    await close(page);
+  });
+
+  it('gives the focus to what is next when its place goes away', async () => {
+    const ids = await server.images('focus-owner', 60, 'place');
+    const [shared] = await server.images('focus-owner', 1, 'lent');
+    await server.share('focus-owner', [shared], OTHERS.slice(0, 2));
+    await server.share('focus-owner', ids.slice(0, 2), ['focus-member']);
+    const page = await open(chrome, server.url);
+    await focusIs(page, page.getByLabel('Project', { exact: true }));
+    await signIn(page, 'focus-owner');
+    await focusIs(page, page.getByRole('heading', { level: 1 }));
+    await page.goto(`${server.url}/console#/images?open=${shared}`);
+    const dialog = page.getByRole('dialog');
+    for (const left of [OTHERS[1], undefined]) {
+      await panel(page).getByRole('button', { name: /^Unshare with/ }).first().focus();
+      await page.keyboard.press('Enter');
+      await dialog.getByRole('button', { name: 'Unshare' }).focus();
+      await page.keyboard.press('Enter');
+      await panel(page).getByRole('row', { name: /other-/ }).nth(left ? 1 : 0).waitFor({ state: 'detached' });
+      await focusIs(page, left ? panel(page).getByRole('button', { name: `Unshare with ${left}` }) : panel(page).getByRole('heading'));
+    }
+    await page.keyboard.press('Escape');
+    await rows(page).nth(49).waitFor();
+    await page.getByRole('button', { name: 'Next' }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByText('Page 2 ·').waitFor();
+    await focusIs(page, rows(page).first());
+    await page.keyboard.press('x');
+    await selection(page).getByRole('button', { name: 'Share…' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('other-5');
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).focus();
+    await page.keyboard.press('Enter');
+    await dialog.waitFor({ state: 'detached' });
+    await focusIs(page, rows(page).first());
+    await page.evaluate(() => sessionStorage.setItem('imshare.session', JSON.stringify({ ...JSON.parse(sessionStorage.getItem('imshare.session')), token: 'ended' })));
+    await page.reload();
+    await focusIs(page, page.getByLabel('Password'));
+    await close(page);
+    const member = await enter(chrome, server, 'focus-member');
+    await member.getByRole('button', { name: 'Accept all' }).focus();
+    await member.keyboard.press('Enter');
+    await member.getByRole('dialog').getByRole('button', { name: 'Accept 2 images' }).focus();
+    await member.keyboard.press('Enter');
+    await tray(member).getByText('2 entries done').waitFor();
+    await member.getByRole('heading', { name: 'Nothing waits for your answer' }).waitFor();
+    await focusIs(member, member.getByRole('heading', { level: 1 }));
+    await close(member);
+  });
+
   it('selects over pages and answers with one batch', async () => {
     await server.share('pages-owner', await server.images('pages-owner', 120, 'page'), ['pages-member']);
     const page = await enter(chrome, server, 'pages-member');
@@ -219,7 +367,7 @@ describe('the console', { concurrency: 3 }, () => {
     });
     await rows(page).nth(49).waitFor();
     await page.getByRole('button', { name: 'Next' }).click();
-    await page.getByText('Page 2').waitFor();
+    await page.getByText('Page 2 ·').waitFor();
     await rows(page).first().getByRole('checkbox').check();
     const second = await rows(page).first().innerText();
     await page.keyboard.press('n');
@@ -227,11 +375,11 @@ describe('the console', { concurrency: 3 }, () => {
     await page.reload();
     await page.getByText('Page 3 · 20 rows').waitFor();
     await page.keyboard.press('p');
-    await page.getByText('Page 2').waitFor();
+    await page.getByText('Page 2 ·').waitFor();
     assert.equal(await rows(page).first().innerText(), second);
     await page.getByRole('checkbox', { name: 'Select this page' }).check();
     await page.getByRole('button', { name: 'Previous' }).click();
-    await page.getByText('Page 1').waitFor();
+    await page.getByText('Page 1 ·').waitFor();
     await selection(page).getByText('50 images selected').waitFor();
     await selection(page).getByRole('button', { name: 'Select all 120' }).click();
     await selection(page).getByText('120 images selected').waitFor();
@@ -253,6 +401,53 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('asks before it rejects several images', async () => {
+    await server.share('reject-owner', await server.images('reject-owner', 3, 'away'), ['reject-member']);
+    const page = await enter(chrome, server, 'reject-member');
+    await rows(page).nth(2).waitFor();
+    await page.getByRole('checkbox', { name: 'Select this page' }).check();
+    const dialog = page.getByRole('dialog', { name: 'Reject 3 images?' });
+    await page.keyboard.press('r');
+    await dialog.getByText('You can accept them later under Rejected.').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
+    await accessible(page, 'reject');
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.equal((await server.invitations('reject-member', 'status=pending')).length, 3);
+    await selection(page).getByRole('button', { name: 'Reject' }).click();
+    await dialog.getByRole('button', { name: 'Reject 3 images' }).click();
+    await tray(page).getByText('3 entries done').waitFor();
+    assert.equal((await server.invitations('reject-member', 'status=rejected')).length, 3);
+    await close(page);
+  });
+
+  it('offers to undo an answer for as long as somebody may press it', async () => {
+    await server.share('undo-owner', await server.images('undo-owner', 1, 'back'), ['undo-member']);
+    const page = await enter(chrome, server, 'undo-member');
+    await page.clock.install();
+    const puts = [];
+    page.on('request', (request) => request.method() === 'PUT' && puts.push(request.url()));
+    const undo = page.getByRole('button', { name: 'Undo' });
+    const later = () => page.clock.fastForward(11000);
+    await page.getByRole('button', { name: 'Accept back-1' }).click();
+    await undo.focus();
+    await later();
+    await focusIs(page, undo);
+    await undo.hover();
+    await tab(page, 'Jobs').focus();
+    await later();
+    assert.equal(await undo.isVisible(), true);
+    await page.mouse.move(0, 0);
+    await later();
+    await undo.waitFor({ state: 'detached' });
+    await page.keyboard.press('u');
+    await page.getByText('back-1 is pending again.').waitFor();
+    await row(page, 'back-1').waitFor();
+    await page.keyboard.press('u');
+    assert.equal(puts.length, 2, 'an answer is undone once');
+    await close(page);
+  });
+
   it('accepts all that waits, as it was asked', async () => {
     await server.share('all-owner', await server.images('all-owner', 3), ['all-member']);
     await server.share('other-2', await server.images('other-2', 4), ['all-member']);
@@ -261,6 +456,7 @@ describe('the console', { concurrency: 3 }, () => {
     await page.getByRole('button', { name: 'Accept all' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByText('other-2').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
     await accessible(page, 'accept all');
     await shot(page, 'accept-all');
     await dialog.getByRole('button', { name: 'Accept 7 images' }).click();
@@ -370,6 +566,47 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('loses no text that was typed', async () => {
+    const id = await server.image('draft-owner', 'drafted');
+    const page = await open(chrome, server.url);
+    await signIn(page, 'draft-owner');
+    await tab(page, 'My images').click();
+    const dialog = page.getByRole('dialog', { name: 'Share drafted' });
+    const text = dialog.getByRole('textbox', { name: 'Projects' });
+    await page.getByRole('button', { name: 'Share drafted' }).click();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Share drafted' }).click();
+    await page.keyboard.type('other-7');
+    // Nothing is pressed between: then the browser would close it at the second time.
+    for (let times = 0; times < 3; times += 1) await page.keyboard.press('Escape');
+    await dialog.getByText('Discard what you have typed?').waitFor();
+    await accessible(page, 'discard');
+    await dialog.getByRole('button', { name: 'Keep it' }).click();
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).waitFor();
+    const { token: ending } = JSON.parse(await page.evaluate(() => sessionStorage.getItem('imshare.session')));
+    await fetch(`${server.url}/identity/v3/auth/tokens`, { method: 'DELETE', headers: { 'X-Auth-Token': ending, 'X-Subject-Token': ending } });
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).click();
+    await page.getByText('Your session has ended.').waitFor();
+    await page.getByLabel('Password').fill('secret');
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).waitFor();
+    assert.equal(await text.inputValue(), 'other-7');
+    await page.keyboard.press('Escape');
+    await dialog.getByRole('button', { name: 'Discard' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.reload();
+    await row(page, 'drafted').waitFor();
+    await page.getByRole('button', { name: 'Share drafted' }).click();
+    assert.equal(await text.inputValue(), '');
+    await page.keyboard.type('other-7');
+    await dialog.getByRole('button', { name: 'Share with 1 project' }).click();
+    await page.getByText('drafted is shared with other-7: pending.').waitFor();
+    assert.equal(await page.evaluate(() => Object.keys(sessionStorage).some((key) => key.includes('draft '))), false);
+    assert.equal((await server.call('draft-owner', 'GET', `/v2/images/${id}/members`)).members.length, 1);
+    await close(page);
+  });
+
   it('shares a selection of images by one batch', async () => {
     await server.images('many-owner', 3, 'several');
     await server.image('many-owner', { name: 'hidden', visibility: 'private' });
@@ -402,6 +639,7 @@ describe('the console', { concurrency: 3 }, () => {
     await shot(page, 'members');
     await panel(page).getByRole('button', { name: 'Unshare with unshare-member' }).click();
     await dialog.getByText('1 project uses the image and can no longer see it, at once.').waitFor();
+    await focusIs(page, dialog.getByRole('button', { name: 'Cancel' }));
     await accessible(page, 'unshare');
     await dialog.getByRole('button', { name: 'Unshare' }).click();
     await page.getByText('ending is no longer shared with unshare-member.').waitFor();
@@ -469,6 +707,9 @@ describe('the console', { concurrency: 3 }, () => {
     await panel(page).getByText('IMG.0088').waitFor();
     await accessible(page, 'job');
     await shot(page, 'job-failed');
+    // What no repeat helps against is not what the page proposes first.
+    const repeat = panel(page).getByRole('button', { name: 'Repeat what failed' });
+    assert.doesNotMatch(await repeat.getAttribute('class'), /primary/);
     const [file] = await Promise.all([page.waitForEvent('download'), panel(page).getByRole('button', { name: 'Save results as CSV' }).click()]);
     const lines = readFileSync(await file.path(), 'utf8').trim().split('\r\n');
     assert.equal(lines.length, 7);
@@ -480,7 +721,7 @@ describe('the console', { concurrency: 3 }, () => {
     page.on('request', (request) => {
       if (request.method() === 'POST') sent.push(request.postDataJSON());
     });
-    await panel(page).getByRole('button', { name: 'Repeat what failed' }).click();
+    await repeat.click();
     await tray(page).getByText('1 done, 3 failed').waitFor();
     assert.deepEqual(sent, [{ images: [full, '00000000-0000-4000-8000-000000000000'], projects: [projectId('other-58'), projectId('other-59')] }]);
     await tray(page).getByRole('button', { name: 'Details' }).click();
@@ -488,6 +729,32 @@ describe('the console', { concurrency: 3 }, () => {
     await page.goto(`${server.url}/console#/jobs?open=00000000000000000000000000000000`);
     await panel(page).getByText('This project has no such job.').waitFor();
     await close(page);
+  });
+
+  it('names the images that failed, and leads to them', async () => {
+    const kept = await server.image('failed-owner', 'kept');
+    const unknown = '00000000-0000-4000-8000-000000000000';
+    await server.share('failed-owner', [kept, unknown], ['failed-owner', 'failed-member']);
+    const answer = { images: [unknown], project_id: projectId('failed-member'), status: 'accepted' };
+    await server.ended('failed-member', (await server.call('failed-member', 'PUT', '/v1/cloudimages/members', answer)).job_id);
+    const page = await enter(chrome, server, 'failed-owner', '#/jobs');
+    const lists = [];
+    page.on('request', (request) => request.url().includes('id=in') && lists.push(request.url()));
+    await rows(page).first().locator('td.main').click();
+    const failures = panel(page).getByRole('region', { name: 'Failures by reason' });
+    await failures.locator('details').nth(1).locator('summary').click();
+    await failures.getByRole('link', { name: unknown }).first().waitFor();
+    await failures.getByText(kept).waitFor();
+    await failures.getByRole('link', { name: 'kept' }).click();
+    await panel(page).getByRole('heading', { name: 'kept' }).waitFor();
+    assert.match(page.url(), new RegExp(`#/images\\?open=${kept}$`));
+    assert.equal(lists.length, 1);
+    const member = await enter(chrome, server, 'failed-member', '#/jobs');
+    await rows(member).first().locator('td.main').click();
+    await panel(member).getByRole('link', { name: unknown }).click();
+    await panel(member).getByText('The owner has taken this image back.').waitFor();
+    await close(page);
+    await close(member);
   });
 
   it('follows a batch of 1,000 to its end over a reload', async () => {
@@ -565,7 +832,7 @@ describe('the console', { concurrency: 3 }, () => {
 
   it('says what to do where there is nothing', async () => {
     const page = await enter(chrome, server, 'empty-owner');
-    for (const [hash, heading] of [['shared', 'Nothing waits for your answer'], ['shared?status=all', 'No image is shared with this project'], ['images', 'This project has no images'], ['jobs', 'No jobs yet'], ['jobs?status=FAIL', 'No job has this status']]) {
+    for (const [hash, heading] of [['shared', 'Nothing waits for your answer'], ['shared?status=nonsense', 'Nothing waits for your answer'], ['shared?status=all', 'No image is shared with this project'], ['images', 'This project has no images'], ['images?visibility=nonsense', 'This project has no images'], ['jobs', 'No jobs yet'], ['jobs?status=nonsense', 'No jobs yet'], ['jobs?status=FAIL', 'No job has this status']]) {
       await page.goto(`${server.url}/console#/${hash}`);
       await page.getByRole('heading', { name: heading }).waitFor();
       await accessible(page, hash);
@@ -619,6 +886,7 @@ describe('the console', { concurrency: 3 }, () => {
       await shot(page, 'away');
       await own.up();
       await page.locator('.away').waitFor({ state: 'detached', timeout: 40000 });
+      await page.locator('.list').getByText('image-1 is not accepted yet: the service did not answer.').waitFor();
       await page.locator('.list').getByRole('button', { name: 'Try again' }).click();
       await page.getByText('image-1 is accepted.').waitFor();
       await row(page, 'image-1').waitFor({ state: 'detached' });
@@ -653,6 +921,10 @@ describe('the console', { concurrency: 3 }, () => {
         await shot(page, `${look}-${where}`);
       };
       await check(member, 'shared');
+      const banner = member.getByRole('banner');
+      for (const part of [banner.getByText(projectId('look-member')), banner.getByText('look-member').last(), banner.getByRole('button', { name: 'Copy the project' }), banner.getByRole('button', { name: 'Keyboard help' })]) {
+        assert.equal(await part.isVisible(), true, `${look}: ${part}`);
+      }
       await rows(member).first().locator('td.main').click();
       await panel(member).getByText('Disk format').waitFor();
       await check(member, 'image');
@@ -664,6 +936,12 @@ describe('the console', { concurrency: 3 }, () => {
       await owner.getByLabel('Projects').fill('other-20, other-21 nobody');
       await owner.getByText('no project has this id or name').waitFor();
       await check(owner, 'share');
+      await owner.goto(`${server.url}/console#/jobs`);
+      const entries = rows(owner).first().locator('td.number').first();
+      await entries.waitFor();
+      const said = await entries.evaluate((cell) => getComputedStyle(cell, '::before').content);
+      assert.equal(said, (options.viewport?.width ?? 1280) > 640 ? 'none' : '"Entries: "', 'a number in a card says what it counts');
+      await check(owner, 'jobs');
       if (options.reducedMotion) {
         const moving = await owner.evaluate(() => [...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).transitionDuration !== '0s').length);
         assert.equal(moving, 0);
