@@ -47,6 +47,20 @@ async fn a_password_gets_a_token_that_the_api_takes() {
     assert_ne!(tokens[0], tokens[1]);
 }
 
+/// As in Keystone. With one copy of a long password for each, a request would take gigabytes.
+#[tokio::test]
+async fn a_method_that_is_named_again_is_the_same() {
+    let harness = Harness::new().await;
+    let mut body = password(by_name("owner"), "secret", project(OWNER));
+    body["auth"]["identity"]["methods"] = json!(["password", "password", "password"]);
+    let said = log_in(&harness, &body).await.expect(201).json();
+    assert_eq!(said["token"]["methods"], json!(["password"]));
+    let long = "x".repeat(100_000);
+    let mut body = password(by_name("owner"), &long, project(OWNER));
+    body["auth"]["identity"]["methods"] = json!(vec!["password"; 80_000]);
+    log_in(&harness, &body).await.expect(401);
+}
+
 #[tokio::test]
 async fn whatever_is_wrong_with_a_login_the_refusal_is_the_same() {
     let harness = Harness::new().await;
