@@ -70,7 +70,7 @@ impl Image {
         let mut image = Self::empty(id, caller.project.clone(), op, now);
         let mut body: Vec<_> = body.into_iter().collect();
         let place = |name: &str| LOOKED_AT.iter().position(|it| *it == name);
-        body.sort_by_key(|(name, _)| place(name).unwrap_or(LOOKED_AT.len()));
+        body.sort_by_cached_key(|(name, _)| place(name).unwrap_or(LOOKED_AT.len()));
         for (name, value) in body {
             let name = name.as_str();
             if name == "id" {

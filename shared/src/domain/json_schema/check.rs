@@ -156,8 +156,10 @@ fn problem(keyword: &str, wanted: &Value, schema: &Value, value: &Value) -> Opti
                 one => one.as_str().into_iter().collect(),
             };
             let fits = types.iter().any(|name| is_type(name, value));
-            let names: Vec<_> = types.iter().map(|name| repr_str(name)).collect();
-            (!fits).then(|| format!("{} is not of type {}", shown(), names.join(", ")))
+            (!fits).then(|| {
+                let names: Vec<_> = types.iter().map(|name| repr_str(name)).collect();
+                format!("{} is not of type {}", shown(), names.join(", "))
+            })
         }
         ("enum", _) => {
             let fits = wanted.as_array().is_some_and(|all| all.contains(value));

@@ -46,7 +46,8 @@ fn repr_float(float: f64) -> String {
 /// Whether Python writes a character as it is: `str.isprintable`.
 fn is_printable(c: char) -> bool {
     use GeneralCategory as Is;
-    c == ' '
+    // The usual ones need no table.
+    matches!(c, ' '..='~')
         || !matches!(
             get_general_category(c),
             Is::Control
