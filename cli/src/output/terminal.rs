@@ -44,7 +44,7 @@ impl Terminal {
     /// Prints to standard output; colours go only where they are wanted.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn print(&self, text: &str) -> Outcome<()> {
         let mut out = AutoStream::new(std::io::stdout().lock(), choice());
         written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
@@ -54,7 +54,7 @@ impl Terminal {
     /// move its cursor.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn print_data(&self, text: &str) -> Outcome<()> {
         let shown: String;
         let text = match self.width.is_some() {
