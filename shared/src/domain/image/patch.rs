@@ -319,7 +319,13 @@ pub fn apply(image: &Image, changes: &[Operation], by: Patcher<'_>) -> Result<Im
         change.apply_to(&mut next)?;
     }
     next.check_size()?;
-    Ok(next)
+    let mut ids = changes.iter().filter(|change| change.name == IMAGE_ID);
+    let wanted = ids.next_back();
+    let wanted = wanted.map(|change| change.value.as_str().unwrap_or_default());
+    match wanted.filter(|wanted| *wanted != image.id.to_string()) {
+        Some(other) => Err(ApiError::not_found(no_image(other))),
+        None => Ok(next),
+    }
 }
 
 impl Operation {
@@ -353,12 +359,9 @@ impl Operation {
                 "Attribute {name} can be only replaced for a queued image."
             )));
         }
+        // Looked at when the image is stored.
         if name == IMAGE_ID {
-            let wanted = self.value.as_str().unwrap_or_default();
-            return match wanted == image.id.to_string() {
-                true => Ok(()),
-                false => Err(ApiError::not_found(no_image(wanted))),
-            };
+            return Ok(());
         }
         image.set(name, self.value.clone())
     }

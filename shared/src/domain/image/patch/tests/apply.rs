@@ -84,8 +84,15 @@ fn a_change_fits_what_is_there() {
         let found = refusal(patched(form, &of, json!([operation])));
         assert_eq!(found, (kind, words.to_owned()), "{shown}");
     }
+    // Another id is looked at last, and one that is longer than any is not repeated.
+    let other = op("add", "/image_id", json!("x".repeat(37)));
+    let faults = json!([other, op("remove", "/b", json!(null))]);
+    assert_eq!(refusal(patched(Form::V21, &of, faults)).0, Conflict);
+    let words = "Image with the given id %(image_id)s was not found";
+    let found = refusal(patched(Form::V21, &of, json!([other])));
+    assert_eq!(found, (NotFound, words.to_owned()));
     let same = op("replace", "/image_id", json!(of.id.to_string()));
-    assert_eq!(patched(Form::V21, &of, json!([same])), Ok(of));
+    assert_eq!(patched(Form::V21, &of, json!([other, same])), Ok(of));
 }
 
 #[test]
