@@ -410,7 +410,7 @@ async fn a_list_that_nobody_has_changed_reads_no_images() {
     }
     let image = create(&app, OWNER, json!({"name": "short-lived"})).await;
     tokio::time::sleep(2 * LAG).await;
-    // An image that is asked for by its id is read from the table, once.
+    // A list with `id=` reads the image from the table, and only once.
     let before = engine.requests()["BatchGetItem"];
     let by_id = listed(&app, OWNER, &format!("?id={image}")).await;
     assert_eq!(by_id, [image.clone()]);

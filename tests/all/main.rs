@@ -60,5 +60,6 @@ mod store_conditions;
 mod template;
 mod tokens;
 mod trusted_owners;
+mod unanswered;
 mod upgrade;
 mod who;

@@ -32,7 +32,7 @@ impl Visibility {
     }
 }
 
-/// The visibilities that a list is asked for.
+/// Which images a list shows, by their visibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visible {
     /// This one.

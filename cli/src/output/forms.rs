@@ -59,8 +59,8 @@ pub fn csv(table: &Table) -> String {
     text
 }
 
-/// A value as OpenStack's commands write it among others: what is not there is `None`. A line is a value or a row to
-/// whoever reads it, so a name makes no line of its own.
+/// A value as OpenStack's commands write it among others: what is not there is `None`. Scripts take each line for a
+/// value or a row, so a line break within a value becomes a space.
 fn word(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),

@@ -43,7 +43,7 @@ impl Run {
         self.failing_since
     }
 
-    /// The result for whoever has called the function.
+    /// What the function returns for this run.
     ///
     /// # Errors
     /// If something failed.
