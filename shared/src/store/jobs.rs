@@ -9,7 +9,7 @@ use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n, s};
 use super::table::Store;
-use super::write::{Transacted, condition_failed, single};
+use super::write::{Transacted, condition_failed, single, transaction_item};
 use crate::domain::batch::Batch;
 use crate::domain::entries::Entries;
 use crate::domain::error::ApiError;
@@ -166,9 +166,8 @@ impl Store {
         let put = put
             .set_expression_attribute_names(names(&[&condition]))
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("put: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+            .build();
+        transaction_item("put", put)
     }
 
     /// Call it once all of a job's messages are sent: the job is not due again before its deadline. Finishing its

@@ -14,7 +14,7 @@ use super::item;
 use super::jobs::to_json;
 use super::keys::{self as at, Item, s};
 use super::table::Store;
-use super::write::Transacted;
+use super::write::{Transacted, transaction_item};
 use crate::domain::error::ApiError;
 use crate::domain::id::{OperationId, ProjectId};
 use crate::domain::member::MemberStatus;
@@ -87,10 +87,8 @@ impl Store {
                 .set_expression_attribute_names(names(&[condition]))
                 .set_expression_attribute_values(op.map(|value| Item::from([value])));
         }
-        let put = put
-            .build()
-            .map_err(|e| ApiError::internal(format!("set trusted owners: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        let put = put.build();
+        transaction_item("set trusted owners", put)
     }
 
     /// Builds the update that adds the class of a project to the register. It is never removed: that a
@@ -104,9 +102,8 @@ impl Store {
             .set_expression_attribute_names(names(&[update]))
             .set_expression_attribute_values(values([(":class", class)]))
             .update_expression(update)
-            .build()
-            .map_err(|e| ApiError::internal(format!("register: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("register", update)
     }
 
     /// Finds which of these members have a rule for an owner: the status that it gives to a new

@@ -13,7 +13,7 @@ use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
 use super::super::table::{Known, Store};
-use super::super::write::{Transacted, Tries, single};
+use super::super::write::{Transacted, Tries, single, transaction_item};
 use super::list::{Filter, PRESENT};
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Stamp, TRANSACTION_MEMBERS};
@@ -206,9 +206,8 @@ impl Store {
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(names(&[UNCHANGED]))
             .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]))
-            .build()
-            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+            .build();
+        transaction_item("reconcile members", check)
     }
 
     fn reconcile_member(
@@ -253,9 +252,8 @@ impl Store {
             .set_expression_attribute_values(Some(values))
             .update_expression(update)
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("reconcile members", update)
     }
 
     /// Clears the image's due mark, unless the image was changed again. Only now does the tombstone of
