@@ -52,7 +52,7 @@ impl Store {
             Transacted::Cancelled(_) => false,
         };
         if applied {
-            self.trust.add_class(project, now);
+            self.trust.forget_classes_without(project, now);
             let next = Arc::new(next.clone());
             self.trust.remember_rules(project.clone(), next, now);
         }

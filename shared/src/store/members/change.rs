@@ -12,7 +12,7 @@ use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
 use super::plan::{Direction, Plan};
 use super::{Changed, Order, Stamp};
-use crate::domain::change::{Change, Step, absent, step};
+use crate::domain::change::{Change, Step, after_declaration, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -335,8 +335,8 @@ fn outdated(plan: &Plan, open: &mut [&mut Entry<'_>], declared: OperationId) {
         match plan.stamp.order {
             Order::Direct => entry.op = entry.op.not_before(declared),
             Order::Batch => {
-                let absent = absent(None, Some(declared));
-                if let Step::Done(change) = step(absent.as_ref(), plan.kind(), entry.op) {
+                let found = after_declaration(None, Some(declared));
+                if let Step::Done(change) = step(found.as_ref(), plan.kind(), entry.op) {
                     entry.change = Some(change);
                 }
             }

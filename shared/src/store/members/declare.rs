@@ -20,7 +20,7 @@ impl Store {
     /// the set counts as a change of it from now on, before it is carried out.
     ///
     /// From then on no share that was accepted earlier adds a member: see
-    /// [`crate::domain::change::absent`].
+    /// [`crate::domain::change::after_declaration`].
     pub(in crate::store) fn declare_members(
         &self,
         seen: &Image,
