@@ -149,10 +149,9 @@ fn first_due(work: DueWork, record: &Item, now: Timestamp) -> Result<Timestamp, 
 
 fn overdue(row: &Item) -> Result<Overdue, ApiError> {
     let read = item::Reader::of(row)?;
-    let work = read.parsed(at::PK, |pk| match pk.split_once('#')? {
-        ("IMAGE", id) => ImageId::canonical(id).map(DueWork::Memberships),
-        ("JOB", id) => JobId::parse(id).map(DueWork::Job),
-        _ => None,
+    let work = read.parsed(at::PK, |pk| {
+        let image = at::image_of(pk).map(DueWork::Memberships);
+        image.or_else(|| at::job_of(pk).map(DueWork::Job))
     })?;
     let due = read.parsed(at::DSK, Timestamp::parse)?;
     Ok(Overdue { work, due })

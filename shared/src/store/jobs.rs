@@ -326,7 +326,7 @@ impl Idempotency {
 
 pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
     let read = item::Reader::of(record)?;
-    let id = read.parsed(at::PK, |pk| pk.strip_prefix("JOB#").and_then(JobId::parse))?;
+    let id = read.parsed(at::PK, at::job_of)?;
     let errors = read
         .text_map(at::ERRORS)?
         .into_iter()

@@ -83,8 +83,7 @@ impl Store {
             let read = item::Reader::of(mark)?;
             let until = read.parsed(at::UNTIL, Timestamp::parse)?;
             if until > now {
-                let project = |pk: &str| ProjectId::parse(pk.strip_prefix("PROJECT#")?).ok();
-                let project = read.parsed(at::PK, project)?;
+                let project = read.parsed(at::PK, at::project_of)?;
                 let known = &self.freshness.marked;
                 known.insert(project.clone(), until, until);
                 marked.insert(project);

@@ -83,10 +83,10 @@ impl Store {
     }
 
     pub(super) fn remember(&self, image: &Image) {
-        let newer = self
+        let differs = self
             .remembered(image.id)
             .is_none_or(|known| known.op != image.op || known.owner != image.owner);
-        if newer {
+        if differs {
             let forever = Timestamp::from_micros(i64::MAX);
             self.known
                 .insert(image.id, Arc::new(Known::of(image)), forever);

@@ -172,9 +172,7 @@ impl Store {
         );
         let keys = projects.iter().map(|project| at::trust_key(project));
         for found in self.batch_get(keys.collect()).await? {
-            let project = item::Reader::of(&found)?.parsed(at::PK, |pk| {
-                ProjectId::parse(pk.strip_prefix(at::PROJECT_PREFIX)?).ok()
-            })?;
+            let project = item::Reader::of(&found)?.parsed(at::PK, at::project_of)?;
             all.insert(project, Arc::new(rules(&found)?));
         }
         for (project, rules) in &all {

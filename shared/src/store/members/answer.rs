@@ -65,41 +65,36 @@ impl Store {
                     .expression_attribute_values(":seen", s(seen.op.to_string()))
                     .send()
             };
-            let stored = match single("update member", write).await? {
-                Single::Applied(_) => None,
+            let written = match single("update member", write).await? {
+                Single::Applied(_) => next,
                 Single::ConditionFailed(stored) => {
                     listed = stored.as_ref().is_none_or(is_listed);
-                    Some(stored.as_ref().map(item::membership).transpose()?)
+                    let stored = stored.as_ref().map(item::membership).transpose()?;
+                    match stored.and_then(Membership::present) {
+                        // The answer of the first try was lost, and the SDK tried again: the write is ours.
+                        Some(member) if member.op == op => member,
+                        Some(member) if tries.again().await => {
+                            seen = member;
+                            continue;
+                        }
+                        Some(_) => {
+                            return Err(ApiError::unavailable("update member: races do not end"));
+                        }
+                        None => return Ok(None),
+                    }
                 }
             };
-            // The answer of the first try may be lost, and the SDK try again: then the write is ours too.
-            let ours = match &stored {
-                None => true,
-                Some(Some(stored)) => stored.op() == op && stored.is_present(),
-                Some(None) => false,
-            };
-            if ours && changes {
-                log(&next, seen.status.as_str(), &stamp);
+            if changes {
+                log(&written, seen.status.as_str(), &stamp);
             }
-            match stored {
-                None if !listed => return Ok(Some(next)),
-                None => {
-                    let gpk = at::status_gpk(next.status, &next.member_id);
-                    let position = at::image_gsk(image_created_at, next.image_id);
-                    let updated_at = s(next.updated_at.stored());
-                    let written = |row: &Item| row.get(at::UPDATED_AT) == Some(&updated_at);
-                    self.await_index(&gpk, &position, written).await;
-                    return Ok(Some(next));
-                }
-                Some(Some(Membership::Present(member))) if member.op == op => {
-                    return Ok(Some(member));
-                }
-                Some(Some(Membership::Present(member))) => seen = member,
-                Some(Some(Membership::Gone { .. }) | None) => return Ok(None),
+            if listed {
+                let gpk = at::status_gpk(written.status, &written.member_id);
+                let position = at::image_gsk(image_created_at, written.image_id);
+                let updated_at = s(written.updated_at.stored());
+                let shown = |row: &Item| row.get(at::UPDATED_AT) == Some(&updated_at);
+                self.await_index(&gpk, &position, shown).await;
             }
-            if !tries.again().await {
-                return Err(ApiError::unavailable("update member: races do not end"));
-            }
+            return Ok(Some(written));
         }
     }
 

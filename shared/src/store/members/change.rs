@@ -164,7 +164,8 @@ impl Store {
             .collect();
         let mut tries = Tries::begin();
         let mut first = true;
-        // Set once the image's count turns out to be lower than its number of members.
+        // Whether the image's count has turned out to be lower than its number of members. It may be mended
+        // between two attempts.
         let mut count_is_low = false;
         loop {
             let mut open: Vec<&mut Entry<'_>> = entries
