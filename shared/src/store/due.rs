@@ -106,13 +106,7 @@ impl Store {
         };
         let (update, condition) = ("SET #dsk = :next", "#dsk = :due");
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(key, update, condition)
             .set_expression_attribute_values(values([
                 (":due", s(overdue.due.stored())),
                 (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),

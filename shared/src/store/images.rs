@@ -261,16 +261,9 @@ impl Store {
         update: ImageUpdate,
         beside: Vec<TransactWriteItem>,
     ) -> Result<Single<()>, ApiError> {
-        let names = names(&[&update.expression, &update.condition]);
         if beside.is_empty() {
             let request = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(at::image_key(id)))
-                .set_expression_attribute_names(names)
-                .update_expression(update.expression)
-                .condition_expression(update.condition)
+                .update_if(at::image_key(id), &update.expression, &update.condition)
                 .set_expression_attribute_values(Some(update.values))
                 .return_values_on_condition_check_failure(OnFailure::AllOld);
             let updated = single(what, || request.clone().send()).await?;
@@ -279,7 +272,7 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(at::image_key(id)))
-            .set_expression_attribute_names(names)
+            .set_expression_attribute_names(names(&[&update.expression, &update.condition]))
             .update_expression(update.expression)
             .condition_expression(update.condition)
             .set_expression_attribute_values(Some(update.values))

@@ -177,14 +177,7 @@ impl Store {
     /// If the store does not answer: then the messages are sent again, which changes nothing.
     pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("SET #dsk = #deadline", "attribute_exists(#dpk)");
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::job_key(job)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]));
+        let request = self.update_if(at::job_key(job), update, condition);
         single("messages sent", || request.clone().send()).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::due::DueWork;
-use super::expression::{names, values};
+use super::expression::values;
 use super::freshness::{Indexes, MARK_SECONDS, RENEW_SECONDS};
 use super::item;
 use super::keys::{self as at, Item, n, s};
@@ -45,13 +45,7 @@ impl Store {
             "attribute_not_exists(#pk) OR #until < :until",
         );
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::fresh_key(project)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(at::fresh_key(project), update, condition)
             .set_expression_attribute_values(values([
                 (":until", s(until.stored())),
                 (":expires", n(until.unix_seconds())),

@@ -147,14 +147,7 @@ impl Store {
 
     async fn nothing_due(&self, id: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("REMOVE #dpk, #dsk", "attribute_exists(#dpk)");
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::job_key(id)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]));
+        let request = self.update_if(at::job_key(id), update, condition);
         single("nothing due", || request.clone().send()).await?;
         Ok(())
     }
@@ -289,13 +282,7 @@ impl Store {
             }
         };
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::images_key(owner)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(at::images_key(owner), update, condition)
             .set_expression_attribute_values(Some(found));
         single("count images", || request.clone().send()).await?;
         Ok(())

@@ -5,7 +5,6 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
 use super::super::change_log;
-use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
@@ -166,32 +165,25 @@ impl Store {
         let condition = format!("{condition} AND {}", listing(listed));
         let mut update = "SET #status = :status, #op = :op, #updated_at = :updated".to_owned();
         let mut remove = Vec::new();
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::member_key(next.image_id, &next.member_id)))
-            .set_expression_attribute_values(values([
-                (":status", s(next.status.as_str())),
-                (":op", s(next.op.to_string())),
-                (":updated", s(next.updated_at.stored())),
-            ]))
-            .return_values(ReturnValue::None)
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let mut values = Item::from([
+            (":status".to_owned(), s(next.status.as_str())),
+            (":op".to_owned(), s(next.op.to_string())),
+            (":updated".to_owned(), s(next.updated_at.stored())),
+        ]);
         match &next.by {
             Some(by) => {
                 update.push_str(", #by = :by");
-                request = request.expression_attribute_values(":by", s(by.stored()));
+                values.insert(":by".to_owned(), s(by.stored()));
             }
             None => remove.push("#by"),
         }
         if let Some(vault) = &next.vault_id {
             update.push_str(", #vault_id = :vault");
-            request = request.expression_attribute_values(":vault", s(vault));
+            values.insert(":vault".to_owned(), s(vault));
         }
         if listed {
             let gpk = at::status_gpk(next.status, &next.member_id);
-            request = request.expression_attribute_values(":gpk", s(gpk));
+            values.insert(":gpk".to_owned(), s(gpk));
             update.push_str(", #gpk = :gpk");
             match next.status {
                 MemberStatus::Accepted => update.push_str(", #npk = #named"),
@@ -201,10 +193,11 @@ impl Store {
         if !remove.is_empty() {
             update.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        request
-            .set_expression_attribute_names(names(&[&update, &condition]))
-            .update_expression(update)
-            .condition_expression(condition)
+        let key = at::member_key(next.image_id, &next.member_id);
+        self.update_if(key, &update, &condition)
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
     }
 }
 

@@ -260,22 +260,16 @@ impl Store {
     /// a deleted image get its expiry: it must outlive its memberships.
     async fn clear_due(&self, image: &ImageState, now: Timestamp) -> Result<(), ApiError> {
         let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(image.id)))
-            .expression_attribute_values(":op", s(image.op.to_string()));
+        let mut values = Item::from([(":op".to_owned(), s(image.op.to_string()))]);
         let mut update = "REMOVE #dpk, #dsk".to_owned();
         if image.state == State::Deleted {
             update.push_str(" SET #expires_at = :expires");
             let expires = now.unix_seconds() + TOMBSTONE_SECONDS;
-            request = request.expression_attribute_values(":expires", n(expires));
+            values.insert(":expires".to_owned(), n(expires));
         }
-        let request = request
-            .set_expression_attribute_names(names(&[&update, &condition]))
-            .update_expression(update)
-            .condition_expression(condition);
+        let request = self
+            .update_if(at::image_key(image.id), &update, &condition)
+            .set_expression_attribute_values(Some(values));
         single("reconcile members", || request.clone().send()).await?;
         Ok(())
     }
