@@ -1,4 +1,4 @@
-// What an image is, beside the list of what is shared.
+// What an image is, beside the lists of images.
 
 import * as api from './api.js';
 import { Panel } from './dialog.js';
@@ -7,6 +7,13 @@ import { useKeys } from './keys.js';
 import { useLoad } from './load.js';
 import { change } from './route.js';
 import { Copyable, ErrorNote, Project, Status, Time, Waiting } from './ui.js';
+
+/** Why an image cannot be shared; empty if it can. @param {Image} image */
+export function whyNotShareable({ visibility }) {
+  if (visibility === 'shared') return '';
+  if (visibility === 'private') return 'It is private. Give it the visibility “shared” first.';
+  return `It is ${visibility}: everybody can use it already.`;
+}
 
 /** @param {{id: string, row: Invitation | undefined, actions: import('./lib.js').Children}} props */
 export function ImagePanel({ id, row, actions }) {

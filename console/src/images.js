@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import { Members, useCounts } from './counts.js';
 import { Choice, option, TextFilter } from './filters.js';
+import { whyNotShareable } from './image.js';
 import { html, useState } from './lib.js';
 import { useKeys } from './keys.js';
 import { useLoad } from './load.js';
@@ -22,13 +23,6 @@ const idOf = (image) => image.id;
 /** @param {Image} image */
 const nameOf = (image) => image.name || image.id;
 
-/** Why an image cannot be shared; empty if it can. @param {Image} image */
-export function whyNot({ visibility }) {
-  if (visibility === 'shared') return '';
-  if (visibility === 'private') return 'It is private. Give it the visibility “shared” first.';
-  return `It is ${visibility}: everybody can use it already.`;
-}
-
 /** @param {{params: Record<string, string>}} props */
 export function Images({ params }) {
   const { name = '', after, open } = params;
@@ -44,10 +38,10 @@ export function Images({ params }) {
   const readOnly = whyReadOnly();
   const rows = page.data?.rows;
   const chosen = [...selection.rows.values()];
-  const shareable = chosen.filter((image) => !whyNot(image));
+  const shareable = chosen.filter((image) => !whyNotShareable(image));
   /** @param {Image | undefined} image @returns {import('./keys.js').Keys} */
   const keys = (image) => {
-    const about = chosen.length ? shareable : image && !whyNot(image) ? [image] : [];
+    const about = chosen.length ? shareable : image && !whyNotShareable(image) ? [image] : [];
     return readOnly || about.length === 0 ? {} : { s: () => setSharing(about) };
   };
   useKeys({ Escape: () => (open ? change({ open: undefined }) : selection.set(new Map())), ...keys(undefined) });
@@ -61,7 +55,7 @@ export function Images({ params }) {
     {
       title: 'Share',
       kind: 'act',
-      cell: (image) => html`<${Button} why=${readOnly || whyNot(image)} label=${`Share ${nameOf(image)}`} onClick=${() => setSharing([image])}>Share…<//>`,
+      cell: (image) => html`<${Button} why=${readOnly || whyNotShareable(image)} label=${`Share ${nameOf(image)}`} onClick=${() => setSharing([image])}>Share…<//>`,
     },
   ];
   const opened = rows?.find((image) => image.id === open);
@@ -89,7 +83,7 @@ export function Images({ params }) {
 
 /** @param {{image: Image, counts: import('./counts.js').Counts | undefined, quota: number}} props */
 function Counted({ image, counts, quota }) {
-  if (whyNot(image)) return html`<span class="quiet">–</span>`;
+  if (whyNotShareable(image)) return html`<span class="quiet">–</span>`;
   return counts ? html`<${Members} counts=${counts} quota=${quota} />` : html`<span class="quiet">counting</span>`;
 }
 

@@ -3,8 +3,7 @@
 import * as api from './api.js';
 import { count, Members } from './counts.js';
 import { Dialog, Panel } from './dialog.js';
-import { Facts } from './image.js';
-import { whyNot } from './images.js';
+import { Facts, whyNotShareable } from './image.js';
 import { html, number, plural, random, useRef, useState, useStore } from './lib.js';
 import { useKeys } from './keys.js';
 import { useAction, useLoad } from './load.js';
@@ -24,14 +23,14 @@ export function MembersPanel({ id, row, quota, onShare }) {
   const close = () => change({ open: undefined });
   const loaded = useLoad(() => api.image(id), [id]);
   const image = loaded.data ?? row;
-  const why = image && (whyReadOnly() || whyNot(image));
+  const why = image && (whyReadOnly() || whyNotShareable(image));
   useKeys({ Escape: close, ...(image && !why ? { s: () => onShare(image) } : {}) });
   const name = image?.name || 'Image';
   return html`<${Panel} title=${html`<bdi>${name}</bdi>`} onClose=${close}>
     ${api.isGone(loaded.error) ? html`<p class="note">This image is no longer there.</p>` : html`<${ErrorNote} error=${image ? undefined : loaded.error} retry=${loaded.reload} />`}
     ${image ? html`<div class="actions"><${Button} kind="primary" why=${why} onClick=${() => onShare(image)}>Share…<//></div>` : null}
-    ${image && !whyNot(image) ? html`<${List} image=${image} quota=${quota} />` : null}
-    ${image && whyNot(image) ? html`<p class="note">${whyNot(image)}</p>` : null}
+    ${image && !whyNotShareable(image) ? html`<${List} image=${image} quota=${quota} />` : null}
+    ${image && whyNotShareable(image) ? html`<p class="note">${whyNotShareable(image)}</p>` : null}
     ${image ? html`<details class="more"><summary>About the image</summary><${Facts} image=${image} /></details>` : null}
   <//>`;
 }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use shared::auth::failures::SourceAddress;
+use shared::runtime::join;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -144,13 +144,10 @@ async fn to_its_end<T: Send + 'static>(
         drop(permit);
         answer
     });
-    match task.await {
-        Ok(answer) => answer,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // Only the end of the runtime ends it, and this with it.
-            Err(_) => std::future::pending().await,
-        },
+    match join::result(task.await) {
+        Some(answer) => answer,
+        // The runtime ends, and this with it.
+        None => std::future::pending().await,
     }
 }
 

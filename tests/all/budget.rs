@@ -232,7 +232,7 @@ async fn cost(
     let mut units = 0.0;
     let counted = requests(harness, async {
         let (answer, usage) = metrics::measured(list).await;
-        assert_eq!(answer.unwrap().status(), 200);
+        assert_eq!(answer.unwrap().unwrap().status(), 200);
         units = usage.units;
     });
     (counted.await, units)

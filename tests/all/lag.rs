@@ -417,7 +417,7 @@ async fn a_list_that_nobody_has_changed_reads_no_images() {
             "images" => metrics::measured(images::handle(app.clone(), asked)).await,
             _ => metrics::measured(read_members::handle(app.clone(), asked)).await,
         };
-        let lambda_http::Body::Text(list) = list.unwrap().into_body() else {
+        let lambda_http::Body::Text(list) = list.unwrap().unwrap().into_body() else {
             panic!("no text");
         };
         let list: Value = serde_json::from_str(&list).unwrap();

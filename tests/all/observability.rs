@@ -19,7 +19,7 @@ async fn requests_and_units_are_counted_for_the_work_that_makes_them() {
     let store = harness.server.app.store();
     let read = async { store.image(id).await.unwrap() };
     let (image, usage) = measured(read).await;
-    assert!(image.is_some());
+    assert!(image.flatten().is_some());
     assert_eq!((usage.requests, usage.retries, usage.conflicts), (1, 0, 0));
     assert!(usage.units > 0.0, "{usage:?}");
     // Each request counts its own cost only.

@@ -1,19 +1,30 @@
 //! What one project may have at once: exact however requests race, and given back by every job that ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::future::join_all;
+use local::engine::Engine;
+use local::transport;
 use serde_json::{Value, json};
+use shared::auth::Authentication;
 use shared::domain::batch::Batch;
 use shared::domain::entries::Entries;
 use shared::domain::id::ProjectId;
+use shared::domain::image::Image;
 use shared::domain::job::DEADLINE_SECONDS;
 use shared::domain::limits::{JobLimit, ProjectLimits};
 use shared::domain::policy::{Caller, Role};
 use shared::domain::task::Task;
 use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::messages::{SqsAttributes, SqsRecord};
 use shared::store::jobs::Created;
 use shared::store::keys as at;
+use tokio::sync::Notify;
 
 use crate::harness::{Harness, HttpResponse, MEMBER, ManualClock, OWNER, THIRD, Who, options};
 
@@ -301,6 +312,73 @@ async fn a_project_owns_as_many_images_as_it_may() {
     // The count is made anew each day.
     clock.forward(25 * 3600);
     image().await.expect(413);
+}
+
+/// A store that keeps back its first answer about how many rows there are, until the test lets it go.
+#[derive(Clone, Debug)]
+struct HeldCount {
+    engine: Engine,
+    is_first: Arc<AtomicBool>,
+    counted: Arc<Notify>,
+    goes_on: Arc<Notify>,
+}
+
+impl HttpConnector for HeldCount {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let store = self.clone();
+        HttpConnectorFuture::new(async move {
+            let (operation, body) = transport::parts(&request).unwrap();
+            let answer = store.engine.perform(operation, body).await;
+            let counts = operation == "Query" && body.contains("\"COUNT\"");
+            if counts && store.is_first.swap(false, Ordering::Relaxed) {
+                store.counted.notify_one();
+                store.goes_on.notified().await;
+            }
+            transport::response(answer)
+        })
+    }
+}
+
+/// The index is counted, then an image is deleted, then the count is written.
+#[tokio::test]
+async fn an_image_that_is_deleted_while_images_are_counted_leaves_room_for_another() {
+    let (harness, clock) = limited(LIMITS).await;
+    for _ in 0..3 {
+        harness.image(json!({})).await;
+    }
+    // The count is not good any more.
+    clock.forward(25 * 3600);
+    let store = HeldCount {
+        engine: harness.server.engine.clone().unwrap(),
+        is_first: Arc::new(AtomicBool::new(true)),
+        counted: Arc::default(),
+        goes_on: Arc::default(),
+    };
+    let app = App::new(
+        harness.server.app.config().clone(),
+        Clients::dynamodb_in_process(store.clone()),
+        Clients::sqs_in_process(harness.server.queue.clone().unwrap()),
+        Authentication::default(),
+        clock.clock(),
+    );
+    let owner = Caller {
+        user: "u-owner".to_owned(),
+        project: project(OWNER),
+        role: Role::Member,
+    };
+    let (op, now) = (app.operation(), app.now());
+    let image = Image::from_request(json!({}), app.policy(), &owner, op, now).unwrap();
+    let own = harness.listed(Who::Owner, "").await;
+    let delete = async {
+        store.counted.notified().await;
+        let path = format!("/v2/images/{}", own[0]);
+        harness.delete(Who::Owner, &path).await.expect(204);
+        store.goes_on.notify_one();
+    };
+    let (created, ()) = futures::join!(app.store().create_image(&image), delete);
+    assert_eq!(created, Ok(true));
+    let more = harness.post(Who::Owner, "/v2/images", json!({}));
+    more.await.expect(413);
 }
 
 /// What an admin gives away counts for whom it belongs to then. Its time of creation, which an admin may choose, is

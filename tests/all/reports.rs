@@ -6,7 +6,12 @@ use local::options::{Data, MetricsFor, Options};
 use local::prometheus::name_of;
 use local::storage::StoreFile;
 use serde_json::{Value, json};
+use shared::domain::error::ApiError;
+use shared::domain::time::Timestamp;
+use shared::runtime::app::App;
+use shared::runtime::messages::{Handled, Source, SqsEvent, SqsRecord, each};
 use shared::runtime::metric::{self, Kind};
+use shared::runtime::schedule;
 
 use crate::harness::{Harness, HttpResponse, MEMBER, Who, options};
 
@@ -200,6 +205,33 @@ async fn the_age_of_the_oldest_message_is_known() {
     // The first of the three, which all pauses lie behind.
     let oldest = backlog.oldest.unwrap().as_millis();
     assert!(oldest >= 55, "{oldest} ms");
+}
+
+/// Work that panics is our fault too, and ends nothing but itself.
+#[tokio::test]
+async fn what_panics_has_failed() {
+    async fn message(_: App, _: SqsRecord, _: Timestamp) -> Result<Handled, ApiError> {
+        panic!("by a test")
+    }
+    async fn run(_: App, _: Timestamp) -> Result<(), ApiError> {
+        panic!("by a test")
+    }
+    let harness = Harness::new().await;
+    let (app, until) = (harness.server.app.clone(), Timestamp::from_micros(i64::MAX));
+    let event = SqsEvent {
+        records: vec![SqsRecord::default()],
+    };
+    let response = each(Source::Batches, app.clone(), event, until, message).await;
+    assert_eq!(response.batch_item_failures.len(), 1);
+    let ran = schedule::run("sweep", app, until, run).await;
+    assert!(matches!(ran, Err(ApiError::Internal(_))), "{ran:?}");
+    let text = metrics(&harness).await;
+    for function in ["run-batch", "sweep"] {
+        let operation = format!("operation=\"{function}\"");
+        for metric in ["imshare_requests_total", "imshare_failed_total"] {
+            assert_eq!(value(&text, metric, &operation), 1.0, "{function} {metric}");
+        }
+    }
 }
 
 /// `METRICS_NAMESPACE` and `/metrics` have the same metrics: both are given figures of these.

@@ -155,6 +155,9 @@ const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/src");
 /// The directory of the local server's files.
 const LOCAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../local/src");
 
+/// The directory of the web page's modules.
+const CONSOLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../console/src");
+
 /// The directory of the command line's files.
 const COMMANDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/src");
 
@@ -253,9 +256,32 @@ fn no_files_import_each_other_in_a_circle() {
     }
 }
 
+/// Nor do modules of the web page.
+#[test]
+fn no_modules_of_the_console_import_each_other_in_a_circle() {
+    let mut imports = Imports::new();
+    for entry in std::fs::read_dir(CONSOLE).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let imported = text
+            .lines()
+            .filter(|line| line.starts_with("import "))
+            .filter_map(|line| line.rsplit_once("'./")?.1.strip_suffix("';"))
+            .map(str::to_owned);
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        imports.insert(name, imported.collect());
+    }
+    assert!(imports["main.js"].contains("images.js"), "{imports:#?}");
+    let circles = in_circles(imports);
+    assert!(circles.is_empty(), "imports in a circle: {circles:#?}");
+}
+
+/// What each file imports.
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
 /// The imports that are part of a circle or lead to one, by file.
-fn circles(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn circles(files: &[File]) -> Imports {
+    let mut imports = Imports::new();
     let name = |file: &File| file.module.join("::");
     for file in files {
         let from = imports.entry(name(file)).or_default();
@@ -266,7 +292,11 @@ fn circles(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
             }
         }
     }
-    // Remove files without remaining imports until only circles are left.
+    in_circles(imports)
+}
+
+/// Removes files without remaining imports until only circles are left, and what leads to them.
+fn in_circles(mut imports: Imports) -> Imports {
     loop {
         let left: BTreeSet<String> = imports.keys().cloned().collect();
         let before = imports.len();

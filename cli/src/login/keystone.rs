@@ -1,8 +1,9 @@
-//! Keystone: a token, and the catalog.
+//! Keystone: a token, and what it is for.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::catalog::{self, Service};
 use super::settings::Settings;
 use crate::error::{Failure, Outcome};
 use crate::http::{Answer, Http, Request};
@@ -43,21 +44,6 @@ struct Scope {
     id: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct Service {
-    r#type: String,
-    #[serde(default)]
-    endpoints: Vec<Endpoint>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Endpoint {
-    interface: String,
-    url: String,
-    region: Option<String>,
-    region_id: Option<String>,
-}
-
 /// The kinds of logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -93,7 +79,7 @@ pub fn log_in(http: &Http, settings: &Settings) -> Outcome<Session> {
     })?;
     let image = match override_of(settings) {
         Some(url) => url.to_owned(),
-        None => endpoint(&catalog, settings)?,
+        None => catalog::endpoint(&catalog, settings)?,
     };
     Ok(Session {
         token,
@@ -352,56 +338,9 @@ pub(super) fn get(http: &Http, url: &str, headers: Vec<(&'static str, String)>) 
     })
 }
 
-/// The image service's endpoint in the catalog.
-fn endpoint(catalog: &[Service], settings: &Settings) -> Outcome<String> {
-    let interface = settings.get("interface").unwrap_or("public");
-    let interface = interface.strip_suffix("URL").unwrap_or(interface);
-    let region = settings.get("region_name");
-    let services = catalog.iter().filter(|service| service.r#type == "image");
-    let endpoints: Vec<&Endpoint> = services.flat_map(|service| &service.endpoints).collect();
-    let here = |endpoint: &&&Endpoint| {
-        let regions = [endpoint.region.as_deref(), endpoint.region_id.as_deref()];
-        endpoint.interface == interface
-            && region.is_none_or(|region| regions.contains(&Some(region)))
-    };
-    if let Some(found) = endpoints.iter().find(here) {
-        return Ok(found.url.clone());
-    }
-    let mut others: Vec<String> = endpoints
-        .iter()
-        .map(|each| {
-            format!(
-                "{} in {}",
-                each.interface,
-                each.region.as_deref().unwrap_or("no region")
-            )
-        })
-        .collect();
-    others.dedup();
-    let place = region.map_or_else(String::new, |region| format!(" in the region {region:?}"));
-    Err(Failure::wrong_use(match others.is_empty() {
-        true => "the catalog has no image service for this project: set OS_IMAGE_ENDPOINT_OVERRIDE to its \
-                 address"
-            .to_owned(),
-        false => format!(
-            "the catalog has no {interface} image service{place}, only {}: set OS_INTERFACE or \
-             OS_REGION_NAME",
-            others.join(", ")
-        ),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(pairs: &[(&str, &str)]) -> Settings {
-        let mut settings = Settings::default();
-        for (name, value) in pairs {
-            settings.set(name, Some(value));
-        }
-        settings
-    }
 
     #[test]
     fn addresses_are_taken_with_and_without_a_version() {
@@ -419,7 +358,7 @@ mod tests {
 
     #[test]
     fn bodies_are_keystones() {
-        let password = settings(&[("username", "u"), ("password", "p"), ("project_name", "w")]);
+        let password = Settings::of(&[("username", "u"), ("password", "p"), ("project_name", "w")]);
         let domain = json!({"id": "default"});
         assert_eq!(
             body(kind(&password).unwrap(), &password).unwrap(),
@@ -429,7 +368,7 @@ mod tests {
                 "scope": {"project": {"name": "w", "domain": domain}},
             }})
         );
-        let credential = settings(&[
+        let credential = Settings::of(&[
             ("application_credential_id", "c"),
             ("application_credential_secret", "s"),
             ("project_name", "ignored"),
@@ -440,28 +379,5 @@ mod tests {
             json!({"auth": {"identity": {"methods": ["application_credential"],
                    "application_credential": {"id": "c", "secret": "s"}}}})
         );
-    }
-
-    #[test]
-    fn the_catalog_is_asked_for_region_and_interface() {
-        let catalog: Vec<Service> = serde_json::from_value(json!([
-            {"type": "identity", "endpoints": []},
-            {"type": "image", "endpoints": [
-                {"interface": "public", "url": "http://a", "region": "one", "region_id": "one"},
-                {"interface": "public", "url": "http://b", "region": "two", "region_id": "two"},
-                {"interface": "internal", "url": "http://c", "region": "two", "region_id": "two"},
-            ]},
-        ]))
-        .unwrap();
-        let url = |pairs: &[(&str, &str)]| endpoint(&catalog, &settings(pairs));
-        assert_eq!(url(&[]).unwrap(), "http://a");
-        assert_eq!(url(&[("region_name", "two")]).unwrap(), "http://b");
-        assert_eq!(url(&[("interface", "internalURL")]).unwrap(), "http://c");
-        let told = url(&[("region_name", "three")]).unwrap_err().sentence;
-        assert!(
-            told.contains("public in one") && told.contains("OS_REGION_NAME"),
-            "{told}"
-        );
-        assert!(endpoint(&[], &settings(&[])).is_err());
     }
 }

@@ -5,9 +5,10 @@
 //! | this one | the options of a login, and which source wins |
 //! | [`settings`] | what a login is made of |
 //! | [`clouds`] | `clouds.yaml`, `secure.yaml`, `clouds-public.yaml` |
-//! | [`keystone`] | tokens and the catalog |
+//! | [`keystone`], `catalog` | tokens, and where the image service is |
 //! | [`directory`] | the names of projects |
 
+mod catalog;
 pub mod clouds;
 pub mod directory;
 pub mod keystone;

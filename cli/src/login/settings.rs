@@ -28,6 +28,16 @@ const RENAMED: [(&str, &str); 6] = [
 ];
 
 impl Settings {
+    /// These, for tests.
+    #[cfg(test)]
+    pub fn of(pairs: &[(&str, &str)]) -> Self {
+        let mut settings = Self::default();
+        for (name, value) in pairs {
+            settings.set(name, Some(value));
+        }
+        settings
+    }
+
     /// Sets one, unless the value is empty.
     pub fn set(&mut self, name: &str, value: Option<&str>) {
         let renamed = RENAMED.iter().find(|(before, _)| *before == name);

@@ -47,7 +47,13 @@ pub async fn handle(app: App, request: Request) -> Handled {
                     Ok(http::json(200, &added.answered_by_rule(*status).view()))
                 }
                 Some(Change::QuotaFull) => Err(quota_full(id, quota)),
-                _ => Err(ApiError::conflict(format!(
+                Some(
+                    Change::AppliedBefore
+                    | Change::Unneeded
+                    | Change::Superseded(_)
+                    | Change::Absent,
+                )
+                | None => Err(ApiError::conflict(format!(
                     "Member {member} is duplicated for image {id}"
                 ))),
             };

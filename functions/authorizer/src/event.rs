@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use shared::auth::signature::ALGORITHM;
 
 use crate::{AuthError, Authorizer};
 
 /// The header of tokens. Gateways pass headers on in the case in which they were sent.
 const TOKEN: &str = "x-auth-token";
-/// The beginning of a signed request's `Authorization` header.
-const SIGNED: &str = "SDK-HMAC-SHA256 ";
 
 /// The event of an authorizer of type REQUEST. It has no `Debug`, because it holds the token.
 #[derive(Clone, Deserialize)]
@@ -59,7 +58,8 @@ async fn decide(authorizer: &Authorizer, event: &Event) -> Result<Value, AuthErr
     let Some(token) = event.header(TOKEN)? else {
         let signed = event
             .header("authorization")?
-            .is_some_and(|value| value.starts_with(SIGNED));
+            .and_then(|value| value.strip_prefix(ALGORITHM))
+            .is_some_and(|rest| rest.starts_with(' '));
         if signed && authorizer.lets_signed_through() {
             // Nobody is authenticated yet: the function verifies the signature, which covers the
             // body.

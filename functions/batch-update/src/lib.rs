@@ -27,13 +27,6 @@ use shared::store::jobs::{Created, Idempotency};
 /// The longest idempotency key, in characters.
 const KEY_MAX: usize = 64;
 
-/// What a request asks for.
-#[derive(Clone, Debug)]
-struct Asked {
-    task: Task,
-    entries: Entries,
-}
-
 /// Accepts a batch: 200 with the job's id.
 pub async fn handle(app: App, request: Request) -> Handled {
     let caller = app.caller(&request).await?;
@@ -44,17 +37,16 @@ pub async fn handle(app: App, request: Request) -> Handled {
         let decided = app.policy().decide(&caller, Action::Api(action));
         decided.map_err(|denied| denied.ims())
     };
-    let kind = match kind {
-        BatchKind::Add => Change::Add,
-        BatchKind::Update => Change::Update,
-        BatchKind::Remove => Change::Remove,
+    let (task, entries) = match kind {
+        BatchKind::Add => over_members(Task::Share, &request)?,
+        BatchKind::Remove => over_members(Task::Unshare, &request)?,
+        BatchKind::Update => answers(&request, may)?,
         // On the heap: together these futures are too large for a thread's stack.
         BatchKind::Replace => {
             return Box::pin(replace::handle(&app, &caller, &request, may)).await;
         }
     };
-    let asked = parse(kind, http::body_bytes(&request)?, may)?;
-    let (rows, most) = (asked.entries.rows, entries_max(&app));
+    let (rows, most) = (entries.rows, entries_max(&app));
     if rows > most {
         return Err(too_many(rows, most));
     }
@@ -62,7 +54,7 @@ pub async fn handle(app: App, request: Request) -> Handled {
     may(ApiAction::StartBatch)?;
     let request_id = http::request_id(&request);
     let (op, now) = (app.operation(), app.now());
-    let batch = Batch::new(&caller, asked.task, asked.entries, op, now, request_id);
+    let batch = Batch::new(&caller, task, entries, op, now, request_id);
     match app.store().create_job(&batch, idempotency.as_ref()).await? {
         Created::New => {
             start(&app, &batch, None).await?;
@@ -112,14 +104,6 @@ fn limited(app: &App, limit: JobLimit) -> ApiError {
     })
 }
 
-/// What a batch over many images asks for.
-#[derive(Clone, Copy)]
-enum Change {
-    Add,
-    Update,
-    Remove,
-}
-
 fn accepted(job: JobId) -> http::Response {
     http::json(200, &JobAccepted { job_id: job })
 }
@@ -164,33 +148,25 @@ fn log(batch: &Batch, image: Option<ImageId>) {
     });
 }
 
-/// Reads what a request asks for.
-fn parse(
-    kind: Change,
-    bytes: &[u8],
+/// What a request asks for that shares images, or ends memberships.
+fn over_members(task: Task, request: &Request) -> Result<(Task, Entries), ApiError> {
+    let BatchMembers { images, projects } = BatchMembers::parse(http::body_bytes(request)?)?;
+    Ok((task, Entries::of_request(&images, &projects)))
+}
+
+/// What a request asks for that answers for a project.
+fn answers(
+    request: &Request,
     may: impl Fn(ApiAction<'_>) -> Result<(), ApiError>,
-) -> Result<Asked, ApiError> {
-    let (task, images, projects) = match kind {
-        Change::Add => {
-            let BatchMembers { images, projects } = BatchMembers::parse(bytes)?;
-            (Task::Share, images, projects)
-        }
-        Change::Remove => {
-            let BatchMembers { images, projects } = BatchMembers::parse(bytes)?;
-            (Task::Unshare, images, projects)
-        }
-        Change::Update => {
-            let may_answer = |project: &ProjectId| may(ApiAction::AnswerFor(project));
-            let body = BatchAnswers::parse(bytes, may_answer)?;
-            let task = Task::Answer(Answer {
-                status: body.status,
-                vault_id: body.vault_id,
-            });
-            (task, body.images, vec![body.project_id])
-        }
-    };
-    let entries = Entries::of_request(&images, &projects);
-    Ok(Asked { task, entries })
+) -> Result<(Task, Entries), ApiError> {
+    let may_answer = |project: &ProjectId| may(ApiAction::AnswerFor(project));
+    let body = BatchAnswers::parse(http::body_bytes(request)?, may_answer)?;
+    let task = Task::Answer(Answer {
+        status: body.status,
+        vault_id: body.vault_id,
+    });
+    let entries = Entries::of_request(&body.images, &[body.project_id]);
+    Ok((task, entries))
 }
 
 /// The key that makes a request safe to repeat. Of a request about one image the key stands for that

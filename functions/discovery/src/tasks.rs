@@ -3,8 +3,8 @@
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::number;
-use shared::http;
 use shared::http::discovery::Tasks;
+use shared::http::{self, Arguments};
 
 const STATUSES: [&str; 4] = ["pending", "processing", "success", "failure"];
 const SORT_KEYS: [&str; 12] = [
@@ -27,25 +27,26 @@ const SORT_KEYS: [&str; 12] = [
 /// # Errors
 /// 400 with Glance's sentence for an argument that is not as it must be, or that is about a task.
 pub fn list(arguments: &[(String, String)]) -> Result<Tasks, ApiError> {
-    let of = |name: &'static str| arguments.iter().filter(move |(have, _)| have == name);
-    let first = |name| of(name).next().map(|(_, value)| value.as_str());
-    let last = |name| of(name).next_back().map(|(_, value)| value.as_str());
+    let all = Arguments(arguments);
     let bad = |words: String| Err(ApiError::bad_request(words));
-    if let Some(other) = first("sort_dir").filter(|way| !matches!(*way, "asc" | "desc")) {
+    if let Some(other) = all
+        .first("sort_dir")
+        .filter(|way| !matches!(*way, "asc" | "desc"))
+    {
         return bad(format!("Invalid sort direction: {other}"));
     }
-    let given = |name| last(name).filter(|value| !value.is_empty());
+    let given = |name| all.last(name).filter(|value| !value.is_empty());
     if let Some(other) = given("status").filter(|status| !STATUSES.contains(status)) {
         return bad(format!("Invalid status value: {other}"));
     }
     if let Some(other) = given("type").filter(|kind| *kind != "import") {
         return bad(format!("Invalid type value: {other}"));
     }
-    let marker = first("marker");
+    let marker = all.first("marker");
     if marker.is_some_and(|task| !task.is_empty() && ImageId::any_spelling(task).is_none()) {
         return bad("Invalid marker format".to_owned());
     }
-    if let Some(limit) = first("limit") {
+    if let Some(limit) = all.first("limit") {
         match number::integer(limit) {
             Some(limit) if limit >= 0 => {}
             Some(_) => return bad("limit param must be positive".to_owned()),
@@ -55,7 +56,10 @@ pub fn list(arguments: &[(String, String)]) -> Result<Tasks, ApiError> {
     if let Some(task) = marker {
         return bad(format!("Task with the given id {task} was not found"));
     }
-    if first("sort_key").is_some_and(|key| !SORT_KEYS.contains(&key)) {
+    if all
+        .first("sort_key")
+        .is_some_and(|key| !SORT_KEYS.contains(&key))
+    {
         return bad("Sort key supplied was not valid.".to_owned());
     }
     Ok(Tasks {

@@ -11,7 +11,7 @@ use shared::domain::policy::{Action, ApiAction, Caller};
 use shared::http::answers::{JobWithResults, Jobs, Results};
 use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadJobs};
-use shared::http::{self, Handled, Request};
+use shared::http::{self, Arguments, Handled, Request};
 use shared::runtime::app::App;
 use shared::store::job_list::JobFilter;
 
@@ -66,9 +66,9 @@ async fn show(
     let page = PageRequest::of_query(&query, RESULTS_PAGE, |marker| {
         page::decode_marker(marker)?.parse().ok()
     })?;
-    let wanted = match query.iter().rev().find(|(name, _)| name == "status") {
+    let wanted = match Arguments(&query).last("status") {
         None => None,
-        Some((_, word)) => Some(ResultStatus::parse(word).ok_or_else(|| {
+        Some(word) => Some(ResultStatus::parse(word).ok_or_else(|| {
             let message = "status must be success, failed or running.";
             ApiError::ims_because(ImsCode::BadRequest, message)
         })?),
@@ -147,18 +147,18 @@ async fn list(app: &App, project: &ProjectId, request: &Request) -> Handled {
     let query = http::query(request);
     let page = PageRequest::of_query(&query, PAGE_DEFAULT, JobId::parse)?;
     let bad = |message: &str| ApiError::ims_because(ImsCode::BadRequest, message);
-    let asked = |wanted: &str| query.iter().rev().find(|(name, _)| name == wanted);
+    let asked = Arguments(&query);
     let filter = JobFilter {
-        status: match asked("status") {
+        status: match asked.last("status") {
             None => None,
-            Some((_, word)) => Some(
+            Some(word) => Some(
                 JobStatus::parse(word)
                     .ok_or_else(|| bad("status must be INIT, RUNNING, SUCCESS or FAIL."))?,
             ),
         },
-        kind: match asked("job_type").or_else(|| asked("type")) {
+        kind: match asked.last("job_type").or(asked.last("type")) {
             None => None,
-            Some((_, word)) => Some(
+            Some(word) => Some(
                 JobKind::parse(word).ok_or_else(|| bad("job_type is not one that there is."))?,
             ),
         },

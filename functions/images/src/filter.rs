@@ -2,7 +2,8 @@
 
 use shared::domain::error::ApiError;
 use shared::domain::image::Image;
-use shared::domain::image::projection::{Feature, Fingerprints, Held, TEXTS_APART};
+use shared::domain::image::fingerprints::{Feature, Fingerprints};
+use shared::domain::image::projection::{Held, TEXTS_APART};
 use shared::domain::number;
 use shared::domain::time::Timestamp;
 

@@ -348,8 +348,7 @@ fn sources(caller: &Caller, query: &Query) -> Vec<Source> {
         return sources;
     }
     for visibility in Visibility::ALL {
-        let open = matches!(visibility, Visibility::Public | Visibility::Community);
-        if shows(visibility) && (open || caller.is_admin()) {
+        if shows(visibility) && (visibility.is_open() || caller.is_admin()) {
             sources.push(Source::Visible(visibility));
         }
     }

@@ -5,11 +5,12 @@ use std::cmp::Ordering;
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
 use shared::domain::image::Image;
-use shared::domain::image::projection::{Fingerprints, Held};
+use shared::domain::image::fingerprints::Fingerprints;
+use shared::domain::image::projection::Held;
 use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
-use shared::http;
+use shared::http::{self, Arguments};
 
 use crate::filter::{Filter, TextField, flag};
 
@@ -52,26 +53,6 @@ const NO_FILTERS: [&str; 12] = [
     "tag",
     "deleted",
 ];
-
-/// The arguments of a query, in their order.
-struct Arguments<'a>(&'a [(String, String)]);
-
-impl<'a> Arguments<'a> {
-    /// The values of one name.
-    fn of(&self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
-        let all = self.0.iter();
-        all.filter(move |(have, _)| have == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn first(&self, name: &'a str) -> Option<&'a str> {
-        self.of(name).next()
-    }
-
-    fn last(&self, name: &'a str) -> Option<&'a str> {
-        self.of(name).next_back()
-    }
-}
 
 /// Which visibilities a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +145,7 @@ impl Query {
         if let Some(limit) = all.first("limit") {
             query.limit = limit_of(limit)?;
         }
-        query.sort = order_of(&all)?;
+        query.sort = order_of(all)?;
         let hidden = all.last("os_hidden").map(str::to_lowercase);
         let hidden = flag("os_hidden", hidden.as_deref().unwrap_or("false"))?;
         query.filters.push(Filter::Hidden(hidden));
@@ -314,7 +295,7 @@ fn compare(key: SortKey, a: &Image, b: &Image) -> Ordering {
 
 /// The order that the arguments ask for, with the keys that break ties: as in Glance, these descend
 /// unless a single direction is given, which is theirs as well.
-fn order_of(all: &Arguments<'_>) -> Result<Order, ApiError> {
+fn order_of(all: Arguments<'_>) -> Result<Order, ApiError> {
     let (mut order, directions) = asked_order(all)?;
     let ascending = match directions[..] {
         [single] => single,
@@ -329,7 +310,7 @@ fn order_of(all: &Arguments<'_>) -> Result<Order, ApiError> {
 }
 
 /// The keys that the arguments name, in either of the two ways in which they can, and the directions.
-fn asked_order(all: &Arguments<'_>) -> Result<(Order, Vec<bool>), ApiError> {
+fn asked_order(all: Arguments<'_>) -> Result<(Order, Vec<bool>), ApiError> {
     let sorted_anyhow = ["sort_key", "sort_dir"]
         .into_iter()
         .any(|name| all.of(name).next().is_some());

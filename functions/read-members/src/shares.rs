@@ -12,7 +12,7 @@ use shared::domain::policy::{Action, ApiAction, Caller};
 use shared::domain::share::Share;
 use shared::http::answers::{Invitations, ShareView, Shares};
 use shared::http::page::{self, PageInfo, PageRequest};
-use shared::http::{self, Handled, Request};
+use shared::http::{self, Arguments, Handled, Request};
 use shared::runtime::app::App;
 use shared::store::shares::Candidate;
 
@@ -85,7 +85,7 @@ pub async fn list_invitations(app: &App, caller: &Caller, request: &Request) -> 
     let wanted = Wanted {
         statuses: statuses(&query)?.unwrap_or_else(|| vec![MemberStatus::Pending]),
         owner: project_asked(&query, "owner")?,
-        name: asked(&query, "name").map(str::to_owned),
+        name: Arguments(&query).last("name").map(str::to_owned),
         member: None,
     };
     let page = page_asked(&query)?;
@@ -103,7 +103,7 @@ pub async fn list_invitations(app: &App, caller: &Caller, request: &Request) -> 
 pub async fn list_shares(app: &App, caller: &Caller, request: &Request) -> Handled {
     let project = project_of(app, caller, request)?;
     let query = http::query(request);
-    let image = match asked(&query, "image") {
+    let image = match Arguments(&query).last("image") {
         None => None,
         Some(text) => {
             let bad = || ApiError::ims(ImsCode::BadImageId);
@@ -185,22 +185,17 @@ fn project_of(app: &App, caller: &Caller, request: &Request) -> Result<ProjectId
     ProjectId::parse(text).map_err(|_| ApiError::ims(ImsCode::ForeignProject))
 }
 
-/// The last value of an argument.
-fn asked<'a>(query: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
-    let found = query.iter().rev().find(|(name, _)| name == wanted);
-    found.map(|(_, value)| value.as_str())
-}
-
 fn project_asked(query: &[(String, String)], name: &str) -> Result<Option<ProjectId>, ApiError> {
     let bad = |_| ApiError::ims(ImsCode::BadProjectId);
-    asked(query, name)
+    Arguments(query)
+        .last(name)
         .map(|text| ProjectId::parse(text).map_err(bad))
         .transpose()
 }
 
 /// The statuses that a query asks for; `None` if it does not say.
 fn statuses(query: &[(String, String)]) -> Result<Option<Vec<MemberStatus>>, ApiError> {
-    match asked(query, "status") {
+    match Arguments(query).last("status") {
         None => Ok(None),
         Some("all") => Ok(Some(MemberStatus::ALL.to_vec())),
         Some(word) => match MemberStatus::parse(word) {

@@ -8,7 +8,6 @@
 mod members;
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,12 +24,13 @@ use shared::domain::policy::{Action, Caller, EntryAction, ImageAction, Role, Tar
 use shared::domain::task::{Answer, Task};
 use shared::domain::time::Timestamp;
 use shared::runtime::app::App;
+use shared::runtime::join;
 use shared::runtime::messages::{Handled, SqsRecord};
 use shared::runtime::metric::{self, Part};
 use shared::runtime::metrics;
 use shared::store::members::Stamp;
 use shared::store::results::{ChunkState, Finished};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use members::{Direction, change_members, replace_members};
@@ -281,9 +281,11 @@ async fn apply(
     let mut done = Vec::with_capacity(groups.len());
     // Those that are left end with it.
     let mut tasks = JoinSet::new();
+    // If the runtime ended a task, the process is about to end.
+    let result = |ended| join::result(ended).unwrap_or(Err(Unfinished::OutOfTime));
     for group in groups.into_values() {
         if tasks.len() == AT_ONCE {
-            done.extend(tasks.join_next().await.map(completed));
+            done.extend(tasks.join_next().await.map(result));
         }
         let work = Arc::clone(&work);
         tasks.spawn(metrics::as_part(async move {
@@ -295,21 +297,9 @@ async fn apply(
         }));
     }
     while let Some(ended) = tasks.join_next().await {
-        done.push(completed(ended));
+        done.push(result(ended));
     }
     gather(chunk, done)
-}
-
-/// The result of a task. One that panicked panics here too: its message is handled as others whose
-/// handler does.
-fn completed(
-    ended: Result<Result<Vec<Applied>, Unfinished>, JoinError>,
-) -> Result<Vec<Applied>, Unfinished> {
-    ended.unwrap_or_else(|ended| match ended.try_into_panic() {
-        Ok(panic) => resume_unwind(panic),
-        // The process is about to end.
-        Err(_) => Err(Unfinished::OutOfTime),
-    })
 }
 
 /// Collects the outcomes of all groups in the order of the rows.

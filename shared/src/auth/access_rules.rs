@@ -127,10 +127,7 @@ enum Part {
 impl Pattern {
     /// Parses a rule's path. An unpaired brace is ignored, as in keystonemiddleware.
     fn parse(path: &str) -> Self {
-        let with_version = match path.starts_with("/v2.") {
-            true => with_plain_version(path),
-            false => path.to_owned(),
-        };
+        let with_version = with_plain_version(path);
         let mut rest = with_version.as_str();
         let mut parts = Vec::new();
         while let Some(first) = rest.chars().next() {

@@ -46,12 +46,11 @@ impl Batch {
         now: Timestamp,
         request_id: String,
     ) -> Self {
-        let mut job = Job::new(op, caller.project.clone(), task.kind(), &entries, now);
-        if let Task::Replace { removes } = task {
-            job.removes = removes;
-        }
         Self {
-            job,
+            job: Job {
+                removes: task.removes(),
+                ..Job::new(op, caller.project.clone(), task.kind(), &entries, now)
+            },
             task,
             user: caller.user.clone(),
             admin: caller.is_admin(),

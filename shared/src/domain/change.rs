@@ -88,17 +88,25 @@ pub fn step(stored: Option<&Membership>, kind: EntryKind, op: OperationId) -> St
         (EntryKind::Add, Some(gone @ Membership::Gone { .. })) => {
             Step::Done(Superseded(gone.clone()))
         }
-        (EntryKind::Add, Some(Membership::Present(member))) => match member {
-            _ if member.added == op => Step::Done(match member.shared_as {
-                // Of a later share it tells nothing about this one.
-                status if status != MemberStatus::Pending && member.shared == op => {
-                    Change::Answered(status)
-                }
-                _ => AppliedBefore,
-            }),
-            _ if member.shared >= op => Step::Done(Unneeded),
-            _ => Step::Confirm,
-        },
+        (EntryKind::Add, Some(Membership::Present(member))) => {
+            if member.added == op {
+                Step::Done(match member.shared_as {
+                    status @ (MemberStatus::Accepted | MemberStatus::Rejected)
+                        if member.shared == op =>
+                    {
+                        Change::Answered(status)
+                    }
+                    // Or the status is that of a later share, and tells nothing about this one.
+                    MemberStatus::Pending | MemberStatus::Accepted | MemberStatus::Rejected => {
+                        AppliedBefore
+                    }
+                })
+            } else if member.shared >= op {
+                Step::Done(Unneeded)
+            } else {
+                Step::Confirm
+            }
+        }
         (EntryKind::Update, None | Some(Membership::Gone { .. })) => Step::Done(Absent),
         (EntryKind::Update, Some(present @ Membership::Present(member))) => {
             match member.op.cmp(&op) {
@@ -117,21 +125,29 @@ pub fn step(stored: Option<&Membership>, kind: EntryKind, op: OperationId) -> St
                 Ordering::Greater => Step::Done(Superseded(gone.clone())),
             }
         }
-        (EntryKind::Remove, Some(present @ Membership::Present(member))) => match member {
-            _ if member.ended == Some(op) => Step::Done(AppliedBefore),
-            _ if member.added > op => Step::Done(Superseded(present.clone())),
-            _ if member.shared > op => Step::Renew(member.clone()),
-            _ => Step::Write,
-        },
+        (EntryKind::Remove, Some(present @ Membership::Present(member))) => {
+            if member.ended == Some(op) {
+                Step::Done(AppliedBefore)
+            } else if member.added > op {
+                Step::Done(Superseded(present.clone()))
+            } else if member.shared > op {
+                Step::Renew(member.clone())
+            } else {
+                Step::Write
+            }
+        }
     }
 }
 
-/// What a share finds where nothing is stored, on an image whose members were declared: everybody who
-/// was neither a member nor declared counts as removed by that request.
+/// The membership that a share finds on an image whose members were declared: everybody who was neither a
+/// member nor declared counts as removed by that request.
 ///
 /// It keeps out a share that was accepted before the declaration and arrives after it. Who is a member,
 /// or was removed later, is judged by what is stored.
-pub fn absent(stored: Option<Membership>, declared: Option<OperationId>) -> Option<Membership> {
+pub fn after_declaration(
+    stored: Option<Membership>,
+    declared: Option<OperationId>,
+) -> Option<Membership> {
     match (stored, declared) {
         (None, Some(op)) => Some(Membership::Gone { added: op, op }),
         (Some(Membership::Gone { added, op: removed }), Some(op)) if removed < op => {
@@ -306,7 +322,8 @@ mod tests {
     fn a_declaration_keeps_out_whom_it_does_not_name() {
         let declared = Some(op(5));
         let add = |stored: Option<Membership>, of| {
-            step(absent(stored, declared).as_ref(), EntryKind::Add, op(of))
+            let found = after_declaration(stored, declared);
+            step(found.as_ref(), EntryKind::Add, op(of))
         };
         for stored in [None, Some(gone(1, 4))] {
             // An older share comes too late; the declaration's own and newer ones are applied.
@@ -316,12 +333,18 @@ mod tests {
                 "{late:?}"
             );
             assert_eq!(add(stored.clone(), 6), Step::Write);
-            assert_eq!(absent(stored.clone(), None), stored);
+            assert_eq!(after_declaration(stored.clone(), None), stored);
         }
-        assert_eq!(absent(None, declared), Some(gone(5, 5)));
-        assert_eq!(absent(Some(gone(1, 6)), declared), Some(gone(1, 6)));
+        assert_eq!(after_declaration(None, declared), Some(gone(5, 5)));
+        assert_eq!(
+            after_declaration(Some(gone(1, 6)), declared),
+            Some(gone(1, 6))
+        );
         let member = present(1, 1, 1);
-        assert_eq!(absent(Some(member.clone()), declared), Some(member));
+        assert_eq!(
+            after_declaration(Some(member.clone()), declared),
+            Some(member)
+        );
     }
 
     /// Shares of one operation at the very instant of another are neither before nor after it.

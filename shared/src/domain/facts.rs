@@ -38,11 +38,6 @@ impl Facts {
         }
     }
 
-    /// Whether a project is a member.
-    pub fn is_member(&self, project: &ProjectId) -> bool {
-        matches!(self.membership(project), Some(Membership::Present(_)))
-    }
-
     /// The version of the list of members that a caller sees: another text after each addition and removal.
     /// Who sees only its own membership is told nothing of the others.
     pub fn members_version(&self, caller: &Caller) -> Option<String> {
@@ -101,8 +96,6 @@ mod tests {
         assert_eq!(facts.membership(&here), Some(&stored));
         assert_eq!(facts.membership(&was), Some(&gone));
         assert_eq!(facts.membership(&never), None);
-        let members = [&here, &was, &never].map(|project| facts.is_member(project));
-        assert_eq!(members, [true, false, false]);
         assert_eq!(facts.member(Some(&here)), Some((&image, &member)));
         for other in [Some(&was), Some(&never), None] {
             assert_eq!(facts.member(other), None);

@@ -8,7 +8,7 @@
 //! | [`id`], [`time`], [`number`], [`secret`] | values that are parsed once and cannot be misused after that |
 //! | [`error`], [`ims_code`] | what went wrong, and the words for the caller |
 //! | [`actor`] | who makes a change |
-//! | [`visibility`], [`member`], [`image`], [`facts`] | the records, and what is known of one image at a time |
+//! | [`visibility`], [`member`], [`image`], [`facts`], [`share`] | the records, what is known of one image at a time, and a membership with its image |
 //! | [`policy`], [`roles`] | who may do what: one function, one golden file |
 //! | [`json_schema`] | the schemas that clients validate against, and Glance's sentences for what does not match |
 //! | [`task`], [`entries`], [`batch`], [`message`] | batches: what is asked, of which entries, in which messages |

@@ -40,9 +40,7 @@ impl Answer {
     pub fn changes(&self, member: &Member) -> bool {
         self.status != member.status || self.vault_id.is_some() && self.vault_id != member.vault_id
     }
-}
 
-impl Answer {
     /// Checks the vault that the answer names for an image.
     ///
     /// # Errors
@@ -73,14 +71,17 @@ impl Task {
         }
     }
 
+    /// How many of the entries, the first ones, end memberships, if it replaces members.
+    pub const fn removes(&self) -> usize {
+        match self {
+            Self::Replace { removes } => *removes,
+            Self::Share | Self::Answer(_) | Self::Unshare => 0,
+        }
+    }
+
     /// What the entry in this row does.
     pub const fn entry_kind(&self, row: usize) -> EntryKind {
-        match self {
-            Self::Replace { removes } if row < *removes => EntryKind::Remove,
-            Self::Share | Self::Replace { .. } => EntryKind::Add,
-            Self::Answer(_) => EntryKind::Update,
-            Self::Unshare => EntryKind::Remove,
-        }
+        self.kind().entry_kind(row, self.removes())
     }
 
     /// The task of the entries `from..from + rows`.
@@ -96,18 +97,17 @@ impl Task {
 
 /// The form of a task in messages and records.
 #[derive(Serialize, Deserialize)]
-pub struct Fields {
-    /// The kind of task.
-    pub kind: JobKind,
-    /// The status, for an answer only.
+struct Fields {
+    kind: JobKind,
+    /// For an answer only.
     #[serde(default)]
-    pub status: Option<MemberStatus>,
-    /// The vault, if an answer names one.
+    status: Option<MemberStatus>,
+    /// The vault that an answer names.
     #[serde(default)]
-    pub vault_id: Option<String>,
-    /// How many entries end memberships, where members are replaced.
+    vault_id: Option<String>,
+    /// Of a task that replaces members.
     #[serde(default)]
-    pub removes: usize,
+    removes: usize,
 }
 
 impl TryFrom<Fields> for Task {
@@ -134,11 +134,7 @@ impl TryFrom<Fields> for Task {
 
 impl From<Task> for Fields {
     fn from(task: Task) -> Self {
-        let kind = task.kind();
-        let removes = match task {
-            Task::Replace { removes } => removes,
-            Task::Share | Task::Answer(_) | Task::Unshare => 0,
-        };
+        let (kind, removes) = (task.kind(), task.removes());
         let (status, vault_id) = match task {
             Task::Answer(answer) => (Some(answer.status), answer.vault_id),
             Task::Share | Task::Unshare | Task::Replace { .. } => (None, None),

@@ -135,12 +135,11 @@ impl TrustCache {
         self.rules.insert(project, rules, until);
     }
 
-    /// Adds the class of a project that has been given rules, if the classes are remembered.
-    pub fn add_class(&self, project: &ProjectId, now: Timestamp) {
+    /// Forgets the classes if they lack that of a project, which has been given rules.
+    pub fn forget_classes_without(&self, project: &ProjectId, now: Timestamp) {
         if let Some(classes) = self.classes(now)
             && !classes.contains(&class(project))
         {
-            // They are read anew at the next use.
             self.classes.insert((), classes, now);
         }
     }
@@ -202,9 +201,9 @@ mod tests {
         assert!(cache.rules(&new, before).is_none());
         let after = at.plus_seconds(REMEMBERED_SECONDS);
         assert!(cache.classes(after).is_none() && cache.rules(&known, after).is_none());
-        cache.add_class(&known, before);
+        cache.forget_classes_without(&known, before);
         assert!(cache.classes(before).is_some());
-        cache.add_class(&new, before);
+        cache.forget_classes_without(&new, before);
         assert!(cache.classes(before).is_none());
     }
 }

@@ -31,7 +31,7 @@ pub mod site;
 
 pub use error_form::{ErrorCode, status_of};
 pub use precondition::{IfMatch, with_etag};
-pub use query::{each_once, link, query, utf8_query};
+pub use query::{Arguments, each_once, link, query, utf8_query};
 pub use request::{
     BODY_MAX, MemberInPath, Request, accept, body, body_bytes, destination, image_id, is_unmatched,
     no_body, operation, path, raw_path, request_id, target,

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::domain::error::ApiError;
 use crate::domain::ims_code::ImsCode;
 
+use super::query::Arguments;
+
 /// Most rows of a page.
 pub const LIMIT_MAX: usize = 1000;
 
@@ -30,12 +32,9 @@ impl<M> PageRequest<M> {
         default: usize,
         parse: impl FnOnce(&str) -> Option<M>,
     ) -> Result<Self, ApiError> {
-        let last = |wanted: &str| {
-            let found = query.iter().rev().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.as_str())
-        };
+        let query = Arguments(query);
         let bad = |message: String| ApiError::ims_because(ImsCode::BadRequest, message);
-        let limit = match last("limit") {
+        let limit = match query.last("limit") {
             None => default,
             Some(text) => text
                 .parse()
@@ -47,7 +46,7 @@ impl<M> PageRequest<M> {
                     ))
                 })?,
         };
-        let after = match last("marker").filter(|marker| !marker.is_empty()) {
+        let after = match query.last("marker").filter(|marker| !marker.is_empty()) {
             None => None,
             Some(marker) => Some(
                 parse(marker)

@@ -19,6 +19,29 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b' ');
 
+/// The arguments of a query, in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<'a>(pub &'a [(String, String)]);
+
+impl<'a> Arguments<'a> {
+    /// The values of one name.
+    pub fn of(self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
+        let all = self.0.iter();
+        all.filter(move |(have, _)| have == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The first of them.
+    pub fn first(self, name: &'a str) -> Option<&'a str> {
+        self.of(name).next()
+    }
+
+    /// The last of them.
+    pub fn last(self, name: &'a str) -> Option<&'a str> {
+        self.of(name).next_back()
+    }
+}
+
 /// The decoded arguments of the query in their order; by their names if the order is not known.
 pub fn query(request: &Request) -> Vec<(String, String)> {
     if let Some(sent) = sent(request) {

@@ -1,10 +1,8 @@
 //! Runs an API function: the loop around its handler.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
-use futures::FutureExt as _;
 use lambda_http::RequestExt as _;
 use lambda_http::http::HeaderValue;
 use tracing::Instrument as _;
@@ -103,8 +101,8 @@ where
                 Err(refused) => Err(refused),
             }
         };
-        let (outcome, usage) = metrics::measured(AssertUnwindSafe(work).catch_unwind()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(ApiError::internal("the handler panicked")));
+        let (outcome, usage) = metrics::measured(work).await;
+        let outcome = outcome.unwrap_or_else(|| Err(ApiError::internal("the handler panicked")));
         let (response, report) = envelope.close(outcome);
         report.write(&metrics, now, &usage);
         response

@@ -189,7 +189,9 @@ where
     let mut response = BatchResponse::default();
     let mut given_back = Vec::new();
     for (record, task) in deliveries {
-        let Some(after) = conclude(source, &app, &record, task.await).await else {
+        // A task that the end of the runtime has ended is like one that panicked.
+        let outcome = task.await.ok().flatten();
+        let Some(after) = conclude(source, &app, &record, outcome).await else {
             continue;
         };
         given_back.push(GivenBack {
@@ -206,36 +208,34 @@ where
     response
 }
 
-/// Decides what becomes of a message; when it is to come again, if it is not done.
+/// Decides what becomes of a message by its handler's result, `None` if it panicked. Returns when the message is
+/// to come again, if it is not done.
 async fn conclude(
     source: Source,
     app: &App,
     record: &SqsRecord,
-    outcome: Result<Result<Handled, ApiError>, tokio::task::JoinError>,
+    outcome: Option<Result<Handled, ApiError>>,
 ) -> Option<Duration> {
     let (id, receives) = (&record.message_id, record.receives());
     let (why, poison) = match outcome {
-        Ok(Ok(Handled::Done)) => return None,
-        Ok(Ok(Handled::GivenBack)) => {
+        Some(Ok(Handled::Done)) => return None,
+        Some(Ok(Handled::GivenBack)) => {
             tracing::info!(message.id = %id, "out of time: the message is given back");
             return Some(Duration::ZERO);
         }
-        Ok(Ok(Handled::Poison(why))) => (why, true),
-        Ok(Err(error)) if error.is_logged() => {
+        Some(Ok(Handled::Poison(why))) => (why, true),
+        Some(Err(error)) if error.is_logged() => {
             tracing::debug!(message.id = %id, error.why = error.for_log(), "message comes again");
             return Some(pause_after(receives));
         }
         // A later delivery succeeds when what is unavailable is back. An operator has nothing to mend in the message.
-        Ok(Err(error)) if error.retryable() => {
+        Some(Err(error)) if error.retryable() => {
             tracing::warn!(message.id = %id, error.why = error.for_log(), receives, "message comes again");
             return Some(pause_after(receives));
         }
-        Ok(Err(ApiError::Internal(why))) => (why.for_log().to_owned(), false),
-        Ok(Err(other)) => (format!("refused: {}", other.for_log()), false),
-        Err(_) => {
-            let poison = receives >= PANICS;
-            ("the handler panicked".to_owned(), poison)
-        }
+        Some(Err(ApiError::Internal(why))) => (why.for_log().to_owned(), false),
+        Some(Err(other)) => (format!("refused: {}", other.for_log()), false),
+        None => ("the handler panicked".to_owned(), receives >= PANICS),
     };
     if poison && make_dead_letter(source, app, record).await {
         tracing::error!(message.id = %id, error.why = %why, "poison: a dead letter at once");
@@ -256,14 +256,14 @@ async fn make_dead_letter(source: Source, app: &App, record: &SqsRecord) -> bool
     sent.await
 }
 
-/// Runs a handler, and reports its result in the log and the metrics.
+/// Runs a handler, and reports its result in the log and the metrics. Returns `None` if it panicked.
 async fn observed<F>(
     function: &str,
     metrics: Metrics,
     now: Timestamp,
     request_id: String,
     work: F,
-) -> Result<Handled, ApiError>
+) -> Option<Result<Handled, ApiError>>
 where
     F: Future<Output = Result<Handled, ApiError>>,
 {
@@ -272,7 +272,7 @@ where
         how: "handled",
         status: None,
         refused: false,
-        failed: outcome.is_err(),
+        failed: !matches!(outcome, Some(Ok(_))),
     };
     let properties = [("RequestId", request_id.as_str())];
     metrics.report(now, &usage, &ended, &properties, || function.to_owned());

@@ -4,6 +4,7 @@
 //! sets them up and [`Metrics::report`] publishes them.
 
 use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::{
 };
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use futures::FutureExt as _;
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
 
@@ -71,10 +73,11 @@ pub struct Ended {
     pub failed: bool,
 }
 
-/// Runs a unit of work and counts its requests to the store.
-pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
+/// Runs a unit of work and counts its requests to the store. Returns `None` for its output if it panicked.
+pub async fn measured<F: Future>(work: F) -> (Option<F::Output>, Usage) {
     let started = Instant::now();
     let counters = Arc::new(Counters::default());
+    let work = AssertUnwindSafe(work).catch_unwind();
     let output = COUNTERS.scope(Arc::clone(&counters), work).await;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let requests = count(&counters.requests);
@@ -85,7 +88,7 @@ pub async fn measured<F: Future>(work: F) -> (F::Output, Usage) {
         units: count(&counters.milliunits) as f64 / 1000.0,
         taken: started.elapsed(),
     };
-    (output, usage)
+    (output.ok(), usage)
 }
 
 /// Makes a task that is spawned a part of the present unit of work: its requests are counted with it, and
@@ -361,8 +364,8 @@ mod tests {
         };
         let spawns = async || tokio::spawn(as_part(asks())).await.unwrap();
         let (found, usage) = measured(spawns().instrument(span.clone())).await;
-        assert!(found.is_some());
-        assert_eq!((found, usage.requests), (span.id(), 1));
+        assert!(span.id().is_some());
+        assert_eq!((found, usage.requests), (Some(span.id()), 1));
         // There need not be one.
         assert_eq!(spawns().await, None);
     }

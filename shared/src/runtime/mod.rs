@@ -15,13 +15,14 @@
 //! | [`precedence`] | short work goes before long work in one process |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
-//! | [`thread`] | the one thread of a function |
+//! | [`thread`], [`join`] | the one thread of a function; the results of tasks on it |
 
 pub mod api;
 pub mod app;
 pub mod clients;
 pub mod config;
 pub mod in_process;
+pub mod join;
 pub mod keystone;
 pub mod log;
 pub mod messages;

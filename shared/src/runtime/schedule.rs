@@ -29,7 +29,7 @@ enum DetailType {
 /// Does one run, and reports its result in the log and the metrics.
 ///
 /// # Errors
-/// If the run failed.
+/// If the run failed or panicked.
 pub async fn run<H, F, T>(
     function: &'static str,
     app: App,
@@ -44,6 +44,7 @@ where
     let span = tracing::info_span!("run", function);
     async {
         let (outcome, usage) = metrics::measured(handler(app, until)).await;
+        let outcome = outcome.unwrap_or_else(|| Err(ApiError::internal("the run panicked")));
         match &outcome {
             Err(error) if error.is_logged() => {
                 tracing::debug!(error.why = error.for_log(), "failed");

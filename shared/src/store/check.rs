@@ -226,8 +226,7 @@ impl Checker {
             ("PROJECT", "TRUST") => drop(rules(record)?),
             ("PROJECT", "REGISTER") => {}
             ("PROJECT", "USAGE") => {
-                let project = pk.strip_prefix(at::PROJECT_PREFIX).unwrap_or(pk);
-                let project = ProjectId::parse(project).map_err(|_| read.corrupt(at::PK))?;
+                let project = read.parsed(at::PK, at::project_of)?;
                 let open = Open {
                     jobs: read.number(at::OPEN_JOBS)?,
                     entries: read.number(at::WAITING)?,

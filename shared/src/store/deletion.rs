@@ -1,23 +1,19 @@
 //! Images: delete.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::change_log;
 use super::due::due_key;
-use super::expression::names;
-use super::images::{Replacing, Written};
+use super::images::{ImageUpdate, Written};
 use super::item;
-use super::keys::{self as at, Item, s};
+use super::keys::{Item, s};
 use super::members::Stamp;
 use super::table::Store;
-use super::write::{Single, Transacted, Tries, single};
+use super::write::{Single, Tries};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::limits::bound;
 use crate::domain::policy::Caller;
-use crate::domain::time::Timestamp;
 
 impl Store {
     /// Deletes an image that is not protected and belongs to the caller (an admin deletes any). It
@@ -88,15 +84,15 @@ impl Store {
         stamp: &Stamp,
     ) -> Result<Written, ApiError> {
         let deletion = deletion(caller, id, owner, stamp);
-        let refused = match bound(self.limits.images) {
-            None => self.delete_alone(id, deletion).await?,
-            Some(_) => self.delete_counted(id, deletion, owner, stamp.now).await?,
+        let counted = match bound(self.limits.images) {
+            None => Vec::new(),
+            Some(_) => vec![self.count_moved(owner, -1, stamp.now)?],
         };
-        let Some(stored) = refused else {
-            return Ok(Written::Owing);
-        };
-        let Some(stored) = stored else {
-            return Ok(Written::ConditionFailed(None));
+        let deleted = self.update_image("delete image", id, deletion, counted);
+        let stored = match deleted.await? {
+            Single::Applied(()) => return Ok(Written::Owing),
+            Single::ConditionFailed(None) => return Ok(Written::ConditionFailed(None)),
+            Single::ConditionFailed(Some(stored)) => stored,
         };
         // The answer of the first try was lost, and the SDK tried again: the write is ours.
         if item::Head::of(&stored).op()? == stamp.op {
@@ -105,64 +101,10 @@ impl Store {
         let image = item::image(&stored)?;
         Ok(Written::ConditionFailed(image.map(Box::new)))
     }
-
-    /// Returns `None` if it was applied, or else the item as it is stored.
-    async fn delete_alone(
-        &self,
-        id: ImageId,
-        deletion: Replacing,
-    ) -> Result<Option<Option<Item>>, ApiError> {
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(id)))
-            .set_expression_attribute_names(names(&[&deletion.expression, &deletion.condition]))
-            .update_expression(deletion.expression)
-            .condition_expression(deletion.condition)
-            .set_expression_attribute_values(Some(deletion.values))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        Ok(
-            match single("delete image", || request.clone().send()).await? {
-                Single::Applied(_) => None,
-                Single::ConditionFailed(stored) => Some(stored),
-            },
-        )
-    }
-
-    /// The same, together with the owner's count of its images.
-    async fn delete_counted(
-        &self,
-        id: ImageId,
-        deletion: Replacing,
-        owner: &ProjectId,
-        now: Timestamp,
-    ) -> Result<Option<Option<Item>>, ApiError> {
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(id)))
-            .set_expression_attribute_names(names(&[&deletion.expression, &deletion.condition]))
-            .update_expression(deletion.expression)
-            .condition_expression(deletion.condition)
-            .set_expression_attribute_values(Some(deletion.values))
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("delete image: {e}")))?;
-        let items = vec![
-            TransactWriteItem::builder().update(update).build(),
-            self.count_moved(owner, -1, now)?,
-        ];
-        Ok(match self.transact("delete image", items).await? {
-            Transacted::Applied => None,
-            Transacted::Cancelled(reasons) => {
-                Some(reasons.first().and_then(|reason| reason.item()).cloned())
-            }
-        })
-    }
 }
 
 /// Builds the update that makes an image a tombstone.
-fn deletion(caller: &Caller, id: ImageId, owner: &ProjectId, stamp: &Stamp) -> Replacing {
+fn deletion(caller: &Caller, id: ImageId, owner: &ProjectId, stamp: &Stamp) -> ImageUpdate {
     let expression = "SET #gone = :true, #op = :op, #by = :by, #dpk = :dpk, #dsk = :dsk REMOVE #gpk, #gsk, #vpk, \
                       #npk, #onpk, #projection, #sketch, #weight";
     let condition = "attribute_exists(#pk) AND attribute_not_exists(#gone) AND #protected = :false \
@@ -177,7 +119,7 @@ fn deletion(caller: &Caller, id: ImageId, owner: &ProjectId, stamp: &Stamp) -> R
         (":dsk".to_owned(), dsk),
         (":owner".to_owned(), s(owner.as_str())),
     ]);
-    Replacing {
+    ImageUpdate {
         expression: expression.to_owned(),
         condition: condition.to_owned(),
         values,

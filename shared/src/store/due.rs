@@ -106,13 +106,7 @@ impl Store {
         };
         let (update, condition) = ("SET #dsk = :next", "#dsk = :due");
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(key, update, condition)
             .set_expression_attribute_values(values([
                 (":due", s(overdue.due.stored())),
                 (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),
@@ -149,10 +143,9 @@ fn first_due(work: DueWork, record: &Item, now: Timestamp) -> Result<Timestamp, 
 
 fn overdue(row: &Item) -> Result<Overdue, ApiError> {
     let read = item::Reader::of(row)?;
-    let work = read.parsed(at::PK, |pk| match pk.split_once('#')? {
-        ("IMAGE", id) => ImageId::canonical(id).map(DueWork::Memberships),
-        ("JOB", id) => JobId::parse(id).map(DueWork::Job),
-        _ => None,
+    let work = read.parsed(at::PK, |pk| {
+        let image = at::image_of(pk).map(DueWork::Memberships);
+        image.or_else(|| at::job_of(pk).map(DueWork::Job))
     })?;
     let due = read.parsed(at::DSK, Timestamp::parse)?;
     Ok(Overdue { work, due })

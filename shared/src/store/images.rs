@@ -9,7 +9,7 @@ use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n, s};
 use super::table::Store;
-use super::write::{Single, Transacted, single};
+use super::write::{Single, single, transaction_item};
 use crate::domain::error::ApiError;
 use crate::domain::id::ImageId;
 use crate::domain::image::Image;
@@ -38,7 +38,7 @@ const REPLACES_WITHOUT_MEMBERS: &str =
     "#op = :seen AND attribute_not_exists(#gone) AND #member_count <= :none";
 
 /// An update of an image's item.
-pub(super) struct Replacing {
+pub(super) struct ImageUpdate {
     pub(super) expression: String,
     pub(super) condition: String,
     pub(super) values: Item,
@@ -53,14 +53,14 @@ impl Store {
         let mut new = item::image_attributes(image);
         new.extend(at::image_key(image.id));
         new.insert(at::MEMBER_COUNT.to_owned(), n(0));
-        let refused = match (item::texts_item(image), bound(self.limits.images)) {
+        let put = match (item::texts_item(image), bound(self.limits.images)) {
             (None, None) => self.put_image(new).await?,
             (texts, most) => self.put_image_with(image, new, texts, most).await?,
         };
-        let created = match refused {
-            None => true,
+        let created = match put {
+            Single::Applied(()) => true,
             // The answer of the first try was lost, and the SDK tried again: the write is ours.
-            Some(taken) => {
+            Single::ConditionFailed(taken) => {
                 let stored = taken.as_ref().map(item::image).transpose()?.flatten();
                 stored.is_some_and(|stored| stored.op == image.op)
             }
@@ -72,8 +72,7 @@ impl Store {
         Ok(created)
     }
 
-    /// Puts a new item. Returns `None` if it was applied, or else the item that is stored already.
-    async fn put_image(&self, new: Item) -> Result<Option<Option<Item>>, ApiError> {
+    async fn put_image(&self, new: Item) -> Result<Single<()>, ApiError> {
         let request = self
             .client
             .put_item()
@@ -82,12 +81,8 @@ impl Store {
             .condition_expression(IS_NEW)
             .set_expression_attribute_names(names(&[IS_NEW]))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        Ok(
-            match single("create image", || request.clone().send()).await? {
-                Single::Applied(_) => None,
-                Single::ConditionFailed(taken) => Some(taken),
-            },
-        )
+        let put = single("create image", || request.clone().send()).await?;
+        Ok(put.without_output())
     }
 
     /// Puts a new image together with the item of its texts and its owner's count of images.
@@ -97,28 +92,22 @@ impl Store {
         new: Item,
         texts: Option<Item>,
         most: Option<u64>,
-    ) -> Result<Option<Option<Item>>, ApiError> {
+    ) -> Result<Single<()>, ApiError> {
         let put = Put::builder()
             .table_name(&self.table)
             .set_item(Some(new))
             .condition_expression(IS_NEW)
             .set_expression_attribute_names(names(&[IS_NEW]))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("create image: {e}")))?;
-        let mut puts = vec![TransactWriteItem::builder().put(put).build()];
+            .build();
+        let mut puts = vec![transaction_item("create image", put)?];
         if let Some(texts) = texts {
             puts.push(self.put_texts(texts)?);
         }
-        if let Some(most) = most {
-            return self.put_counted_image(image, puts, most).await;
+        match most {
+            Some(most) => self.put_counted_image(image, puts, most).await,
+            None => Ok(self.transact("create image", puts).await?.first()),
         }
-        Ok(match self.transact("create image", puts).await? {
-            Transacted::Applied => None,
-            Transacted::Cancelled(reasons) => {
-                Some(reasons.first().and_then(|reason| reason.item()).cloned())
-            }
-        })
     }
 
     fn put_texts(&self, texts: Item) -> Result<TransactWriteItem, ApiError> {
@@ -126,17 +115,15 @@ impl Store {
             .table_name(&self.table)
             .set_item(Some(texts))
             .build();
-        let put = put.map_err(|e| ApiError::internal(format!("put texts: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        transaction_item("put texts", put)
     }
 
     fn delete_texts(&self, image: &Image) -> Result<TransactWriteItem, ApiError> {
         let delete = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(at::texts_key(image.id, image.op)))
-            .build()
-            .map_err(|e| ApiError::internal(format!("delete texts: {e}")))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
+            .build();
+        transaction_item("delete texts", delete)
     }
 
     /// Completes an image with its tags and properties. Returns `None` if it has been changed since it
@@ -223,32 +210,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Written, ApiError> {
         let update = self.replacing(seen, next, owing.then_some(now));
-        let condition = update.condition.clone();
-        let more = self.beside(seen, next, now)?;
-        let refused = match more.is_empty() {
-            true => {
-                let request = self
-                    .client
-                    .update_item()
-                    .table_name(&self.table)
-                    .set_key(Some(at::image_key(seen.id)))
-                    .set_expression_attribute_names(names(&[&update.expression, &condition]))
-                    .update_expression(update.expression)
-                    .condition_expression(condition)
-                    .set_expression_attribute_values(Some(update.values))
-                    .return_values_on_condition_check_failure(OnFailure::AllOld);
-                match single("replace image", || request.clone().send()).await? {
-                    Single::Applied(_) => None,
-                    Single::ConditionFailed(stored) => Some(stored),
-                }
-            }
-            false => self.replace_with(seen, update, more).await?,
-        };
+        let beside = self.beside(seen, next, now)?;
+        let replaced = self.update_image("replace image", seen.id, update, beside);
+        let replaced = replaced.await?;
         let done = match owing {
             true => Written::Owing,
             false => Written::Done,
         };
-        let Some(stored) = refused else {
+        let Single::ConditionFailed(stored) = replaced else {
             self.remember(next);
             self.await_image(next).await;
             return Ok(done);
@@ -283,35 +252,39 @@ impl Store {
         Ok(items)
     }
 
-    /// Replaces an image together with other items.
-    async fn replace_with(
+    /// Updates an image's item: in one transaction with these other writes, which have no condition, if there
+    /// are any.
+    pub(super) async fn update_image(
         &self,
-        seen: &Image,
-        update: Replacing,
-        more: Vec<TransactWriteItem>,
-    ) -> Result<Option<Option<Item>>, ApiError> {
+        what: &'static str,
+        id: ImageId,
+        update: ImageUpdate,
+        beside: Vec<TransactWriteItem>,
+    ) -> Result<Single<()>, ApiError> {
+        if beside.is_empty() {
+            let request = self
+                .update_if(at::image_key(id), &update.expression, &update.condition)
+                .set_expression_attribute_values(Some(update.values))
+                .return_values_on_condition_check_failure(OnFailure::AllOld);
+            let updated = single(what, || request.clone().send()).await?;
+            return Ok(updated.without_output());
+        }
         let update = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(at::image_key(seen.id)))
+            .set_key(Some(at::image_key(id)))
             .set_expression_attribute_names(names(&[&update.expression, &update.condition]))
             .update_expression(update.expression)
             .condition_expression(update.condition)
             .set_expression_attribute_values(Some(update.values))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("replace image: {e}")))?;
-        let mut items = vec![TransactWriteItem::builder().update(update).build()];
-        items.extend(more);
-        Ok(match self.transact("replace image", items).await? {
-            Transacted::Applied => None,
-            Transacted::Cancelled(reasons) => {
-                Some(reasons.first().and_then(|reason| reason.item()).cloned())
-            }
-        })
+            .build();
+        let mut items = vec![transaction_item(what, update)?];
+        items.extend(beside);
+        Ok(self.transact(what, items).await?.first())
     }
 
     /// Builds the update from the item of `seen` to that of `next`.
-    fn replacing(&self, seen: &Image, next: &Image, owing: Option<Timestamp>) -> Replacing {
+    fn replacing(&self, seen: &Image, next: &Image, owing: Option<Timestamp>) -> ImageUpdate {
         let mut attributes = item::image_attributes(next);
         if let Some(now) = owing {
             let (dpk, dsk) = due_key(&next.id.to_string(), now);
@@ -341,7 +314,7 @@ impl Store {
             }
             Some(_) | None => REPLACES,
         };
-        Replacing {
+        ImageUpdate {
             expression,
             condition: condition.to_owned(),
             values,

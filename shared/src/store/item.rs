@@ -14,7 +14,7 @@ use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::{OperationId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::image::projection::Fingerprints;
+use crate::domain::image::fingerprints::Fingerprints;
 use crate::domain::member::{Member, MemberStatus, Membership};
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;

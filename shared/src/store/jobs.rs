@@ -9,7 +9,7 @@ use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n, s};
 use super::table::Store;
-use super::write::{Transacted, condition_failed, single};
+use super::write::{Transacted, condition_failed, single, transaction_item};
 use crate::domain::batch::Batch;
 use crate::domain::entries::Entries;
 use crate::domain::error::ApiError;
@@ -166,9 +166,8 @@ impl Store {
         let put = put
             .set_expression_attribute_names(names(&[&condition]))
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("put: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+            .build();
+        transaction_item("put", put)
     }
 
     /// Call it once all of a job's messages are sent: the job is not due again before its deadline. Finishing its
@@ -178,14 +177,7 @@ impl Store {
     /// If the store does not answer: then the messages are sent again, which changes nothing.
     pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("SET #dsk = #deadline", "attribute_exists(#dpk)");
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::job_key(job)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]));
+        let request = self.update_if(at::job_key(job), update, condition);
         single("messages sent", || request.clone().send()).await?;
         Ok(())
     }
@@ -327,7 +319,7 @@ impl Idempotency {
 
 pub(super) fn job_of(record: &Item) -> Result<Job, ApiError> {
     let read = item::Reader::of(record)?;
-    let id = read.parsed(at::PK, |pk| pk.strip_prefix("JOB#").and_then(JobId::parse))?;
+    let id = read.parsed(at::PK, at::job_of)?;
     let errors = read
         .text_map(at::ERRORS)?
         .into_iter()

@@ -6,17 +6,15 @@
 //! exceed it.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
-    Update,
+    AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnFailure, Update,
 };
 
 use super::expression::{names, values};
 use super::keys::{self as at, Item, n, s};
 use super::reader::Reader;
 use super::sdk_error::failed;
-use super::write::{Single, Transacted, condition_failed, single, transact};
+use super::write::{Single, Transacted, condition_failed, single, transact, transaction_item};
 use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
 use crate::domain::secret::Secret;
@@ -113,8 +111,7 @@ impl KeyTable {
             .set_item(Some(item))
             .set_expression_attribute_names(names(&[absent]))
             .condition_expression(absent)
-            .build()
-            .map_err(|error| not_built(&error))?;
+            .build();
         let (add, room) = (
             "ADD #access_keys :id",
             "attribute_not_exists(#access_keys) OR size(#access_keys) < :max",
@@ -130,11 +127,10 @@ impl KeyTable {
             .update_expression(add)
             .condition_expression(room)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|error| not_built(&error))?;
+            .build();
         let items = vec![
-            TransactWriteItem::builder().put(put).build(),
-            TransactWriteItem::builder().update(count).build(),
+            transaction_item("create access key", put)?,
+            transaction_item("create access key", count)?,
         ];
         let reasons = match transact(&self.client, "create access key", items).await? {
             Transacted::Applied => return Ok(Created::New),
@@ -222,8 +218,7 @@ impl KeyTable {
             .update_expression(set)
             .condition_expression(enabled)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|error| not_built(&error))?;
+            .build();
         let delete = "DELETE #access_keys :id";
         let uncount = Update::builder()
             .table_name(&self.table)
@@ -234,11 +229,10 @@ impl KeyTable {
                 AttributeValue::Ss(vec![key.access.clone()]),
             )]))
             .update_expression(delete)
-            .build()
-            .map_err(|error| not_built(&error))?;
+            .build();
         let items = vec![
-            TransactWriteItem::builder().update(disable).build(),
-            TransactWriteItem::builder().update(uncount).build(),
+            transaction_item("disable access key", disable)?,
+            transaction_item("disable access key", uncount)?,
         ];
         match transact(&self.client, "disable access key", items).await? {
             Transacted::Applied => Ok(Ended::Now),
@@ -276,10 +270,6 @@ impl KeyTable {
 /// The key of the item that has the ids of a user's keys. Neither part has a line feed.
 fn keys_of(key: &KeyRecord) -> String {
     format!("KEYS#{}\n{}", key.project, key.user)
-}
-
-fn not_built(error: &BuildError) -> ApiError {
-    ApiError::internal(format!("a request for access keys: {error}"))
 }
 
 fn parsed(item: &Item) -> Result<KeyRecord, ApiError> {

@@ -15,7 +15,7 @@ use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
 use crate::domain::image::Image;
-use crate::domain::image::projection::Fingerprints;
+use crate::domain::image::fingerprints::Fingerprints;
 use crate::domain::member::MemberStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::visibility::Visibility;

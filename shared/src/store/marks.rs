@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::due::DueWork;
-use super::expression::{names, values};
+use super::expression::values;
 use super::freshness::{Indexes, MARK_SECONDS, RENEW_SECONDS};
 use super::item;
 use super::keys::{self as at, Item, n, s};
@@ -45,13 +45,7 @@ impl Store {
             "attribute_not_exists(#pk) OR #until < :until",
         );
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::fresh_key(project)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(at::fresh_key(project), update, condition)
             .set_expression_attribute_values(values([
                 (":until", s(until.stored())),
                 (":expires", n(until.unix_seconds())),
@@ -83,8 +77,7 @@ impl Store {
             let read = item::Reader::of(mark)?;
             let until = read.parsed(at::UNTIL, Timestamp::parse)?;
             if until > now {
-                let project = |pk: &str| ProjectId::parse(pk.strip_prefix("PROJECT#")?).ok();
-                let project = read.parsed(at::PK, project)?;
+                let project = read.parsed(at::PK, at::project_of)?;
                 let known = &self.freshness.marked;
                 known.insert(project.clone(), until, until);
                 marked.insert(project);

@@ -20,7 +20,7 @@ use super::expression::names;
 use super::item;
 use super::keys::{self as at, Item, n};
 use super::table::Store;
-use super::write::{Transacted, condition_failed, single};
+use super::write::{Single, Transacted, condition_failed, single, transaction_item};
 use crate::domain::error::ApiError;
 use crate::domain::id::{JobId, ProjectId};
 use crate::domain::image::Image;
@@ -75,9 +75,8 @@ impl Store {
             .update_expression(count)
             .set_condition_expression(condition)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("count job: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("count job", update)
     }
 
     /// Which limit [`Store::count_job`] has refused a job by, from what the project had.
@@ -105,9 +104,8 @@ impl Store {
             .update_expression(count)
             .expression_attribute_values(":one", n(-1))
             .expression_attribute_values(":total", n(format!("-{total}")))
-            .build()
-            .map_err(|e| ApiError::internal(format!("give back job: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("give back job", update)
     }
 
     /// Clears the due mark of a job that has ended, and gives back what it counts unless its last chunk has
@@ -137,12 +135,10 @@ impl Store {
             .condition_expression(condition)
             .expression_attribute_values(":none", n(0))
             .expression_attribute_values(":seen", n(remaining))
-            .build()
-            .map_err(|e| ApiError::internal(format!("release job: {e}")))?;
-        let gives_back = self.give_back_job(&project, read.number(at::TOTAL)?)?;
+            .build();
         let items = vec![
-            TransactWriteItem::builder().update(ends).build(),
-            gives_back,
+            transaction_item("release job", ends)?,
+            self.give_back_job(&project, read.number(at::TOTAL)?)?,
         ];
         // If it is cancelled, another has done it.
         self.transact("release job", items).await?;
@@ -151,14 +147,7 @@ impl Store {
 
     async fn nothing_due(&self, id: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("REMOVE #dpk, #dsk", "attribute_exists(#dpk)");
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::job_key(id)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]));
+        let request = self.update_if(at::job_key(id), update, condition);
         single("nothing due", || request.clone().send()).await?;
         Ok(())
     }
@@ -177,7 +166,7 @@ impl Store {
         Ok((jobs.unwrap_or(0), entries.unwrap_or(0)))
     }
 
-    /// Creates an image with its owner's count. Returns as [`Store::put_image`].
+    /// Puts a new image with its owner's count.
     ///
     /// # Errors
     /// 413 if the owner has as many images as it may have; otherwise if the store does not answer.
@@ -186,20 +175,18 @@ impl Store {
         image: &Image,
         puts: Vec<TransactWriteItem>,
         most: u64,
-    ) -> Result<Option<Option<Item>>, ApiError> {
+    ) -> Result<Single<()>, ApiError> {
         // Not the time of its creation, which an admin may choose.
         let (owner, now) = (&image.owner, image.op.time());
         for _ in 0..COUNTS {
             let mut items = puts.clone();
             items.push(self.count_image(owner, most, now)?);
             let reasons = match self.transact("create image", items).await? {
-                Transacted::Applied => return Ok(None),
+                Transacted::Applied => return Ok(Single::Applied(())),
                 Transacted::Cancelled(reasons) => reasons,
             };
             if condition_failed(reasons.first()) {
-                return Ok(Some(
-                    reasons.first().and_then(|reason| reason.item()).cloned(),
-                ));
+                return Ok(Transacted::Cancelled(reasons).first());
             }
             let count = reasons.last().and_then(|reason| reason.item());
             match Self::counted(count, now)? {
@@ -235,9 +222,8 @@ impl Store {
             .expression_attribute_values(":most", n(most))
             .expression_attribute_values(":now", n(now.unix_seconds()))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("count image: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("count image", update)
     }
 
     /// Builds the update that counts an image of a project more (1) or no more (-1), whatever its limit. A
@@ -256,9 +242,8 @@ impl Store {
             .update_expression(count)
             .expression_attribute_values(":one", n(by))
             .expression_attribute_values(":now", n(now.unix_seconds()))
-            .build()
-            .map_err(|e| ApiError::internal(format!("count images: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("count images", update)
     }
 
     /// Why [`Store::count_image`] has refused an image, from the count as it is stored.
@@ -297,13 +282,7 @@ impl Store {
             }
         };
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::images_key(owner)))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(names(&[update, condition]))
+            .update_if(at::images_key(owner), update, condition)
             .set_expression_attribute_values(Some(found));
         single("count images", || request.clone().send()).await?;
         Ok(())

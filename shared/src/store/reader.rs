@@ -192,9 +192,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn image_id(&self) -> Read<ImageId> {
-        self.parsed(at::PK, |pk| {
-            pk.strip_prefix("IMAGE#").and_then(ImageId::canonical)
-        })
+        self.parsed(at::PK, at::image_of)
     }
 
     /// The image and the member that a membership is about.

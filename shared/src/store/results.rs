@@ -11,7 +11,7 @@ use super::item;
 use super::jobs::{expires, to_json};
 use super::keys::{self as at, Item, n, s};
 use super::table::Store;
-use super::write::{Transacted, condition_failed};
+use super::write::{Transacted, condition_failed, transaction_item};
 use crate::domain::entries::Entries;
 use crate::domain::error::ApiError;
 use crate::domain::id::{JobId, ProjectId};
@@ -251,9 +251,8 @@ impl Store {
             .update_expression(format!("{set} {count}"))
             .condition_expression(condition)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("finish chunk: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("finish chunk", update)
     }
 
     /// What is known of a chunk that is delivered again.

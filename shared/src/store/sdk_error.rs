@@ -43,33 +43,26 @@ where
     E: ProvideErrorMetadata + Debug,
     R: Debug,
 {
-    let Some(service) = error.as_service_error() else {
+    let why = format!("{what}: {}", words(error));
+    match error {
+        SdkError::ConstructionFailure(_) => ApiError::internal(format!("{what}: {error:?}")),
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(UNUSABLE) => ApiError::out_of_order(why),
+            Some(
+                "ThrottlingException"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "InternalServerError"
+                | "ServiceUnavailable"
+                | "ServiceUnavailableException"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+                | "TransactionCanceledException"
+                | "LimitExceededException",
+            ) => ApiError::unavailable(why),
+            Some(_) | None => ApiError::internal(why),
+        },
         // There was no answer, or one that DynamoDB did not send.
-        let kind = match error {
-            SdkError::TimeoutError(_) => "timeout",
-            SdkError::DispatchFailure(_) => "no connection",
-            SdkError::ResponseError(_) => "unreadable answer",
-            SdkError::ConstructionFailure(_) => {
-                return ApiError::internal(format!("{what}: {error:?}"));
-            }
-            _ => "failure",
-        };
-        return ApiError::unavailable(format!("{what}: {kind}"));
-    };
-    let code = service.code().unwrap_or("unknown");
-    let words = format!("{what}: {code}: {}", service.message().unwrap_or_default());
-    match code {
-        UNUSABLE => ApiError::out_of_order(words),
-        "ThrottlingException"
-        | "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded"
-        | "InternalServerError"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException"
-        | "TransactionConflictException"
-        | "TransactionInProgressException"
-        | "TransactionCanceledException"
-        | "LimitExceededException" => ApiError::unavailable(words),
-        _ => ApiError::internal(words),
+        _ => ApiError::unavailable(why),
     }
 }

@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 
+use super::expression::names;
 use super::freshness::{Freshness, Indexes};
 use super::keys::Item;
 use super::sdk_error::failed;
@@ -83,10 +85,10 @@ impl Store {
     }
 
     pub(super) fn remember(&self, image: &Image) {
-        let newer = self
+        let differs = self
             .remembered(image.id)
             .is_none_or(|known| known.op != image.op || known.owner != image.owner);
-        if newer {
+        if differs {
             let forever = Timestamp::from_micros(i64::MAX);
             self.known
                 .insert(image.id, Arc::new(Known::of(image)), forever);
@@ -153,6 +155,22 @@ impl Store {
                 return Err(ApiError::unavailable("batch get: keys stay unprocessed"));
             }
         }
+    }
+
+    /// Begins an update of one item under a condition. The values of the two expressions are still to be added.
+    pub(super) fn update_if(
+        &self,
+        key: Item,
+        update: &str,
+        condition: &str,
+    ) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .set_expression_attribute_names(names(&[update, condition]))
+            .update_expression(update)
+            .condition_expression(condition)
     }
 
     /// Sends one transaction until it is applied or cancelled by a condition. It is applied at most

@@ -14,7 +14,7 @@ use super::item;
 use super::jobs::to_json;
 use super::keys::{self as at, Item, s};
 use super::table::Store;
-use super::write::Transacted;
+use super::write::{Transacted, transaction_item};
 use crate::domain::error::ApiError;
 use crate::domain::id::{OperationId, ProjectId};
 use crate::domain::member::MemberStatus;
@@ -52,7 +52,7 @@ impl Store {
             Transacted::Cancelled(_) => false,
         };
         if applied {
-            self.trust.add_class(project, now);
+            self.trust.forget_classes_without(project, now);
             let next = Arc::new(next.clone());
             self.trust.remember_rules(project.clone(), next, now);
         }
@@ -87,10 +87,8 @@ impl Store {
                 .set_expression_attribute_names(names(&[condition]))
                 .set_expression_attribute_values(op.map(|value| Item::from([value])));
         }
-        let put = put
-            .build()
-            .map_err(|e| ApiError::internal(format!("set trusted owners: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        let put = put.build();
+        transaction_item("set trusted owners", put)
     }
 
     /// Builds the update that adds the class of a project to the register. It is never removed: that a
@@ -104,9 +102,8 @@ impl Store {
             .set_expression_attribute_names(names(&[update]))
             .set_expression_attribute_values(values([(":class", class)]))
             .update_expression(update)
-            .build()
-            .map_err(|e| ApiError::internal(format!("register: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("register", update)
     }
 
     /// Finds which of these members have a rule for an owner: the status that it gives to a new
@@ -175,9 +172,7 @@ impl Store {
         );
         let keys = projects.iter().map(|project| at::trust_key(project));
         for found in self.batch_get(keys.collect()).await? {
-            let project = item::Reader::of(&found)?.parsed(at::PK, |pk| {
-                ProjectId::parse(pk.strip_prefix(at::PROJECT_PREFIX)?).ok()
-            })?;
+            let project = item::Reader::of(&found)?.parsed(at::PK, at::project_of)?;
             all.insert(project, Arc::new(rules(&found)?));
         }
         for (project, rules) in &all {

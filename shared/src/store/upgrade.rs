@@ -89,14 +89,8 @@ impl Store {
         let update = format!("REMOVE {}", replaced.join(", "));
         let condition = "#op = :op";
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(image.id)))
-            .set_expression_attribute_names(names(&[&update, condition]))
-            .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]))
-            .update_expression(update)
-            .condition_expression(condition);
+            .update_if(at::image_key(image.id), &update, condition)
+            .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]));
         single("upgrade records", || request.clone().send()).await?;
         Ok(())
     }

@@ -8,12 +8,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
+};
 use tokio::time::Instant;
 
 use super::keys::Item;
@@ -38,6 +40,14 @@ impl<T> Single<T> {
     pub(super) const fn is_applied(&self) -> bool {
         matches!(self, Self::Applied(_))
     }
+
+    /// The same without what the store returned.
+    pub(super) fn without_output(self) -> Single<()> {
+        match self {
+            Self::Applied(_) => Single::Applied(()),
+            Self::ConditionFailed(stored) => Single::ConditionFailed(stored),
+        }
+    }
 }
 
 /// How a transaction ended.
@@ -46,6 +56,49 @@ pub(super) enum Transacted {
     Applied,
     /// None of it was applied. One reason for each write, with the stored item where a condition failed.
     Cancelled(Vec<CancellationReason>),
+}
+
+impl Transacted {
+    /// How the first write ended, in a transaction whose other writes have no condition.
+    pub(super) fn first(self) -> Single<()> {
+        match self {
+            Self::Applied => Single::Applied(()),
+            Self::Cancelled(reasons) => {
+                let first = reasons.into_iter().next();
+                Single::ConditionFailed(first.and_then(|reason| reason.item))
+            }
+        }
+    }
+}
+
+/// A write that can be part of a transaction.
+pub(super) trait TransactionWrite {
+    fn into_item(self) -> TransactWriteItem;
+}
+
+macro_rules! transaction_writes {
+    ($($write:ident: $field:ident),+) => {
+        $(impl TransactionWrite for $write {
+            fn into_item(self) -> TransactWriteItem {
+                TransactWriteItem::builder().$field(self).build()
+            }
+        })+
+    };
+}
+
+transaction_writes!(Put: put, Update: update, Delete: delete, ConditionCheck: condition_check);
+
+/// A write as a part of a transaction, as its builder has built it.
+///
+/// # Errors
+/// If something is missing in it.
+pub(super) fn transaction_item<W: TransactionWrite>(
+    what: &str,
+    write: Result<W, BuildError>,
+) -> Result<TransactWriteItem, ApiError> {
+    write
+        .map(W::into_item)
+        .map_err(|error| ApiError::internal(format!("{what}: {error}")))
 }
 
 /// The error type of a conditional write.

@@ -224,7 +224,7 @@ async fn the_requests_of_all_entries_are_counted_with_their_chunk() {
     let (_, records) = held(&harness, MEMBER, accepted, &images, &[MEMBER]).await;
     let sent = || harness.store_requests().values().sum::<u64>();
     let before = sent();
-    let ((), usage) = measured(deliver(&harness, &records[0])).await;
+    let (_, usage) = measured(deliver(&harness, &records[0])).await;
     assert_eq!(usage.requests, sent() - before);
     // The images and memberships, each answer, and the results.
     assert_eq!(usage.requests, 1 + 20 + 1);

@@ -148,7 +148,7 @@ impl Cell {
             EntryKind::Add | EntryKind::Update | EntryKind::Remove => None,
         };
         let older = declared.filter(|declared| *declared > op);
-        let stored = change::absent(self.membership(rule), older);
+        let stored = change::after_declaration(self.membership(rule), older);
         let (next, change) = match (step(stored.as_ref(), intent.kind(), op), self) {
             (Step::Done(change), _) => (self, change),
             (Step::Write, _) => (self.written(intent, op, rule), Change::Applied),

@@ -4,6 +4,7 @@
 pub mod bodies;
 mod create;
 mod difference;
+pub mod fingerprints;
 pub mod patch;
 pub mod projection;
 pub mod view;

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{BACKUP_PROPERTY, Image};
 use crate::domain::id::{ImageId, OperationId, ProjectId};
@@ -204,127 +203,12 @@ impl Image {
     }
 }
 
-/// The size of a fingerprint, in bytes. With 256 fingerprints an image, one image in 65,000 is a false
-/// positive for a given tag.
-const FINGERPRINT: usize = 3;
-/// The size of an image in an answer without its texts, in bytes: names of fields, times, links.
-const FRAME: usize = 900;
-
-/// A fingerprint of each tag and each property of an image whose tags and properties are not in its
-/// projection. They rule out for certain that an image has a value; they cannot confirm it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprints(Vec<u8>);
-
-/// A value that has a fingerprint.
-#[derive(Clone, Copy, Debug)]
-pub enum Feature<'a> {
-    /// A tag.
-    Tag(&'a str),
-    /// A custom property and its value.
-    Property(&'a str, &'a str),
-}
-
-impl Feature<'_> {
-    fn fingerprint(self) -> [u8; FINGERPRINT] {
-        let mut digest = Sha256::new();
-        match self {
-            Self::Tag(tag) => {
-                digest.update(b"t");
-                digest.update(tag);
-            }
-            Self::Property(name, value) => {
-                digest.update(b"p");
-                digest.update(name);
-                digest.update(b"\0");
-                digest.update(value);
-            }
-        }
-        let mut bytes = [0; FINGERPRINT];
-        bytes.copy_from_slice(digest.finalize().split_at(FINGERPRINT).0);
-        bytes
-    }
-}
-
-impl Fingerprints {
-    /// The fingerprints of an image.
-    pub fn of(image: &Image) -> Self {
-        let properties = image.properties.iter();
-        let properties = properties.map(|(name, value)| Feature::Property(name, value));
-        let tags = image.tags.iter().map(|tag| Feature::Tag(tag));
-        let mut all: Vec<_> = properties.chain(tags).map(Feature::fingerprint).collect();
-        all.sort_unstable();
-        all.dedup();
-        Self(all.concat())
-    }
-
-    /// Parses the stored form; `None` if it is malformed.
-    pub fn of_bytes(bytes: Vec<u8>) -> Option<Self> {
-        bytes
-            .len()
-            .is_multiple_of(FINGERPRINT)
-            .then_some(Self(bytes))
-    }
-
-    /// The stored form.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// `false` if the image certainly does not have this.
-    pub fn may_have(&self, wanted: Feature<'_>) -> bool {
-        let wanted = wanted.fingerprint();
-        self.0
-            .chunks_exact(FINGERPRINT)
-            .any(|found| found == wanted)
-    }
-}
-
-impl Image {
-    /// About how many bytes the image takes in an answer, and not fewer.
-    pub fn weight(&self) -> usize {
-        let texts = [
-            &self.name,
-            &self.container_format,
-            &self.disk_format,
-            &self.checksum,
-            &self.os_hash_algo,
-            &self.os_hash_value,
-        ];
-        let texts = texts.into_iter().flatten().map(|text| escaped(text));
-        let tags = self.tags.iter().map(|tag| escaped(tag) + 3);
-        let properties = self.properties.iter();
-        let properties = properties.map(|(name, value)| escaped(name) + escaped(value) + 6);
-        FRAME + escaped(self.owner.as_str()) + texts.chain(tags).chain(properties).sum::<usize>()
-    }
-}
-
-/// Bytes of a text within a JSON string, at most.
-fn escaped(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| match byte {
-            b'"' | b'\\' => 2,
-            0..0x20 => 6,
-            _ => 1,
-        })
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::id::OperationId;
-    use crate::domain::policy::{Caller, Policy, Role};
     use serde_json::json;
 
-    fn image(body: serde_json::Value) -> Image {
-        let caller = Caller {
-            user: "u".to_owned(),
-            project: ProjectId::parse("p").unwrap(),
-            role: Role::Admin,
-        };
-        let now = Timestamp::from_micros(0);
-        Image::from_request(body, Policy::default(), &caller, OperationId::at(0), now).unwrap()
-    }
+    use super::super::tests::image;
+    use super::*;
 
     #[test]
     fn a_projection_is_the_image() {
@@ -396,66 +280,5 @@ mod tests {
         assert!(found.incomplete && found.is_from_backup() && found.properties.len() == 1);
         // Its own projection is the same, although its texts are not known.
         assert_eq!(found.projection(), apart.projection());
-    }
-
-    #[test]
-    fn fingerprints_know_what_an_image_has() {
-        let image = image(json!({"tags": ["a", "b"], "os_distro": "debian"}));
-        let fingerprints = Fingerprints::of(&image);
-        for (wanted, has) in [
-            (Feature::Tag("a"), true),
-            (Feature::Tag("c"), false),
-            (Feature::Property("os_distro", "debian"), true),
-            (Feature::Property("os_distro", "fedora"), false),
-            (Feature::Property("tag", "a"), false),
-        ] {
-            assert_eq!(fingerprints.may_have(wanted), has, "{wanted:?}");
-        }
-        assert_eq!(
-            Fingerprints::of_bytes(fingerprints.bytes().to_vec()),
-            Some(fingerprints)
-        );
-        assert_eq!(Fingerprints::of_bytes(vec![1, 2]), None);
-    }
-
-    #[test]
-    fn a_weight_is_not_less_than_the_answer() {
-        for body in [
-            json!({}),
-            json!({"name": "\u{1}\"\\é😀".repeat(40), "tags": ["\n\n", "x"], "p": "\u{0}".repeat(300)}),
-        ] {
-            let image = image(body);
-            let bytes = serde_json::to_string(&image.view()).unwrap().len();
-            assert!(
-                image.weight() >= bytes && image.weight() < bytes + 600,
-                "{bytes}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_weight_counts_every_text_as_it_is_escaped() {
-        assert_eq!(image(json!({})).weight(), FRAME + 1);
-        let texts = json!({
-            "name": "1", "container_format": "bare", "disk_format": "raw", "checksum": "4444",
-            "os_hash_algo": "55555", "os_hash_value": "666666",
-        });
-        assert_eq!(image(texts).weight(), FRAME + 1 + 1 + 4 + 3 + 4 + 5 + 6);
-        // Quotes and a comma around each tag; of a property, around its name and its value.
-        let tags = image(json!({"tags": ["abcd", "c"]}));
-        assert_eq!(tags.weight(), FRAME + 1 + (4 + 3) + (1 + 3));
-        let properties = image(json!({"name1": "value", "n": "v"}));
-        assert_eq!(properties.weight(), FRAME + 1 + (5 + 5 + 6) + (1 + 1 + 6));
-        for (text, bytes) in [
-            ("a", 1),
-            ("\"", 2),
-            ("\\", 2),
-            ("\n", 6),
-            ("\u{1f}", 6),
-            (" ", 1),
-            ("é", 2),
-        ] {
-            assert_eq!(escaped(text), bytes, "{text:?}");
-        }
     }
 }

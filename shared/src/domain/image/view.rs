@@ -13,6 +13,8 @@ use crate::domain::visibility::Visibility;
 
 /// What a view shows beside an image's own properties.
 const DERIVED: [&str; 3] = ["self", "file", "schema"];
+/// The size of an image in an answer without its texts, in bytes: names of fields, times, links.
+const FRAME: usize = 900;
 
 /// An image's record. Its custom properties stand beside its own, each a text.
 #[derive(Clone, Debug, Serialize)]
@@ -114,26 +116,50 @@ impl Image {
             schema: "/v2/schemas/image",
         }
     }
+
+    /// About how many bytes the image takes in an answer, and not fewer.
+    pub fn weight(&self) -> usize {
+        let texts = [
+            &self.name,
+            &self.container_format,
+            &self.disk_format,
+            &self.checksum,
+            &self.os_hash_algo,
+            &self.os_hash_value,
+        ];
+        let texts = texts.into_iter().flatten().map(|text| escaped(text));
+        let tags = self.tags.iter().map(|tag| escaped(tag) + 3);
+        let properties = self.properties.iter();
+        let properties = properties.map(|(name, value)| escaped(name) + escaped(value) + 6);
+        FRAME + escaped(self.owner.as_str()) + texts.chain(tags).chain(properties).sum::<usize>()
+    }
+}
+
+/// Bytes of a text within a JSON string, at most.
+fn escaped(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' => 2,
+            0..0x20 => 6,
+            _ => 1,
+        })
+        .sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::tests::image;
     use super::*;
-    use crate::domain::id::OperationId;
-    use crate::domain::policy::{Caller, Policy, Role};
-    use crate::domain::time::Timestamp;
+
+    /// The owner's id, which the weight counts.
+    const OWN: usize = "own".len();
 
     /// A record with a custom property of such a name would be an object with one key twice.
     #[test]
     fn no_custom_property_hides_one_of_the_images_own() {
-        let caller = Caller {
-            user: "u".to_owned(),
-            project: ProjectId::parse("p").unwrap(),
-            role: Role::Admin,
-        };
-        let (op, now) = (OperationId::at(0), Timestamp::from_micros(0));
-        let body = serde_json::json!({"name": "n", "custom": "c"});
-        let image = Image::from_request(body, Policy::default(), &caller, op, now).unwrap();
+        let image = image(json!({"name": "n", "custom": "c"}));
         let shown = serde_json::to_value(image.view()).unwrap();
         let mut odd = image.clone();
         for name in shown.as_object().unwrap().keys() {
@@ -141,5 +167,46 @@ mod tests {
         }
         let text = |image: &Image| serde_json::to_string(&image.view()).unwrap();
         assert_eq!(text(&odd), text(&image));
+    }
+
+    #[test]
+    fn a_weight_is_not_less_than_the_answer() {
+        for body in [
+            json!({}),
+            json!({"name": "\u{1}\"\\é😀".repeat(40), "tags": ["\n\n", "x"], "p": "\u{0}".repeat(300)}),
+        ] {
+            let image = image(body);
+            let bytes = serde_json::to_string(&image.view()).unwrap().len();
+            assert!(
+                image.weight() >= bytes && image.weight() < bytes + 600,
+                "{bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_weight_counts_every_text_as_it_is_escaped() {
+        assert_eq!(image(json!({})).weight(), FRAME + OWN);
+        let texts = json!({
+            "name": "1", "container_format": "bare", "disk_format": "raw", "checksum": "4444",
+            "os_hash_algo": "55555", "os_hash_value": "666666",
+        });
+        assert_eq!(image(texts).weight(), FRAME + OWN + 1 + 4 + 3 + 4 + 5 + 6);
+        // Quotes and a comma around each tag; of a property, around its name and its value.
+        let tags = image(json!({"tags": ["abcd", "c"]}));
+        assert_eq!(tags.weight(), FRAME + OWN + (4 + 3) + (1 + 3));
+        let properties = image(json!({"name1": "value", "n": "v"}));
+        assert_eq!(properties.weight(), FRAME + OWN + (5 + 5 + 6) + (1 + 1 + 6));
+        for (text, bytes) in [
+            ("a", 1),
+            ("\"", 2),
+            ("\\", 2),
+            ("\n", 6),
+            ("\u{1f}", 6),
+            (" ", 1),
+            ("é", 2),
+        ] {
+            assert_eq!(escaped(text), bytes, "{text:?}");
+        }
     }
 }

@@ -55,6 +55,17 @@ impl JobKind {
             .find(|kind| kind.job_type() == job_type)
     }
 
+    /// What the entry in this row does. Of a job that replaces members, the first `removes` entries end
+    /// memberships.
+    pub const fn entry_kind(self, row: usize, removes: usize) -> EntryKind {
+        match self {
+            Self::Update => EntryKind::Update,
+            Self::Remove => EntryKind::Remove,
+            Self::Replace if row < removes => EntryKind::Remove,
+            Self::Add | Self::Replace => EntryKind::Add,
+        }
+    }
+
     const fn task(self) -> &'static str {
         match self {
             Self::Add => "add image members",
@@ -194,12 +205,7 @@ impl Job {
 
     /// What the entry in this row does.
     pub const fn entry_kind(&self, row: usize) -> EntryKind {
-        match self.kind {
-            JobKind::Update => EntryKind::Update,
-            JobKind::Remove => EntryKind::Remove,
-            JobKind::Replace if row < self.removes => EntryKind::Remove,
-            JobKind::Add | JobKind::Replace => EntryKind::Add,
-        }
+        self.kind.entry_kind(row, self.removes)
     }
 
     /// The outcome of the entry in this row, which is `None` while its chunk is unfinished: an entry of a

@@ -171,6 +171,7 @@ fn problem(keyword: &str, wanted: &Value, schema: &Value, value: &Value) -> Opti
         ("minLength", Value::String(text)) => {
             (length(text) < wanted.as_u64()?).then(|| format!("{} is too short", shown()))
         }
+        // The only pattern of the schema is that of an id.
         ("pattern", Value::String(text)) => ImageId::hyphenated(text)
             .is_none()
             .then(|| format!("{} does not match {}", shown(), repr(wanted))),

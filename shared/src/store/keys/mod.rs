@@ -89,9 +89,18 @@ fn key(pk: String, sk: String) -> Item {
     Item::from([(PK.to_owned(), s(pk)), (SK.to_owned(), s(sk))])
 }
 
+const IMAGE_PREFIX: &str = "IMAGE#";
+const JOB_PREFIX: &str = "JOB#";
+const PROJECT_PREFIX: &str = "PROJECT#";
+
 /// Partition key of an image, its memberships included.
 pub fn image_pk(id: ImageId) -> String {
-    format!("IMAGE#{id}")
+    format!("{IMAGE_PREFIX}{id}")
+}
+
+/// The image of a partition key.
+pub fn image_of(pk: &str) -> Option<ImageId> {
+    ImageId::canonical(pk.strip_prefix(IMAGE_PREFIX)?)
 }
 
 /// Sort key of a membership.
@@ -116,7 +125,12 @@ pub fn member_key(id: ImageId, member: &ProjectId) -> Item {
 
 /// Partition key of a job and all its items.
 pub fn job_pk(id: JobId) -> String {
-    format!("JOB#{id}")
+    format!("{JOB_PREFIX}{id}")
+}
+
+/// The job of a partition key.
+pub fn job_of(pk: &str) -> Option<JobId> {
+    JobId::parse(pk.strip_prefix(JOB_PREFIX)?)
 }
 
 /// Key of a job.
@@ -144,22 +158,28 @@ pub fn result_key(id: JobId, chunk: usize) -> Item {
     key(job_pk(id), result_sk(chunk))
 }
 
-/// The prefix of the partition keys of projects.
-pub const PROJECT_PREFIX: &str = "PROJECT#";
+fn project_pk(project: &ProjectId) -> String {
+    format!("{PROJECT_PREFIX}{project}")
+}
+
+/// The project of a partition key.
+pub fn project_of(pk: &str) -> Option<ProjectId> {
+    ProjectId::parse(pk.strip_prefix(PROJECT_PREFIX)?).ok()
+}
 
 /// Key of a project's rules about trusted owners.
 pub fn trust_key(project: &ProjectId) -> Item {
-    key(format!("{PROJECT_PREFIX}{project}"), "TRUST".to_owned())
+    key(project_pk(project), "TRUST".to_owned())
 }
 
 /// Key of the count of a project's open jobs.
 pub fn usage_key(project: &ProjectId) -> Item {
-    key(format!("{PROJECT_PREFIX}{project}"), "USAGE".to_owned())
+    key(project_pk(project), "USAGE".to_owned())
 }
 
 /// Key of the count of a project's images.
 pub fn images_key(project: &ProjectId) -> Item {
-    key(format!("{PROJECT_PREFIX}{project}"), "IMAGES".to_owned())
+    key(project_pk(project), "IMAGES".to_owned())
 }
 
 /// Key of the register of projects with rules. No project has an empty id, so no other item has this
@@ -175,7 +195,7 @@ pub fn idempotency_key(project: &ProjectId, key_text: &str) -> Item {
 
 /// Key of a project's freshness mark.
 pub fn fresh_key(project: &ProjectId) -> Item {
-    key(format!("PROJECT#{project}"), FRESH.to_owned())
+    key(project_pk(project), FRESH.to_owned())
 }
 
 /// Whether an item is a mark.

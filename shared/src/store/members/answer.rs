@@ -5,7 +5,6 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
 use super::super::change_log;
-use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
@@ -65,41 +64,36 @@ impl Store {
                     .expression_attribute_values(":seen", s(seen.op.to_string()))
                     .send()
             };
-            let stored = match single("update member", write).await? {
-                Single::Applied(_) => None,
+            let written = match single("update member", write).await? {
+                Single::Applied(_) => next,
                 Single::ConditionFailed(stored) => {
                     listed = stored.as_ref().is_none_or(is_listed);
-                    Some(stored.as_ref().map(item::membership).transpose()?)
+                    let stored = stored.as_ref().map(item::membership).transpose()?;
+                    match stored.and_then(Membership::present) {
+                        // The answer of the first try was lost, and the SDK tried again: the write is ours.
+                        Some(member) if member.op == op => member,
+                        Some(member) if tries.again().await => {
+                            seen = member;
+                            continue;
+                        }
+                        Some(_) => {
+                            return Err(ApiError::unavailable("update member: races do not end"));
+                        }
+                        None => return Ok(None),
+                    }
                 }
             };
-            // The answer of the first try may be lost, and the SDK try again: then the write is ours too.
-            let ours = match &stored {
-                None => true,
-                Some(Some(stored)) => stored.op() == op && stored.is_present(),
-                Some(None) => false,
-            };
-            if ours && changes {
-                log(&next, seen.status.as_str(), &stamp);
+            if changes {
+                log(&written, seen.status.as_str(), &stamp);
             }
-            match stored {
-                None if !listed => return Ok(Some(next)),
-                None => {
-                    let gpk = at::status_gpk(next.status, &next.member_id);
-                    let position = at::image_gsk(image_created_at, next.image_id);
-                    let updated_at = s(next.updated_at.stored());
-                    let written = |row: &Item| row.get(at::UPDATED_AT) == Some(&updated_at);
-                    self.await_index(&gpk, &position, written).await;
-                    return Ok(Some(next));
-                }
-                Some(Some(Membership::Present(member))) if member.op == op => {
-                    return Ok(Some(member));
-                }
-                Some(Some(Membership::Present(member))) => seen = member,
-                Some(Some(Membership::Gone { .. }) | None) => return Ok(None),
+            if listed {
+                let gpk = at::status_gpk(written.status, &written.member_id);
+                let position = at::image_gsk(image_created_at, written.image_id);
+                let updated_at = s(written.updated_at.stored());
+                let shown = |row: &Item| row.get(at::UPDATED_AT) == Some(&updated_at);
+                self.await_index(&gpk, &position, shown).await;
             }
-            if !tries.again().await {
-                return Err(ApiError::unavailable("update member: races do not end"));
-            }
+            return Ok(Some(written));
         }
     }
 
@@ -171,32 +165,25 @@ impl Store {
         let condition = format!("{condition} AND {}", listing(listed));
         let mut update = "SET #status = :status, #op = :op, #updated_at = :updated".to_owned();
         let mut remove = Vec::new();
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::member_key(next.image_id, &next.member_id)))
-            .set_expression_attribute_values(values([
-                (":status", s(next.status.as_str())),
-                (":op", s(next.op.to_string())),
-                (":updated", s(next.updated_at.stored())),
-            ]))
-            .return_values(ReturnValue::None)
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let mut values = Item::from([
+            (":status".to_owned(), s(next.status.as_str())),
+            (":op".to_owned(), s(next.op.to_string())),
+            (":updated".to_owned(), s(next.updated_at.stored())),
+        ]);
         match &next.by {
             Some(by) => {
                 update.push_str(", #by = :by");
-                request = request.expression_attribute_values(":by", s(by.stored()));
+                values.insert(":by".to_owned(), s(by.stored()));
             }
             None => remove.push("#by"),
         }
         if let Some(vault) = &next.vault_id {
             update.push_str(", #vault_id = :vault");
-            request = request.expression_attribute_values(":vault", s(vault));
+            values.insert(":vault".to_owned(), s(vault));
         }
         if listed {
             let gpk = at::status_gpk(next.status, &next.member_id);
-            request = request.expression_attribute_values(":gpk", s(gpk));
+            values.insert(":gpk".to_owned(), s(gpk));
             update.push_str(", #gpk = :gpk");
             match next.status {
                 MemberStatus::Accepted => update.push_str(", #npk = #named"),
@@ -206,10 +193,11 @@ impl Store {
         if !remove.is_empty() {
             update.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        request
-            .set_expression_attribute_names(names(&[&update, &condition]))
-            .update_expression(update)
-            .condition_expression(condition)
+        let key = at::member_key(next.image_id, &next.member_id);
+        self.update_if(key, &update, &condition)
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
     }
 }
 

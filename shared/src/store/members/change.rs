@@ -12,7 +12,7 @@ use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, condition_failed};
 use super::plan::{Direction, Plan};
 use super::{Changed, Order, Stamp};
-use crate::domain::change::{Change, Step, absent, step};
+use crate::domain::change::{Change, Step, after_declaration, step};
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, OperationId, ProjectId};
 use crate::domain::image::Image;
@@ -164,7 +164,8 @@ impl Store {
             .collect();
         let mut tries = Tries::begin();
         let mut first = true;
-        // Set once the image's count turns out to be lower than its number of members.
+        // Whether the image's count has turned out to be lower than its number of members. It may be mended
+        // between two attempts.
         let mut count_is_low = false;
         loop {
             let mut open: Vec<&mut Entry<'_>> = entries
@@ -335,8 +336,8 @@ fn outdated(plan: &Plan, open: &mut [&mut Entry<'_>], declared: OperationId) {
         match plan.stamp.order {
             Order::Direct => entry.op = entry.op.not_before(declared),
             Order::Batch => {
-                let absent = absent(None, Some(declared));
-                if let Step::Done(change) = step(absent.as_ref(), plan.kind(), entry.op) {
+                let found = after_declaration(None, Some(declared));
+                if let Step::Done(change) = step(found.as_ref(), plan.kind(), entry.op) {
                     entry.change = Some(change);
                 }
             }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{
 use super::super::expression::names;
 use super::super::keys::{self as at, n, s};
 use super::super::table::Store;
+use super::super::write::transaction_item;
 use crate::domain::actor::Actor;
 use crate::domain::error::ApiError;
 use crate::domain::id::OperationId;
@@ -19,7 +20,7 @@ impl Store {
     /// the set counts as a change of it from now on, before it is carried out.
     ///
     /// From then on no share that was accepted earlier adds a member: see
-    /// [`crate::domain::change::absent`].
+    /// [`crate::domain::change::after_declaration`].
     pub(in crate::store) fn declare_members(
         &self,
         seen: &Image,
@@ -54,8 +55,7 @@ impl Store {
             .set_expression_attribute_names(names(&[&expression, &condition]))
             .update_expression(expression)
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("declare members: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("declare members", update)
     }
 }

@@ -1,7 +1,6 @@
 //! The single writes of batch entries that arrive out of order: see [`crate::domain::change::step`].
 
 use super::super::change_log;
-use super::super::expression::{names, values};
 use super::super::keys::{self as at, Item, s};
 use super::super::table::Store;
 use super::super::write::single;
@@ -33,14 +32,8 @@ impl Store {
         let condition =
             format!("attribute_exists(#pk) AND attribute_not_exists(#gone) AND {NO_NEWER_SHARE}");
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::member_key(image, member)))
-            .set_expression_attribute_names(names(&[update, &condition]))
-            .set_expression_attribute_values(Some(values))
-            .update_expression(update)
-            .condition_expression(condition);
+            .update_if(at::member_key(image, member), update, &condition)
+            .set_expression_attribute_values(Some(values));
         let outcome = single("confirm member", || request.clone().send()).await?;
         Ok(outcome.is_applied())
     }
@@ -64,28 +57,22 @@ impl Store {
              AND #shared = :seen_shared AND {}",
             listing(listed)
         );
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::member_key(seen.image_id, &seen.member_id)))
-            .condition_expression(&condition)
-            .set_expression_attribute_values(values([
-                (":status", s(next.status.as_str())),
-                (":added", s(next.added.to_string())),
-                (":op", s(next.op.to_string())),
-                (":ended", s(removal.to_string())),
-                (":created", s(next.created_at.stored())),
-                (":updated", s(next.updated_at.stored())),
-                (":seen_op", s(seen.op.to_string())),
-                (":seen_added", s(seen.added.to_string())),
-                (":seen_shared", s(seen.shared.to_string())),
-            ]));
+        let mut values = Item::from([
+            (":status".to_owned(), s(next.status.as_str())),
+            (":added".to_owned(), s(next.added.to_string())),
+            (":op".to_owned(), s(next.op.to_string())),
+            (":ended".to_owned(), s(removal.to_string())),
+            (":created".to_owned(), s(next.created_at.stored())),
+            (":updated".to_owned(), s(next.updated_at.stored())),
+            (":seen_op".to_owned(), s(seen.op.to_string())),
+            (":seen_added".to_owned(), s(seen.added.to_string())),
+            (":seen_shared".to_owned(), s(seen.shared.to_string())),
+        ]);
         let mut remove = Vec::new();
         match stamp.actor() {
             Some(by) => {
                 update.push_str(", #by = :by");
-                request = request.expression_attribute_values(":by", s(by.stored()));
+                values.insert(":by".to_owned(), s(by.stored()));
             }
             None => remove.push("#by"),
         }
@@ -96,12 +83,12 @@ impl Store {
             // Its owner lists it by the share that created it.
             update.push_str(", #osk = :osk");
             let osk = at::share_osk(next.added, next.image_id, &next.member_id);
-            request = request.expression_attribute_values(":osk", s(osk));
+            values.insert(":osk".to_owned(), s(osk));
         }
         if listed && next.status != seen.status {
             update.push_str(", #gpk = :gpk");
             let gpk = at::status_gpk(next.status, &next.member_id);
-            request = request.expression_attribute_values(":gpk", s(gpk));
+            values.insert(":gpk".to_owned(), s(gpk));
             match next.status {
                 MemberStatus::Accepted => update.push_str(", #npk = #named"),
                 MemberStatus::Pending | MemberStatus::Rejected => remove.push("#npk"),
@@ -110,9 +97,10 @@ impl Store {
         if !remove.is_empty() {
             update.push_str(&format!(" REMOVE {}", remove.join(", ")));
         }
-        let request = request
-            .set_expression_attribute_names(names(&[&update, &condition]))
-            .update_expression(update);
+        let key = at::member_key(seen.image_id, &seen.member_id);
+        let request = self
+            .update_if(key, &update, &condition)
+            .set_expression_attribute_values(Some(values));
         let outcome = single("renew member", || request.clone().send()).await?;
         if outcome.is_applied() {
             let line = change_log::Line {
@@ -139,15 +127,10 @@ impl Store {
     ) -> Result<bool, ApiError> {
         let by = stamp.by.actor.as_ref();
         let update = format!("{}, #added = :op", tombstone(by));
+        let key = at::member_key(image, member);
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::member_key(image, member)))
-            .set_expression_attribute_names(names(&[&update, NO_NEWER_MEMBERSHIP]))
-            .set_expression_attribute_values(tombstone_values(op, stamp.now, by))
-            .update_expression(update)
-            .condition_expression(NO_NEWER_MEMBERSHIP);
+            .update_if(key, &update, NO_NEWER_MEMBERSHIP)
+            .set_expression_attribute_values(tombstone_values(op, stamp.now, by));
         let outcome = single("leave tombstone", || request.clone().send()).await?;
         Ok(outcome.is_applied())
     }

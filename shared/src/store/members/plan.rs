@@ -12,6 +12,7 @@ use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, n, s};
 use super::super::table::{Known, Store};
+use super::super::write::transaction_item;
 use super::tombstone::{NO_NEWER_MEMBERSHIP, tombstone, tombstone_values};
 use super::{Order, Stamp};
 use crate::domain::actor::{Automatic, Origin};
@@ -158,9 +159,8 @@ impl Store {
             .set_expression_attribute_names(names(&[expression, &condition]))
             .update_expression(expression)
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("count members: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("count members", update)
     }
 
     pub(super) fn member_write(
@@ -193,9 +193,8 @@ impl Store {
             .set_expression_attribute_values(values([(":op", s(member.op.to_string()))]))
             .condition_expression(NO_NEWER_MEMBERSHIP)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("put member: {e}")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+            .build();
+        transaction_item("put member", put)
     }
 
     /// Builds the update that turns a membership into a tombstone.
@@ -230,8 +229,7 @@ impl Store {
             .update_expression(update)
             .condition_expression(condition)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .map_err(|e| ApiError::internal(format!("remove member: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("remove member", update)
     }
 }

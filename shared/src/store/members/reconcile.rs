@@ -13,7 +13,7 @@ use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
 use super::super::sdk_error::failed;
 use super::super::table::{Known, Store};
-use super::super::write::{Transacted, Tries, single};
+use super::super::write::{Transacted, Tries, single, transaction_item};
 use super::list::{Filter, PRESENT};
 use super::tombstone::TOMBSTONE_SECONDS;
 use super::{Stamp, TRANSACTION_MEMBERS};
@@ -206,9 +206,8 @@ impl Store {
             .condition_expression(UNCHANGED)
             .set_expression_attribute_names(names(&[UNCHANGED]))
             .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]))
-            .build()
-            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
-        Ok(TransactWriteItem::builder().condition_check(check).build())
+            .build();
+        transaction_item("reconcile members", check)
     }
 
     fn reconcile_member(
@@ -253,31 +252,24 @@ impl Store {
             .set_expression_attribute_values(Some(values))
             .update_expression(update)
             .condition_expression(condition)
-            .build()
-            .map_err(|e| ApiError::internal(format!("reconcile members: {e}")))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .build();
+        transaction_item("reconcile members", update)
     }
 
     /// Clears the image's due mark, unless the image was changed again. Only now does the tombstone of
     /// a deleted image get its expiry: it must outlive its memberships.
     async fn clear_due(&self, image: &ImageState, now: Timestamp) -> Result<(), ApiError> {
         let condition = format!("{UNCHANGED} AND attribute_exists(#dpk)");
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(at::image_key(image.id)))
-            .expression_attribute_values(":op", s(image.op.to_string()));
+        let mut values = Item::from([(":op".to_owned(), s(image.op.to_string()))]);
         let mut update = "REMOVE #dpk, #dsk".to_owned();
         if image.state == State::Deleted {
             update.push_str(" SET #expires_at = :expires");
             let expires = now.unix_seconds() + TOMBSTONE_SECONDS;
-            request = request.expression_attribute_values(":expires", n(expires));
+            values.insert(":expires".to_owned(), n(expires));
         }
-        let request = request
-            .set_expression_attribute_names(names(&[&update, &condition]))
-            .update_expression(update)
-            .condition_expression(condition);
+        let request = self
+            .update_if(at::image_key(image.id), &update, &condition)
+            .set_expression_attribute_values(Some(values));
         single("reconcile members", || request.clone().send()).await?;
         Ok(())
     }
