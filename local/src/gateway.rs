@@ -132,13 +132,16 @@ impl Gateway {
         report: Option<Report>,
     ) -> Result<(Option<Principal>, Sender), ApiError> {
         let path = parts.uri.path();
-        let identity =
-            matches!(self.authenticator, Authenticator::File(..)) && IdentityService::serves(path);
+        let identity = matches!(self.authenticator, Authenticator::File { .. })
+            && IdentityService::serves(path);
         // A path that is not UTF-8 gets its 400 whether or not the token is valid.
         let needs_token = match report {
             Some(report) => report.needs_token(),
             None => target.is_ok_and(|path| !path.is_open(parts.method.as_str())),
         };
+        if identity {
+            self.authenticator.check_host(&parts.headers)?;
+        }
         if identity || Docs::find(parts).is_some() || !needs_token {
             return Ok((None, Sender::Unknown));
         }
@@ -146,6 +149,9 @@ impl Gateway {
             Some(token) => self.authenticator.principal(token, self.app.now()).await?,
             None => None,
         };
+        if principal.is_some() || parts.headers.contains_key("authorization") {
+            self.authenticator.check_host(&parts.headers)?;
+        }
         match principal {
             Some(principal) => Ok((Some(principal), Sender::Known)),
             None if parts.headers.contains_key("authorization") => Ok((None, Sender::Unknown)),
@@ -155,7 +161,7 @@ impl Gateway {
 
     /// Answers a request that is read and authenticated; `target` is its path, if it is UTF-8.
     async fn answered(self, request: Request, target: Option<Path>) -> Response {
-        if let Authenticator::File(service, _) = &self.authenticator
+        if let Authenticator::File { service, .. } = &self.authenticator
             && IdentityService::serves(request.uri().path())
         {
             return service.answer(&self.app, &request);
