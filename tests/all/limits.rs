@@ -125,6 +125,34 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
 }
 
+/// Who announces large bodies and does not send them keeps no login waiting, and no write.
+#[tokio::test]
+async fn a_small_body_waits_for_no_large_one() {
+    let harness = harness(Limits {
+        body: Duration::from_secs(600),
+        ..Limits::default()
+    })
+    .await;
+    let token = format!("X-Auth-Token: {}\r\n", Who::Member.token().unwrap());
+    let mut held = Vec::new();
+    for _ in 0..70 {
+        for (path, headers) in [("/identity/v3/auth/tokens", ""), ("/v2/images", &*token)] {
+            let mut stream = connect(&harness).await;
+            let request = unfinished("POST", path, headers);
+            stream.write_all(request.as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+    }
+    let login = serde_json::json!({"auth": {"identity": {"methods": ["password"], "password": {"user": {
+        "name": "owner", "domain": {"id": "default"}, "password": "secret"}}}}});
+    let login = harness.post(Who::NoToken, "/identity/v3/auth/tokens", login);
+    let login = timeout(PATIENCE, login).await.expect("a place");
+    login.expect(201);
+    let create = harness.post(Who::Owner, "/v2/images", serde_json::json!({}));
+    let create = timeout(PATIENCE, create).await.expect("a place");
+    create.expect(201);
+}
+
 /// Bodies of callers without a token share 16 MiB and take nothing from the others.
 #[tokio::test]
 async fn unknown_callers_bodies_leave_room_for_known_ones() {

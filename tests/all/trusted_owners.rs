@@ -362,6 +362,8 @@ async fn a_change_of_rules_writes_nothing_that_is_everybodys() {
     };
     set(&harness, Who::Member, MEMBER, &[(OWNER, "accept")]).await;
     assert!(register().await.is_some());
+    // The instance reads it here, and remembers it.
+    set(&harness, Who::Member, MEMBER, &[(THIRD, "accept")]).await;
     // If a change wrote it, it would be there again.
     let delete = client.delete_item().table_name(&table);
     delete.set_key(Some(key.clone())).send().await.unwrap();

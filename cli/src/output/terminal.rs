@@ -125,13 +125,20 @@ pub fn visible_lines(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// A character that is safe to print: no control, and none that turns the direction of writing.
+/// A character that is safe to print: no control, and none that only turns or hides others. The console shows names
+/// by the same rule.
 pub fn visible(character: char) -> char {
-    let turns = matches!(
+    let hides = matches!(
         character,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{61c}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
     );
-    if character.is_control() || turns {
+    if character.is_control() || hides {
         '\u{fffd}'
     } else {
         character

@@ -8,10 +8,10 @@ use super::{DEBIAN, Shell, owner};
 use crate::harness::{Harness, Who};
 
 /// Clears the screen, sets the clipboard, begins another candidate of completion, turns the direction of writing.
-const EVIL: &str = "deb\u{1b}[2J\u{9b}2J\u{1b}]52;c;AA==\u{7}\u{b}x\u{202e}\u{61c}";
+const EVIL: &str = "deb\u{1b}[2J\u{9b}2J\u{1b}]52;c;AA==\u{7}\u{b}x\u{202e}\u{61c}\u{200b}";
 
 fn is_harmless(text: &str) -> bool {
-    !text.contains(|c: char| c != '\n' && (c.is_control() || "\u{202e}\u{61c}".contains(c)))
+    !text.contains(|c: char| c != '\n' && (c.is_control() || "\u{202e}\u{61c}\u{200b}".contains(c)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
