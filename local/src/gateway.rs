@@ -20,6 +20,7 @@ use shared::http::{self, Handled, Request, Response};
 use shared::runtime::api::{answer, answer_within};
 use shared::runtime::app::App;
 
+use crate::answers::Answers;
 use crate::authenticator::{self, Authenticator};
 use crate::body::{Bodies, Sender, Unread, ignore};
 use crate::connection::Limits;
@@ -40,6 +41,7 @@ pub struct Gateway {
     monitor: Monitor,
     metrics: MetricsFor,
     bodies: Bodies,
+    answers: Answers,
     /// Most time that a function may take for one request.
     work: Duration,
 }
@@ -60,6 +62,7 @@ impl Gateway {
             monitor,
             metrics,
             bodies: Bodies::new(limits.body),
+            answers: Answers::new(limits.answers),
             work: limits.work,
         }
     }
@@ -67,14 +70,9 @@ impl Gateway {
     /// Answers one request. Every error becomes a response.
     pub async fn serve(self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
+        let answers = self.answers.clone();
         let response = self.dispatch(parts, body).await;
-        let (parts, body) = response.into_parts();
-        let bytes = match body {
-            Body::Text(text) => Bytes::from(text),
-            Body::Binary(bytes) => Bytes::from(bytes),
-            _ => Bytes::new(),
-        };
-        hyper::Response::from_parts(parts, Full::new(bytes))
+        answers.hold(response).map(Full::new)
     }
 
     async fn dispatch(self, parts: Parts, body: Incoming) -> Response {

@@ -238,3 +238,47 @@ async fn more_connections_than_allowed_wait_for_a_place() {
         .expect("a place")
         .expect(200);
 }
+
+/// Answers that nobody reads take a bounded part of the memory, and nothing from small ones.
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_few() {
+    let harness = harness(Limits {
+        answers: 24 * 1024,
+        ..Limits::default()
+    })
+    .await;
+    for _ in 0..20 {
+        harness
+            .image(serde_json::json!({"text": "x".repeat(180_000)}))
+            .await;
+    }
+    let list = "/v2/images?limit=1000";
+    harness.get(Who::Owner, list).await.expect(200);
+    // Several on each connection, which are more than the buffers in between can hold.
+    let token = Who::Owner.token().unwrap();
+    let request = format!("GET {list} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n\r\n");
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut stream = connect(&harness).await;
+        let requests = request.repeat(10);
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let refused = async {
+        loop {
+            let answer = harness.get(Who::Owner, list).await;
+            if answer.status == 503 {
+                return answer;
+            }
+        }
+    };
+    let refused = timeout(PATIENCE, refused).await.expect("a refusal");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    harness
+        .get(Who::Owner, "/v1/cloudimages/quota")
+        .await
+        .expect(200);
+    drop(held);
+    let again = async { while harness.get(Who::Owner, list).await.status != 200 {} };
+    timeout(PATIENCE, again).await.expect("the memory");
+}
