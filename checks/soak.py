@@ -257,9 +257,9 @@ class Client(threading.Thread):
 
     def drop(self):
         """Ends a connection in the middle: of the headers, of the body, before the answer is read."""
-        head = f"POST /v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {TOKENS['owner']}\r\n"
+        head = f"POST /v2/images HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {TOKENS['owner']}\r\n"
         sent = self.dice.choice([head, f"{head}Content-Length: 1000\r\n\r\n{{",
-                                 f"GET /v2/images HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {TOKENS['owner']}\r\n\r\n"])
+                                 f"GET /v2/images HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {TOKENS['owner']}\r\n\r\n"])
         with socket.create_connection((self.server.host, self.server.port), 10) as connection:
             connection.sendall(sent.encode())
 

@@ -112,7 +112,9 @@ fn image_names() -> Option<Vec<String>> {
         .images(query.with("member_status", Some("all")), NAMES_MAX)
         .ok()?;
     let names = images.into_iter().filter_map(|image| image.name);
-    let names = crate::names::unique(names.filter(|name| !name.is_empty() && !name.contains('\n')));
+    // Others cannot be typed, and would do something else to the line.
+    let typed = |name: &String| !name.is_empty() && name.chars().all(|c| terminal::visible(c) == c);
+    let names = crate::names::unique(names.filter(typed));
     if let Some(file) = file {
         let _ = remember(&file, &names);
     }

@@ -1,14 +1,13 @@
 //! The commands about the data of the service on this machine: `imshare backup`, `restore` and `check`.
 //! They ask no service; they work in its data directory. Their work is done by `local`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueHint};
 use cli::error::{Exit, count};
 use cli::login::settings::Variables;
-use cli::output::terminal::Terminal;
+use cli::output::terminal::{Terminal, say};
 use cli::output::{self, OutputOptions, Table};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use local::archive::Manifest;
@@ -142,7 +141,7 @@ pub fn said(done: Result<(), String>) -> ExitCode {
 
 /// Says why a command did not come to its end, and what that means.
 fn failed(failure: &Failure, meaning: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "imshare: {failure}{meaning}");
+    say(&format!("imshare: {failure}{meaning}"));
     let code = match failure {
         Failure::Failed(_) => Exit::WrongUse as i32,
         Failure::Stopped(signal) => SIGNALLED + signal,

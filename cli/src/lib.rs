@@ -27,13 +27,13 @@ pub mod login;
 pub mod names;
 pub mod output;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::Command;
 use context::Context;
 use error::{Done, Exit, Failure, Outcome};
 use login::LoginOptions;
+use output::terminal::say;
 
 /// Runs a command and says on standard error why it fails, if it does. `whole` is the program's
 /// command, for completion and manual pages; `before` are the login options before the command.
@@ -42,7 +42,7 @@ pub fn run(command: Command, before: &LoginOptions, whole: fn() -> clap::Command
         Ok(Done::All) => ExitCode::SUCCESS,
         Ok(Done::SomeFailed) => ExitCode::from(Exit::Incomplete as u8),
         Err(Failure { exit, sentence }) => {
-            let _ = writeln!(std::io::stderr(), "imshare: {sentence}");
+            say(&format!("imshare: {sentence}"));
             ExitCode::from(exit as u8)
         }
     }

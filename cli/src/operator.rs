@@ -1,11 +1,11 @@
 //! The commands of an operator, which work on the store: how they end.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
 use cli::error::{Exit, Failure, Outcome};
 use cli::login::LoginOptions;
+use cli::output::terminal::say;
 use local::operator::Stopped;
 
 /// Who does it, for the record.
@@ -45,7 +45,7 @@ pub fn run(login: &LoginOptions, command: impl FnOnce() -> Outcome<ExitCode>) ->
 /// Says on standard error why a command failed, if it did.
 pub fn ended(done: Outcome<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|failure| {
-        let _ = writeln!(std::io::stderr(), "imshare: {}", failure.sentence);
+        say(&format!("imshare: {}", failure.sentence));
         ExitCode::from(failure.exit as u8)
     })
 }

@@ -217,6 +217,7 @@ impl Serve {
                 false => Data::Directory(self.data_dir),
             },
             identity,
+            remote_identity: self.allow_remote_identity,
             keystone,
             member_quota: self.member_quota,
             project_limits: ProjectLimits {

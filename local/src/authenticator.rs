@@ -13,20 +13,50 @@ use shared::domain::time::{Clock, Timestamp};
 use crate::identity::IdentityFile;
 use crate::identity::service::IdentityService;
 use crate::identity::tokens::Token;
+use crate::reports::names_this_machine;
 
 /// Resolves tokens; cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Authenticator {
-    /// By the identity file, whose roles have these names.
-    File(Arc<IdentityService>, RoleNames),
+    /// By the identity file.
+    File {
+        /// The identities of the file.
+        service: Arc<IdentityService>,
+        /// The names of their roles.
+        roles: RoleNames,
+        /// Whether other machines may use them.
+        remote: bool,
+    },
     /// By a Keystone, with the deployed authorizer's own code.
     Keystone(authorizer::Authorizer),
 }
 
 impl Authenticator {
-    /// Resolves tokens by these identities.
-    pub fn file(identity: IdentityFile, roles: RoleNames) -> Self {
-        Self::File(Arc::new(IdentityService::new(identity)), roles)
+    /// Resolves tokens by these identities, which other machines may use if `remote`.
+    pub fn file(identity: IdentityFile, roles: RoleNames, remote: bool) -> Self {
+        Self::File {
+            service: Arc::new(IdentityService::new(identity)),
+            roles,
+            remote,
+        }
+    }
+
+    /// Refuses a request that names another host than this machine, if only this machine may use the identities.
+    /// Everybody knows the demo tokens, and a page from elsewhere gets at this server by a name of its own that it
+    /// makes lead here.
+    ///
+    /// # Errors
+    /// 403 that says what to do.
+    pub fn check_host(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        match self {
+            Self::File { remote: false, .. } if !names_this_machine(headers) => {
+                Err(ApiError::forbidden(
+                    "The development identities are for this machine: use its address or localhost, or start \
+                     the server with --allow-remote-identity.",
+                ))
+            }
+            Self::File { .. } | Self::Keystone(_) => Ok(()),
+        }
     }
 
     /// Resolves tokens by a Keystone.
@@ -49,7 +79,7 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Option<Principal>, ApiError> {
         match self {
-            Self::File(service, roles) => {
+            Self::File { service, roles, .. } => {
                 let token = std::str::from_utf8(token).ok();
                 let token = token.and_then(|token| service.token(token, now));
                 Ok(token.and_then(|token| principal(&token, roles)))

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::connection::{self, Limits};
 use crate::engine::Engine;
 use crate::queue::Queue;
+use crate::reports::names_this_machine;
 use crate::transport::{self, JsonResponse};
 
 /// DynamoDB's own limit on a request's body.
@@ -86,6 +87,10 @@ where
     let service = move |request: hyper::Request<Incoming>| {
         let perform = perform.clone();
         async move {
+            // Nothing here asks who calls, so a page from elsewhere must not reach it by a browser.
+            if !names_this_machine(request.headers()) {
+                return respond(transport::unreadable());
+            }
             let target = request.headers().get("x-amz-target").cloned();
             let body = Limited::new(request.into_body(), BODY_MAX).collect();
             let body = timeout(limits.body, body).await.ok().and_then(Result::ok);

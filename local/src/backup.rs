@@ -13,7 +13,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::BufWriter;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -230,7 +230,9 @@ impl Partial {
         let why = |error: std::io::Error| cannot("write", to, &error);
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                refuse_anothers(&path).map_err(why)?;
+            }
             Err(error) => return Err(why(error)),
         }
         let lock = private(&path.join("lock")).map_err(why)?;
@@ -287,6 +289,22 @@ impl Drop for Partial {
         }
         let _ = std::fs::remove_file(self.path.join("lock"));
         let _ = std::fs::remove_dir(&self.path);
+    }
+}
+
+/// Refuses a directory that another backup of this user has not left. Where everybody may write, as in `/tmp`,
+/// somebody else may have made it, and would read or replace what is written there.
+fn refuse_anothers(partial: &Path) -> std::io::Result<()> {
+    let found = std::fs::symlink_metadata(partial)?;
+    let own = found.uid() == rustix::process::geteuid().as_raw();
+    match found.is_dir() && own {
+        true => Ok(()),
+        false => {
+            let path = partial.display();
+            Err(std::io::Error::other(format!(
+                "{path} is in the way, and no backup of this user has left it"
+            )))
+        }
     }
 }
 

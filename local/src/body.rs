@@ -1,7 +1,7 @@
 //! Reads request bodies: in bounded time and bounded memory, and only those that are needed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -9,6 +9,9 @@ use shared::http::BODY_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+/// Bytes of a body that take no part of the memory below: each connection has this much. So small bodies wait for
+/// nobody who announces large ones and does not send them.
+const SMALL: usize = 32 * 1024;
 /// KiB for the bodies of all callers with a valid token together.
 const KNOWN_KIB: usize = 64 * 1024;
 /// KiB for all other bodies together: logins, signed requests, routes that need no token.
@@ -28,7 +31,7 @@ pub enum Sender {
     Unknown,
 }
 
-/// A body that was read, and the permit for its memory.
+/// A body that was read, and the permit for its memory if it is not small.
 #[derive(Debug)]
 pub struct Whole {
     /// The bytes; of a body that is too large, just enough to tell.
@@ -66,17 +69,19 @@ impl Bodies {
         }
     }
 
-    /// Reads a body, after waiting for memory if there is none.
+    /// Reads a body. If it is not small, it waits for memory if there is none.
     ///
     /// # Errors
     /// If it does not arrive complete and in time.
-    pub async fn read(&self, body: Incoming, sender: Sender) -> Result<Whole, Unread> {
-        if body.is_end_stream() {
+    pub async fn read(&self, mut body: Incoming, sender: Sender) -> Result<Whole, Unread> {
+        let (mut bytes, began) = (Vec::new(), Instant::now());
+        if collect(&mut body, &mut bytes, SMALL, self.limit).await? {
             return Ok(Whole {
-                bytes: Vec::new(),
+                bytes,
                 permit: None,
             });
         }
+        let left = self.limit.saturating_sub(began.elapsed());
         let size = body.size_hint().exact().unwrap_or(u64::MAX);
         let size = usize::try_from(size).unwrap_or(usize::MAX).min(BODY_MAX);
         let budget = match sender {
@@ -88,26 +93,38 @@ impl Bodies {
         let Ok(Ok(permit)) = permit else {
             return Err(Unread::Busy);
         };
-        let bytes = timeout(self.limit, collect(body)).await;
+        if !collect(&mut body, &mut bytes, BODY_MAX, left).await? {
+            ignore(body);
+        }
         Ok(Whole {
-            bytes: bytes.map_err(|_| Unread::Late)??,
+            bytes,
             permit: Some(permit),
         })
     }
 }
 
-async fn collect(mut body: Incoming) -> Result<Vec<u8>, Unread> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(|_| Unread::Gone)?.into_data() {
-            bytes.extend_from_slice(&data);
-        }
-        if bytes.len() > BODY_MAX {
-            ignore(body);
-            break;
-        }
+/// Reads until the end of a body, or until there are more bytes than `most`. Returns whether it was the end.
+async fn collect(
+    body: &mut Incoming,
+    bytes: &mut Vec<u8>,
+    most: usize,
+    limit: Duration,
+) -> Result<bool, Unread> {
+    if body.is_end_stream() {
+        return Ok(true);
     }
-    Ok(bytes)
+    let collected = timeout(limit, async {
+        while bytes.len() <= most {
+            let Some(frame) = body.frame().await else {
+                return Ok(true);
+            };
+            if let Ok(data) = frame.map_err(|_| Unread::Gone)?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+        }
+        Ok(false)
+    });
+    collected.await.unwrap_or(Err(Unread::Late))
 }
 
 /// Discards an unwanted body in the background for a while. Otherwise the connection would be

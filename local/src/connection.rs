@@ -42,6 +42,8 @@ pub struct Limits {
     pub work: Duration,
     /// How long a client may take to read a response.
     pub answer: Duration,
+    /// KiB of all responses together that are being read, small ones aside.
+    pub answers: usize,
 }
 
 impl Default for Limits {
@@ -52,6 +54,7 @@ impl Default for Limits {
             body: Duration::from_secs(30),
             work: Duration::from_secs(60),
             answer: Duration::from_secs(60),
+            answers: 128 * 1024,
         }
     }
 }

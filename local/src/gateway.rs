@@ -20,6 +20,7 @@ use shared::http::{self, Handled, Request, Response};
 use shared::runtime::api::{answer, answer_within};
 use shared::runtime::app::App;
 
+use crate::answers::Answers;
 use crate::authenticator::{self, Authenticator};
 use crate::body::{Bodies, Sender, Unread, ignore};
 use crate::connection::Limits;
@@ -40,6 +41,7 @@ pub struct Gateway {
     monitor: Monitor,
     metrics: MetricsFor,
     bodies: Bodies,
+    answers: Answers,
     /// Most time that a function may take for one request.
     work: Duration,
 }
@@ -60,6 +62,7 @@ impl Gateway {
             monitor,
             metrics,
             bodies: Bodies::new(limits.body),
+            answers: Answers::new(limits.answers),
             work: limits.work,
         }
     }
@@ -67,14 +70,9 @@ impl Gateway {
     /// Answers one request. Every error becomes a response.
     pub async fn serve(self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
+        let answers = self.answers.clone();
         let response = self.dispatch(parts, body).await;
-        let (parts, body) = response.into_parts();
-        let bytes = match body {
-            Body::Text(text) => Bytes::from(text),
-            Body::Binary(bytes) => Bytes::from(bytes),
-            _ => Bytes::new(),
-        };
-        hyper::Response::from_parts(parts, Full::new(bytes))
+        answers.hold(response).map(Full::new)
     }
 
     async fn dispatch(self, parts: Parts, body: Incoming) -> Response {
@@ -132,13 +130,16 @@ impl Gateway {
         report: Option<Report>,
     ) -> Result<(Option<Principal>, Sender), ApiError> {
         let path = parts.uri.path();
-        let identity =
-            matches!(self.authenticator, Authenticator::File(..)) && IdentityService::serves(path);
+        let identity = matches!(self.authenticator, Authenticator::File { .. })
+            && IdentityService::serves(path);
         // A path that is not UTF-8 gets its 400 whether or not the token is valid.
         let needs_token = match report {
             Some(report) => report.needs_token(),
             None => target.is_ok_and(|path| !path.is_open(parts.method.as_str())),
         };
+        if identity {
+            self.authenticator.check_host(&parts.headers)?;
+        }
         if identity || Docs::find(parts).is_some() || !needs_token {
             return Ok((None, Sender::Unknown));
         }
@@ -146,6 +147,9 @@ impl Gateway {
             Some(token) => self.authenticator.principal(token, self.app.now()).await?,
             None => None,
         };
+        if principal.is_some() || parts.headers.contains_key("authorization") {
+            self.authenticator.check_host(&parts.headers)?;
+        }
         match principal {
             Some(principal) => Ok((Some(principal), Sender::Known)),
             None if parts.headers.contains_key("authorization") => Ok((None, Sender::Unknown)),
@@ -155,7 +159,7 @@ impl Gateway {
 
     /// Answers a request that is read and authenticated; `target` is its path, if it is UTF-8.
     async fn answered(self, request: Request, target: Option<Path>) -> Response {
-        if let Authenticator::File(service, _) = &self.authenticator
+        if let Authenticator::File { service, .. } = &self.authenticator
             && IdentityService::serves(request.uri().path())
         {
             return service.answer(&self.app, &request);

@@ -18,7 +18,7 @@
 //! | [`identity`] | development identities: the identity file, logins, tokens |
 //! | [`access_keys`] | the access keys of the identity file, and the table of the others |
 //! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
-//! | [`connection`], [`body`] | HTTP connections and bodies, and their limits |
+//! | [`connection`], [`body`], [`answers`] | HTTP connections, bodies and answers, and their limits |
 //! | [`gateway`] | the gateway: the route table and the caller's principal |
 //! | [`reports`] | the health in detail and the metrics, for an operator |
 //! | [`monitor`], [`prometheus`] | what those two say |
@@ -33,6 +33,7 @@
 //! | [`gone_projects`] | `imshare projects check` |
 
 pub mod access_keys;
+pub mod answers;
 pub mod archive;
 pub mod arguments;
 pub mod authenticator;

@@ -47,6 +47,9 @@ pub struct Options {
     pub data: Data,
     /// Users, projects and tokens.
     pub identity: IdentityFile,
+    /// Whether other machines may use these identities. A request that names another host than this machine may
+    /// come from one, by way of a browser here.
+    pub remote_identity: bool,
     /// A Keystone to ask about tokens, instead of the identity file.
     pub keystone: Option<authorizer::config::Config>,
     /// The names of roles, in the identity file or in Keystone.
@@ -99,6 +102,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: Data::InMemory,
             identity: IdentityFile::demo()?,
+            remote_identity: false,
             keystone: None,
             roles: RoleNames::default(),
             member_quota: DEFAULT_MEMBER_QUOTA,

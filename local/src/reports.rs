@@ -125,7 +125,7 @@ fn is_from_here(request: &Parts) -> bool {
 }
 
 /// Whether the `Host` header has an address or the name of this machine.
-fn names_this_machine(headers: &HeaderMap) -> bool {
+pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get("host").and_then(|host| host.to_str().ok()) else {
         return true;
     };

@@ -82,6 +82,7 @@ fn authenticator(options: &Options) -> Result<Authenticator, String> {
         None => Ok(Authenticator::file(
             options.identity.clone(),
             options.roles.clone(),
+            options.remote_identity,
         )),
     }
 }

@@ -167,6 +167,8 @@ pub fn options() -> Options {
     let mut options = Options {
         // The tests count requests, so nothing may make any in the background.
         sweep_every: None,
+        // Some name a host that is not this machine.
+        remote_identity: true,
         ..Options::in_memory().unwrap()
     };
     let more = [

@@ -1,11 +1,12 @@
 //! Tenant isolation: a project learns nothing of images that it may not see, not even from the cost
 //! of a request.
 
+use local::options::Options;
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 
 use crate::budget::requests;
-use crate::harness::{Harness, MEMBER, OWNER, THIRD, Who};
+use crate::harness::{Harness, MEMBER, OWNER, THIRD, Who, options};
 
 const ABSENT: &str = "77777777-7777-4777-8777-777777777777";
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
@@ -88,6 +89,28 @@ fn path_of(path: &str) -> &str {
     match path.split('/').nth_back(1) {
         Some("members") => "/{member_id}",
         _ => path,
+    }
+}
+
+/// A transaction holds up the others of an image, even if it is cancelled. Who knows an image's id and is no member of
+/// it must not be able to keep its owner from ending memberships.
+#[tokio::test]
+async fn who_has_nothing_to_leave_starts_no_transaction() {
+    let harness = Harness::with(Options {
+        member_may_leave: true,
+        ..options()
+    })
+    .await;
+    let image = hidden(&harness).await;
+    for (id, who, project) in [
+        (&*image, Who::Third, THIRD),
+        (ABSENT, Who::Third, THIRD),
+        (ABSENT, Who::Member, MEMBER),
+    ] {
+        let path = format!("/v2/images/{id}/members/{project}");
+        let leave = async { harness.delete(who, &path).await.expect(404) };
+        let spent = requests(&harness, leave).await;
+        assert_eq!(spent, [("BatchGetItem".to_owned(), 1)].into(), "{path}");
     }
 }
 

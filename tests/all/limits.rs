@@ -125,6 +125,34 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
 }
 
+/// Who announces large bodies and does not send them keeps no login waiting, and no write.
+#[tokio::test]
+async fn a_small_body_waits_for_no_large_one() {
+    let harness = harness(Limits {
+        body: Duration::from_secs(600),
+        ..Limits::default()
+    })
+    .await;
+    let token = format!("X-Auth-Token: {}\r\n", Who::Member.token().unwrap());
+    let mut held = Vec::new();
+    for _ in 0..70 {
+        for (path, headers) in [("/identity/v3/auth/tokens", ""), ("/v2/images", &*token)] {
+            let mut stream = connect(&harness).await;
+            let request = unfinished("POST", path, headers);
+            stream.write_all(request.as_bytes()).await.unwrap();
+            held.push(stream);
+        }
+    }
+    let login = serde_json::json!({"auth": {"identity": {"methods": ["password"], "password": {"user": {
+        "name": "owner", "domain": {"id": "default"}, "password": "secret"}}}}});
+    let login = harness.post(Who::NoToken, "/identity/v3/auth/tokens", login);
+    let login = timeout(PATIENCE, login).await.expect("a place");
+    login.expect(201);
+    let create = harness.post(Who::Owner, "/v2/images", serde_json::json!({}));
+    let create = timeout(PATIENCE, create).await.expect("a place");
+    create.expect(201);
+}
+
 /// Bodies of callers without a token share 16 MiB and take nothing from the others.
 #[tokio::test]
 async fn unknown_callers_bodies_leave_room_for_known_ones() {
@@ -209,4 +237,48 @@ async fn more_connections_than_allowed_wait_for_a_place() {
         .await
         .expect("a place")
         .expect(200);
+}
+
+/// Answers that nobody reads take a bounded part of the memory, and nothing from small ones.
+#[tokio::test]
+async fn large_answers_that_nobody_reads_are_few() {
+    let harness = harness(Limits {
+        answers: 5 * 1024,
+        ..Limits::default()
+    })
+    .await;
+    for _ in 0..8 {
+        harness
+            .image(serde_json::json!({"text": "x".repeat(250_000)}))
+            .await;
+    }
+    let list = "/v2/images?limit=1000";
+    harness.get(Who::Owner, list).await.expect(200);
+    // Several on each connection, which are more than the buffers in between can hold.
+    let token = Who::Owner.token().unwrap();
+    let request = format!("GET {list} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {token}\r\n\r\n");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = connect(&harness).await;
+        let requests = request.repeat(10);
+        stream.write_all(requests.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let refused = async {
+        loop {
+            let answer = harness.get(Who::Owner, list).await;
+            if answer.status == 503 {
+                return answer;
+            }
+        }
+    };
+    let refused = timeout(PATIENCE, refused).await.expect("a refusal");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    harness
+        .get(Who::Owner, "/v1/cloudimages/quota")
+        .await
+        .expect(200);
+    drop(held);
+    let again = async { while harness.get(Who::Owner, list).await.status != 200 {} };
+    timeout(PATIENCE, again).await.expect("the memory");
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::runtime::clients::Clients;
 
 use crate::fixtures::{LONELY, SHARED};
-use crate::harness::{Harness, MEMBER, Who, options};
+use crate::harness::{Harness, Http, MEMBER, Who, options};
 
 const ANY: [u8; 4] = [127, 0, 0, 1];
 
@@ -50,6 +50,36 @@ async fn other_processes_reach_the_engine_and_the_queue() {
     assert_eq!(harness.listed(Who::Member, "").await, [LONELY]);
     other.server.stop().await;
     harness.server.stop().await;
+}
+
+/// A page from elsewhere reaches what listens on this machine by a name of its own that leads here.
+#[tokio::test]
+async fn a_foreign_name_reaches_no_port() {
+    let harness = Harness::with(Options {
+        dynamodb_listen: Some((ANY, 0).into()),
+        sqs_listen: Some((ANY, 0).into()),
+        ..options()
+    })
+    .await;
+    for (address, operation) in [
+        (
+            harness.server.dynamodb_address,
+            "DynamoDB_20120810.ListTables",
+        ),
+        (harness.server.sqs_address, "AmazonSQS.ListQueues"),
+    ] {
+        let address = address.unwrap();
+        let here = address.to_string();
+        for (host, reaches) in [(&*here, true), ("evil.example:8000", false)] {
+            let headers = [("host", host), ("x-amz-target", operation)];
+            let url = format!("http://{address}/");
+            let http = Http::default();
+            let answer = http.send("POST", &url, &headers, b"{}".to_vec()).await;
+            let body = answer.body;
+            let refused = body.contains("not a request of the SDK");
+            assert_eq!(!refused, reaches, "{operation} by {host}: {body}");
+        }
+    }
 }
 
 #[tokio::test]

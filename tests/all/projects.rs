@@ -91,9 +91,15 @@ async fn a_project_that_keystone_does_not_know_is_not_shared_with() {
     clock.forward(1);
     harness.share(&other, UNKNOWN).await.expect(400);
     assert_eq!(harness.member_count(&other).await, 1);
-    // An id that is not a path of its own names nothing else there.
-    harness.share(&image, "..").await.expect(400);
-    harness.share(&image, "a/b?c#d").await.expect(400);
+    // What no project in Keystone can have for an id is not sent there, where it might be an error.
+    keystone.asked_projects();
+    let long = "x".repeat(65);
+    for odd in ["..", ".", "a/b?c#d", "a b", "\u{0}", "é", "a\n", &long] {
+        harness.share(&image, odd).await.expect(400);
+    }
+    assert_eq!(keystone.asked_projects(), 0);
+    harness.share(&image, &long[1..]).await.expect(400);
+    assert_eq!(keystone.asked_projects(), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Trusted owners: rules by which a project answers in advance.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use shared::domain::id::ProjectId;
 use shared::domain::trust::{REMEMBERED_SECONDS, TrustMode, TrustRule, TrustedOwners};
@@ -340,4 +343,32 @@ async fn a_changed_rule_holds_everywhere_within_the_stated_time() {
     set_there(Vec::new()).await;
     clock.forward(REMEMBERED_SECONDS);
     assert_eq!(share(MEMBER).await.text("/status"), "pending");
+}
+
+/// One item has the projects with rules of all. It is written for a project's first rules alone: by each change, a
+/// project that changes its rules again and again would conflict with everybody who sets some.
+#[tokio::test]
+async fn a_change_of_rules_writes_nothing_that_is_everybodys() {
+    let harness = Harness::new().await;
+    let client = Clients::dynamodb_in_process(harness.server.engine.clone().unwrap());
+    let table = harness.server.app.config().table.clone();
+    let key = [("pk", "PROJECT#"), ("sk", "REGISTER")];
+    let key = key.map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())));
+    let key = HashMap::from(key);
+    let register = async || {
+        let get = client.get_item().table_name(&table);
+        let found = get.set_key(Some(key.clone())).send().await;
+        found.unwrap().item
+    };
+    set(&harness, Who::Member, MEMBER, &[(OWNER, "accept")]).await;
+    assert!(register().await.is_some());
+    // The instance reads it here, and remembers it.
+    set(&harness, Who::Member, MEMBER, &[(THIRD, "accept")]).await;
+    // If a change wrote it, it would be there again.
+    let delete = client.delete_item().table_name(&table);
+    delete.set_key(Some(key.clone())).send().await.unwrap();
+    set(&harness, Who::Member, MEMBER, &[(THIRD, "reject")]).await;
+    assert_eq!(register().await, None);
+    set(&harness, Who::Member2, MEMBER2, &[(OWNER, "accept")]).await;
+    assert!(register().await.is_some());
 }

@@ -11,6 +11,7 @@ use crate::jobs::watch::Watch;
 use crate::jobs::{self, report};
 use crate::names::images::{self, Side};
 use crate::names::{self, Named, projects};
+use crate::output::terminal::visible;
 use crate::output::{self, Form, Table};
 
 /// The members that an image has, and those that it shall have.
@@ -130,9 +131,10 @@ impl Difference {
             return output::list(&context.terminal, &context.output, table());
         }
         let lines = |sign: char, projects: &[Named]| {
-            let lines = projects
-                .iter()
-                .map(|project| format!("{sign} {}\n", project.name));
+            let lines = projects.iter().map(|project| {
+                let name: String = project.name.chars().map(visible).collect();
+                format!("{sign} {name}\n")
+            });
             lines.collect::<String>()
         };
         let text = format!(

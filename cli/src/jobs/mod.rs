@@ -23,6 +23,7 @@ use crate::api::{Client, Task};
 use crate::arguments::JobOptions;
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome, count};
+use crate::output::terminal::visible_lines;
 use crate::output::{self, Table};
 use batch::{ENTRIES_MAX, Part, split};
 use started::Started;
@@ -156,7 +157,7 @@ pub fn attended() -> bool {
 /// If the answer is not yes.
 pub fn ask(question: &str) -> Outcome<()> {
     let terminal = console::Term::stderr();
-    let asked = terminal.write_str(&format!("{question} [y/N] "));
+    let asked = terminal.write_str(&format!("{} [y/N] ", visible_lines(question)));
     let answer = asked
         .and_then(|()| terminal.read_line())
         .unwrap_or_default();

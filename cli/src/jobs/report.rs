@@ -6,6 +6,7 @@ use super::started::{Started, short};
 use crate::api::{Entry, Task};
 use crate::context::Context;
 use crate::error::{Done, Outcome, grouped};
+use crate::output::terminal::visible_lines;
 use crate::output::{self, Form, Table};
 
 /// What is said of entries: of those that changed, and of those that were so already.
@@ -93,7 +94,10 @@ pub fn report(context: &Context, words: Words, jobs: &[Started], names: &Names) 
     let all = || entries.iter().flat_map(|(_, entries)| entries);
     let failures = all().filter(|entry| failed(entry)).count();
     let printed = match context.output.format {
-        Form::Table => context.terminal.print(&in_words(words, &entries, names)),
+        Form::Table => {
+            let text = visible_lines(&in_words(words, &entries, names));
+            context.terminal.print(&text)
+        }
         _ => output::list(&context.terminal, &context.output, table(all(), names)),
     };
     printed.map_err(|failure| failure.and(done_already(jobs)))?;

@@ -12,6 +12,7 @@ use super::started::{Started, short};
 use crate::api::{Client, Counts};
 use crate::context::Context;
 use crate::error::{Exit, Failure, Outcome, count};
+use crate::output::terminal::say;
 
 /// The pauses between two looks at a job.
 const PAUSE_MIN: Duration = Duration::from_millis(60);
@@ -56,7 +57,7 @@ impl Watch {
             if signals.forever().next().is_some() {
                 shown.abandon();
                 let text = interrupted(&lock(&seen));
-                eprintln!("\n{text}");
+                say(&format!("\n{text}"));
                 std::process::exit(INTERRUPTED);
             }
         });

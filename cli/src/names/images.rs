@@ -74,7 +74,7 @@ pub fn find_or_hint(
         match choose(text, candidates, client.project(), side)? {
             Some(image) => found.push(image),
             // Rejected images, and others' community images, are not in a list but have an id.
-            None if everything.is_some() && looks_like_id(text) => match by_id(client, text)? {
+            None if everything.is_some() && is_id(text) => match by_id(client, text)? {
                 Some(image) if side.has(&image) => found.push(named(text, image)),
                 _ => unknown.push(text.clone()),
             },
@@ -123,20 +123,24 @@ impl Index {
 
     fn find(&self, text: &str) -> Vec<Image> {
         let places = self.places.get(text).map(Vec::as_slice).unwrap_or_default();
-        places
-            .iter()
-            .filter_map(|place| self.images.get(*place))
+        let found = places.iter().filter_map(|place| self.images.get(*place));
+        found
+            .filter(|image| image.id == text || !is_id(text))
             .cloned()
             .collect()
     }
 }
 
-/// Asks the service for one image by id, and by name.
+/// Whether a text is an image's id, and so no name. Others choose the names of their images: one that has the id
+/// of another image for a name must not be taken for that.
+fn is_id(text: &str) -> bool {
+    looks_like_id(text) && text.contains('-')
+}
+
+/// Asks the service for one image by id, or by name.
 fn ask(client: &Client, text: &str) -> Outcome<Vec<Image>> {
-    if looks_like_id(text)
-        && let Some(image) = by_id(client, text)?
-    {
-        return Ok(vec![image]);
+    if is_id(text) {
+        return Ok(by_id(client, text)?.into_iter().collect());
     }
     // A name that reads like an operator, such as "in:a,b", is compared here.
     let query = match text.contains(':') {

@@ -59,8 +59,7 @@ impl Terminal {
         let shown: String;
         let text = match self.width.is_some() {
             true => {
-                let visible = |c: char| if c == '\n' { c } else { visible(c) };
-                shown = text.chars().map(visible).collect();
+                shown = visible_lines(text);
                 &shown
             }
             false => text,
@@ -70,12 +69,15 @@ impl Terminal {
 
     /// Prints a note to standard error, unless it shall be quiet.
     pub fn note(&self, text: &str) {
-        if !self.notes {
-            return;
+        if self.notes {
+            say(text);
         }
-        let mut err = AutoStream::new(std::io::stderr().lock(), ColorChoice::Auto);
-        let _ = writeln!(err, "{text}");
     }
+}
+
+/// Writes to standard error, where what is said may repeat names that others have chosen.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", visible_lines(text));
 }
 
 /// Writes to standard output as it is.
@@ -117,13 +119,26 @@ fn unicode(variables: &Variables) -> bool {
     })
 }
 
-/// A character that is safe to print: no control, and none that turns the direction of writing.
+/// A text that is safe to print: its lines, with no other character that moves a terminal's cursor.
+pub fn visible_lines(text: &str) -> String {
+    let visible = |c: char| if c == '\n' { c } else { visible(c) };
+    text.chars().map(visible).collect()
+}
+
+/// A character that is safe to print: no control, and none that only turns or hides others. The console shows names
+/// by the same rule.
 pub fn visible(character: char) -> char {
-    let turns = matches!(
+    let hides = matches!(
         character,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{61c}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
     );
-    if character.is_control() || turns {
+    if character.is_control() || hides {
         '\u{fffd}'
     } else {
         character

@@ -13,7 +13,7 @@ const TEXTS_MAX: usize = 20;
 /// What an image must be to be in a list.
 #[derive(Clone, Debug)]
 pub enum Filter {
-    /// One of some texts.
+    /// One of some texts, which are sorted and different.
     Text(TextField, Vec<String>),
     /// This number; `None`, which matches no image, if the filter is not a whole number.
     Number(NumberField, Option<u64>),
@@ -104,12 +104,19 @@ impl Filter {
         if name.ends_with("_min") || name.ends_with("_max") {
             return bound(name, value);
         }
+        let one_of = |field| {
+            let mut texts = any_of(value)?;
+            // There may be thousands, and each image is compared with them.
+            texts.sort_unstable();
+            texts.dedup();
+            Ok::<_, ApiError>(Self::Text(field, texts))
+        };
         Ok(match name {
-            "name" => Self::Text(TextField::Name, any_of(value)?),
-            "status" => Self::Text(TextField::Status, any_of(value)?),
-            "container_format" => Self::Text(TextField::ContainerFormat, any_of(value)?),
-            "disk_format" => Self::Text(TextField::DiskFormat, any_of(value)?),
-            "id" => Self::Text(TextField::Id, any_of(value)?),
+            "name" => one_of(TextField::Name)?,
+            "status" => one_of(TextField::Status)?,
+            "container_format" => one_of(TextField::ContainerFormat)?,
+            "disk_format" => one_of(TextField::DiskFormat)?,
+            "id" => one_of(TextField::Id)?,
             "checksum" => Self::Text(TextField::Checksum, vec![value.to_owned()]),
             "os_hash_algo" => Self::Text(TextField::HashAlgo, vec![value.to_owned()]),
             "os_hash_value" => Self::Text(TextField::HashValue, vec![value.to_owned()]),
@@ -192,12 +199,13 @@ impl TextField {
             Self::Status => Some(&*image.status),
             Self::ContainerFormat => image.container_format.as_deref(),
             Self::DiskFormat => image.disk_format.as_deref(),
-            Self::Id => return wanted.contains(&image.id.to_string()),
+            Self::Id => return wanted.binary_search(&image.id.to_string()).is_ok(),
             Self::Checksum => image.checksum.as_deref(),
             Self::HashAlgo => image.os_hash_algo.as_deref(),
             Self::HashValue => image.os_hash_value.as_deref(),
         };
-        value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
+        let found = |value| wanted.binary_search_by(|text| text.as_str().cmp(value));
+        value.is_some_and(|value| found(value).is_ok())
     }
 }
 

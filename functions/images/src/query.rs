@@ -154,9 +154,9 @@ impl Query {
             query.filters.push(Filter::Protected(protected));
         }
         may_list?;
-        for tag in all.of("tag") {
-            query.filters.push(Filter::Tag(tag.trim().to_owned()));
-        }
+        let tags: std::collections::BTreeSet<_> = all.of("tag").map(str::trim).collect();
+        let tags = tags.into_iter().map(|tag| Filter::Tag(tag.to_owned()));
+        query.filters.extend(tags);
         for (name, value) in http::each_once(arguments, |_| false) {
             if !NO_FILTERS.contains(&name) {
                 query.filters.push(Filter::parse(name, value)?);

@@ -2,6 +2,7 @@
 
 use shared::domain::change::Change;
 use shared::domain::error::ApiError;
+use shared::domain::facts::Facts;
 use shared::domain::policy::{Action, ImageAction, RowAction, no_such_member};
 use shared::http::{self, Handled, MemberInPath, Request};
 use shared::runtime::app::App;
@@ -15,9 +16,22 @@ pub async fn handle(app: App, request: Request) -> Handled {
     let member = MemberInPath::of(&request)?;
     let (store, policy, text) = (app.store(), app.policy(), id.to_string());
 
+    let facts = async || {
+        let members = member.with(&caller.project);
+        store.facts(id, &members).await
+    };
+    let decide = |facts: &Facts| {
+        let action = ImageAction::Row(RowAction::Remove, member.row());
+        let decided = policy.decide(&caller, Action::Image(action, facts.target(&text)));
+        decided.map_err(|denied| denied.glance())
+    };
     let mut seen = None;
     if let (Some(project), true) = (member.id(), caller.may_write()) {
         let leaving = policy.may_leave(&caller, project);
+        if leaving {
+            // A transaction of a project that has nothing to leave would hold up those of the image's owner.
+            decide(&facts().await?)?;
+        }
         let members = std::slice::from_ref(project);
         let stamp = app.stamp(&caller, &request);
         let removed = store.remove_members(&caller, id, members, leaving, stamp);
@@ -33,16 +47,11 @@ pub async fn handle(app: App, request: Request) -> Handled {
     }
 
     // Refused, or nothing to try: find out in which words.
-    let mut facts = store.facts(id, &member.with(&caller.project)).await?;
+    let mut facts = facts().await?;
     if let Some(image) = seen {
         facts.image = image.map(|image| *image);
     }
-    let action = Action::Image(
-        ImageAction::Row(RowAction::Remove, member.row()),
-        facts.target(&text),
-    );
-    let decided = policy.decide(&caller, action);
-    decided.map_err(|denied| denied.glance())?;
+    decide(&facts)?;
     Err(ApiError::unavailable(
         "remove member: the image changed meanwhile",
     ))

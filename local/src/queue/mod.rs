@@ -27,6 +27,8 @@ use crate::transport::{self, JsonResponse};
 
 /// The longest visibility timeout that SQS takes, in seconds.
 const VISIBILITY_MAX: u64 = 12 * 3600;
+/// The characters that SQS does not take in a body, besides controls, which JSON escapes.
+const REFUSED: [char; 2] = ['\u{fffe}', '\u{ffff}'];
 
 /// The queue, which is an HTTP client for the SDK; cheap to clone.
 #[derive(Clone)]
@@ -195,6 +197,10 @@ impl Queue {
             return (400, error.to_owned());
         };
         let outcome = match operation {
+            "SendMessageBatch" if body.contains(REFUSED) => {
+                let error = r#"{"__type":"com.amazonaws.sqs#InvalidMessageContents"}"#;
+                return (400, error.to_owned());
+            }
             "SendMessageBatch" => self.send(queue, &request),
             "ReceiveMessage" => self.receive(queue, &request).await,
             "DeleteMessageBatch" => self.delete(&request),

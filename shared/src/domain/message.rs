@@ -111,7 +111,8 @@ struct Head {
 }
 
 impl Message {
-    /// The body of the message.
+    /// The body of the message. It has no character that SQS refuses, or replaces by another one: an id of a
+    /// project may have any, and JSON leaves two of these as they are.
     ///
     /// # Errors
     /// If it cannot be serialized.
@@ -120,7 +121,14 @@ impl Message {
             version: VERSION,
             message: self,
         };
-        serde_json::to_string(&sent).map_err(|e| ApiError::internal(format!("encode message: {e}")))
+        let body = serde_json::to_string(&sent)
+            .map_err(|e| ApiError::internal(format!("encode message: {e}")))?;
+        Ok(match body.contains(['\u{fffe}', '\u{ffff}']) {
+            true => body
+                .replace('\u{fffe}', "\\ufffe")
+                .replace('\u{ffff}', "\\uffff"),
+            false => body,
+        })
     }
 
     /// Parses the body of a message.
@@ -179,6 +187,33 @@ mod tests {
         for message in messages() {
             let body = message.to_body().unwrap();
             assert!(body.starts_with("{\"version\":1,\"type\":"), "{body}");
+            assert_eq!(Message::of_body(&body), Ok(message));
+        }
+    }
+
+    /// SQS takes these: tabs, line ends, and all characters from the space on but two.
+    #[test]
+    fn what_is_sent_has_only_characters_that_the_queue_keeps() {
+        for message in messages() {
+            let Message::Chunk(chunk) = message else {
+                continue;
+            };
+            let odd = [
+                "\u{0}",
+                "\u{fffe}",
+                "a\u{ffff}\\",
+                "\u{fffd}",
+                "\u{7f}",
+                "\u{1ffff}",
+            ];
+            let projects = odd.map(|id| ProjectId::parse(id).unwrap());
+            let entries = Entries::of_request(&["\u{ffff}".to_owned()], &projects);
+            let message = Message::Chunk(Chunk { entries, ..chunk });
+            let body = message.to_body().unwrap();
+            assert!(
+                !body.contains(|c| matches!(c, '\0'..' ' | '\u{fffe}' | '\u{ffff}')),
+                "{body:?}"
+            );
             assert_eq!(Message::of_body(&body), Ok(message));
         }
     }

@@ -11,6 +11,8 @@ use super::query::Arguments;
 
 /// Most rows of a page.
 pub const LIMIT_MAX: usize = 1000;
+/// Most bytes that a marker stands for: those of a sort key of DynamoDB, which refuses longer ones.
+const POSITION_MAX: usize = 1024;
 
 /// The page that a query asks for, after a row that `M` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,5 +83,24 @@ pub fn encode_marker(text: &str) -> String {
 /// What a marker stands for; `None` if it was not handed out by us.
 pub fn decode_marker(marker: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(marker.trim_end_matches('=')).ok()?;
-    String::from_utf8(bytes).ok()
+    let handed_out = (1..=POSITION_MAX).contains(&bytes.len());
+    handed_out.then(|| String::from_utf8(bytes).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DynamoDB answers a query that begins after such a key with an error, which would be ours.
+    #[test]
+    fn a_marker_stands_for_what_can_be_a_sort_key() {
+        let longest = "k".repeat(POSITION_MAX);
+        for key in ["k", &longest] {
+            assert_eq!(decode_marker(&encode_marker(key)).as_deref(), Some(key));
+        }
+        let too_long = encode_marker(&"k".repeat(POSITION_MAX + 1));
+        for bad in ["", "=", "==", "?", "_w", &too_long] {
+            assert_eq!(decode_marker(bad), None, "{bad}");
+        }
+    }
 }

@@ -44,7 +44,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, ApiError> {
         let mut items = vec![self.put_rules(project, next, seen, now)?];
-        if !next.rules.is_empty() {
+        // The register is one item for all projects. Whoever wrote it with each change would keep it from others.
+        if !next.rules.is_empty() && !self.is_registered(project, now).await? {
             items.push(self.register(project)?);
         }
         let applied = match self.transact("set trusted owners", items).await? {
@@ -139,6 +140,12 @@ impl Store {
         }
         statuses.retain(|_, status| *status != MemberStatus::Pending);
         Ok(statuses)
+    }
+
+    /// Whether the register has the class of a project. Once it has, it has it for good.
+    async fn is_registered(&self, project: &ProjectId, now: Timestamp) -> Result<bool, ApiError> {
+        let classes = self.classes_with_rules(now).await?;
+        Ok(classes.contains(&trust::class(project)))
     }
 
     async fn classes_with_rules(&self, now: Timestamp) -> Result<Arc<BTreeSet<u16>>, ApiError> {

@@ -193,6 +193,23 @@ const TROUBLES: [(u16, &str); 9] = [
     (302, ""),
 ];
 
+/// Web servers take 4 to 8 KB for a header, so everybody can send a token that Keystone does not see.
+#[tokio::test]
+async fn a_token_that_is_too_long_for_keystone_is_no_outage() {
+    let (authorizer, keystone, _) = authorizer().await;
+    authorizer.identify(owner()).await.unwrap();
+    for status in [400, 413, 414, 431] {
+        keystone.is(Behaviour::Says(
+            status,
+            "Size of a request header field exceeds server limit.",
+        ));
+        let long = "x".repeat(9_000 + usize::from(status));
+        let refused = authorizer.identify(long.as_bytes()).await;
+        assert!(matches!(refused, Err(AuthError::Unauthorized)), "{status}");
+        unavailable(authorizer.identify(b"short").await);
+    }
+}
+
 #[tokio::test]
 async fn an_outage_is_not_a_refusal_and_not_remembered() {
     let (authorizer, keystone, clock) = authorizer().await;

@@ -244,3 +244,50 @@ async fn a_disk_that_takes_no_more_leaves_nothing_half() {
         .await
         .expect(0);
 }
+
+/// Whoever makes an archive chooses the words in it, which are not for the terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_somebody_else_moves_no_cursor() {
+    let place = Place::new();
+    let evil = "2\u{1b}[2J\u{9b}2J\u{202e}";
+    let manifest = serde_json::json!({"program": "imshare", "form": 9, "release": evil});
+    let name = "imshare-backup.json";
+    std::fs::write(place.path(name), manifest.to_string()).unwrap();
+    let tar = tokio::process::Command::new("tar")
+        .args(["cf", "evil.tar", name])
+        .current_dir(place.directory.path())
+        .status();
+    assert!(tar.await.unwrap().success());
+    let arguments = ["restore", "evil.tar", "--data-dir", "new"];
+    let told = place.run(&arguments).await;
+    let told = told.says(2, "made by a newer imshare (2");
+    let moves = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!told.err.contains(moves), "{told:?}");
+}
+
+/// Where everybody may write, somebody else may have made the directory that a backup is made in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_made_in_no_directory_of_somebody_else() {
+    let place = Place::with_data("data").await;
+    let (theirs, partial) = (place.path("theirs"), place.path("b.tar.partial"));
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::symlink(&theirs, &partial).unwrap();
+    let backup = ["backup", "b.tar", "--data-dir", "data"];
+    refused(&place, &backup, "is in the way").await;
+    assert!(names(&theirs).is_empty());
+    std::fs::remove_file(&partial).unwrap();
+    std::fs::create_dir(&partial).unwrap();
+    // Only root can give a directory to another user.
+    if std::os::unix::fs::chown(&partial, Some(12_345), None).is_ok() {
+        refused(&place, &backup, "is in the way").await;
+        assert!(names(&partial).is_empty());
+    }
+    std::os::unix::fs::chown(&partial, Some(uid_of(&theirs)), None).unwrap();
+    place.run(&backup).await.expect(0);
+}
+
+/// Who owns a file.
+fn uid_of(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).unwrap().uid()
+}

@@ -262,3 +262,23 @@ async fn a_member_leaves_by_a_batch_as_by_a_call() {
         harness.get(Who::Member2, &path).await.expect(200);
     }
 }
+
+/// SQS replaces these two in a message: the image would be shared with another project. This queue refuses them.
+#[tokio::test]
+async fn an_id_with_characters_that_no_queue_takes_is_shared_with_as_it_is() {
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    let projects = ["a\u{ffff}", "a\u{fffe}", "a\u{fffd}"];
+    let body = json!({"images": [image, "\u{ffff}"], "projects": projects});
+    let job = run(&harness, Who::Owner, "POST", body).await;
+    let done = ["success", "IMG.0066"].map(|code| [code; 3]);
+    assert_eq!(codes(&job), done.concat());
+    let members = harness
+        .get(Who::Owner, &format!("/v2/images/{image}/members"))
+        .await;
+    let members = members.expect(200).json();
+    let rows = members["members"].as_array().unwrap().iter();
+    let mut found: Vec<_> = rows.map(|row| row["member_id"].as_str().unwrap()).collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(found, projects);
+}

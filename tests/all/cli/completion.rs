@@ -5,7 +5,7 @@ use crate::harness::Harness;
 use crate::restart::binary;
 
 /// Asks as bash does, for the last word.
-async fn complete(shell: &Shell, words: &[&str]) -> Vec<String> {
+pub async fn complete(shell: &Shell, words: &[&str]) -> Vec<String> {
     let index = (words.len() - 1).to_string();
     let asking = Shell {
         variables: shell.variables.clone(),

@@ -3,6 +3,7 @@
 
 mod completion;
 mod fake;
+mod hostile;
 mod jobs;
 mod login;
 mod names;

@@ -1,9 +1,10 @@
 //! The identity service's paths, catalog and headers.
 
+use local::options::Options;
 use serde_json::{Value, json};
 
 use super::{TOKENS, by_name, names, password, project, with};
-use crate::harness::{Harness, MEMBER, OWNER, Who};
+use crate::harness::{Harness, MEMBER, OWNER, Who, options};
 
 /// Type, interface and URL of each endpoint.
 fn endpoints(catalog: &Value) -> Vec<(String, String, String)> {
@@ -176,4 +177,50 @@ async fn headers_that_speak_of_identity_count_for_nothing() {
         .send_with(Who::Third, "GET", TOKENS, &headers, None)
         .await
         .expect(403);
+}
+
+/// Everybody knows the demo users, tokens and keys. A page from elsewhere, in a browser on this machine, reaches the
+/// server by a name of its own that leads here, and may read what is answered to that name.
+#[tokio::test]
+async fn the_identities_of_this_machine_are_not_for_pages_from_elsewhere() {
+    let harness = Harness::with(Options {
+        remote_identity: false,
+        ..options()
+    })
+    .await;
+    let login = password(by_name("owner"), "secret", project(OWNER));
+    let login = Some(login.to_string().into_bytes());
+    let signed = "SDK-HMAC-SHA256 Access=A, SignedHeaders=host;x-sdk-date, Signature=0";
+    let port = harness.address().port();
+    for (host, is_here) in [
+        (format!("localhost:{port}"), true),
+        (format!("127.0.0.1:{port}"), true),
+        (format!("[::1]:{port}"), true),
+        (format!("evil.example:{port}"), false),
+        (format!("localhost.evil.example:{port}"), false),
+    ] {
+        let (fine, none) = match is_here {
+            true => (200, 401),
+            false => (403, 403),
+        };
+        let by_key = ("authorization", signed);
+        let host = ("host", host.as_str());
+        for (who, path, headers, status) in [
+            (Who::Owner, "/v2/images", vec![host], fine),
+            (Who::Admin, "/v2/images", vec![host], fine),
+            (Who::Admin, "/metrics", vec![host], fine),
+            (Who::Owner, "/identity/v3/auth/projects", vec![host], fine),
+            (Who::NoToken, "/v2/images", vec![host, by_key], none),
+            // What nobody needs a token for.
+            (Who::NoToken, "/versions", vec![host], 200),
+            (Who::NoToken, "/docs", vec![host], 200),
+        ] {
+            let answer = harness.send_with(who, "GET", path, &headers, None).await;
+            assert_eq!(answer.status, status, "{who:?} {path} {headers:?}");
+        }
+        let (host, login) = ([host], login.clone());
+        let answer = harness.send_with(Who::NoToken, "POST", TOKENS, &host, login);
+        let status = if is_here { 201 } else { 403 };
+        assert_eq!(answer.await.status, status, "{host:?}");
+    }
 }

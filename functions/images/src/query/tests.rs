@@ -365,7 +365,10 @@ fn a_link_repeats_what_counts_more_than_once() {
 fn few_names_and_few_ids_are_looked_up() {
     let names = |query: &str| parse(query).names().map(<[String]>::to_vec);
     assert_eq!(names("name=a"), Some(vec!["a".to_owned()]));
-    let many = |count: usize| vec!["a"; count].join(",");
+    let many = |count: usize| {
+        let names: Vec<String> = (0..count).map(|name| name.to_string()).collect();
+        names.join(",")
+    };
     assert_eq!(names(&format!("name=in:{}", many(10))).unwrap().len(), 10);
     assert_eq!(names(&format!("name=in:{}", many(11))), None);
     assert_eq!(names("status=a"), None);
@@ -377,6 +380,24 @@ fn few_names_and_few_ids_are_looked_up() {
     assert_eq!(parse("id=no-id").ids(), Some(Vec::new()));
     assert_eq!(parse(&format!("id=in:{}", many(101))).ids(), None);
     assert_eq!(parse("name=a").ids(), None);
+}
+
+/// What a request repeats is compared with each image once.
+#[test]
+fn equal_tags_and_values_are_one() {
+    let tags = |query: &str| {
+        let query = parse(query);
+        let filters = query.filters.into_iter();
+        let tags = filters.filter_map(|filter| match filter {
+            Filter::Tag(tag) => Some(tag),
+            _ => None,
+        });
+        tags.collect::<Vec<_>>()
+    };
+    assert_eq!(tags("tag=b&tag=a&tag=b&tag= b&tag=a"), ["a", "b"]);
+    let repeated = vec!["b,a"; 1_000].join(",");
+    let names = parse(&format!("name=in:{repeated}"));
+    assert_eq!(names.names(), Some(&["a".to_owned(), "b".to_owned()][..]));
 }
 
 #[test]

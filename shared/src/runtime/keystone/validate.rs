@@ -21,6 +21,10 @@ use super::login::Login;
 
 /// Most time that a request waits for Keystone.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// Bytes of a token from which on a web server may refuse it for its length.
+const LONG_TOKEN: usize = 2 * 1024;
+/// Most characters of a project's id in Keystone.
+const PROJECT_ID_MAX: usize = 64;
 /// Most bytes of a token.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
@@ -87,9 +91,7 @@ impl Keystone {
     }
 
     async fn look_up_project(&self, project: &ProjectId) -> Result<bool, AuthError> {
-        // No id in Keystone has a slash. Web servers decode it before they route, so it would name
-        // another path, whose 404 is none about a project.
-        if project.as_str().contains('/') {
+        if !may_be_keystones(project.as_str()) {
             return Ok(false);
         }
         let id = utf8_percent_encode(project.as_str(), NON_ALPHANUMERIC);
@@ -97,7 +99,7 @@ impl Keystone {
         let response = self.get(&url, None).await?;
         let named = |body: Value| body.pointer("/project/id").map(|id| id == project.as_str());
         match response.status {
-            // A proxy may make another path of an id such as "..", and answer with something else.
+            // A proxy may answer with something else.
             200 if response.json().and_then(named) == Some(true) => Ok(true),
             404 if is_keystones_404(&response) => Ok(false),
             403 => Err(outage(
@@ -115,6 +117,9 @@ impl Keystone {
             // A 404 from Keystone means that the token is unknown. A 404 from a proxy in between does
             // not, so it counts as an outage.
             404 if is_keystones_404(&response) => Err(AuthError::Unauthorized),
+            // Keystone takes no header that long, so it has not issued this token. As an outage, which
+            // calls the operator, it would be one that anybody can cause.
+            400 | 413 | 414 | 431 if token.len() > LONG_TOKEN => Err(AuthError::Unauthorized),
             status => Err(outage(format!("Keystone: status {status} for a token"))),
         }
     }
@@ -172,6 +177,13 @@ impl Keystone {
             access_rules: access_rules.as_ref().map(enforceable).transpose()?,
         })
     }
+}
+
+/// Whether a project in Keystone can have this id. Any other text would be an error there, or name another path,
+/// and so look like an outage that anybody can cause.
+fn may_be_keystones(id: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    id.len() <= PROJECT_ID_MAX && id.bytes().all(known) && !id.bytes().all(|byte| byte == b'.')
 }
 
 /// Waits for an answer as long as a request may.
