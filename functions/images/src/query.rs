@@ -10,6 +10,7 @@ use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
 use shared::http;
+use shared::http::answers::ImageType;
 
 use crate::filter::{Filter, TextField, flag};
 
@@ -97,8 +98,8 @@ pub struct Query {
     pub shown: Shown,
     /// Only this owner's.
     pub owner: Option<String>,
-    /// Only the caller's own or only others'.
-    pub own: Option<bool>,
+    /// Only images of this type, as the caller sees them.
+    pub image_type: Option<ImageType>,
     /// Nothing can match.
     pub nothing: bool,
     /// In which order; age and id are among the keys, since they break ties.
@@ -140,7 +141,7 @@ impl Query {
             member_statuses: vec![MemberStatus::Accepted],
             shown: Shown::Default,
             owner: all.last("owner").map(str::to_owned),
-            own: None,
+            image_type: None,
             // Of these the first counts; the second is a filter by a property that no image has.
             nothing: ["limit", "marker", "member_status", "sort"]
                 .into_iter()
@@ -184,7 +185,7 @@ impl Query {
         Ok(query)
     }
 
-    /// The question of `GET /v2/cloudimages`: the same but for `__imagetype`, which says whose.
+    /// The question of `GET /v2/cloudimages`: the same, and the images may be of one type.
     ///
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
@@ -194,16 +195,9 @@ impl Query {
             .cloned()
             .partition(|(name, _)| name == "__imagetype");
         let mut query = Self::parse(&others, Ok(()))?;
-        for (_, image_type) in types {
-            match image_type.as_str() {
-                "gold" => query.shown = Shown::Only(Visibility::Public),
-                "private" => query.own = Some(true),
-                "shared" => {
-                    query.shown = Shown::Only(Visibility::Shared);
-                    query.own = Some(false);
-                }
-                _ => query.nothing = true,
-            }
+        if let Some((_, word)) = types.last() {
+            query.image_type = ImageType::parse(word);
+            query.nothing |= query.image_type.is_none();
         }
         Ok(query)
     }

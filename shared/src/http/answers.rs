@@ -4,12 +4,14 @@ use serde::Serialize;
 
 use super::page::PageInfo;
 use crate::domain::id::{ImageId, JobId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::image::view::ImageView;
 use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
 use crate::domain::member::{CloudMemberView, MEMBER_TYPE, MemberStatus, MemberView};
 use crate::domain::share::Share;
 use crate::domain::time::Seconds;
 use crate::domain::trust::TrustRule;
+use crate::domain::visibility::Visibility;
 
 /// A page of images.
 #[derive(Debug, Serialize)]
@@ -76,6 +78,32 @@ pub enum ImageType {
     Private,
     /// An image of another project.
     Shared,
+}
+
+impl ImageType {
+    /// The type of an image, as a project sees it.
+    pub fn of(image: &Image, project: &ProjectId) -> Self {
+        match image.visibility {
+            Visibility::Public => Self::Gold,
+            _ if image.owner == *project => Self::Private,
+            Visibility::Private | Visibility::Shared | Visibility::Community => Self::Shared,
+        }
+    }
+
+    /// Whether images of this type can have the visibility.
+    pub fn has(self, visibility: Visibility) -> bool {
+        (self == Self::Gold) == (visibility == Visibility::Public)
+    }
+
+    /// Parses a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "gold" => Some(Self::Gold),
+            "private" => Some(Self::Private),
+            "shared" => Some(Self::Shared),
+            _ => None,
+        }
+    }
 }
 
 /// The members of an image.

@@ -71,6 +71,58 @@ async fn each_image_says_whose_it_is() {
     assert_eq!(types(Who::Member).await, expected("shared"));
 }
 
+/// A list of one type is what the list of all types has of it, whatever else is asked for.
+#[tokio::test]
+async fn a_list_of_one_type_is_a_part_of_the_list() {
+    let harness = Harness::new().await;
+    for (who, visibility) in [
+        (Who::Owner, "private"),
+        (Who::Member, "community"),
+        (Who::Owner, "community"),
+        (Who::Admin, "public"),
+        (Who::Admin, "private"),
+    ] {
+        let body = json!({"name": "n", "visibility": visibility});
+        harness.post(who, "/v2/images", body).await.expect(201);
+    }
+    for status in [Who::Member, Who::Member2] {
+        let image = harness.image(json!({})).await;
+        harness.share_accepted(&image, status).await;
+    }
+    let pending = harness.image(json!({})).await;
+    harness.share(&pending, MEMBER).await.expect(200);
+
+    let list = async |who: Who, query: &str| -> Vec<Value> {
+        let path = format!("/v2/cloudimages?{query}");
+        let answer = harness.get(who, &path).await.expect(200).json();
+        answer["images"].as_array().unwrap().clone()
+    };
+    let mut found = 0;
+    for who in [Who::Owner, Who::Member, Who::Third, Who::Admin] {
+        for query in [
+            "limit=25",
+            "visibility=all",
+            "visibility=private",
+            "visibility=shared",
+            "visibility=community",
+            "visibility=public",
+            "member_status=pending",
+            "name=n",
+            "sort=name:asc",
+        ] {
+            let all = list(who, query).await;
+            for image_type in ["gold", "private", "shared"] {
+                let mut expected = all.clone();
+                expected.retain(|image| image["__imagetype"] == image_type);
+                found += expected.len();
+                let query = format!("{query}&__imagetype=x&__imagetype={image_type}");
+                assert_eq!(list(who, &query).await, expected, "{who:?} {query}");
+            }
+        }
+    }
+    assert!(found > 50, "{found}");
+}
+
 #[tokio::test]
 async fn the_quota_counts_what_the_project_has() {
     let harness = Harness::new().await;

@@ -51,7 +51,7 @@ fn a_list_without_arguments_has_defaults() {
     assert_eq!(query.member_statuses, [MemberStatus::Accepted]);
     assert_eq!(query.shown, Shown::Default);
     assert_eq!(
-        (query.owner.as_deref(), query.own, query.nothing),
+        (query.owner.as_deref(), query.image_type, query.nothing),
         (None, None, false)
     );
     assert_eq!(
@@ -328,21 +328,37 @@ fn filters_owner_and_visibility_all_have_to_fit() {
 #[test]
 fn an_ims_list_says_whose_images() {
     let ask = |query: &str| Query::parse_ims(&arguments(query)).unwrap();
-    for (kind, shown, own) in [
-        ("gold", Shown::Only(Visibility::Public), None),
-        ("private", Shown::Default, Some(true)),
-        ("shared", Shown::Only(Visibility::Shared), Some(false)),
+    for (arguments, image_type, nothing) in [
+        ("name=n", None, false),
+        ("__imagetype=gold", Some(ImageType::Gold), false),
+        ("__imagetype=private", Some(ImageType::Private), false),
+        ("__imagetype=shared", Some(ImageType::Shared), false),
+        (
+            "__imagetype=gold&__imagetype=shared",
+            Some(ImageType::Shared),
+            false,
+        ),
+        (
+            "__imagetype=other&__imagetype=gold",
+            Some(ImageType::Gold),
+            false,
+        ),
+        ("__imagetype=gold&__imagetype=other", None, true),
+        ("__imagetype=", None, true),
+        ("__imagetype=Gold", None, true),
     ] {
-        let query = ask(&format!("limit=3&__imagetype={kind}"));
-        assert_eq!((query.shown, query.own, query.nothing), (shown, own, false));
-        assert_eq!(query.limit, 3);
+        let query = ask(&format!("limit=3&{arguments}"));
+        assert_eq!(
+            (query.image_type, query.nothing),
+            (image_type, nothing),
+            "{arguments}"
+        );
+        assert_eq!(
+            (query.limit, query.shown),
+            (3, Shown::Default),
+            "{arguments}"
+        );
     }
-    assert!(ask("__imagetype=other").nothing && ask("__imagetype=").nothing);
-    let plain = ask("name=n");
-    assert_eq!(
-        (plain.shown, plain.own, plain.nothing),
-        (Shown::Default, None, false)
-    );
     let refusal = refused(Query::parse_ims(&arguments("limit=x&__imagetype=gold")));
     assert_eq!(refusal, "limit param must be an integer");
 }
