@@ -131,14 +131,6 @@ pub struct CloudMembers<'a> {
     pub page_info: PageInfo,
 }
 
-/// A membership in the frame of IMS.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct FramedMember<'a> {
-    /// The membership.
-    pub member: CloudMemberView<'a>,
-}
-
 /// A membership with its image, for the project that the image is shared with and for the one that
 /// shares it.
 #[derive(Debug, Serialize)]

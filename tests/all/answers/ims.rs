@@ -14,7 +14,7 @@ async fn a_member_has_its_type_and_its_list_a_schema() {
     assert_eq!(answer["schema"], "/v2/schemas/members");
     assert_eq!(answer["members"][0]["member_type"], "project");
     let one = harness.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
-    assert_eq!(one.expect(200).text("/member/member_type"), "project");
+    assert_eq!(one.expect(200).text("/member_type"), "project");
     // The Image v2 form has no member_type.
     let path = format!("/v2/images/{image}/members");
     let v2 = harness.get(Who::Owner, &path);

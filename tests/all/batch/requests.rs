@@ -305,7 +305,7 @@ async fn members_are_read_in_the_form_of_ims() {
         .await
         .expect(200)
         .json();
-    assert_eq!(one["member"]["member_id"], MEMBER);
+    assert_eq!(one["member_id"], MEMBER);
     assert_eq!(
         error_of(
             &harness
