@@ -12,19 +12,20 @@ use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 
 use crate::list;
-use crate::query::Query;
+use crate::query::{self, Query};
 
 /// `GET /v2/cloudimages`
 pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     may(app, caller, ApiAction::ListImages)?;
-    let arguments = http::utf8_query(request);
-    let query = arguments
-        .and_then(|arguments| Query::parse_ims(&arguments))
-        .map_err(|error| ApiError::ims_because(ImsCode::BadRequest, error.public_words()))?;
+    let bad = |error: ApiError| ApiError::ims_because(ImsCode::BadRequest, error.public_words());
+    let arguments = http::utf8_query(request).map_err(bad)?;
+    let query = Query::parse_ims(&arguments).map_err(bad)?;
     let page = list::page(app, caller, &query).await?;
     let shown = |image| CloudImage::new(Image::view(image), ImageType::of(image, &caller.project));
+    let link = |next| query::link("/v2/cloudimages", &arguments, Some(next));
     let images = CloudImages {
         images: page.images.iter().map(shown).collect(),
+        next: page.next.map(link),
         page_info: PageInfo {
             current_count: page.images.len(),
             total_count: None,

@@ -1,5 +1,7 @@
 //! What the arguments of a list ask for. Pure.
 
+mod ims;
+
 use std::cmp::Ordering;
 
 use shared::domain::error::ApiError;
@@ -181,23 +183,6 @@ impl Query {
             if !NO_FILTERS.contains(&name) {
                 query.filters.push(Filter::parse(name, value)?);
             }
-        }
-        Ok(query)
-    }
-
-    /// The question of `GET /v2/cloudimages`: the same, and the images may be of one type.
-    ///
-    /// # Errors
-    /// 400 with a sentence for an argument that is not as it must be.
-    pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
-        let (types, others): (Vec<_>, Vec<_>) = arguments
-            .iter()
-            .cloned()
-            .partition(|(name, _)| name == "__imagetype");
-        let mut query = Self::parse(&others, Ok(()))?;
-        if let Some((_, word)) = types.last() {
-            query.image_type = ImageType::parse(word);
-            query.nothing |= query.image_type.is_none();
         }
         Ok(query)
     }
@@ -433,12 +418,12 @@ fn sort_of(text: &str) -> Result<Order, ApiError> {
         .collect()
 }
 
-/// The link to a page of this list. Several tags, sort keys and directions count, each; of other
+/// The link to a page of the list at this path. Several tags, sort keys and directions count, each; of other
 /// arguments only one does.
-pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
+pub fn link(path: &str, arguments: &[(String, String)], marker: Option<ImageId>) -> String {
     let repeats = |name: &str| matches!(name, "tag" | "sort_key" | "sort_dir");
     let marker = marker.map(|marker| marker.to_string());
-    http::link("/v2/images", arguments, repeats, marker)
+    http::link(path, arguments, repeats, marker)
 }
 
 #[cfg(test)]

@@ -42,6 +42,13 @@ pub struct CloudImages<'a> {
     /// The images.
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub images: Vec<CloudImage<'a>>,
+    /// The path of the next page, if there is one: clients in Go follow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, pattern = r"^/v2/cloudimages\?.*marker=")
+    )]
+    pub next: Option<String>,
     /// The page.
     pub page_info: PageInfo,
 }

@@ -123,6 +123,31 @@ async fn a_list_of_one_type_is_a_part_of_the_list() {
     assert!(found > 50, "{found}");
 }
 
+/// As the provider of Terraform asks: it follows `next`, and means all enterprise projects.
+#[tokio::test]
+async fn a_list_leads_to_its_next_page() {
+    let harness = Harness::new().await;
+    for name in ["a", "b", "c"] {
+        harness.image(json!({"name": name})).await;
+    }
+    let mut path =
+        "/v2/cloudimages?__imagetype=private&enterprise_project_id=all_granted_eps&limit=2&\
+                    sort_key=name&sort_dir=asc&status=queued"
+            .to_owned();
+    let mut names = Vec::new();
+    loop {
+        let page = harness.get(Who::Owner, &path).await.expect(200).json();
+        let images = page["images"].as_array().unwrap();
+        names.extend(images.iter().map(|image| image["name"].clone()));
+        let marker = page["page_info"].get("next_marker");
+        assert_eq!(marker.is_some(), page.get("next").is_some());
+        let Some(next) = page.get("next") else { break };
+        path = next.as_str().unwrap().to_owned();
+        assert!(path.ends_with(&format!("&marker={}", marker.unwrap().as_str().unwrap())));
+    }
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
 #[tokio::test]
 async fn the_quota_counts_what_the_project_has() {
     let harness = Harness::new().await;

@@ -364,17 +364,41 @@ fn an_ims_list_says_whose_images() {
 }
 
 #[test]
+fn an_ims_list_takes_images_that_say_nothing_for_what_images_are() {
+    let image = |properties: Value| image(1, properties);
+    let plain = image(json!({}));
+    let other = image(json!({"enterprise_project_id": "e", "__isregistered": "false"}));
+    let same = image(json!({"enterprise_project_id": "0", "__isregistered": "true"}));
+    for (query, of) in [
+        ("enterprise_project_id=all_granted_eps", [true, true, true]),
+        (
+            "enterprise_project_id=e&enterprise_project_id=all_granted_eps",
+            [true, true, true],
+        ),
+        ("enterprise_project_id=0", [true, false, true]),
+        ("enterprise_project_id=e", [false, true, false]),
+        ("__isregistered=true", [true, false, true]),
+        ("__isregistered=false", [false, true, false]),
+        ("__os_bit=64", [false, false, false]),
+    ] {
+        let query = Query::parse_ims(&arguments(query)).unwrap();
+        let found = [&plain, &other, &same].map(|image| query.matches(image));
+        assert_eq!(found, of, "{query:?}");
+        let found = [&plain, &other, &same].map(|image| query.may_match(image, None));
+        assert_eq!(found, of, "{query:?}");
+    }
+}
+
+#[test]
 fn a_link_repeats_what_counts_more_than_once() {
     let arguments =
         arguments("tag=a&tag=b&sort_key=name&sort_key=id&sort_dir=asc&name=x&name=y&marker=m");
     let rest = "tag=a&tag=b&sort_key=name&sort_key=id&sort_dir=asc&name=y";
-    assert_eq!(link(&arguments, None), format!("/v2/images?{rest}"));
+    let link = |marker| link("/v2/images", &arguments, marker);
+    assert_eq!(link(None), format!("/v2/images?{rest}"));
     let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
     let marker = ImageId::canonical(id);
-    assert_eq!(
-        link(&arguments, marker),
-        format!("/v2/images?{rest}&marker={id}")
-    );
+    assert_eq!(link(marker), format!("/v2/images?{rest}&marker={id}"));
 }
 
 #[test]
