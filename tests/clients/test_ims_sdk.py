@@ -93,6 +93,36 @@ def test_arguments_of_a_query_are_signed(owner, images):
     assert [image.name for image in owner.list_images(request).images] == ["two words & more"]
 
 
+def test_an_image_is_patched(owner, images):
+    # The SDK does not sign a body of this media type.
+    change = model.GlanceUpdateImageRequestBody(op="replace", path="/name", value="renamed")
+    request = model.GlanceUpdateImageRequest(image_id=images[0], body=[change])
+    assert owner.glance_update_image(request).name == "renamed"
+
+
+def test_members_in_the_form_of_ims(owner, images, people):
+    project, image = people["member"][1], images[0]
+    body = model.GlanceAddImageMemberRequestBody(member=project)
+    owner.glance_add_image_member(model.GlanceAddImageMemberRequest(image_id=image, body=body))
+    listed = owner.list_image_members(model.ListImageMembersRequest(image_id=image))
+    shown = owner.show_image_member(model.ShowImageMemberRequest(image_id=image, member_id=project))
+    for member in (*listed.members, shown):
+        assert (member.member_id, member.image_id) == (project, image)
+        assert (member.status, member.member_type) == ("pending", "project")
+    assert (listed.page_info.current_count, listed.page_info.next_marker) == (1, None)
+
+
+def test_each_type_of_image_is_listed(owner, member, images, people):
+    project, image = people["member"][1], images[0]
+    body = model.GlanceAddImageMemberRequestBody(member=project)
+    owner.glance_add_image_member(model.GlanceAddImageMemberRequest(image_id=image, body=body))
+    pending = {"member_status": "pending", "visibility": "shared"}
+    for caller, image_type, listed in ((owner, "private", True), (member, "private", False), (member, "shared", True)):
+        found = caller.list_images(model.ListImagesRequest(imagetype=image_type, **pending)).images
+        assert (image in [each.id for each in found]) == listed
+        assert {each.imagetype for each in found} <= {image_type}
+
+
 def test_a_wrong_key_is_refused(url, people):
     wrong = client(url, KEYS["owner"][0], "not-the-key", people["owner"][1])
     with pytest.raises(ClientRequestException) as refused:

@@ -4,7 +4,6 @@ use shared::domain::error::ApiError;
 use shared::domain::image::Image;
 use shared::domain::ims_code::ImsCode;
 use shared::domain::policy::{Action, ApiAction, Caller};
-use shared::domain::visibility::Visibility;
 use shared::http::answers::{
     CloudImage, CloudImages, ImageType, Quota, Quotas, Resource, Resources,
 };
@@ -13,19 +12,20 @@ use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 
 use crate::list;
-use crate::query::Query;
+use crate::query::{self, Query};
 
 /// `GET /v2/cloudimages`
 pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
     may(app, caller, ApiAction::ListImages)?;
-    let arguments = http::utf8_query(request);
-    let query = arguments
-        .and_then(|arguments| Query::parse_ims(&arguments))
-        .map_err(|error| ApiError::ims_because(ImsCode::BadRequest, error.public_words()))?;
+    let bad = |error: ApiError| ApiError::ims_because(ImsCode::BadRequest, error.public_words());
+    let arguments = http::utf8_query(request).map_err(bad)?;
+    let query = Query::parse_ims(&arguments).map_err(bad)?;
     let page = list::page(app, caller, &query).await?;
-    let shown = |image| CloudImage::new(Image::view(image), image_type(image, caller));
+    let shown = |image| CloudImage::new(Image::view(image), ImageType::of(image, &caller.project));
+    let link = |next| query::link("/v2/cloudimages", &arguments, Some(next));
     let images = CloudImages {
         images: page.images.iter().map(shown).collect(),
+        next: page.next.map(link),
         page_info: PageInfo {
             current_count: page.images.len(),
             total_count: None,
@@ -38,15 +38,6 @@ pub async fn list(app: &App, caller: &Caller, request: &Request) -> Handled {
 fn may(app: &App, caller: &Caller, action: ApiAction<'_>) -> Result<(), ApiError> {
     let decided = app.policy().decide(caller, Action::Api(action));
     decided.map_err(|denied| denied.ims())
-}
-
-/// The type of an image, as the caller sees it.
-fn image_type(image: &Image, caller: &Caller) -> ImageType {
-    match image.visibility {
-        Visibility::Public => ImageType::Gold,
-        _ if image.owner == caller.project => ImageType::Private,
-        Visibility::Private | Visibility::Shared | Visibility::Community => ImageType::Shared,
-    }
 }
 
 /// `GET /v1/cloudimages/quota`: what the caller's project has, and how much it may have.

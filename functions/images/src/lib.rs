@@ -230,7 +230,7 @@ async fn list_images(app: &App, caller: &Caller, request: &Request) -> Handled {
         .map_err(|denied| denied.glance());
     let query = Query::parse(&arguments, may_list)?;
     let page = list::page(app, caller, &query).await?;
-    let link = |marker: Option<ImageId>| query::link(&arguments, marker);
+    let link = |marker: Option<ImageId>| query::link("/v2/images", &arguments, marker);
     let images = Images {
         images: page.images.iter().map(Image::view).collect(),
         first: link(None),

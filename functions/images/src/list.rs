@@ -12,6 +12,7 @@ use shared::domain::image::{Image, no_image};
 use shared::domain::member::Memberships;
 use shared::domain::policy::{Action, Caller, ImageAction, RecordAction, Subject};
 use shared::domain::visibility::Visibility;
+use shared::http::answers::ImageType;
 use shared::runtime::app::App;
 use shared::store::Store;
 use shared::store::list::{Row, Source, Start, Stream};
@@ -263,8 +264,12 @@ impl<'a> Filling<'a> {
 
     /// Whether an image belongs in the list when it comes from this source.
     fn visible(&self, source: &Source, image: &Image) -> bool {
-        let own = image.owner == self.caller.project;
-        if self.query.own.is_some_and(|wanted| wanted != own) {
+        let image_type = ImageType::of(image, &self.caller.project);
+        if self
+            .query
+            .image_type
+            .is_some_and(|wanted| wanted != image_type)
+        {
             return false;
         }
         // A membership was read with it.
@@ -272,8 +277,9 @@ impl<'a> Filling<'a> {
             return true;
         }
         // Other projects' community images are shown to who asks for them.
-        let hidden_community =
-            image.visibility == Visibility::Community && !own && self.query.shown == Shown::Default;
+        let hidden_community = image.visibility == Visibility::Community
+            && image.owner != self.caller.project
+            && self.query.shown == Shown::Default;
         let subject = Subject {
             owner: &image.owner,
             visibility: image.visibility,
@@ -325,7 +331,9 @@ impl<'a> Filling<'a> {
 /// with the caller: the stream of what a project owns is read for its own list and for an admin's
 /// only, so that it tells nobody how many there are.
 fn sources(caller: &Caller, query: &Query) -> Vec<Source> {
+    let has = |visibility| query.image_type.is_none_or(|wanted| wanted.has(visibility));
     let shows = |visibility: Visibility| match query.shown {
+        _ if !has(visibility) => false,
         Shown::Default => visibility != Visibility::Community,
         Shown::All => true,
         Shown::Only(only) => only == visibility,
@@ -341,10 +349,11 @@ fn sources(caller: &Caller, query: &Query) -> Vec<Source> {
         return vec![Source::OwnedBy(owner.clone())];
     }
     let mut sources = Vec::new();
-    if owner.is_none() && query.own != Some(false) {
+    // Of its own images only the public ones are of another type, and these are among all public ones.
+    if owner.is_none() && matches!(query.image_type, None | Some(ImageType::Private)) {
         sources.push(Source::OwnedBy(caller.project.clone()));
     }
-    if query.own == Some(true) {
+    if query.image_type == Some(ImageType::Private) {
         return sources;
     }
     for visibility in Visibility::ALL {

@@ -1,5 +1,7 @@
 //! What the arguments of a list ask for. Pure.
 
+mod ims;
+
 use std::cmp::Ordering;
 
 use shared::domain::error::ApiError;
@@ -10,6 +12,7 @@ use shared::domain::image::projection::Held;
 use shared::domain::member::MemberStatus;
 use shared::domain::number;
 use shared::domain::visibility::Visibility;
+use shared::http::answers::ImageType;
 use shared::http::{self, Arguments};
 
 use crate::filter::{Filter, TextField, flag};
@@ -78,8 +81,8 @@ pub struct Query {
     pub shown: Shown,
     /// Only this owner's.
     pub owner: Option<String>,
-    /// Only the caller's own or only others'.
-    pub own: Option<bool>,
+    /// Only images of this type, as the caller sees them.
+    pub image_type: Option<ImageType>,
     /// Nothing can match.
     pub nothing: bool,
     /// In which order; age and id are among the keys, since they break ties.
@@ -121,7 +124,7 @@ impl Query {
             member_statuses: vec![MemberStatus::Accepted],
             shown: Shown::Default,
             owner: all.last("owner").map(str::to_owned),
-            own: None,
+            image_type: None,
             // Of these the first counts; the second is a filter by a property that no image has.
             nothing: ["limit", "marker", "member_status", "sort"]
                 .into_iter()
@@ -160,30 +163,6 @@ impl Query {
         for (name, value) in http::each_once(arguments, |_| false) {
             if !NO_FILTERS.contains(&name) {
                 query.filters.push(Filter::parse(name, value)?);
-            }
-        }
-        Ok(query)
-    }
-
-    /// The question of `GET /v2/cloudimages`: the same but for `__imagetype`, which says whose.
-    ///
-    /// # Errors
-    /// 400 with a sentence for an argument that is not as it must be.
-    pub fn parse_ims(arguments: &[(String, String)]) -> Result<Self, ApiError> {
-        let (types, others): (Vec<_>, Vec<_>) = arguments
-            .iter()
-            .cloned()
-            .partition(|(name, _)| name == "__imagetype");
-        let mut query = Self::parse(&others, Ok(()))?;
-        for (_, image_type) in types {
-            match image_type.as_str() {
-                "gold" => query.shown = Shown::Only(Visibility::Public),
-                "private" => query.own = Some(true),
-                "shared" => {
-                    query.shown = Shown::Only(Visibility::Shared);
-                    query.own = Some(false);
-                }
-                _ => query.nothing = true,
             }
         }
         Ok(query)
@@ -420,12 +399,12 @@ fn sort_of(text: &str) -> Result<Order, ApiError> {
         .collect()
 }
 
-/// The link to a page of this list. Several tags, sort keys and directions count, each; of other
+/// The link to a page of the list at this path. Several tags, sort keys and directions count, each; of other
 /// arguments only one does.
-pub fn link(arguments: &[(String, String)], marker: Option<ImageId>) -> String {
+pub fn link(path: &str, arguments: &[(String, String)], marker: Option<ImageId>) -> String {
     let repeats = |name: &str| matches!(name, "tag" | "sort_key" | "sort_dir");
     let marker = marker.map(|marker| marker.to_string());
-    http::link("/v2/images", arguments, repeats, marker)
+    http::link(path, arguments, repeats, marker)
 }
 
 #[cfg(test)]

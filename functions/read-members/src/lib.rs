@@ -12,7 +12,7 @@ use shared::domain::member::{Member, Membership};
 use shared::domain::policy::{
     Action, ApiAction, Caller, Denied, ImageAction, RowAction, no_such_member,
 };
-use shared::http::answers::{CloudMembers, FramedMember, Members};
+use shared::http::answers::{CloudMembers, Members};
 use shared::http::page::{self, PageInfo, PageRequest};
 use shared::http::routes::{Operation, ReadMembers};
 use shared::http::{self, Handled, MemberInPath, Request, Response};
@@ -114,8 +114,7 @@ fn cloud_image(
 async fn show_cloud(app: &App, caller: &Caller, request: &Request) -> Handled {
     let (id, _) = cloud_image(app, caller, request)?;
     let member = find(app, caller, id, request, |denied| denied.ims()).await?;
-    let member = member.cloud_view();
-    Ok(http::json(200, &FramedMember { member }))
+    Ok(http::json(200, &member.cloud_view()))
 }
 
 /// `GET /v1/{project_id}/cloudimages/{image_id}/members`

@@ -4,12 +4,14 @@ use serde::Serialize;
 
 use super::page::PageInfo;
 use crate::domain::id::{ImageId, JobId, ProjectId};
+use crate::domain::image::Image;
 use crate::domain::image::view::ImageView;
 use crate::domain::job::view::{JobCounts, JobSummary, JobView, ResultRow};
 use crate::domain::member::{CloudMemberView, MEMBER_TYPE, MemberStatus, MemberView};
 use crate::domain::share::Share;
 use crate::domain::time::Seconds;
 use crate::domain::trust::TrustRule;
+use crate::domain::visibility::Visibility;
 
 /// A page of images.
 #[derive(Debug, Serialize)]
@@ -40,6 +42,13 @@ pub struct CloudImages<'a> {
     /// The images.
     #[cfg_attr(feature = "openapi", schema(max_items = 1000))]
     pub images: Vec<CloudImage<'a>>,
+    /// The path of the next page, if there is one: clients in Go follow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(nullable = false, pattern = r"^/v2/cloudimages\?.*marker=")
+    )]
+    pub next: Option<String>,
     /// The page.
     pub page_info: PageInfo,
 }
@@ -78,6 +87,32 @@ pub enum ImageType {
     Shared,
 }
 
+impl ImageType {
+    /// The type of an image, as a project sees it.
+    pub fn of(image: &Image, project: &ProjectId) -> Self {
+        match image.visibility {
+            Visibility::Public => Self::Gold,
+            _ if image.owner == *project => Self::Private,
+            Visibility::Private | Visibility::Shared | Visibility::Community => Self::Shared,
+        }
+    }
+
+    /// Whether images of this type can have the visibility.
+    pub fn has(self, visibility: Visibility) -> bool {
+        (self == Self::Gold) == (visibility == Visibility::Public)
+    }
+
+    /// Parses a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "gold" => Some(Self::Gold),
+            "private" => Some(Self::Private),
+            "shared" => Some(Self::Shared),
+            _ => None,
+        }
+    }
+}
+
 /// The members of an image.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -101,14 +136,6 @@ pub struct CloudMembers<'a> {
     pub schema: &'static str,
     /// The page.
     pub page_info: PageInfo,
-}
-
-/// A membership in the frame of IMS.
-#[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct FramedMember<'a> {
-    /// The membership.
-    pub member: CloudMemberView<'a>,
 }
 
 /// A membership with its image, for the project that the image is shared with and for the one that

@@ -14,7 +14,7 @@ async fn a_member_has_its_type_and_its_list_a_schema() {
     assert_eq!(answer["schema"], "/v2/schemas/members");
     assert_eq!(answer["members"][0]["member_type"], "project");
     let one = harness.get(Who::Owner, &format!("{list}/{MEMBER}")).await;
-    assert_eq!(one.expect(200).text("/member/member_type"), "project");
+    assert_eq!(one.expect(200).text("/member_type"), "project");
     // The Image v2 form has no member_type.
     let path = format!("/v2/images/{image}/members");
     let v2 = harness.get(Who::Owner, &path);
@@ -69,6 +69,83 @@ async fn each_image_says_whose_it_is() {
     };
     assert_eq!(types(Who::Owner).await, expected("private"));
     assert_eq!(types(Who::Member).await, expected("shared"));
+}
+
+/// A list of one type is what the list of all types has of it, whatever else is asked for.
+#[tokio::test]
+async fn a_list_of_one_type_is_a_part_of_the_list() {
+    let harness = Harness::new().await;
+    for (who, visibility) in [
+        (Who::Owner, "private"),
+        (Who::Member, "community"),
+        (Who::Owner, "community"),
+        (Who::Admin, "public"),
+        (Who::Admin, "private"),
+    ] {
+        let body = json!({"name": "n", "visibility": visibility});
+        harness.post(who, "/v2/images", body).await.expect(201);
+    }
+    for status in [Who::Member, Who::Member2] {
+        let image = harness.image(json!({})).await;
+        harness.share_accepted(&image, status).await;
+    }
+    let pending = harness.image(json!({})).await;
+    harness.share(&pending, MEMBER).await.expect(200);
+
+    let list = async |who: Who, query: &str| -> Vec<Value> {
+        let path = format!("/v2/cloudimages?{query}");
+        let answer = harness.get(who, &path).await.expect(200).json();
+        answer["images"].as_array().unwrap().clone()
+    };
+    let mut found = 0;
+    for who in [Who::Owner, Who::Member, Who::Third, Who::Admin] {
+        for query in [
+            "limit=25",
+            "visibility=all",
+            "visibility=private",
+            "visibility=shared",
+            "visibility=community",
+            "visibility=public",
+            "member_status=pending",
+            "name=n",
+            "sort=name:asc",
+        ] {
+            let all = list(who, query).await;
+            for image_type in ["gold", "private", "shared"] {
+                let mut expected = all.clone();
+                expected.retain(|image| image["__imagetype"] == image_type);
+                found += expected.len();
+                let query = format!("{query}&__imagetype=x&__imagetype={image_type}");
+                assert_eq!(list(who, &query).await, expected, "{who:?} {query}");
+            }
+        }
+    }
+    assert!(found > 50, "{found}");
+}
+
+/// As the provider of Terraform asks: it follows `next`, and means all enterprise projects.
+#[tokio::test]
+async fn a_list_leads_to_its_next_page() {
+    let harness = Harness::new().await;
+    for name in ["a", "b", "c"] {
+        harness.image(json!({"name": name})).await;
+    }
+    let mut path =
+        "/v2/cloudimages?__imagetype=private&enterprise_project_id=all_granted_eps&limit=2&\
+                    sort_key=name&sort_dir=asc&status=queued"
+            .to_owned();
+    let mut names = Vec::new();
+    loop {
+        let page = harness.get(Who::Owner, &path).await.expect(200).json();
+        let images = page["images"].as_array().unwrap();
+        names.extend(images.iter().map(|image| image["name"].clone()));
+        let marker = page["page_info"].get("next_marker");
+        assert_eq!(marker.is_some(), page.get("next").is_some());
+        let Some(next) = page.get("next") else { break };
+        path = next.as_str().unwrap().to_owned();
+        assert!(path.ends_with(&format!("&marker={}", marker.unwrap().as_str().unwrap())));
+    }
+    assert_eq!(names, ["a", "b", "c"]);
 }
 
 #[tokio::test]

@@ -305,7 +305,7 @@ async fn members_are_read_in_the_form_of_ims() {
         .await
         .expect(200)
         .json();
-    assert_eq!(one["member"]["member_id"], MEMBER);
+    assert_eq!(one["member_id"], MEMBER);
     assert_eq!(
         error_of(
             &harness
@@ -319,11 +319,13 @@ async fn members_are_read_in_the_form_of_ims() {
         error_of(&harness.get(Who::Member, &path).await.expect(400)),
         "IMG.0030"
     );
-    let hidden = format!("/v1/{}/cloudimages/{image}/members", crate::harness::THIRD);
-    assert_eq!(
-        error_of(&harness.get(Who::Third, &hidden).await.expect(404)),
-        "IMG.0027"
-    );
+    for image in [&*image, "00000000-0000-4000-8000-000000000000", "nonsense"] {
+        let hidden = format!("/v1/{}/cloudimages/{image}/members", crate::harness::THIRD);
+        for path in [format!("{hidden}/{MEMBER}"), hidden] {
+            let refused = harness.get(Who::Third, &path).await.expect(404);
+            assert_eq!(error_of(&refused), "IMG.0027", "{path}");
+        }
+    }
     let own = harness
         .get(
             Who::Member,

@@ -8,8 +8,8 @@ use shared::domain::bodies::{
 };
 use shared::domain::image::bodies::{NewImage, OldPatch, Patch};
 use shared::http::answers::{
-    CloudImages, CloudMembers, FramedMember, Images, Invitations, JobAccepted, JobWithResults,
-    Jobs, Members, Quotas, Shares, TrustRules,
+    CloudImages, CloudMembers, Images, Invitations, JobAccepted, JobWithResults, Jobs, Members,
+    Quotas, Shares, TrustRules,
 };
 use shared::http::discovery::{Health, ImageTasks, ImportMethods, Stores, Tasks, Usage, Versions};
 use shared::http::error_form::{GlanceError, ImsError};
@@ -197,7 +197,6 @@ fn schemas() -> BTreeMap<String, RefOr<Schema>> {
     add::<CloudImages<'_>>(&mut all);
     add::<Members<'_>>(&mut all);
     add::<CloudMembers<'_>>(&mut all);
-    add::<FramedMember<'_>>(&mut all);
     add::<Invitations<'_>>(&mut all);
     add::<Shares<'_>>(&mut all);
     add::<TrustRules<'_>>(&mut all);

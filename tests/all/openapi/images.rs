@@ -81,7 +81,11 @@ pub fn describe(operation: OnImages) -> Described {
             )
             .refuses(&[404]),
         OnImages::ListCloud => new("List images, in the form of IMS")
-            .description("Takes the parameters of `GET /v2/images`, and `__imagetype`.")
+            .description(
+                "Takes the parameters of `GET /v2/images`, and `__imagetype`. An image without a property \
+                 `enterprise_project_id` is in the enterprise project `0`; `all_granted_eps` is all of them. \
+                 One without `__isregistered` is registered (`true`).",
+            )
             .parameters(&["ImageType"])
             .parameters(&LIST)
             .done(200, json::<CloudImages>("A page of images."))

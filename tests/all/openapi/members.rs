@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use shared::domain::bodies::{MemberAnswer, NewMember};
-use shared::domain::member::MemberView;
+use shared::domain::member::{CloudMemberView, MemberView};
 use shared::domain::trust::{REMEMBERED_SECONDS, RULES_MAX};
-use shared::http::answers::{CloudMembers, FramedMember, Invitations, Members, Shares, TrustRules};
+use shared::http::answers::{CloudMembers, Invitations, Members, Shares, TrustRules};
 use shared::http::routes::{OnTrustedOwners, Operation, ReadMembers};
 
 use utoipa::ToSchema;
@@ -42,7 +42,7 @@ pub fn read(operation: ReadMembers) -> Described {
             .done(200, listed::<CloudMembers>("A page of memberships."))
             .refuses(&[404]),
         ReadMembers::ShowCloud => new("Show a membership, in the form of IMS")
-            .done(200, json::<FramedMember>("The membership."))
+            .done(200, json::<CloudMemberView>("The membership."))
             .refuses(&[404]),
         ReadMembers::ListInvitations => new("List the images that are shared with a project")
             .description(format!(

@@ -177,8 +177,8 @@ fn of_image_lists() -> Vec<(&'static str, Parameter)> {
     let image_type = parameter(
         ParameterIn::Query,
         "__imagetype",
-        "`gold` lists public images, `private` the caller's own, `shared` those shared with it. Any \
-         other type lists nothing.",
+        "`gold` lists public images, `private` the caller's other ones, `shared` other projects' images that \
+         are not public: what is shown with that type. Any other type lists nothing.",
         text(),
     );
     vec![

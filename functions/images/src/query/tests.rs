@@ -51,7 +51,7 @@ fn a_list_without_arguments_has_defaults() {
     assert_eq!(query.member_statuses, [MemberStatus::Accepted]);
     assert_eq!(query.shown, Shown::Default);
     assert_eq!(
-        (query.owner.as_deref(), query.own, query.nothing),
+        (query.owner.as_deref(), query.image_type, query.nothing),
         (None, None, false)
     );
     assert_eq!(
@@ -328,23 +328,65 @@ fn filters_owner_and_visibility_all_have_to_fit() {
 #[test]
 fn an_ims_list_says_whose_images() {
     let ask = |query: &str| Query::parse_ims(&arguments(query)).unwrap();
-    for (kind, shown, own) in [
-        ("gold", Shown::Only(Visibility::Public), None),
-        ("private", Shown::Default, Some(true)),
-        ("shared", Shown::Only(Visibility::Shared), Some(false)),
+    for (arguments, image_type, nothing) in [
+        ("name=n", None, false),
+        ("__imagetype=gold", Some(ImageType::Gold), false),
+        ("__imagetype=private", Some(ImageType::Private), false),
+        ("__imagetype=shared", Some(ImageType::Shared), false),
+        (
+            "__imagetype=gold&__imagetype=shared",
+            Some(ImageType::Shared),
+            false,
+        ),
+        (
+            "__imagetype=other&__imagetype=gold",
+            Some(ImageType::Gold),
+            false,
+        ),
+        ("__imagetype=gold&__imagetype=other", None, true),
+        ("__imagetype=", None, true),
+        ("__imagetype=Gold", None, true),
     ] {
-        let query = ask(&format!("limit=3&__imagetype={kind}"));
-        assert_eq!((query.shown, query.own, query.nothing), (shown, own, false));
-        assert_eq!(query.limit, 3);
+        let query = ask(&format!("limit=3&{arguments}"));
+        assert_eq!(
+            (query.image_type, query.nothing),
+            (image_type, nothing),
+            "{arguments}"
+        );
+        assert_eq!(
+            (query.limit, query.shown),
+            (3, Shown::Default),
+            "{arguments}"
+        );
     }
-    assert!(ask("__imagetype=other").nothing && ask("__imagetype=").nothing);
-    let plain = ask("name=n");
-    assert_eq!(
-        (plain.shown, plain.own, plain.nothing),
-        (Shown::Default, None, false)
-    );
     let refusal = refused(Query::parse_ims(&arguments("limit=x&__imagetype=gold")));
     assert_eq!(refusal, "limit param must be an integer");
+}
+
+#[test]
+fn an_ims_list_takes_images_that_say_nothing_for_what_images_are() {
+    let image = |properties: Value| image(1, properties);
+    let plain = image(json!({}));
+    let other = image(json!({"enterprise_project_id": "e", "__isregistered": "false"}));
+    let same = image(json!({"enterprise_project_id": "0", "__isregistered": "true"}));
+    for (query, of) in [
+        ("enterprise_project_id=all_granted_eps", [true, true, true]),
+        (
+            "enterprise_project_id=e&enterprise_project_id=all_granted_eps",
+            [true, true, true],
+        ),
+        ("enterprise_project_id=0", [true, false, true]),
+        ("enterprise_project_id=e", [false, true, false]),
+        ("__isregistered=true", [true, false, true]),
+        ("__isregistered=false", [false, true, false]),
+        ("__os_bit=64", [false, false, false]),
+    ] {
+        let query = Query::parse_ims(&arguments(query)).unwrap();
+        let found = [&plain, &other, &same].map(|image| query.matches(image));
+        assert_eq!(found, of, "{query:?}");
+        let found = [&plain, &other, &same].map(|image| query.may_match(image, None));
+        assert_eq!(found, of, "{query:?}");
+    }
 }
 
 #[test]
@@ -352,13 +394,11 @@ fn a_link_repeats_what_counts_more_than_once() {
     let arguments =
         arguments("tag=a&tag=b&sort_key=name&sort_key=id&sort_dir=asc&name=x&name=y&marker=m");
     let rest = "tag=a&tag=b&sort_key=name&sort_key=id&sort_dir=asc&name=y";
-    assert_eq!(link(&arguments, None), format!("/v2/images?{rest}"));
+    let link = |marker| link("/v2/images", &arguments, marker);
+    assert_eq!(link(None), format!("/v2/images?{rest}"));
     let id = "5ef9f7a1-c2d3-460a-9d0d-4c6b8f5a1e01";
     let marker = ImageId::canonical(id);
-    assert_eq!(
-        link(&arguments, marker),
-        format!("/v2/images?{rest}&marker={id}")
-    );
+    assert_eq!(link(marker), format!("/v2/images?{rest}&marker={id}"));
 }
 
 #[test]

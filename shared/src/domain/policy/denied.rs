@@ -67,11 +67,11 @@ impl Denied<'_> {
             (Action::Image(ImageAction::ListMembers, _), Reason::NotShared(_)) => {
                 ApiError::ims(ImsCode::ImageUnavailable)
             }
-            (Action::Image(ImageAction::Row(RowAction::Show, _), _), _) => {
-                ApiError::ims_in_path(ImsCode::NoSuchMember)
-            }
             (Action::Image(..), Reason::Hidden | Reason::HiddenFromRole) => {
                 ApiError::ims_in_path(ImsCode::ImageNotFound)
+            }
+            (Action::Image(ImageAction::Row(RowAction::Show, _), _), _) => {
+                ApiError::ims_in_path(ImsCode::NoSuchMember)
             }
             (Action::Api(ApiAction::ReadJobsOf(_)), _) => ApiError::ims(ImsCode::JobNotFound),
             (Action::Api(ApiAction::AnswerFor(_) | ApiAction::ReadMembersAs(_)), _) => {
