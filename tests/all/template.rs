@@ -591,3 +591,36 @@ fn a_custom_domain_is_the_only_one() {
     let disabled = json!({"Fn::If": ["HasDomain", true, false]});
     assert_eq!(properties("Api")["DisableExecuteApiEndpoint"], disabled);
 }
+
+/// Lambda connects a function to subnets only if its role permits that, so the function waits for the policies of its role:
+/// a function refers to each by a tag. What is in a role itself is there before the function anyway.
+#[test]
+fn functions_wait_for_the_policies_of_their_roles() {
+    let tags = TEMPLATE["Globals"]["Function"]["Tags"].as_object();
+    let tags: Vec<&Value> = tags.into_iter().flat_map(|tags| tags.values()).collect();
+    let resources = TEMPLATE["Resources"].as_object().unwrap();
+    let mut policies = 0;
+    for (name, resource) in resources {
+        if resource["Type"] == "AWS::IAM::Policy" {
+            let named = json!({"Fn::If": [resource["Condition"], reference(name), "none"]});
+            assert!(tags.contains(&&named), "no function waits for {name}");
+            policies += 1;
+        }
+    }
+    assert_eq!(tags.len(), policies);
+}
+
+/// A run that fails, or that finds no free invocation, is made up for by the next one, a minute later. Lambda would repeat it for hours.
+#[test]
+fn a_run_that_fails_is_not_repeated() {
+    for name in names("functions") {
+        let events = function(&name)["Events"].as_object();
+        let scheduled =
+            events.is_some_and(|events| events.values().any(|it| it["Type"] == "Schedule"));
+        let expected = match scheduled {
+            true => json!({"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}),
+            false => Value::Null,
+        };
+        assert_eq!(function(&name)["EventInvokeConfig"], expected, "{name}");
+    }
+}
