@@ -29,6 +29,9 @@ const RESENDS: u32 = 3;
 /// The time limit of sending all messages: less than half of a function's time-out.
 const SEND_TIME: Duration = Duration::from_secs(10);
 
+/// The time limit of giving messages back: an invocation is about to end.
+const GIVE_BACK_TIME: Duration = Duration::from_secs(1);
+
 /// The group of a message that came without one.
 const UNKNOWN_GROUP: &str = "-";
 /// The longest message group id that SQS takes, in characters.
@@ -136,9 +139,16 @@ impl Queue {
         unsent.is_empty()
     }
 
-    /// Gives received messages back. What SQS does not take is delivered again after the visibility
-    /// timeout of the queue.
+    /// Gives received messages back. What SQS does not take within a second is delivered again after the
+    /// visibility timeout of the queue.
     pub async fn give_back(&self, messages: &[GivenBack]) {
+        let given = tokio::time::timeout(GIVE_BACK_TIME, self.change_visibility(messages));
+        if given.await.is_err() {
+            tracing::warn!(error.why = "no answer in time", "messages not given back");
+        }
+    }
+
+    async fn change_visibility(&self, messages: &[GivenBack]) {
         for call in messages.chunks(BATCH_MAX) {
             let mut request = self
                 .client

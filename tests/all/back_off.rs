@@ -287,9 +287,16 @@ fn jobs_end_at_their_deadline_and_not_before() {
         // What comes after that is no longer applied.
         stage.pass(375 + 15).await;
         assert_eq!(stage.queue.len(BATCHES), Ok(0));
-        let until = stage.app.now().plus_seconds(60);
-        sweep::handle(stage.app.clone(), until).await.unwrap();
-        let open = stage.app.store().open_jobs(&batch.job.project).await;
-        assert_eq!(open, Ok((0, 0)));
+        // The sweep gives back what the job counts, and tells an operator once that it has ended so.
+        let log = Log::begin();
+        for told in [1, 0] {
+            let until = stage.app.now().plus_seconds(60);
+            sweep::handle(stage.app.clone(), until).await.unwrap();
+            let open = stage.app.store().open_jobs(&batch.job.project).await;
+            assert_eq!(open, Ok((0, 0)));
+            let line = ["ERROR", "the job ended at its deadline, unfinished"].map(str::to_owned);
+            assert_eq!(log.lines(["level", "message"]), vec![line; told]);
+            stage.clock.forward(60);
+        }
     });
 }

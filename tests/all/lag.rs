@@ -119,12 +119,15 @@ async fn instances(clock: Clock) -> ([App; 2], Engine) {
 }
 
 /// A request as the gateway hands it to a function.
-fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> Request {
+pub fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> Request {
     let fixture = include_str!("../../events/images/list.json");
     let mut event: Value = serde_json::from_str(fixture).unwrap();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let segments: Vec<&str> = path.split('/').collect();
-    let names = [("image_id", 3), ("member_id", 5)];
+    let names = match path.starts_with("/v1/") {
+        true => [("project_id", 2), ("image_id", 4)],
+        false => [("image_id", 3), ("member_id", 5)],
+    };
     let parameters = names.map(|(name, at)| (name, segments.get(at)));
     let parameters = parameters
         .into_iter()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tests::{TRACE, reply, runtime, serve};
+use tests::{TRACE, reply, runtime, runtime_with, serve};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
@@ -327,4 +327,53 @@ async fn a_function_answers_a_configured_origin() {
         let origin = &found["multiValueHeaders"]["access-control-allow-origin"][0];
         assert_eq!(origin, "https://console.example.com", "{case}: {found}");
     }
+}
+
+/// What a function answers and logs about an event for which it has four seconds, while nothing of AWS answers.
+async fn in_four_seconds(function: &str, input: Value) -> (Value, String) {
+    let aws = serve(|_: hyper::Request<Bytes>| std::future::pending::<tests::Reply>()).await;
+    let (event, events) = mpsc::channel(1);
+    let (answer, mut answers) = mpsc::channel(1);
+    let runtime = runtime_with(Duration::from_secs(4), events, answer).await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut command = tests::function(&binary(function), runtime, &format!("http://{aws}"));
+    command.stdout(log.reopen().unwrap());
+    let _child = Command::from(command).kill_on_drop(true).spawn().unwrap();
+    event.send(input).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(120), answers.recv()).await;
+    let found = serde_json::from_str(&found.unwrap().unwrap()).unwrap();
+    (found, std::fs::read_to_string(log.path()).unwrap())
+}
+
+/// Lambda would kill the invocation, and deliver what is done again with what is not.
+#[tokio::test]
+async fn a_message_that_takes_too_long_is_given_back_alone() {
+    let (_, input) = cases("run-batch")
+        .into_iter()
+        .find(|(case, _)| case == "chunk")
+        .unwrap();
+    let chunk = &input["Records"][0];
+    // This one needs nothing of the store.
+    let mut over = chunk.clone();
+    let mut body: Value = serde_json::from_str(over["body"].as_str().unwrap()).unwrap();
+    body["deadline"] = json!(1);
+    over["body"] = json!(body.to_string());
+    over["messageId"] = json!("over");
+    let input = json!({"Records": [over, chunk]});
+    let (found, log) = in_four_seconds("run-batch", input).await;
+    let failed = json!({"batchItemFailures": [{"itemIdentifier": chunk["messageId"]}]});
+    assert_eq!(found, failed, "{log}");
+    // Not by the store's own time-out, which would be too late.
+    assert!(
+        log.contains("out of time: the message is given back"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_ends_before_lambda_kills_it() {
+    let (_, input) = cases("sweep").remove(0);
+    let (found, log) = in_four_seconds("sweep", input).await;
+    assert!(found["errorMessage"].is_string(), "{found}");
+    assert!(log.contains("no end within 3."), "{log}");
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use shared::runtime::log;
 
 /// What the tests look at.
-const LEVELS: &str = "off,change=info,shared::runtime::messages=warn";
+const LEVELS: &str = "off,change=info,shared::runtime::messages=warn,sweep=error";
 
 thread_local!(static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) });
 

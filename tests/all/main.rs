@@ -34,6 +34,7 @@ mod members;
 mod model;
 mod names;
 mod observability;
+mod one_fault;
 mod openapi;
 mod permissions;
 mod ports;

@@ -35,6 +35,7 @@ from keystone import PROJECTS
         {"SubnetIds": "10.0.0.0/24"},
         {"SubnetIds": "subnet-0a1b2c"},
         {"RequestsPerAddress": "-1"},
+        {"RequestsPerAddress": "9"},
     ],
     ids=lambda parameter: "=".join(*parameter.items()),
 )

@@ -29,7 +29,7 @@ pub const TABLE: &str = "imshare";
 pub const TRACE: &str =
     "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// How long a function has for an event.
+/// How long a function has for an event, unless a test gives it less.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Builds a response.
@@ -89,6 +89,15 @@ where
 ///
 /// When the channel has room for an event again, the function has asked for its next one.
 pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String>) -> SocketAddr {
+    runtime_with(DEADLINE, events, answers).await
+}
+
+/// Like [`runtime`], with so much time for an event.
+pub async fn runtime_with(
+    time: Duration,
+    events: mpsc::Receiver<Value>,
+    answers: mpsc::Sender<String>,
+) -> SocketAddr {
     let events = Arc::new(Mutex::new(events));
     serve(move |request: Request<Bytes>| {
         let (events, answers) = (events.clone(), answers.clone());
@@ -96,7 +105,7 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
             let path = request.uri().path().to_owned();
             if path.ends_with("/invocation/next") {
                 return match events.lock().await.recv().await {
-                    Some(event) => next(&event),
+                    Some(event) => next(&event, time),
                     None => std::future::pending().await,
                 };
             }
@@ -115,8 +124,8 @@ pub async fn runtime(events: mpsc::Receiver<Value>, answers: mpsc::Sender<String
 }
 
 /// The response that hands out an event, with the Runtime API's headers.
-fn next(event: &Value) -> Reply {
-    let deadline = (SystemTime::now() + DEADLINE)
+fn next(event: &Value, time: Duration) -> Reply {
+    let deadline = (SystemTime::now() + time)
         .duration_since(UNIX_EPOCH)
         .expect("a time after 1970")
         .as_millis()

@@ -1,13 +1,14 @@
 //! Runs an API function: the loop around its handler.
 
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use lambda_http::RequestExt as _;
 use lambda_http::http::HeaderValue;
 use tracing::Instrument as _;
 
 use super::app::App;
+use super::invocation::time_until_left;
 use super::metrics::{self, Ended, Usage};
 use super::thread;
 use crate::domain::error::ApiError;
@@ -44,12 +45,9 @@ const ANSWER_TIME: Duration = Duration::from_millis(500);
 /// The time that a handler has under Lambda.
 fn time_left(request: &Request) -> Duration {
     let context = request.lambda_context_ref();
-    let left = context.map(|context| context.deadline().duration_since(SystemTime::now()));
-    match left {
-        Some(Ok(left)) => left.saturating_sub(ANSWER_TIME),
-        // The host's clock is ahead, or there is no Lambda: Lambda itself stops the invocation.
-        Some(Err(_)) | None => Duration::MAX,
-    }
+    context.map_or(Duration::MAX, |context| {
+        time_until_left(context.deadline(), ANSWER_TIME)
+    })
 }
 
 /// Answers one request within a time limit: 503 if its handler takes longer. So a function answers

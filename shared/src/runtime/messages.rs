@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 use super::app::App;
+use super::invocation::{self, time_until_left};
 use super::metrics::{self, Metrics};
 use super::thread;
 use crate::domain::error::ApiError;
@@ -279,7 +280,11 @@ where
     outcome
 }
 
-/// Runs a function that receives messages under the Lambda runtime.
+/// The time left of an invocation when the messages that are still worked on are stopped: enough to give them back.
+const STOP_TIME: Duration = Duration::from_secs(2);
+
+/// Runs a function that receives messages under the Lambda runtime. A message whose handler takes too long is given
+/// back, so that those that are done are not delivered again with it.
 ///
 /// # Errors
 /// If the runtime fails.
@@ -291,21 +296,18 @@ where
     let app = &app;
     thread::run(lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<SqsEvent>| async move {
-            let until = micros_of(event.context.deadline() - MARGIN);
+            let deadline = event.context.deadline();
+            let limit = time_until_left(deadline, STOP_TIME);
+            let handler = move |app: App, record: SqsRecord, until: Timestamp| async move {
+                let handled = tokio::time::timeout(limit, handler(app, record, until)).await;
+                handled.unwrap_or(Ok(Handled::GivenBack))
+            };
+            let until = invocation::until(deadline);
             Ok::<_, std::convert::Infallible>(
                 each(source, app.clone(), event.payload, until, handler).await,
             )
         },
     )))
-}
-
-/// The time left of an invocation when no new work is started.
-pub(crate) const MARGIN: Duration = Duration::from_secs(3);
-
-/// Converts the host's time.
-pub(crate) fn micros_of(time: SystemTime) -> Timestamp {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

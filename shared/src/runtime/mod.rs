@@ -15,6 +15,7 @@
 //! | [`precedence`] | short work goes before long work in one process |
 //! | [`api`] | functions behind the gateway: a request in, an answer out |
 //! | [`messages`], [`schedule`] | functions that take messages, and those that run on a schedule |
+//! | `invocation` | the time that an invocation has left |
 //! | [`thread`], [`join`] | the one thread of a function; the results of tasks on it |
 
 pub mod api;
@@ -22,6 +23,7 @@ pub mod app;
 pub mod clients;
 pub mod config;
 pub mod in_process;
+mod invocation;
 pub mod join;
 pub mod keystone;
 pub mod log;

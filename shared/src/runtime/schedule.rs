@@ -1,12 +1,13 @@
 //! Runs a function that is called on a schedule.
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
 use super::app::App;
-use super::messages::{MARGIN, micros_of};
+use super::invocation::{self, time_until_left};
 use super::metrics;
 use super::thread;
 use crate::domain::error::ApiError;
@@ -65,7 +66,10 @@ where
     .await
 }
 
-/// Runs a function under the Lambda runtime.
+/// The time left of an invocation when a run is stopped.
+const STOP_TIME: Duration = Duration::from_millis(500);
+
+/// Runs a function under the Lambda runtime. A run that takes too long is stopped, and has failed.
 ///
 /// # Errors
 /// If the runtime fails.
@@ -82,8 +86,14 @@ where
     let app = &app;
     thread::run(lambda_runtime::run(lambda_runtime::service_fn(
         move |event: lambda_runtime::LambdaEvent<ScheduledEvent>| async move {
-            let until = micros_of(event.context.deadline() - MARGIN);
-            let outcome = run(function, app.clone(), until, handler).await;
+            let deadline = event.context.deadline();
+            let limit = time_until_left(deadline, STOP_TIME);
+            let handler = |app: App, until: Timestamp| async move {
+                let ended = tokio::time::timeout(limit, handler(app, until)).await;
+                let late = |_| Err(ApiError::unavailable(format!("no end within {limit:?}")));
+                ended.unwrap_or_else(late)
+            };
+            let outcome = run(function, app.clone(), invocation::until(deadline), handler).await;
             // The cause is in the log; to Lambda the run has failed.
             outcome.map_err(|_| lambda_runtime::Error::from("the run failed"))
         },

@@ -109,19 +109,20 @@ impl Store {
     }
 
     /// Clears the due mark of a job that has ended, and gives back what it counts unless its last chunk has
-    /// done so.
+    /// done so. Returns whether it has: whether the job ended unfinished.
     ///
     /// # Errors
     /// If the store does not answer or the record does not parse.
-    pub async fn release_job(&self, id: JobId) -> Result<(), ApiError> {
+    pub async fn release_job(&self, id: JobId) -> Result<bool, ApiError> {
         let Some(record) = self.single_item(at::job_key(id)).await? else {
-            return Ok(());
+            return Ok(false);
         };
         let read = item::Reader::of(&record)?;
         let remaining = read.optional_number::<i64>(at::REMAINING)?.unwrap_or(0);
         let project = read.parsed(at::PROJECT, |text| ProjectId::parse(text).ok())?;
         if remaining <= 0 {
-            return self.nothing_due(id).await;
+            self.nothing_due(id).await?;
+            return Ok(false);
         }
         let (update, condition) = (
             "SET #remaining = :none REMOVE #dpk, #dsk",
@@ -141,8 +142,8 @@ impl Store {
             self.give_back_job(&project, read.number(at::TOTAL)?)?,
         ];
         // If it is cancelled, another has done it.
-        self.transact("release job", items).await?;
-        Ok(())
+        let released = self.transact("release job", items).await?;
+        Ok(matches!(released, Transacted::Applied))
     }
 
     async fn nothing_due(&self, id: JobId) -> Result<(), ApiError> {

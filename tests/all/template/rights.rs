@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use shared::domain::id::{ImageId, JobId, ProjectId};
 use shared::store::keys as at;
 
-use super::{TEMPLATE, attribute, items, names, properties, resources};
+use super::{TEMPLATE, attribute, items, names, properties, reference, resources};
 
 /// The statements of every policy about items of the table.
 fn statements_of_the_table() -> Vec<&'static Value> {
@@ -120,4 +120,22 @@ fn the_functions_that_share_may_ask_keystone() {
         let authority = &variables["KEYSTONE_CA_FILE"]["Fn::If"][0];
         assert_eq!(*authority, "SharesWithCa", "{function}");
     }
+}
+
+/// Lambda connects a function to subnets only if its role permits that, so the function waits for the policies of its role:
+/// a function refers to each by a tag. What is in a role itself is there before the function anyway.
+#[test]
+fn functions_wait_for_the_policies_of_their_roles() {
+    let tags = TEMPLATE["Globals"]["Function"]["Tags"].as_object();
+    let tags: Vec<&Value> = tags.into_iter().flat_map(|tags| tags.values()).collect();
+    let resources = TEMPLATE["Resources"].as_object().unwrap();
+    let mut policies = 0;
+    for (name, resource) in resources {
+        if resource["Type"] == "AWS::IAM::Policy" {
+            let named = json!({"Fn::If": [resource["Condition"], reference(name), "none"]});
+            assert!(tags.contains(&&named), "no function waits for {name}");
+            policies += 1;
+        }
+    }
+    assert_eq!(tags.len(), policies);
 }

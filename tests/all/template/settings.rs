@@ -1,7 +1,7 @@
 //! What the functions have in common, and what an operator may switch on.
 
 use super::{TEMPLATE, function, items, names, properties, reference};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The promise of AuthCacheSeconds: the gateway remembers a token, or the function does, never both.
 #[test]
@@ -128,5 +128,20 @@ fn the_authorizer_reaches_a_keystone_in_a_vpc_only_on_request() {
             TEMPLATE["Parameters"][parameter]["Default"], "",
             "{parameter}"
         );
+    }
+}
+
+/// A run that fails, or that finds no free invocation, is made up for by the next one, a minute later. Lambda would repeat it for hours.
+#[test]
+fn a_run_that_fails_is_not_repeated() {
+    for name in names("functions") {
+        let events = function(&name)["Events"].as_object();
+        let scheduled =
+            events.is_some_and(|events| events.values().any(|it| it["Type"] == "Schedule"));
+        let expected = match scheduled {
+            true => json!({"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}),
+            false => Value::Null,
+        };
+        assert_eq!(function(&name)["EventInvokeConfig"], expected, "{name}");
     }
 }
