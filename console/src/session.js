@@ -39,7 +39,7 @@ export async function signIn({ identity, project, user, password, projectDomain,
   const url = new URL(`${identity}/auth/tokens`);
   const { data, headers } = await send('POST', url, { body: { auth } }).catch((error) => {
     throw error instanceof ApiError && error.status === 401
-      ? new ApiError(401, 'The project, the name or the password is wrong.', error)
+      ? new ApiError(401, 'The project, the user or the password is wrong.', error)
       : error;
   });
   const token = headers.get('x-subject-token');

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft', 'quick', 'dates'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -20,7 +20,7 @@ let server;
 let chrome;
 
 before(async () => {
-  server = await Server.start([...OWNERS, ...OTHERS, 'read-owner-reader', 'read-member-reader', RTL, SCRIPT]);
+  server = await Server.start([...OWNERS, ...OTHERS, 'service', 'read-owner-reader', 'read-member-reader', RTL, SCRIPT]);
   chrome = await browser();
 });
 after(async () => {
@@ -63,9 +63,10 @@ describe('the console', { concurrency: 3 }, () => {
   it('signs in by password and by token, for this tab only', async () => {
     const page = await open(chrome, server.url);
     await accessible(page, 'signing in');
+    await fits(page, 'signing in');
     await shot(page, 'sign-in');
     await page.getByLabel('Project', { exact: true }).fill('sign-owner');
-    await page.getByLabel('Name', { exact: true }).fill('sign-owner');
+    await page.getByLabel('User', { exact: true }).fill('sign-owner');
     await page.getByLabel('Password').fill('wrong');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').getByText('is wrong').waitFor();
@@ -448,6 +449,43 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('loses no answer that failed, however quickly the next was given', async () => {
+    const ids = [];
+    for (const name of ['first', 'second', 'third']) ids.push(await server.image('quick-owner', name));
+    await server.share('quick-owner', ids, ['quick-member']);
+    const page = await enter(chrome, server, 'quick-member');
+    const button = (name) => page.getByRole('button', { name, exact: true });
+    await button('Accept third').waitFor();
+    let failing = ids.slice(0, 2);
+    await page.route('**/members/*', (route) =>
+      failing.some((id) => route.request().url().includes(id))
+        ? route.fulfill({ status: 500, contentType: 'application/json', body: '{"message": "Something failed."}' })
+        : route.continue(),
+    );
+    // All are pressed before the first has an answer.
+    await page.evaluate(() => {
+      for (const name of ['Accept first', 'Reject second', 'Accept third']) document.querySelector(`[aria-label="${name}"]`).click();
+    });
+    await page.getByText('third is accepted.').waitFor();
+    const alert = page.locator('.list').getByRole('alert');
+    await alert.getByText('first, second are not accepted or rejected yet: Something failed.').waitFor();
+    failing = ids.slice(0, 1);
+    await alert.getByRole('button', { name: 'Try again' }).click();
+    await page.getByText('second is rejected.').waitFor();
+    await alert.getByText('first is not accepted yet: Something failed.').waitFor();
+    failing = [];
+    // Another answer for the same image takes the place of the one that failed.
+    await button('Reject first').click();
+    await page.getByText('first is rejected.').waitFor();
+    await alert.waitFor({ state: 'detached' });
+    assert.deepEqual((await server.invitations('quick-member')).map((row) => [row.image_name, row.status]).sort(), [
+      ['first', 'rejected'],
+      ['second', 'rejected'],
+      ['third', 'accepted'],
+    ]);
+    await close(page);
+  });
+
   it('accepts all that waits, as it was asked', async () => {
     await server.share('all-owner', await server.images('all-owner', 3), ['all-member']);
     await server.share('other-2', await server.images('other-2', 4), ['all-member']);
@@ -491,6 +529,7 @@ describe('the console', { concurrency: 3 }, () => {
     await dialog.getByRole('button', { name: 'Accept with this vault' }).click();
     await tray(page).getByText('2 entries done').waitFor();
     // A batch that nobody has looked at before: the job asks afterwards.
+    await page.getByText('1 image from vault-owner waits for your answer.').waitFor();
     await page.getByRole('button', { name: 'Accept all' }).click();
     await page.getByRole('button', { name: 'Accept 1 image' }).click();
     await tray(page).getByRole('button', { name: 'Choose a vault and repeat' }).click();
@@ -828,6 +867,16 @@ describe('the console', { concurrency: 3 }, () => {
     assert.equal((await server.invitations('read-member'))[0].status, 'pending');
     await close(page);
     await close(owner);
+  });
+
+  it('says how long ago, and the day where that is long', async () => {
+    const old = { name: 'old', created_at: '2024-03-01T12:00:00Z' };
+    await server.call('service', 'POST', '/v2/images', { ...old, owner: projectId('dates-owner') });
+    await server.image('dates-owner', 'new');
+    const page = await enter(chrome, server, 'dates-owner', '#/images');
+    await row(page, 'new').getByText('just now').waitFor();
+    await row(page, 'old').getByText('1 Mar 2024').waitFor();
+    await close(page);
   });
 
   it('says what to do where there is nothing', async () => {

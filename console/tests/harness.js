@@ -178,7 +178,7 @@ export async function open(chrome, url, options = {}) {
 /** Signs in as a user of that name. */
 export async function signIn(page, name, project = name) {
   await page.getByLabel('Project', { exact: true }).fill(project);
-  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('User', { exact: true }).fill(name);
   await page.getByLabel('Password').fill('secret');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
@@ -224,10 +224,21 @@ export async function accessible(page, where) {
   assert.deepEqual(found, [], where);
 }
 
-/** Nothing is wider than the window. */
+/** Nothing is wider than the window, nor than the panel, the dialog or the card that it is in; and no time takes two lines. */
 export async function fits(page, where) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const [content, window, wide] = await page.evaluate(() => {
+    const boxes = [...document.querySelectorAll('dialog[open], .panel, .tray, .signin form')];
+    const wide = boxes.flatMap((box) => {
+      const end = box.getBoundingClientRect().right - Number.parseFloat(getComputedStyle(box).paddingRight);
+      // What is cut or scrolls inside the box is that part's own.
+      const parts = [...box.querySelectorAll(':not(.hidden, .entries *)')];
+      return parts.filter((part) => part.getBoundingClientRect().right > end + 1);
+    });
+    const broken = [...document.querySelectorAll('time')].filter((time) => time.getClientRects().length > 1);
+    return [document.documentElement.scrollWidth, innerWidth, [...wide, ...broken].map((part) => part.outerHTML)];
+  });
   assert.ok(content <= window, `${where}: ${content} pixels in a window of ${window}`);
+  assert.deepEqual(wide, [], where);
 }
 
 /** The row with this text in the main table. */
