@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
-import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
+import { accessible, browser, close, cutting, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft', 'quick', 'dates'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft', 'quick', 'dates', 'slow', 'cut'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -915,6 +915,43 @@ describe('the console', { concurrency: 3 }, () => {
     await accessible(page, 'error');
     await shot(page, 'error');
     await close(page);
+  });
+
+  it('lets a slow answer arrive, however late', async () => {
+    await server.share('slow-owner', [await server.image('slow-owner', 'patient')], ['slow-member']);
+    const page = await enter(chrome, server, 'slow-member', '#/jobs');
+    await page.clock.install();
+    const held = [];
+    await page.route('**/cloudimages/invitations?*', (route) => held.push(route));
+    await tab(page, 'Shared with me').click();
+    await page.waitForFunction(() => document.querySelector('.waiting'));
+    // Three times as long as a list is fresh, and less than a request may take.
+    for (let passed = 0; passed < 50; passed += 10) await page.clock.fastForward(10000);
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    const lists = held.filter((route) => new URL(route.request().url()).searchParams.get('limit') === '50');
+    assert.equal(lists.length, 1, 'what is on its way is not asked for again');
+    for (const route of held) await route.continue();
+    await row(page, 'patient').waitFor();
+    await close(page);
+  });
+
+  it('takes half an answer for none', async () => {
+    await server.share('cut-owner', [await server.image('cut-owner', 'whole')], ['cut-member']);
+    let cuts = false;
+    const proxy = await cutting(server.url, (path) => cuts && path.includes('/invitations'));
+    try {
+      const page = await enter(chrome, proxy, 'cut-member', '#/jobs');
+      await page.getByText('1 image from cut-owner waits for your answer.').waitFor();
+      cuts = true;
+      await tab(page, 'Shared with me').click();
+      await page.getByText(/Trying again in \d+ s\./).waitFor();
+      await page.locator('.away').getByText('The service does not answer.').waitFor();
+      cuts = false;
+      await row(page, 'whole').waitFor();
+      await close(page);
+    } finally {
+      proxy.end();
+    }
   });
 
   it('says what an older server does not have', async () => {

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { chromium } from 'playwright-core';
 
 const BINARY = process.env.IMSHARE ?? '../target/debug/imshare';
@@ -147,6 +149,23 @@ export async function freeAddress() {
   held.close();
   await once(held, 'close');
   return `127.0.0.1:${port}`;
+}
+
+/** A server's address behind which answers are cut in the middle, as a network does it, while `cuts` says so. @param {(path: string) => boolean} cuts */
+export async function cutting(url, cuts) {
+  const proxy = createHttpServer(async (asked, answer) => {
+    const body = asked.method === 'GET' ? undefined : await new Response(Readable.toWeb(asked)).text();
+    const { host, connection, 'accept-encoding': encoding, ...headers } = asked.headers;
+    const got = await fetch(url + asked.url, { method: asked.method, headers, body, redirect: 'manual' });
+    const whole = Buffer.from(await got.arrayBuffer());
+    const kept = [...got.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name));
+    answer.writeHead(got.status, { ...Object.fromEntries(kept), 'content-length': whole.length });
+    if (cuts(asked.url)) answer.write(whole.subarray(0, whole.length / 2), () => answer.destroy());
+    else answer.end(whole);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return { url: `http://127.0.0.1:${proxy.address().port}`, end: () => proxy.close() };
 }
 
 /** One browser for all tests. */
