@@ -13,6 +13,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{Exit, Failure, Outcome};
+use crate::output::terminal::visible;
 
 /// How long a connection may take, and a whole request.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -135,7 +136,7 @@ impl Http {
         }
         let wrong = |error: &dyn std::fmt::Display| {
             Failure::wrong_use(format!(
-                "{:?} is no address of {service}: {error}",
+                "{:?} is no address of {service}: {error}; an address starts with https:// or http://",
                 request.url
             ))
         };
@@ -260,15 +261,16 @@ impl Answer {
         })
     }
 
-    /// The server's words about what is wrong.
+    /// The server's words about what is wrong: their first line, since the rest of some is the whole
+    /// schema that a request breaks. What would move a terminal's cursor is made visible.
     pub fn message(&self) -> Option<String> {
         let body: Value = serde_json::from_slice(&self.body).ok()?;
         let places = ["/error/message", "/message", "/error/title"];
         let text = places
             .iter()
             .find_map(|place| body.pointer(place)?.as_str())?;
-        let text = text.trim().trim_end_matches('.');
-        (!text.is_empty()).then(|| text.to_owned())
+        let line = text.trim().lines().next()?.trim_end_matches('.');
+        Some(line.chars().map(visible).collect())
     }
 
     /// The server's code of what is wrong, in the IMS family.
@@ -300,7 +302,8 @@ impl Answer {
                 "{service} does not accept this login: {said}; log in again, or check the OS_ variables"
             )),
             403 => Failure::refused(format!(
-                "{service} refuses this: {said}; ask for a role that may do it, such as member"
+                "{service} refuses this: {said}; ask for a role that may do it: member as a rule, admin for \
+                 public images"
             )),
             429 | 500.. => Failure::away(format!(
                 "{service} is not able to answer: {said}; try again later"

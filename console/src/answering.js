@@ -3,9 +3,8 @@
 
 import * as api from './api.js';
 import { Dialog } from './dialog.js';
-import { Away } from './http.js';
+import { ApiError, Away } from './http.js';
 import { each, html, plural, random, useEffect, useRef, useState } from './lib.js';
-import { useAction } from './load.js';
 import { changed } from './outage.js';
 import { Button, ErrorNote, told } from './ui.js';
 import { VaultDialog } from './vault.js';
@@ -16,7 +15,12 @@ const LOOKED_AT = 50;
 /** Rows that have left are looked at, up to so many at once. */
 const MISSED = 20;
 
+/** Images that an error names. */
+const NAMED = 3;
+
 /** @typedef {'accepted' | 'rejected'} Given */
+/** @typedef {{status: Given, rows: Invitation[], vault?: string | undefined, key: string}} Asked an answer that somebody has given here */
+/** @typedef {{asked: Asked, error: Error}} Failed */
 
 /** @param {Invitation} row */
 export function nameOf(row) {
@@ -30,15 +34,16 @@ export function nameOf(row) {
 export function useAnswering(gone, selection) {
   const [vaultFor, setVaultFor] = useState(/** @type {{rows: Invitation[], count: number} | null} */ (null));
   const [rejecting, setRejecting] = useState(/** @type {Invitation[] | null} */ (null));
-  const [about, setAbout] = useState(/** @type {Set<string>} */ (new Set()));
-  const last = useRef(() => {});
+  const [under, setUnder] = useState(/** @type {Asked[]} */ ([]));
+  const [failed, setFailed] = useState(/** @type {Failed[]} */ ([]));
   // Whoever answers quickly, row by row, is not waited for: one answer after the other.
   const line = useRef(Promise.resolve());
 
-  const give = async (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault, /** @type {string} */ key) => {
+  const give = async (/** @type {Asked} */ { status, rows, vault, key }) => {
     if (status === 'accepted' && !vault && rows.length <= LOOKED_AT) {
       const count = await needVault(rows, gone);
-      if (count) return void setVaultFor({ rows, count });
+      // The next in line may need one too.
+      if (count) return setVaultFor((now) => ({ rows: [...(now?.rows ?? []), ...rows], count: count + (now?.count ?? 0) }));
     }
     const left = rows.filter((row) => !gone.has(row));
     const [only] = left;
@@ -54,20 +59,17 @@ export function useAnswering(gone, selection) {
     selection.set(new Map());
     changed();
   };
-  const action = useAction((/** @type {Parameters<typeof give>} */ ...asked) =>
-    give(...asked).catch((error) => {
-      throw error instanceof Away ? unanswered(error, asked[0], asked[1]) : error;
-    }),
-  );
-
-  const send = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) => {
-    const key = random();
-    last.current = () => {
-      line.current = line.current.then(async () => void (await action.run(status, rows, vault, key)));
-    };
-    setAbout(new Set(rows.map((row) => row.image_id)));
-    last.current();
+  // Joins the line. What failed is told until it is sent again, or the same images are answered anew.
+  const join = (/** @type {Asked} */ asked) => {
+    setUnder((now) => [...now, asked]);
+    setFailed((now) => now.filter((before) => !before.asked.rows.some((row) => isAbout(asked, row))));
+    line.current = line.current
+      .then(() => give(asked))
+      .catch((error) => setFailed((now) => [...now, { asked, error }]))
+      .then(() => setUnder((now) => now.filter((one) => one !== asked)));
   };
+  const send = (/** @type {Given} */ status, /** @type {Invitation[]} */ rows, /** @type {string | undefined} */ vault = undefined) =>
+    join({ status, rows, vault, key: random() });
   const onVault = (/** @type {string} */ vault) => {
     setVaultFor(null);
     if (vaultFor) send('accepted', vaultFor.rows, vault);
@@ -80,8 +82,8 @@ export function useAnswering(gone, selection) {
     // One answer can be undone. Rejecting several cannot, so the user is asked first.
     answer: (/** @type {Given} */ status, /** @type {Invitation[]} */ rows) =>
       status === 'rejected' && rows.length > 1 ? setRejecting(rows) : send(status, rows),
-    busy: (/** @type {Invitation} */ row) => action.busy && about.has(row.image_id),
-    parts: html`<${ErrorNote} error=${action.error} retry=${() => last.current()} />
+    busy: (/** @type {Invitation} */ row) => under.some((asked) => isAbout(asked, row)),
+    parts: html`<${ErrorNote} error=${unanswered(failed)} retry=${() => failed.forEach(({ asked }) => join(asked))} />
       ${vaultFor ? html`<${VaultDialog} count=${vaultFor.count} of=${vaultFor.rows.length} onVault=${onVault} onClose=${() => setVaultFor(null)} />` : null}
       ${rejecting ? html`<${RejectDialog} count=${rejecting.length} onReject=${onReject} onClose=${() => setRejecting(null)} />` : null}`,
   };
@@ -98,11 +100,21 @@ function RejectDialog({ count, onReject, onClose }) {
   <//>`;
 }
 
-/** What is still to be done, for whoever reads it when the service is back. @param {Away} error @param {Given} status @param {Invitation[]} rows */
-function unanswered(error, status, rows) {
-  const [only] = rows;
-  const what = rows.length === 1 && only ? `${nameOf(only)} is` : `${plural(rows.length, 'image')} are`;
-  return new Away(error.status, `${what} not ${status} yet: the service did not answer.`, error);
+/** @param {Asked} asked @param {Invitation} row */
+function isAbout(asked, row) {
+  return asked.rows.some(({ image_id }) => image_id === row.image_id);
+}
+
+/** What is still to be done, and why the last of it failed. @param {Failed[]} failed */
+function unanswered(failed) {
+  const error = failed.at(-1)?.error;
+  if (!error) return undefined;
+  const rows = failed.flatMap(({ asked }) => asked.rows);
+  const words = [...new Set(failed.map(({ asked }) => asked.status))];
+  const what = rows.length > NAMED ? plural(rows.length, 'image') : rows.map(nameOf).join(', ');
+  const why = error instanceof Away ? 'the service did not answer.' : error.message;
+  const { status = 0, ...more } = error instanceof ApiError ? error : {};
+  return new ApiError(status, `${what} ${rows.length === 1 ? 'is' : 'are'} not ${words.join(' or ')} yet: ${why}`, more);
 }
 
 /** How many of these images need a vault. @param {Invitation[]} rows @param {Gone} gone */

@@ -3,6 +3,9 @@
 import { base, Store } from './lib.js';
 import * as outage from './outage.js';
 
+/** How long a whole answer may take, in milliseconds. */
+const PATIENCE = 60000;
+
 /** @type {Store<Session | null>} Who is signed in. */
 export const session = new Store(/** @type {Session | null} */ (null));
 
@@ -78,13 +81,15 @@ export async function send(method, url, { query = {}, body, headers = {} }) {
   }
   const sent = { Accept: 'application/json', ...headers };
   if (body !== undefined) Object.assign(sent, { 'Content-Type': 'application/json' });
-  let response;
+  let response, text;
   try {
-    response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), cache: 'no-store' });
+    const signal = AbortSignal.timeout(PATIENCE);
+    response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), cache: 'no-store', signal });
+    text = await response.text();
   } catch {
+    // No answer, or one that was cut.
     throw new Away(0, 'The service does not answer.');
   }
-  const text = await response.text().catch(() => '');
   const data = parsed(text);
   if (response.ok) return { data, headers: response.headers };
   throw failure(response, data);

@@ -40,7 +40,7 @@ export function Facts({ image, row }) {
     ['State', image.status],
     ['Size', image.size === null ? 'unknown' : size(image.size)],
     ['Disk format', image.disk_format ?? 'unknown'],
-    ['Needs', `${image.min_disk} GB of disk, ${image.min_ram} MB of memory`],
+    ['Needs', image.min_disk || image.min_ram ? `${image.min_disk} GB of disk, ${image.min_ram} MB of memory` : 'no minimum of disk or memory'],
     ...(image.__backup_id ? /** @type {[string, import('./lib.js').Children][]} */ ([['Made from', 'a backup of a server: a vault is needed']]) : []),
     ['Created', html`<${Time} at=${image.created_at} />`],
   ];

@@ -23,7 +23,7 @@ export const firstLoaded = new Promise((done) => {
 
 /**
  * Loads when an input changes, when records have changed, when the window is looked at again, and every
- * now and then. What is there already stays while that happens.
+ * now and then unless a load is under way. What is there already stays while that happens.
  * @template T
  * @param {(alive: () => boolean) => Promise<T>} load
  * @param {unknown[]} inputs
@@ -35,15 +35,23 @@ export function useLoad(load, inputs, { every = FRESH } = {}) {
   const [state, setState] = useState({ key: '', data: /** @type {T | undefined} */ (undefined), error: /** @type {Error | undefined} */ (undefined) });
   const [turn, setTurn] = useState(0);
   const latest = useLatest(load);
+  // On a slow network a load may take longer than the time to the next one.
+  const under = useRef(false);
   const reload = () => setTurn((value) => value + 1);
 
   useEffect(() => {
     let alive = true;
+    under.current = true;
     const loading = latest.current(() => alive);
     loading.then(begun, begun);
+    const end = (/** @type {Parameters<typeof setState>[0]} */ next) => {
+      if (!alive) return;
+      under.current = false;
+      setState(next);
+    };
     loading.then(
-      (data) => alive && setState({ key, data, error: undefined }),
-      (error) => alive && setState((now) => ({ key, data: now.key === key ? now.data : undefined, error })),
+      (data) => end({ key, data, error: undefined }),
+      (error) => end((now) => ({ key, data: now.key === key ? now.data : undefined, error })),
     );
     return () => {
       alive = false;
@@ -52,7 +60,7 @@ export function useLoad(load, inputs, { every = FRESH } = {}) {
 
   useEffect(() => {
     const again = () => {
-      if (document.visibilityState === 'visible' && !outage.value) reload();
+      if (document.visibilityState === 'visible' && !outage.value && !under.current) reload();
     };
     const clock = setInterval(again, every);
     const unsubscribe = changes.subscribe(reload);

@@ -1,6 +1,6 @@
 // Signing in and out. A session lives in this tab and ends with it.
 
-import { ApiError, ended, send, session } from './http.js';
+import { ApiError, Away, ended, send, session } from './http.js';
 import { base, keep, kept } from './lib.js';
 
 session.set(kept('session'));
@@ -38,8 +38,12 @@ export async function signIn({ identity, project, user, password, projectDomain,
   };
   const url = new URL(`${identity}/auth/tokens`);
   const { data, headers } = await send('POST', url, { body: { auth } }).catch((error) => {
+    // The browser does not say whether nobody answers, or whether this page may not see the answer.
+    if (error instanceof Away && error.status === 0) {
+      throw new Away(0, `The identity service ${url.host} does not answer this page. Try again, or use a token.`);
+    }
     throw error instanceof ApiError && error.status === 401
-      ? new ApiError(401, 'The project, the name or the password is wrong.', error)
+      ? new ApiError(401, 'The project, the user or the password is wrong.', error)
       : error;
   });
   const token = headers.get('x-subject-token');

@@ -46,7 +46,7 @@ export function SignIn() {
         ? html`${field('token', 'Token', { type: 'password', required: true, autocomplete: 'off' })}
             ${field('project', 'Project id, if the identity service cannot be asked', { autocomplete: 'off' })}`
         : html`${field('project', 'Project', { required: true, autocomplete: 'organization' })}
-            ${field('user', 'Name', { required: true, autocomplete: 'username' })}
+            ${field('user', 'User', { required: true, autocomplete: 'username' })}
             ${field('password', 'Password', { type: 'password', required: true, autocomplete: 'current-password' })}
             <details><summary>Domains</summary>
               ${field('projectDomain', 'Domain of the project')}${field('userDomain', 'Domain of the user')}
@@ -54,7 +54,7 @@ export function SignIn() {
       <${ErrorNote} error=${enter.error ?? (identity ? undefined : find.error)} retry=${enter.error ? undefined : find.run} />
       <${Button} kind="primary" type="submit" busy=${enter.busy}>Sign in<//>
       <p class="foot">
-        <${Button} kind="link" onClick=${() => setByToken(!byToken)}>${byToken ? 'Use a name and a password' : 'Use a token'}<//>
+        <${Button} kind="link" onClick=${() => setByToken(!byToken)}>${byToken ? 'Use a password' : 'Use a token'}<//>
         <span class="quiet">${identity ? html`Identity service <code>${new URL(identity).host}</code>. ` : ''}You stay signed in in this tab only.</span>
       </p>
     </form>

@@ -62,7 +62,10 @@ export function Status({ status }) {
 }
 
 const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const days = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+/** What is longer ago is told by its day, in seconds. */
+const LONG_AGO = 30 * 86400;
 /** @type {[number, Intl.RelativeTimeFormatUnit][]} */
 const UNITS = [[86400, 'day'], [3600, 'hour'], [60, 'minute']];
 
@@ -71,8 +74,8 @@ export function Time({ at }) {
   const date = new Date(at);
   const seconds = (date.getTime() - Date.now()) / 1000;
   const unit = UNITS.find(([size]) => Math.abs(seconds) >= size);
-  const text = unit ? relative.format(Math.round(seconds / unit[0]), unit[1]) : 'just now';
-  return html`<time datetime=${at} title=${dates.format(date)}>${text}</time>`;
+  const ago = unit ? relative.format(Math.round(seconds / unit[0]), unit[1]) : 'just now';
+  return html`<time datetime=${at} title=${dates.format(date)}>${seconds < -LONG_AGO ? days.format(date) : ago}</time>`;
 }
 
 /** What is said once to whoever cannot see it. */

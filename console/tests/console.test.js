@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
-import { accessible, browser, close, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
+import { accessible, browser, close, cutting, enter, fits, freeAddress, open, projectId, QUOTA, row, rows, Server, shot, signIn, token } from './harness.js';
 
 /** Projects by test, and some that only have a name. */
-const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft'];
+const TESTS = ['plain', 'sign', 'mouse', 'keys', 'pages', 'all', 'vault', 'trust', 'share', 'many', 'unshare', 'windows', 'jobs', 'thousand', 'names', 'read', 'look', 'empty', 'error', 'old', 'cursor', 'aimed', 'reject', 'focus', 'undo', 'aloud', 'failed', 'draft', 'quick', 'dates', 'slow', 'cut'];
 const OWNERS = TESTS.flatMap((name) => [`${name}-owner`, `${name}-member`]);
 const OTHERS = Array.from({ length: 60 }, (_, index) => `other-${index}`);
 const SCRIPT = '<script>window.hacked = true</script>';
@@ -20,7 +20,7 @@ let server;
 let chrome;
 
 before(async () => {
-  server = await Server.start([...OWNERS, ...OTHERS, 'read-owner-reader', 'read-member-reader', RTL, SCRIPT]);
+  server = await Server.start([...OWNERS, ...OTHERS, 'service', 'read-owner-reader', 'read-member-reader', RTL, SCRIPT]);
   chrome = await browser();
 });
 after(async () => {
@@ -63,9 +63,10 @@ describe('the console', { concurrency: 3 }, () => {
   it('signs in by password and by token, for this tab only', async () => {
     const page = await open(chrome, server.url);
     await accessible(page, 'signing in');
+    await fits(page, 'signing in');
     await shot(page, 'sign-in');
     await page.getByLabel('Project', { exact: true }).fill('sign-owner');
-    await page.getByLabel('Name', { exact: true }).fill('sign-owner');
+    await page.getByLabel('User', { exact: true }).fill('sign-owner');
     await page.getByLabel('Password').fill('wrong');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').getByText('is wrong').waitFor();
@@ -96,6 +97,14 @@ describe('the console', { concurrency: 3 }, () => {
     const apart = await Server.start([], { listen, env, args: ['--keystone-url', `${identity.url}/identity/v3`] });
     try {
       const page = await open(chrome, apart.url);
+      // A Keystone that does not allow the page is for the browser one that does not answer.
+      await page.route(`${identity.url}/**`, (route) => route.abort());
+      await page.getByLabel('Project', { exact: true }).fill('apart');
+      await page.getByLabel('User', { exact: true }).fill('apart');
+      await page.getByLabel('Password').fill('secret');
+      await page.keyboard.press('Enter');
+      await page.getByText(`The identity service ${new URL(identity.url).host} does not answer this page.`).waitFor();
+      await page.unroute(`${identity.url}/**`);
       await signIn(page, 'apart');
       await page.getByRole('banner').getByText(projectId('apart')).waitFor();
       await tab(page, 'My images').click();
@@ -448,6 +457,43 @@ describe('the console', { concurrency: 3 }, () => {
     await close(page);
   });
 
+  it('loses no answer that failed, however quickly the next was given', async () => {
+    const ids = [];
+    for (const name of ['first', 'second', 'third']) ids.push(await server.image('quick-owner', name));
+    await server.share('quick-owner', ids, ['quick-member']);
+    const page = await enter(chrome, server, 'quick-member');
+    const button = (name) => page.getByRole('button', { name, exact: true });
+    await button('Accept third').waitFor();
+    let failing = ids.slice(0, 2);
+    await page.route('**/members/*', (route) =>
+      failing.some((id) => route.request().url().includes(id))
+        ? route.fulfill({ status: 500, contentType: 'application/json', body: '{"message": "Something failed."}' })
+        : route.continue(),
+    );
+    // All are pressed before the first has an answer.
+    await page.evaluate(() => {
+      for (const name of ['Accept first', 'Reject second', 'Accept third']) document.querySelector(`[aria-label="${name}"]`).click();
+    });
+    await page.getByText('third is accepted.').waitFor();
+    const alert = page.locator('.list').getByRole('alert');
+    await alert.getByText('first, second are not accepted or rejected yet: Something failed.').waitFor();
+    failing = ids.slice(0, 1);
+    await alert.getByRole('button', { name: 'Try again' }).click();
+    await page.getByText('second is rejected.').waitFor();
+    await alert.getByText('first is not accepted yet: Something failed.').waitFor();
+    failing = [];
+    // Another answer for the same image takes the place of the one that failed.
+    await button('Reject first').click();
+    await page.getByText('first is rejected.').waitFor();
+    await alert.waitFor({ state: 'detached' });
+    assert.deepEqual((await server.invitations('quick-member')).map((row) => [row.image_name, row.status]).sort(), [
+      ['first', 'rejected'],
+      ['second', 'rejected'],
+      ['third', 'accepted'],
+    ]);
+    await close(page);
+  });
+
   it('accepts all that waits, as it was asked', async () => {
     await server.share('all-owner', await server.images('all-owner', 3), ['all-member']);
     await server.share('other-2', await server.images('other-2', 4), ['all-member']);
@@ -468,11 +514,19 @@ describe('the console', { concurrency: 3 }, () => {
 
   it('asks for a vault where an image needs one', async () => {
     const backup = (name) => server.image('vault-owner', { name, __backup_id: 'b' });
-    const ids = [await backup('single'), await backup('double'), await server.image('vault-owner', 'simple'), await backup('late')];
+    const ids = [await backup('single'), await backup('double'), await server.image('vault-owner', 'simple'), await backup('late'), await backup('later')];
     await server.share('vault-owner', ids, ['vault-member']);
     const page = await enter(chrome, server, 'vault-member');
-    await page.getByRole('button', { name: 'Accept single' }).click();
     const dialog = page.getByRole('dialog', { name: 'Choose a vault' });
+    await page.getByRole('button', { name: 'Accept single' }).waitFor();
+    // Of two that are accepted at once neither is forgotten.
+    await page.evaluate(() => {
+      for (const name of ['single', 'late']) document.querySelector(`[aria-label="Accept ${name}"]`).click();
+    });
+    await dialog.getByText('2 images were made from a backup').waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'Accept single' }).click();
     await dialog.getByText('This image was made from a backup').waitFor();
     await accessible(page, 'vault');
     await page.keyboard.press('Escape');
@@ -491,13 +545,14 @@ describe('the console', { concurrency: 3 }, () => {
     await dialog.getByRole('button', { name: 'Accept with this vault' }).click();
     await tray(page).getByText('2 entries done').waitFor();
     // A batch that nobody has looked at before: the job asks afterwards.
+    await page.getByText('2 images from vault-owner wait for your answer.').waitFor();
     await page.getByRole('button', { name: 'Accept all' }).click();
-    await page.getByRole('button', { name: 'Accept 1 image' }).click();
+    await page.getByRole('button', { name: 'Accept 2 images', exact: true }).click();
     await tray(page).getByRole('button', { name: 'Choose a vault and repeat' }).click();
     await dialog.getByLabel('Vault id').fill(VAULT);
     await page.keyboard.press('Enter');
-    await tray(page).getByText('1 entry done').waitFor();
-    assert.equal((await server.invitations('vault-member', 'status=accepted')).length, 4);
+    await tray(page).getByText('2 entries done').nth(1).waitFor();
+    assert.equal((await server.invitations('vault-member', 'status=accepted')).length, 5);
     await close(page);
   });
 
@@ -830,6 +885,16 @@ describe('the console', { concurrency: 3 }, () => {
     await close(owner);
   });
 
+  it('says how long ago, and the day where that is long', async () => {
+    const old = { name: 'old', created_at: '2024-03-01T12:00:00Z' };
+    await server.call('service', 'POST', '/v2/images', { ...old, owner: projectId('dates-owner') });
+    await server.image('dates-owner', 'new');
+    const page = await enter(chrome, server, 'dates-owner', '#/images');
+    await row(page, 'new').getByText('just now').waitFor();
+    await row(page, 'old').getByText('1 Mar 2024').waitFor();
+    await close(page);
+  });
+
   it('says what to do where there is nothing', async () => {
     const page = await enter(chrome, server, 'empty-owner');
     for (const [hash, heading] of [['shared', 'Nothing waits for your answer'], ['shared?status=nonsense', 'Nothing waits for your answer'], ['shared?status=all', 'No image is shared with this project'], ['images', 'This project has no images'], ['images?visibility=nonsense', 'This project has no images'], ['jobs', 'No jobs yet'], ['jobs?status=nonsense', 'No jobs yet'], ['jobs?status=FAIL', 'No job has this status']]) {
@@ -850,6 +915,43 @@ describe('the console', { concurrency: 3 }, () => {
     await accessible(page, 'error');
     await shot(page, 'error');
     await close(page);
+  });
+
+  it('lets a slow answer arrive, however late', async () => {
+    await server.share('slow-owner', [await server.image('slow-owner', 'patient')], ['slow-member']);
+    const page = await enter(chrome, server, 'slow-member', '#/jobs');
+    await page.clock.install();
+    const held = [];
+    await page.route('**/cloudimages/invitations?*', (route) => held.push(route));
+    await tab(page, 'Shared with me').click();
+    await page.waitForFunction(() => document.querySelector('.waiting'));
+    // Three times as long as a list is fresh, and less than a request may take.
+    for (let passed = 0; passed < 50; passed += 10) await page.clock.fastForward(10000);
+    await page.evaluate(() => dispatchEvent(new Event('focus')));
+    const lists = held.filter((route) => new URL(route.request().url()).searchParams.get('limit') === '50');
+    assert.equal(lists.length, 1, 'what is on its way is not asked for again');
+    for (const route of held) await route.continue();
+    await row(page, 'patient').waitFor();
+    await close(page);
+  });
+
+  it('takes half an answer for none', async () => {
+    await server.share('cut-owner', [await server.image('cut-owner', 'whole')], ['cut-member']);
+    let cuts = false;
+    const proxy = await cutting(server.url, (path) => cuts && path.includes('/invitations'));
+    try {
+      const page = await enter(chrome, proxy, 'cut-member', '#/jobs');
+      await page.getByText('1 image from cut-owner waits for your answer.').waitFor();
+      cuts = true;
+      await tab(page, 'Shared with me').click();
+      await page.getByText(/Trying again in \d+ s\./).waitFor();
+      await page.locator('.away').getByText('The service does not answer.').waitFor();
+      cuts = false;
+      await row(page, 'whole').waitFor();
+      await close(page);
+    } finally {
+      proxy.end();
+    }
   });
 
   it('says what an older server does not have', async () => {

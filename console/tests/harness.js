@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { chromium } from 'playwright-core';
 
 const BINARY = process.env.IMSHARE ?? '../target/debug/imshare';
@@ -149,6 +151,23 @@ export async function freeAddress() {
   return `127.0.0.1:${port}`;
 }
 
+/** A server's address behind which answers are cut in the middle, as a network does it, while `cuts` says so. @param {(path: string) => boolean} cuts */
+export async function cutting(url, cuts) {
+  const proxy = createHttpServer(async (asked, answer) => {
+    const body = asked.method === 'GET' ? undefined : await new Response(Readable.toWeb(asked)).text();
+    const { host, connection, 'accept-encoding': encoding, ...headers } = asked.headers;
+    const got = await fetch(url + asked.url, { method: asked.method, headers, body, redirect: 'manual' });
+    const whole = Buffer.from(await got.arrayBuffer());
+    const kept = [...got.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name));
+    answer.writeHead(got.status, { ...Object.fromEntries(kept), 'content-length': whole.length });
+    if (cuts(asked.url)) answer.write(whole.subarray(0, whole.length / 2), () => answer.destroy());
+    else answer.end(whole);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return { url: `http://127.0.0.1:${proxy.address().port}`, end: () => proxy.close() };
+}
+
 /** One browser for all tests. */
 export async function browser() {
   return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
@@ -178,7 +197,7 @@ export async function open(chrome, url, options = {}) {
 /** Signs in as a user of that name. */
 export async function signIn(page, name, project = name) {
   await page.getByLabel('Project', { exact: true }).fill(project);
-  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('User', { exact: true }).fill(name);
   await page.getByLabel('Password').fill('secret');
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
@@ -224,10 +243,21 @@ export async function accessible(page, where) {
   assert.deepEqual(found, [], where);
 }
 
-/** Nothing is wider than the window. */
+/** Nothing is wider than the window, nor than the panel, the dialog or the card that it is in; and no time takes two lines. */
 export async function fits(page, where) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const [content, window, wide] = await page.evaluate(() => {
+    const boxes = [...document.querySelectorAll('dialog[open], .panel, .tray, .signin form')];
+    const wide = boxes.flatMap((box) => {
+      const end = box.getBoundingClientRect().right - Number.parseFloat(getComputedStyle(box).paddingRight);
+      // What is cut or scrolls inside the box is that part's own.
+      const parts = [...box.querySelectorAll(':not(.hidden, .entries *)')];
+      return parts.filter((part) => part.getBoundingClientRect().right > end + 1);
+    });
+    const broken = [...document.querySelectorAll('time')].filter((time) => time.getClientRects().length > 1);
+    return [document.documentElement.scrollWidth, innerWidth, [...wide, ...broken].map((part) => part.outerHTML)];
+  });
   assert.ok(content <= window, `${where}: ${content} pixels in a window of ${window}`);
+  assert.deepEqual(wide, [], where);
 }
 
 /** The row with this text in the main table. */

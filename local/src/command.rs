@@ -55,7 +55,10 @@ fn say(server: &Server, development: bool, demo: Option<&IdentityFile>) {
     let url = server.url();
     let _ = writeln!(out, "listening on {url}");
     let _ = out.flush();
-    let mut help = format!("data {}\n", server.data());
+    let mut help = format!(
+        "data {}\nconsole {url}/console\nAPI {url}/docs\n",
+        server.data()
+    );
     for (name, address) in [
         ("DynamoDB", server.dynamodb_address),
         ("SQS", server.sqs_address),
@@ -70,14 +73,17 @@ fn say(server: &Server, development: bool, demo: Option<&IdentityFile>) {
         ));
     }
     if let Some(identity) = demo {
-        help.push_str("\nDemo tokens, for trying it out on this machine only:\n\n");
+        help.push_str(
+            "\nDemo users, for trying it out on this machine only. Each has a project of its name, and the \
+             password secret:\n\n",
+        );
         for token in &identity.token {
             let project = identity
                 .project
                 .iter()
                 .find(|project| project.id == token.project);
             help.push_str(&format!(
-                "  {:8} {}  project {}\n",
+                "  {:8} token {:30}  project {}\n",
                 project.map_or("", |project| &project.name),
                 token.id.reveal(),
                 token.project
@@ -88,6 +94,10 @@ fn say(server: &Server, development: bool, demo: Option<&IdentityFile>) {
             let (access, secret) = (&key.access, key.secret.reveal());
             help.push_str(&format!("  {access} {secret}  project {}\n", key.project));
         }
+        // As it was called, so that the lines can be pasted.
+        let called = std::env::args().next();
+        let called = called.filter(|path| !path.contains(char::is_whitespace));
+        let imshare = called.as_deref().unwrap_or("imshare");
         help.push_str(&format!(
             r#"
 Try:
@@ -97,8 +107,8 @@ Try:
   curl -s -H 'X-Auth-Token: owner-token-0123456789abcdef' \
        -d '{{"member": "edc89b490d7d4392898e19b2deb34797"}}' {url}/v2/images/IMAGE_ID/members
 
-  eval "$(imshare demo-env owner --url {url})"    # for imshare and openstack
-  imshare image create debian-12; imshare share debian-12 --with member,member2
+  eval "$({imshare} demo-env owner --url {url})"    # for imshare and openstack
+  {imshare} image create debian-12; {imshare} share debian-12 --with member,member2
   openstack image list
 "#
         ));

@@ -1,6 +1,7 @@
 //! Runs the README: its tour as it is printed; and its commands name options, files and addresses
 //! that exist.
 
+use std::collections::HashSet;
 use std::process::Stdio;
 
 use tokio::process::Command;
@@ -11,11 +12,14 @@ use crate::restart::binary;
 const README: &str = include_str!("../../README.md");
 const CONTRIBUTING: &str = include_str!("../../CONTRIBUTING.md");
 /// Every document whose options and files have to exist, and its directory.
-const DOCUMENTS: [(&str, &str); 8] = [
+const DOCUMENTS: [(&str, &str); 11] = [
     ("", README),
     ("", CONTRIBUTING),
+    ("", include_str!("../../CHANGELOG.md")),
     ("docs", include_str!("../../docs/command-line.md")),
     ("docs", include_str!("../../docs/compatibility.md")),
+    ("docs", include_str!("../../docs/console.md")),
+    ("docs", include_str!("../../docs/first-deployment.md")),
     ("docs", include_str!("../../docs/guarantees.md")),
     ("docs", include_str!("../../docs/local.md")),
     ("docs", include_str!("../../docs/operations.md")),
@@ -209,8 +213,16 @@ async fn the_options_and_files_that_the_documents_name_exist() {
             assert!(root.join(file).exists(), "{file}");
             files += 1;
         }
-        for link in links_in(text) {
-            assert!(root.join(directory).join(link).exists(), "{link}");
+        for (link, heading) in links_in(text) {
+            let target = root.join(directory).join(link);
+            assert!(target.exists(), "{link}");
+            if !heading.is_empty() {
+                let target = match link {
+                    "" => text.to_owned(),
+                    _ => std::fs::read_to_string(target).unwrap(),
+                };
+                assert!(headings(&target).contains(heading), "{link}#{heading}");
+            }
         }
     }
     assert!(options >= 10, "{options} options");
@@ -248,17 +260,36 @@ fn files_in(text: &str) -> Vec<&str> {
     text.split(['`', '(', ' ', '\n'])
         .filter(|file| known.iter().any(|start| file.starts_with(start)))
         .filter(|file| !file.contains(['<', '*', '…', '$', '&']))
+        .map(|file| file.split('#').next().unwrap_or(file))
         .map(|file| file.trim_end_matches([')', ',', '.', ';', ':', ']']))
         .collect()
 }
 
-/// The files that a text has links to, relative to its own.
-fn links_in(text: &str) -> Vec<&str> {
+/// The files that a text has links to, relative to its own, and the headings in them.
+fn links_in(text: &str) -> Vec<(&str, &str)> {
     let targets = text.split("](").skip(1);
     targets
-        .filter_map(|rest| rest.split([')', '#']).next())
-        .filter(|target| !target.is_empty() && !target.starts_with("http"))
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|target| !target.starts_with("http"))
+        .map(|target| target.split_once('#').unwrap_or((target, "")))
         .collect()
+}
+
+/// The headings of a text, as links name them.
+fn headings(text: &str) -> HashSet<String> {
+    let mut inside = false;
+    let lines = text.lines().filter(|line| {
+        inside ^= line.trim_start().starts_with("```");
+        !inside && line.starts_with('#')
+    });
+    let slug = |line: &str| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    lines.map(slug).collect()
 }
 
 /// The environment of `cargo lambda watch` names the addresses of the server in CONTRIBUTING.md.

@@ -108,7 +108,7 @@ pub enum ImageCommand {
         /// Its id, instead of a new one.
         #[arg(long)]
         id: Option<String>,
-        /// Its visibility.
+        /// Its visibility; shared without this option.
         #[arg(long)]
         visibility: Option<Visibility>,
         /// Its disk format, such as qcow2.

@@ -15,11 +15,12 @@ pub fn inbox(context: &Context, asked: &Inbox) -> Outcome<Done> {
             .client
             .invitations(asked.status.as_str(), owner.as_deref(), usize::MAX)?;
     let owners: std::collections::HashSet<_> = invitations.iter().map(|each| &each.owner).collect();
+    let from = owner.map_or_else(String::new, |owner| format!(" --from {owner}"));
     match (invitations.is_empty(), asked.status) {
         (true, MemberStatus::Pending) => context.note("Nothing waits for an answer."),
-        (true, _) => context.note("Nothing is shared with this project so."),
+        (true, _) => context.note("There are no such images."),
         (false, MemberStatus::Pending) => context.note(&format!(
-            "{} from {} {} for an answer. Accept with: imshare accept --all",
+            "{} from {} {} for an answer. Accept with: imshare accept --all{from}",
             count(invitations.len(), "image"),
             count(owners.len(), "project"),
             if invitations.len() == 1 {

@@ -144,10 +144,14 @@ fn show_entries(context: &Context, text: &str, status: Option<&str>) -> Outcome<
 }
 
 fn wait(context: &Context, texts: &[String]) -> Outcome<Done> {
-    let jobs = texts
-        .iter()
-        .map(|text| find(context, text))
-        .collect::<Outcome<Vec<_>>>()?;
+    let mut jobs: Vec<Job> = Vec::new();
+    for text in texts {
+        let job = find(context, text)?;
+        // One that is named twice is one job.
+        if jobs.iter().all(|each| each.job_id != job.job_id) {
+            jobs.push(job);
+        }
+    }
     let started: Vec<Started> = jobs
         .iter()
         .map(|job| Started {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::api::Member;
+use crate::api::{Client, Member};
 use crate::arguments::SetMembers;
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome, count, grouped};
@@ -10,7 +10,7 @@ use crate::jobs::started::Started;
 use crate::jobs::watch::Watch;
 use crate::jobs::{self, report};
 use crate::names::images::{self, Side};
-use crate::names::{self, Named, projects};
+use crate::names::{List, Named, projects};
 use crate::output::terminal::visible;
 use crate::output::{self, Form, Table};
 
@@ -25,12 +25,13 @@ struct Difference {
 
 /// Shows the difference, then makes it so.
 pub fn set_members(context: &Context, asked: &SetMembers) -> Outcome<Done> {
-    let texts = names::read_file(&asked.file)?;
+    let list = List::read(&asked.file)?;
     let client = &context.client;
     let image = images::find_one(client, &asked.image, Side::Mine)?;
-    let wanted = projects::find(client, &texts)?;
+    let wanted = projects::find_listed(client, &list.names, &list)?;
     let (members, tag) = client.members(&image.id)?;
-    let difference = Difference::of(&members, &wanted);
+    let mut difference = Difference::of(&members, &wanted);
+    difference.name_removed(client)?;
     difference.print(context, asked.dry_run)?;
     let changes = difference.added.len() + difference.removed.len();
     if asked.dry_run || changes == 0 {
@@ -106,6 +107,20 @@ impl Difference {
             accepted: accepted.count(),
             unchanged,
         }
+    }
+
+    /// Finds the names of the removed, as far as the identity service tells them: the list has none.
+    fn name_removed(&mut self, client: &Client) -> Outcome<()> {
+        if self.removed.is_empty() {
+            return Ok(());
+        }
+        let mut names = projects::names(client)?;
+        for project in &mut self.removed {
+            if let Some(name) = names.remove(&project.id) {
+                project.name = name;
+            }
+        }
+        Ok(())
     }
 
     /// Prints the difference: as output if it is all that the command does, else as a note.

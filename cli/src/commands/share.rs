@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{Done, Failure, Outcome};
 use crate::jobs::{self, batch::Part};
 use crate::names::images::Side;
-use crate::names::{self, images, projects};
+use crate::names::{List, images, projects};
 
 /// Finds the images and projects, then shares them or stops sharing them.
 pub fn run(
@@ -21,13 +21,14 @@ pub fn run(
         .iter()
         .map(|text| text.trim().to_owned())
         .collect();
-    if let Some(file) = &with.with_file {
-        texts.extend(names::read_file(file)?);
-    }
+    let list = with.with_file.as_deref().map(List::read).transpose()?;
+    let list = list.unwrap_or_default();
+    texts.extend_from_slice(&list.names);
     texts.retain(|text| !text.is_empty());
     if texts.is_empty() {
         return Err(Failure::wrong_use(
-            "no project is named: write one a line, or use --with",
+            "no project is named: --with takes them with commas between them, --with-file a file with one \
+             a line",
         ));
     }
     // With spaces between projects all but the first are images.
@@ -37,6 +38,6 @@ pub fn run(
         projects::is_name(&context.client, name).then(hint)
     };
     let images = images::find_or_hint(&context.client, wanted, Side::Mine, &hint)?;
-    let projects = Some(projects::find(&context.client, &texts)?);
+    let projects = Some(projects::find_listed(&context.client, &texts, &list)?);
     jobs::run(context, task, vec![Part { images, projects }], options)
 }

@@ -22,7 +22,7 @@ use std::io::IsTerminal as _;
 use crate::api::{Client, Task};
 use crate::arguments::JobOptions;
 use crate::context::Context;
-use crate::error::{Done, Failure, Outcome, count};
+use crate::error::{Done, Exit, Failure, Outcome, count};
 use crate::output::terminal::visible_lines;
 use crate::output::{self, Table};
 use batch::{ENTRIES_MAX, Part, split};
@@ -68,7 +68,8 @@ pub fn run(
 }
 
 /// Sends the parts one after the other. All of them are sent before the first is waited for, so that
-/// everything goes on without this command.
+/// everything goes on without this command; but if the service takes no more, an earlier job has to
+/// end first: a project may have so many entries open, and a repeated command would begin anew.
 fn send_all(
     context: &Context,
     watch: &Watch,
@@ -76,16 +77,24 @@ fn send_all(
     parts: Vec<Part>,
 ) -> Outcome<Vec<Started>> {
     let mut started: Vec<Started> = Vec::new();
-    let mut unsent: Vec<Part> = parts.into_iter().rev().collect();
+    let mut ended = 0;
+    let mut unsent: Vec<(Part, String)> = parts.into_iter().rev().map(keyed).collect();
     watch.unsent(unsent.len());
-    while let Some(part) = unsent.pop() {
-        match send(&context.client, task, &part) {
+    while let Some((part, key)) = unsent.pop() {
+        match send(&context.client, task, &part, &key) {
             Ok(Some(job)) => {
                 watch.started(&job.id);
                 started.push(job);
             }
             // As many entries as that do not fit after all.
-            Ok(None) => unsent.extend(split(&part, part.entries().div_ceil(2)).into_iter().rev()),
+            Ok(None) => {
+                let halves = split(&part, part.entries().div_ceil(2));
+                unsent.extend(halves.into_iter().rev().map(keyed));
+            }
+            Err(failure) if failure.exit == Exit::Away && ended < started.len() => {
+                unsent.push((part, key));
+                ended = watch.wait_for(&context.client, &started, ended + 1)?;
+            }
             Err(failure) if started.is_empty() => {
                 watch.finish();
                 return Err(failure.and("nothing was changed"));
@@ -100,11 +109,14 @@ fn send_all(
     Ok(started)
 }
 
+/// A part and its idempotency key: a request that is sent again after an error gets the same job.
+fn keyed(part: Part) -> (Part, String) {
+    (part, uuid::Uuid::new_v4().simple().to_string())
+}
+
 /// Sends one part; `None` if it has too many entries and can be split.
-fn send(client: &Client, task: &Task, part: &Part) -> Outcome<Option<Started>> {
-    // A request that is sent again after an error gets the same job.
-    let key = uuid::Uuid::new_v4().simple().to_string();
-    let answer = client.start(task, &part.image_ids(), &part.project_ids(), &key)?;
+fn send(client: &Client, task: &Task, part: &Part, key: &str) -> Outcome<Option<Started>> {
+    let answer = client.start(task, &part.image_ids(), &part.project_ids(), key)?;
     if answer.status == 400 && answer.code().as_deref() == Some(TOO_MANY) && part.entries() > 1 {
         return Ok(None);
     }

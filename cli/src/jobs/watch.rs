@@ -88,6 +88,14 @@ impl Watch {
     /// # Errors
     /// If the service is away for a minute, or does not know a job any more.
     pub fn wait(&self, client: &Client, jobs: &[Started]) -> Outcome<()> {
+        self.wait_for(client, jobs, jobs.len()).map(|_| ())
+    }
+
+    /// Waits until at least this many of the jobs have ended: how many they are by then.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for(&self, client: &Client, jobs: &[Started], enough: usize) -> Outcome<usize> {
         let mut counts: Vec<(Counts, bool)> = jobs
             .iter()
             .map(|job| {
@@ -108,19 +116,20 @@ impl Watch {
                     let since = *away_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= AWAY_MAX {
                         self.bar.abandon();
-                        return Err(failure.and(how_to_return(jobs, 0)));
+                        return Err(failure.and(how_to_return(jobs, lock(&self.state).unsent)));
                     }
                     self.bar.say("the service is away: trying again".to_owned());
                 }
                 Err(failure) => {
                     self.bar.abandon();
-                    return Err(failure.and(how_to_return(jobs, 0)));
+                    return Err(failure.and(how_to_return(jobs, lock(&self.state).unsent)));
                 }
             }
             let sum = sum(&counts);
             *lock(&self.shown) = sum;
-            if counts.iter().all(|(_, ended)| *ended) {
-                return Ok(());
+            let ended = counts.iter().filter(|(_, ended)| *ended).count();
+            if ended >= enough {
+                return Ok(ended);
             }
             if std::mem::take(&mut first) {
                 self.bar.start_at(sum.succeeded + sum.failed);

@@ -232,21 +232,23 @@ fn unknown_images(
         Side::Of(_) => {
             "--from takes those of that project alone, imshare inbox --status all shows whose they are"
         }
-        Side::Mine | Side::Theirs | Side::Any => "imshare image list shows those that you may see",
+        Side::Theirs => "imshare inbox --status all shows what others share with this project",
+        Side::Mine | Side::Any => "imshare image list shows those that you may use",
     };
     let hint = |name: &str| match name.contains(',') {
         true => Some("images are separated by spaces".to_owned()),
         false => hint(name),
     };
-    Ok(not_found("image", unknown, &known, list, &hint))
+    Ok(not_found("image", unknown, &known, list, &|_| None, &hint))
 }
 
-/// The sentence about unknown names, with a hint or the nearest to each of the first few.
+/// The sentence about unknown names, with its place and a hint or the nearest to each of the first few.
 pub(super) fn not_found(
     noun: &str,
     unknown: &[String],
     known: &[String],
     list: &str,
+    place: &dyn Fn(&str) -> Option<String>,
     hint: &dyn Fn(&str) -> Option<String>,
 ) -> Failure {
     const SHOWN: usize = 5;
@@ -257,9 +259,13 @@ pub(super) fn not_found(
     let described: Vec<String> = unknown
         .iter()
         .take(SHOWN)
-        .map(|name| match hint(name).or_else(|| near(name)) {
-            Some(hint) => format!("{name:?} ({hint})"),
-            None => format!("{name:?}"),
+        .map(|name| {
+            let told = [place(name), hint(name).or_else(|| near(name))];
+            let told: Vec<String> = told.into_iter().flatten().collect();
+            match told.is_empty() {
+                true => format!("{name:?}"),
+                false => format!("{name:?} ({})", told.join("; ")),
+            }
         })
         .collect();
     let more = unknown.len().saturating_sub(SHOWN);

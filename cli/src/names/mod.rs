@@ -4,6 +4,9 @@ pub mod images;
 pub mod nearest;
 pub mod projects;
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use crate::error::{Failure, Outcome};
 
 /// What some editors begin a file with; it belongs to no name.
@@ -18,31 +21,63 @@ pub struct Named {
     pub name: String,
 }
 
-/// Splits a list that was pasted: one name a line or several with commas between them. Lines that
-/// start with `#` are comments.
-pub fn split(text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'));
-    let names = lines.flat_map(|line| line.split(',')).map(str::trim);
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+/// A list of names that was read from a file.
+#[derive(Debug, Default)]
+pub struct List {
+    /// The names, in the order of the file.
+    pub names: Vec<String>,
+    file: String,
+    lines: HashMap<String, usize>,
 }
 
-/// Reads a list of names from a file, or from standard input for `-`.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn read_file(path: &std::path::Path) -> Outcome<Vec<String>> {
-    let text = match path.as_os_str() == "-" {
-        true => std::io::read_to_string(std::io::stdin()),
-        false => std::fs::read_to_string(path),
-    };
-    let text = text
-        .map_err(|error| Failure::wrong_use(format!("cannot read {}: {error}", path.display())))?;
-    Ok(split(text.trim_start_matches(BYTE_ORDER_MARK)))
+impl List {
+    /// Reads a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path) -> Outcome<Self> {
+        let (file, text) = match path.as_os_str() == "-" {
+            true => (
+                "standard input".to_owned(),
+                std::io::read_to_string(std::io::stdin()),
+            ),
+            false => (path.display().to_string(), std::fs::read_to_string(path)),
+        };
+        let text = text.map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+                _ => error.to_string(),
+            };
+            Failure::wrong_use(format!("cannot read {file}: {why}; nothing was sent"))
+        })?;
+        Ok(Self::parse(file, &text))
+    }
+
+    /// Splits a text: one name a line or several with commas between them. Lines that start with `#`
+    /// are comments.
+    fn parse(file: String, text: &str) -> Self {
+        let mut list = Self {
+            file,
+            ..Self::default()
+        };
+        let text = text.trim_start_matches(BYTE_ORDER_MARK);
+        for (line, number) in text.lines().zip(1..) {
+            if line.trim_start().starts_with('#') {
+                continue;
+            }
+            for name in line.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+                list.lines.entry(name.to_owned()).or_insert(number);
+                list.names.push(name.to_owned());
+            }
+        }
+        list
+    }
+
+    /// Where a name stands first: "line 3 of projects.txt"; `None` if it is not in the file.
+    pub fn place(&self, name: &str) -> Option<String> {
+        let line = self.lines.get(name)?;
+        Some(format!("line {line} of {}", self.file))
+    }
 }
 
 /// Refuses an empty name. An image or a project can have one, but who gives one has lost a variable.
@@ -89,9 +124,17 @@ mod tests {
 
     #[test]
     fn a_list_can_be_pasted() {
-        let text = "web, db\n\n# the lab\n lab-1,\nteam two\r\nweb\n";
-        assert_eq!(split(text), ["web", "db", "lab-1", "team two", "web"]);
-        assert_eq!(unique(split(text)), ["web", "db", "lab-1", "team two"]);
+        let text = "\u{feff}web, db\n\n# the lab\n lab-1,\nteam two\r\nweb\n";
+        let list = List::parse("list".to_owned(), text);
+        assert_eq!(list.names, ["web", "db", "lab-1", "team two", "web"]);
+        for (name, place) in [
+            ("web", Some("line 1 of list")),
+            ("team two", Some("line 5 of list")),
+            ("the lab", None),
+        ] {
+            assert_eq!(list.place(name).as_deref(), place, "{name}");
+        }
+        assert_eq!(unique(list.names), ["web", "db", "lab-1", "team two"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::images::not_found;
-use super::{Named, looks_like_id, not_empty, unique, unique_ids};
+use super::{List, Named, looks_like_id, not_empty, unique, unique_ids};
 use crate::api::Client;
 use crate::error::{Failure, Outcome};
 use crate::login::directory::{Directory, Lookup, ProjectBody};
@@ -17,6 +17,14 @@ const MANY: usize = 10;
 /// # Errors
 /// If a name is unknown, that of several, or Keystone does not let this user look projects up.
 pub fn find(client: &Client, texts: &[String]) -> Outcome<Vec<Named>> {
+    find_listed(client, texts, &List::default())
+}
+
+/// As [`find`], of names that may come from a file: unknown ones are told with their lines.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_listed(client: &Client, texts: &[String], list: &List) -> Outcome<Vec<Named>> {
     not_empty("a project name", texts)?;
     let texts = unique(texts.iter().cloned());
     let (ids, names): (Vec<String>, Vec<String>) =
@@ -29,7 +37,7 @@ pub fn find(client: &Client, texts: &[String]) -> Outcome<Vec<Named>> {
         })
         .collect();
     if !names.is_empty() {
-        let asked = client.directory(|directory| by_name(directory, &names))?;
+        let asked = client.directory(|directory| by_name(directory, &names, list))?;
         found.extend(asked.ok_or_else(|| {
             Failure::wrong_use(format!(
                 "without the identity service projects have no names: give the id of {:?} instead, or \
@@ -86,7 +94,7 @@ pub fn names(client: &Client) -> Outcome<HashMap<String, String>> {
     Ok(projects.map(|project| (project.id, project.name)).collect())
 }
 
-fn by_name(directory: &Directory<'_>, names: &[String]) -> Outcome<Vec<Named>> {
+fn by_name(directory: &Directory<'_>, names: &[String], list: &List) -> Outcome<Vec<Named>> {
     let mut known: Option<Vec<ProjectBody>> = None;
     let mut refused: Option<String> = None;
     if names.len() >= MANY {
@@ -119,7 +127,7 @@ fn by_name(directory: &Directory<'_>, names: &[String]) -> Outcome<Vec<Named>> {
     }
     match unknown.is_empty() {
         true => Ok(found),
-        false => Err(unknown_projects(directory, &unknown, known, refused)?),
+        false => Err(unknown_projects(directory, &unknown, list, known, refused)?),
     }
 }
 
@@ -161,11 +169,16 @@ fn choose(
 fn unknown_projects(
     directory: &Directory<'_>,
     unknown: &[String],
+    list: &List,
     known: Option<Vec<ProjectBody>>,
     refused: Option<String>,
 ) -> Outcome<Failure> {
     if let Some(said) = refused {
-        let names: Vec<String> = unknown.iter().map(|name| format!("{name:?}")).collect();
+        let names = unknown.iter().map(|name| match list.place(name) {
+            Some(place) => format!("{name:?} ({place})"),
+            None => format!("{name:?}"),
+        });
+        let names: Vec<String> = names.collect();
         return Ok(Failure::wrong_use(format!(
             "the identity service does not let this user look projects up by name ({said}): give the id \
              of {} instead; nothing was sent",
@@ -185,6 +198,7 @@ fn unknown_projects(
         unknown,
         &known,
         "openstack project list shows them all",
+        &|name| list.place(name),
         &|_| None,
     ))
 }

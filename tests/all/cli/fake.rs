@@ -71,6 +71,11 @@ impl Fake {
         self.state.lock().unwrap().next.push_back((status, body));
     }
 
+    /// A job as it is shown.
+    pub fn job(&self, id: &str) -> Value {
+        self.state.lock().unwrap().job(id)
+    }
+
     pub fn most(&self, entries: usize) {
         self.state.lock().unwrap().most = Some(entries);
     }

@@ -333,6 +333,75 @@ async fn a_wait_outlasts_an_outage() {
     assert_eq!(ended.out, "1 shared\n");
 }
 
+/// A batch that the service does not take while an earlier one is open waits for that one: the
+/// command repeated would begin anew, and be refused at the same place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_without_room_waits_for_an_earlier_one() {
+    let fake = Fake::start().await;
+    fake.counts(1, 1, 0);
+    let refused = |code: &str| json!({"error": {"code": code, "message": "Too many."}});
+    fake.next(400, refused("IMG.0060"));
+    fake.next(200, json!({"job_id": JOB}));
+    for _ in 0..3 {
+        fake.next(429, refused("IMG.0060"));
+    }
+    let shell = fake.shell();
+    let file = shell.write("projects", &projects(2));
+    let arguments = ["share", DEBIAN, "--with-file", &file];
+    assert_eq!(shell.run(&arguments).await.expect(0).out, "2 shared\n");
+    let sent: Vec<_> = fake
+        .got()
+        .into_iter()
+        .filter(|got| got.path == "/v1/cloudimages/members" || got.path.contains("/jobs/"))
+        .map(|got| (got.method, got.key))
+        .collect();
+    let methods: Vec<&str> = sent.iter().map(|(method, _)| &**method).collect();
+    assert_eq!(
+        methods[..7],
+        ["POST", "POST", "POST", "POST", "POST", "GET", "POST"]
+    );
+    assert_eq!(sent[2].1, sent[6].1, "the same batch has the same key");
+    assert_ne!(sent[1].1, sent[2].1);
+    // If no earlier one is left to wait for, that is told.
+    fake.next(400, refused("IMG.0060"));
+    fake.next(200, json!({"job_id": JOB}));
+    for _ in 0..3 {
+        fake.next(429, refused("IMG.0060"));
+    }
+    fake.next(200, fake.job(JOB));
+    for _ in 0..3 {
+        fake.next(429, refused("IMG.0060"));
+    }
+    let told = [
+        "(429, ",
+        "imshare job wait 01a215412345; 1 batch was not sent",
+    ];
+    shell.run(&arguments).await.says(4, &told);
+}
+
+/// A job that is named twice is waited for, and counted, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_named_twice_is_one() {
+    let fake = Fake::start().await;
+    fake.counts(3, 3, 0);
+    let ended = fake.shell().run(&["job", "wait", JOB, JOB]).await.expect(0);
+    assert_eq!(ended.out, "3 shared\n");
+}
+
+/// What the service says is one line, whatever is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_is_one_line() {
+    let fake = Fake::start().await;
+    let message = "The name is wrong\u{1b}[2J.\n\nFailed validating 'maxLength'";
+    fake.next(400, json!({"error": {"code": "x", "message": message}}));
+    let told = fake.shell().run(&["job", "show", JOB]).await.expect(2);
+    assert!(
+        told.err.contains("\"The name is wrong\u{fffd}[2J\" (400"),
+        "{told:?}"
+    );
+    assert_eq!(told.err.lines().count(), 1, "{told:?}");
+}
+
 /// A server with a lower limit gets halves.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_too_large_is_halved() {

@@ -29,7 +29,15 @@ async fn images_are_found_by_id_by_name_and_while_they_wait() {
     // An id that nobody knows is an error before anything is sent.
     let absent = "99999999-9999-4999-8999-999999999999";
     let told = member.run(&["accept", absent]).await;
-    told.says(2, &["there is no image", absent, "nothing was sent"]);
+    told.says(
+        2,
+        &[
+            "there is no image",
+            absent,
+            "nothing was sent",
+            "imshare inbox",
+        ],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,6 +304,19 @@ async fn projects_come_from_a_file_or_from_standard_input() {
         .run_with_input(&arguments, "# nobody\n")
         .await
         .says(2, &["no project is named"]);
+    // An unknown name is told with its place.
+    let file = owner.write("wrong.txt", "# the web team\n\nmember, membr2\n");
+    for arguments in [
+        &["share", "debian-12", "--with-file", &file][..],
+        &["set-members", "debian-12", "--file", &file],
+    ] {
+        let place = format!("\"membr2\" (line 3 of {file}; did you mean");
+        owner.run(arguments).await.says(2, &[&place]);
+    }
+    owner
+        .run_with_input(&arguments, "member\r\nnobody-at-all\r\n")
+        .await
+        .says(2, &["\"nobody-at-all\" (line 2 of standard input)"]);
     owner
         .run(&["share", "debian-12", "--with-file", "nowhere.txt"])
         .await
