@@ -65,7 +65,7 @@ pub enum Shown {
     Only(Visibility),
 }
 
-/// A list's question.
+/// What a list asks for.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// Images, at most.
@@ -104,7 +104,7 @@ pub enum SortKey {
 }
 
 impl Query {
-    /// The question of `GET /v2/images`. A filter that is given twice counts once, the last one, but
+    /// Parses the arguments of `GET /v2/images`. A filter that is given twice counts once, the last one, but
     /// for `tag`.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Query {
         Ok(query)
     }
 
-    /// The question of `GET /v2/cloudimages`: the same but for `__imagetype`, which says whose.
+    /// Parses the arguments of `GET /v2/cloudimages`: the same but for `__imagetype`, which says whose.
     ///
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
