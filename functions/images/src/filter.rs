@@ -137,7 +137,15 @@ impl Filter {
             Self::Property(name, value) if image.incomplete => {
                 may_have(Feature::Property(name, value))
             }
-            _ => self.passes(image),
+            Self::Text(..)
+            | Self::Number(..)
+            | Self::Min(..)
+            | Self::Max(..)
+            | Self::Protected(_)
+            | Self::Hidden(_)
+            | Self::Tag(_)
+            | Self::Time(..)
+            | Self::Property(..) => self.passes(image),
         }
     }
 

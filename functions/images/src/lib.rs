@@ -27,8 +27,8 @@ use crate::query::Query;
 
 /// How often an image with long texts is read that is being changed.
 const TEXT_TRIES: usize = 5;
-/// How long a request waits for memberships to be brought in line.
-const KEEPING: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long a request waits until memberships are reconciled with their image.
+const RECONCILE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Answers for one image or for many.
 pub async fn handle(app: App, request: Request) -> Handled {
@@ -199,16 +199,16 @@ async fn delete(app: &App, caller: &Caller, request: &Request) -> Handled {
     ))
 }
 
-/// Has the memberships of an image brought in line with it: at once if they are few, or else by the
+/// Has the memberships of an image reconciled with it: at once if they are few, or else by the
 /// worker. What goes wrong here is mended by the sweep, since the image's record says what is due.
 async fn reconcile_memberships(app: &App, caller: &Caller, image: ImageId, request: &Request) {
     let request_id = http::request_id(request);
     let by = Origin::automatic(Automatic::ImageDeleted, &request_id);
-    let kept = app
+    let reconciled = app
         .store()
         .reconcile_members(image, app.operation(), app.now(), by);
-    let kept = tokio::time::timeout(KEEPING, kept);
-    match kept.await {
+    let reconciled = tokio::time::timeout(RECONCILE_TIMEOUT, reconciled);
+    match reconciled.await {
         Ok(Ok(_)) => return,
         Ok(Err(error)) => {
             tracing::warn!(image.id = %image, error.why = error.for_log(), "left to the worker");

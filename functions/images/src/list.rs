@@ -44,7 +44,7 @@ pub struct Page {
     pub next: Option<ImageId>,
 }
 
-/// Answers a list's question.
+/// Reads a page of a list.
 ///
 /// # Errors
 /// 400 for a marker that is no image of the caller's, or for more images than can be sorted.

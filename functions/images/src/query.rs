@@ -68,7 +68,7 @@ pub enum Shown {
     Only(Visibility),
 }
 
-/// A list's question.
+/// What a list asks for.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// Images, at most.
@@ -107,7 +107,7 @@ pub enum SortKey {
 }
 
 impl Query {
-    /// The question of `GET /v2/images`. A filter that is given twice counts once, the last one, but
+    /// Parses the arguments of `GET /v2/images`. A filter that is given twice counts once, the last one, but
     /// for `tag`.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ impl fmt::Debug for Actor {
     }
 }
 
-/// What makes a change for the person who caused it, without having been asked for this change.
+/// A cause of changes that no request asks for. They are made on behalf of whoever caused them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Automatic {
     /// A member's rule for the owner has answered a share.

@@ -30,7 +30,7 @@ pub struct SqsEvent {
 pub struct SqsRecord {
     /// The id by which a failed message is reported.
     pub message_id: String,
-    /// What names this delivery to the queue.
+    /// Identifies this delivery to the queue.
     #[serde(default)]
     pub receipt_handle: String,
     /// The text that was sent.

@@ -11,7 +11,7 @@ pub struct Metric {
     pub name: &'static str,
     /// What its figures are counted in.
     pub unit: Unit,
-    /// What its figures are to each other.
+    /// How its figures are combined.
     pub kind: Kind,
     /// What it shows, for an operator.
     pub help: &'static str,
@@ -36,7 +36,7 @@ impl Unit {
     }
 }
 
-/// What the figures of a metric are to each other.
+/// How the figures of a metric are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// They are added up.

@@ -7,11 +7,11 @@
 use crate::domain::actor::{Actor, Origin};
 use crate::domain::id::{ImageId, ProjectId};
 
-/// What there is before a record is created and after it has ended.
+/// The state before a record is created and after it has ended.
 pub const NONE: &str = "none";
-/// What there was before an image was deleted, whose values were not read.
+/// The state of an image before its deletion, which does not read its values.
 pub const IMAGE: &str = "image";
-/// What there was before a membership ended whose status was not read.
+/// The state of a membership before its end, where its status is not read.
 pub const MEMBER: &str = "member";
 
 /// A change that was written.

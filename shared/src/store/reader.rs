@@ -1,8 +1,8 @@
 //! Reads the attributes of items. A value that does not parse is an error that names the key, never a
 //! default.
 //!
-//! An attribute is read by a [`Reader`], which there is of records of known versions only. What a record of
-//! any version tells, its [`Head`] does.
+//! A [`Reader`] exists only for records of known versions. A [`Head`] reads what has the same form in every
+//! version.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@ const ENTERPRISE: &str = "enterprise_project_id";
 const ALL_ENTERPRISES: &str = "all_granted_eps";
 
 impl Query {
-    /// The question of `GET /v2/cloudimages`: the same as that of `GET /v2/images`, with more arguments.
+    /// Parses the arguments of `GET /v2/cloudimages`: those of `GET /v2/images`, and more.
     ///
     /// # Errors
     /// 400 with a sentence for an argument that is not as it must be.
