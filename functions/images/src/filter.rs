@@ -31,8 +31,8 @@ pub enum Filter {
     Time(TimeField, TimeTest, Timestamp),
     /// A custom property and its value.
     Property(String, String),
-    /// No other value than this one for a custom property.
-    NoOtherProperty(String, String),
+    /// A custom property and its value, which an image without the property has as well.
+    PropertyOrNone(String, String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl Filter {
             Self::Time(TimeField::Created, test, wanted) => test.holds(image.created_at, *wanted),
             Self::Time(TimeField::Updated, test, wanted) => test.holds(image.updated_at, *wanted),
             Self::Property(name, value) => image.properties.get(name) == Some(value),
-            Self::NoOtherProperty(name, value) => image
+            Self::PropertyOrNone(name, value) => image
                 .properties
                 .get(name)
                 .is_none_or(|found| found == value),
@@ -186,7 +186,7 @@ impl Filter {
             | Self::Max(..)
             | Self::Protected(_)
             | Self::Hidden(_)
-            | Self::NoOtherProperty(..)
+            | Self::PropertyOrNone(..)
             | Self::Time(..) => None,
         }
     }

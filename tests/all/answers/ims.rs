@@ -85,9 +85,9 @@ async fn a_list_of_one_type_is_a_part_of_the_list() {
         let body = json!({"name": "n", "visibility": visibility});
         harness.post(who, "/v2/images", body).await.expect(201);
     }
-    for status in [Who::Member, Who::Member2] {
+    for member in [Who::Member, Who::Member2] {
         let image = harness.image(json!({})).await;
-        harness.share_accepted(&image, status).await;
+        harness.share_accepted(&image, member).await;
     }
     let pending = harness.image(json!({})).await;
     harness.share(&pending, MEMBER).await.expect(200);

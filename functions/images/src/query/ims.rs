@@ -9,11 +9,11 @@ use crate::filter::Filter;
 
 /// The type of an image.
 const TYPE: &str = "__imagetype";
-/// Whether an image can be used. In IMS all that are listed can, and clients ask for these.
+/// Whether an image is registered. All that IMS lists are, and clients ask for these.
 const REGISTERED: &str = "__isregistered";
 /// The enterprise project that an image belongs to, which is no project of a token.
 const ENTERPRISE: &str = "enterprise_project_id";
-/// The value of `ENTERPRISE` that clients send who do not mean one.
+/// The value of `ENTERPRISE` that stands for all of them. The provider of Terraform sends it unless it is told one.
 const ALL_ENTERPRISES: &str = "all_granted_eps";
 
 impl Query {
@@ -28,20 +28,18 @@ impl Query {
             .partition(|(name, _)| matches!(&**name, TYPE | REGISTERED | ENTERPRISE));
         let mut query = Self::parse(&others, Ok(()))?;
         for (name, value) in http::each_once(&own, |_| false) {
-            let property = (name.to_owned(), value.to_owned());
+            let of = |filter: fn(String, String) -> Filter| filter(name.into(), value.into());
             match (name, value) {
                 (TYPE, word) => {
                     query.image_type = ImageType::parse(word);
                     query.nothing |= query.image_type.is_none();
                 }
                 (ENTERPRISE, ALL_ENTERPRISES) => {}
-                // What an image is that does not say otherwise.
+                // What every image is, unless it says otherwise.
                 (ENTERPRISE, "0") | (REGISTERED, "true") => {
-                    query
-                        .filters
-                        .push(Filter::NoOtherProperty(property.0, property.1));
+                    query.filters.push(of(Filter::PropertyOrNone));
                 }
-                _ => query.filters.push(Filter::Property(property.0, property.1)),
+                _ => query.filters.push(of(Filter::Property)),
             }
         }
         Ok(query)
