@@ -12,13 +12,18 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use dynoxide::actions::batch_get_item::BatchGetItemResponse;
 use dynoxide::actions::get_item::GetItemResponse;
-use dynoxide::actions::query::QueryResponse;
+use dynoxide::actions::query::{QueryRequest, QueryResponse};
 use dynoxide::errors::DynoxideError;
 use dynoxide::types as engine;
 use shared::runtime::in_process::response;
 
 use crate::engine::Engine;
 use crate::transport;
+
+/// Most bytes of a partition key and of a sort key in DynamoDB.
+const PARTITION_KEY_MAX: usize = 2048;
+/// See [`PARTITION_KEY_MAX`].
+const SORT_KEY_MAX: usize = 1024;
 
 impl HttpConnector for Engine {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -53,11 +58,42 @@ fn read(
             .reading(operation, body, |database, it| database.batch_get_item(it))
             .and_then(batch_got),
         "Query" => engine
-            .reading(operation, body, |database, it| database.query(it))
+            .reading(operation, body, |database, it: QueryRequest| {
+                check_keys(&it)?;
+                database.query(it)
+            })
             .map(|found| response(queried(found))),
         _ => return None,
     };
     Some(answer)
+}
+
+/// Refuses a query by keys that DynamoDB does not take and the engine does: what makes such a key of a request's
+/// text would be an error of ours there.
+fn check_keys(query: &QueryRequest) -> Result<(), DynoxideError> {
+    let condition = query.key_condition_expression.as_deref();
+    let (partition, sort) = condition
+        .and_then(|condition| condition.split_once(" AND "))
+        .unwrap_or((condition.unwrap_or_default(), ""));
+    for (name, value) in query.expression_attribute_values.iter().flatten() {
+        let engine::AttributeValue::S(key) = value else {
+            continue;
+        };
+        let names = |part: &str| {
+            let mut words = part.split([' ', ',', '(', ')']);
+            words.any(|word| word == name)
+        };
+        let most = match (names(partition), names(sort)) {
+            (true, _) => PARTITION_KEY_MAX,
+            (false, true) => SORT_KEY_MAX,
+            (false, false) => continue,
+        };
+        if !(1..=most).contains(&key.len()) {
+            let words = format!("a key of {} bytes", key.len());
+            return Err(DynoxideError::ValidationException(words));
+        }
+    }
+    Ok(())
 }
 
 fn got(found: GetItemResponse) -> GetItemOutput {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::domain::id::ProjectId;
 use shared::domain::image::Image;
 use shared::domain::policy::{Caller, Role};
+use shared::http::page::encode_marker;
 use shared::store::members::{Changed, Stamp};
 
 use crate::budget::requests;
@@ -375,4 +376,26 @@ async fn a_page_costs_the_same_however_many_rows_there_are() {
         costs.push(found);
     }
     assert!(costs.windows(2).all(|pair| pair[0] == pair[1]), "{costs:?}");
+}
+
+/// DynamoDB refuses a sort key that is empty or has more than 1,024 bytes, and so does the engine here.
+#[tokio::test]
+async fn a_marker_that_no_page_has_given_is_no_error_of_ours() {
+    let harness = Harness::new().await;
+    let image = harness.image(json!({})).await;
+    harness.share(&image, MEMBER).await.expect(200);
+    let long = encode_marker(&"k".repeat(1025));
+    for list in [
+        "cloudimages/invitations?status=all",
+        "cloudimages/shares?limit=1",
+        &format!("cloudimages/shares?image={image}"),
+        &format!("cloudimages/{image}/members?limit=1"),
+        "jobs?limit=1",
+    ] {
+        for marker in ["=", "==", "a", "_w", &long] {
+            let path = format!("/v1/{OWNER}/{list}&marker={marker}");
+            let answer = harness.get(Who::Owner, &path).await;
+            assert_eq!(answer.status, 400, "{list} {marker}: {}", answer.body);
+        }
+    }
 }
