@@ -145,7 +145,9 @@ impl Filter {
             | Self::Hidden(_)
             | Self::Tag(_)
             | Self::Time(..)
-            | Self::Property(..) => self.passes(image),
+            | Self::Property(..)
+            // Of an image without its properties it says yes.
+            | Self::PropertyOrNone(..) => self.passes(image),
         }
     }
 
