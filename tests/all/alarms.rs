@@ -11,7 +11,7 @@ use crate::fixtures::cases;
 use crate::harness::Who;
 use crate::keystone::{self, EXPIRED, FakeKeystone};
 use crate::lambda::binary;
-use crate::template::properties;
+use crate::template::{TEMPLATE, properties};
 
 /// The pattern of a metric filter in the template.
 fn pattern(filter: &str) -> &'static str {
@@ -193,4 +193,20 @@ fn the_filter_of_overdue_jobs_names_a_message_of_the_sweep() {
     assert!(source.contains(&format!("\"{said}\"")), "{said}");
     let line = json!({"level": "ERROR", "fields": {"message": said}}).to_string();
     assert!(takes(pattern("JobsOverdue"), &line), "{line}");
+}
+
+/// Whoever is woken by an alarm finds out what to do.
+#[test]
+fn the_runbook_has_every_alarm() {
+    let runbook = include_str!("../../docs/operations.md");
+    let resources = TEMPLATE["Resources"].as_object().unwrap();
+    let alarms = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::CloudWatch::Alarm");
+    let named: Vec<&String> = alarms.map(|(name, _)| name).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        let row = format!("\n| `{name}` | ");
+        assert_eq!(runbook.matches(&row).count(), 1, "{name}");
+    }
 }
