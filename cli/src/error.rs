@@ -99,9 +99,32 @@ pub fn either(words: &[String]) -> String {
     }
 }
 
+/// A character that is safe to print: no control, and none that is unseen or turns the direction of
+/// writing, so that no name looks like another one.
+pub fn visible(character: char) -> char {
+    let unseen = matches!(
+        character,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    if character.is_control() || unseen {
+        '\u{fffd}'
+    } else {
+        character
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_hides_or_turns_others() {
+        let shown: String = "a\u{1b}\u{202e}b\u{200b}é 図\u{feff}"
+            .chars()
+            .map(visible)
+            .collect();
+        assert_eq!(shown, "a\u{fffd}\u{fffd}b\u{fffd}é 図\u{fffd}");
+    }
 
     #[test]
     fn numbers_are_read_at_a_glance() {

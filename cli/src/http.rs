@@ -12,8 +12,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::error::{Exit, Failure, Outcome};
-use crate::output::terminal::visible;
+use crate::error::{Exit, Failure, Outcome, visible};
 
 /// How long a connection may take, and a whole request.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use anstream::{AutoStream, ColorChoice};
 use console::Term;
 
-use crate::error::{Exit, Failure, Outcome};
+use crate::error::{Exit, Failure, Outcome, visible};
 use crate::login::settings::Variables;
 
 /// The narrowest window that tables are made for.
@@ -115,17 +115,4 @@ fn unicode(variables: &Variables) -> bool {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
-}
-
-/// A character that is safe to print: no control, and none that turns the direction of writing.
-pub fn visible(character: char) -> char {
-    let turns = matches!(
-        character,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    if character.is_control() || turns {
-        '\u{fffd}'
-    } else {
-        character
-    }
 }
