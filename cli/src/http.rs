@@ -13,7 +13,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{Exit, Failure, Outcome};
-use crate::output::terminal::visible;
+use crate::visible::visible;
 
 /// How long a connection may take, and a whole request.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@
 //! | [`commands`] | one file for each subject |
 //! | [`completion`] | shell completion, with the names of images |
 //! | [`error`] | exit codes and sentences |
+//! | [`visible`] | texts of others on a terminal |
 
 pub mod api;
 pub mod arguments;
@@ -26,6 +27,7 @@ pub mod jobs;
 pub mod login;
 pub mod names;
 pub mod output;
+pub mod visible;
 
 use std::process::ExitCode;
 

@@ -69,6 +69,17 @@ export async function request(method, target, options = {}) {
   }
 }
 
+/** Any answer, whole. @param {URL} url @param {RequestInit} [request] */
+export async function ask(url, request) {
+  try {
+    const response = await fetch(url, { ...request, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+    return { response, text: await response.text() };
+  } catch {
+    // None, or one that was cut.
+    throw new Away(0, 'The service does not answer.');
+  }
+}
+
 /**
  * Sends a request and reads its answer.
  * @param {string} method
@@ -81,15 +92,7 @@ export async function send(method, url, { query = {}, body, headers = {} }) {
   }
   const sent = { Accept: 'application/json', ...headers };
   if (body !== undefined) Object.assign(sent, { 'Content-Type': 'application/json' });
-  let response, text;
-  try {
-    const signal = AbortSignal.timeout(PATIENCE);
-    response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), cache: 'no-store', signal });
-    text = await response.text();
-  } catch {
-    // No answer, or one that was cut.
-    throw new Away(0, 'The service does not answer.');
-  }
+  const { response, text } = await ask(url, { method, headers: sent, body: JSON.stringify(body) });
   const data = parsed(text);
   if (response.ok) return { data, headers: response.headers };
   throw failure(response, data);

@@ -54,7 +54,8 @@ export async function tryNow() {
   const before = outage.value;
   clearInterval(clock);
   if (before) outage.set({ ...before, left: 0 });
-  const healthy = await fetch(new URL('healthcheck', base), { cache: 'no-store' }).then(
+  const signal = AbortSignal.timeout(1000 * LONGEST);
+  const healthy = await fetch(new URL('healthcheck', base), { cache: 'no-store', signal }).then(
     (response) => response.ok,
     () => false,
   );

@@ -1,6 +1,6 @@
 // Signing in and out. A session lives in this tab and ends with it.
 
-import { ApiError, Away, ended, send, session } from './http.js';
+import { ApiError, ask, Away, ended, send, session } from './http.js';
 import { base, keep, kept } from './lib.js';
 
 session.set(kept('session'));
@@ -8,7 +8,7 @@ session.subscribe(() => keep('session', session.value));
 
 /** The address of the identity service, as the API itself names it to whoever has no token. */
 export async function identityService() {
-  const response = await fetch(new URL('v2/images?limit=1', base), { cache: 'no-store' });
+  const { response } = await ask(new URL('v2/images?limit=1', base));
   const named = /uri="([^"]+)"/.exec(response.headers.get('www-authenticate') ?? '');
   return versioned(named?.[1] ?? new URL('identity/v3', base).href);
 }

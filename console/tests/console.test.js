@@ -64,6 +64,13 @@ describe('the console', { concurrency: 3 }, () => {
     const page = await open(chrome, server.url);
     await accessible(page, 'signing in');
     await fits(page, 'signing in');
+    // Nobody answers, and then somebody does.
+    await page.route('**/v2/images?*', (route) => route.abort());
+    await page.reload();
+    await page.getByRole('alert').getByText('The service does not answer.').waitFor();
+    await page.unroute('**/v2/images?*');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('alert').waitFor({ state: 'detached' });
     await shot(page, 'sign-in');
     await page.getByLabel('Project', { exact: true }).fill('sign-owner');
     await page.getByLabel('User', { exact: true }).fill('sign-owner');

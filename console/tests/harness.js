@@ -243,7 +243,7 @@ export async function accessible(page, where) {
   assert.deepEqual(found, [], where);
 }
 
-/** Nothing is wider than the window, nor than the panel, the dialog or the card that it is in; and no time takes two lines. */
+/** Nothing is wider than the window, nor than the panel, the dialog or the card that it is in; no time takes two lines, and a field has room for its words. */
 export async function fits(page, where) {
   const [content, window, wide] = await page.evaluate(() => {
     const boxes = [...document.querySelectorAll('dialog[open], .panel, .tray, .signin form')];
@@ -254,7 +254,8 @@ export async function fits(page, where) {
       return parts.filter((part) => part.getBoundingClientRect().right > end + 1);
     });
     const broken = [...document.querySelectorAll('time')].filter((time) => time.getClientRects().length > 1);
-    return [document.documentElement.scrollWidth, innerWidth, [...wide, ...broken].map((part) => part.outerHTML)];
+    const small = [...document.querySelectorAll('input:not([type=checkbox], [type=radio]), textarea')].filter((field) => field.offsetWidth < 120);
+    return [document.documentElement.scrollWidth, innerWidth, [...wide, ...broken, ...small].map((part) => part.outerHTML)];
   });
   assert.ok(content <= window, `${where}: ${content} pixels in a window of ${window}`);
   assert.deepEqual(wide, [], where);

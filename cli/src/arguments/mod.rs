@@ -203,6 +203,9 @@ pub enum TrustMode {
 pub enum TrustCommand {
     /// List the owners.
     List {
+        /// Show the names of projects too, as far as the identity service tells them.
+        #[arg(long)]
+        names: bool,
         /// What every command takes.
         #[command(flatten)]
         common: Box<Common>,
@@ -278,7 +281,7 @@ impl Command {
             | Self::Reject(Answer { common, .. })
             | Self::SetMembers(SetMembers { common, .. })
             | Self::Trust(
-                TrustCommand::List { common }
+                TrustCommand::List { common, .. }
                 | TrustCommand::Add { common, .. }
                 | TrustCommand::Remove { common, .. },
             )

@@ -11,8 +11,8 @@ use crate::jobs::watch::Watch;
 use crate::jobs::{self, report};
 use crate::names::images::{self, Side};
 use crate::names::{List, Named, projects};
-use crate::output::terminal::visible;
 use crate::output::{self, Form, Table};
+use crate::visible::visible;
 
 /// The members that an image has, and those that it shall have.
 struct Difference {

@@ -1,11 +1,12 @@
 //! `imshare trust`: the owners whose shares are accepted or rejected at once.
 
+use super::members::{NAME, name_in, print, project_names};
 use crate::api::TrustRule;
 use crate::arguments::{TrustCommand, TrustMode};
 use crate::context::Context;
 use crate::error::{Done, Failure, Outcome, count};
 use crate::names::{Named, projects};
-use crate::output::{self, Table};
+use crate::output::Table;
 
 /// How often the rules are read again when somebody else has changed them.
 const TRIES: usize = 5;
@@ -13,7 +14,7 @@ const TRIES: usize = 5;
 /// Runs a command about trusted owners.
 pub fn run(context: &Context, asked: TrustCommand) -> Outcome<Done> {
     match asked {
-        TrustCommand::List { .. } => list(context)?,
+        TrustCommand::List { names, .. } => return list(context, names),
         TrustCommand::Add { owners, mode, .. } => {
             let mode = match mode {
                 TrustMode::Accept => "accept",
@@ -51,16 +52,18 @@ fn find(context: &Context, owners: &[String]) -> Outcome<Vec<Named>> {
     projects::find(&context.client, owners)
 }
 
-fn list(context: &Context) -> Outcome<()> {
+fn list(context: &Context, asked: bool) -> Outcome<Done> {
     let (rules, _) = context.client.trusted()?;
     if rules.is_empty() {
         context.note("No owner is trusted: every image that is shared waits for an answer.");
     }
-    let mut table = Table::new(&["Owner", "Mode"]);
+    let names = project_names(context, asked)?;
+    let mut table = Table::new(&["Owner", NAME, "Mode"]);
     for rule in rules {
-        table.push([rule.owner.into(), rule.mode.into()]);
+        let name = name_in(&names, &rule.owner);
+        table.push([rule.owner.into(), name, rule.mode.into()]);
     }
-    output::list(&context.terminal, &context.output, table)
+    print(context, table, asked)
 }
 
 /// Changes the rules, once more if somebody else has changed them meanwhile.

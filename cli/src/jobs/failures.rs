@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::batch::Names;
 use crate::api::Entry;
 use crate::error::grouped;
-use crate::output::terminal::visible;
+use crate::visible::visible;
 
 /// The failures of each reason that are named.
 const NAMED: usize = 10;

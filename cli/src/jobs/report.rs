@@ -6,8 +6,8 @@ use super::started::{Started, short};
 use crate::api::{Entry, Task};
 use crate::context::Context;
 use crate::error::{Done, Outcome, grouped};
-use crate::output::terminal::visible_lines;
 use crate::output::{self, Form, Table};
+use crate::visible::visible_lines;
 
 /// What is said of entries: of those that changed, and of those that were so already.
 #[derive(Clone, Copy, Debug)]

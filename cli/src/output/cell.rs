@@ -6,7 +6,8 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::rows::{Table, plain};
 use super::status::{Meaning, is_status};
-use super::terminal::{Terminal, visible};
+use super::terminal::Terminal;
+use crate::visible::visible;
 
 /// A cell: its text and style.
 pub struct Cell {

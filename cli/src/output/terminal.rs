@@ -7,6 +7,7 @@ use console::Term;
 
 use crate::error::{Exit, Failure, Outcome};
 use crate::login::settings::Variables;
+use crate::visible::visible_lines;
 
 /// The narrowest window that tables are made for.
 const NARROWEST: usize = 20;
@@ -117,30 +118,4 @@ fn unicode(variables: &Variables) -> bool {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
-}
-
-/// A text that is safe to print: its lines, with no other character that moves a terminal's cursor.
-pub fn visible_lines(text: &str) -> String {
-    let visible = |c: char| if c == '\n' { c } else { visible(c) };
-    text.chars().map(visible).collect()
-}
-
-/// A character that is safe to print: no control, and none that only turns or hides others. The console shows names
-/// by the same rule.
-pub fn visible(character: char) -> char {
-    let hides = matches!(
-        character,
-        '\u{61c}'
-            | '\u{200b}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-    );
-    if character.is_control() || hides {
-        '\u{fffd}'
-    } else {
-        character
-    }
 }

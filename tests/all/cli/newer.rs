@@ -155,6 +155,10 @@ async fn trusted_owners_are_accepted_at_once() {
         .json();
     assert_eq!(rules[0], json!({"Owner": OWNER, "Mode": "accept"}));
     assert_eq!(rules[1]["Mode"], "reject");
+    let named = member
+        .run(&["trust", "list", "--names", "-f", "json"])
+        .await;
+    assert_eq!(column(named, "Project Name"), ["admin", "owner"]);
     let table = member.run(&["trust", "list"]).await.expect(0).out;
     assert!(
         table.contains("✓ accept") && table.contains("✗ reject"),
