@@ -197,7 +197,7 @@ impl Queue {
             return (400, error.to_owned());
         };
         let outcome = match operation {
-            "SendMessageBatch" if body.contains(REFUSED) => {
+            "SendMessageBatch" if REFUSED.iter().any(|refused| body.contains(*refused)) => {
                 let error = r#"{"__type":"com.amazonaws.sqs#InvalidMessageContents"}"#;
                 return (400, error.to_owned());
             }

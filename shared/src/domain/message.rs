@@ -121,14 +121,15 @@ impl Message {
             version: VERSION,
             message: self,
         };
-        let body = serde_json::to_string(&sent)
+        let mut body = serde_json::to_string(&sent)
             .map_err(|e| ApiError::internal(format!("encode message: {e}")))?;
-        Ok(match body.contains(['\u{fffe}', '\u{ffff}']) {
-            true => body
-                .replace('\u{fffe}', "\\ufffe")
-                .replace('\u{ffff}', "\\uffff"),
-            false => body,
-        })
+        // One at a time: a search for any of several characters takes many times longer.
+        for (refused, escape) in [('\u{fffe}', "\\ufffe"), ('\u{ffff}', "\\uffff")] {
+            if body.contains(refused) {
+                body = body.replace(refused, escape);
+            }
+        }
+        Ok(body)
     }
 
     /// Parses the body of a message.
