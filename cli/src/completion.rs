@@ -18,7 +18,7 @@ use crate::http::Http;
 use crate::login::settings::Variables;
 use crate::login::{self, LoginOptions};
 use crate::output::terminal;
-use crate::visible::visible;
+use crate::visible::visible_line;
 
 /// The variable by which a shell asks for completion.
 const VARIABLE: &str = "IMSHARE_COMPLETE";
@@ -114,7 +114,7 @@ fn image_names() -> Option<Vec<String>> {
         .ok()?;
     let names = images.into_iter().filter_map(|image| image.name);
     // Others cannot be typed, and would do something else to the line.
-    let typed = |name: &String| !name.is_empty() && name.chars().all(|c| visible(c) == c);
+    let typed = |name: &String| !name.is_empty() && visible_line(name) == *name;
     let names = crate::names::unique(names.filter(typed));
     if let Some(file) = file {
         let _ = remember(&file, &names);

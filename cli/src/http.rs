@@ -13,7 +13,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::error::{Exit, Failure, Outcome};
-use crate::visible::visible;
+use crate::visible::visible_line;
 
 /// How long a connection may take, and a whole request.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -270,7 +270,7 @@ impl Answer {
             .iter()
             .find_map(|place| body.pointer(place)?.as_str())?;
         let line = text.trim().lines().next()?.trim_end_matches('.');
-        Some(line.chars().map(visible).collect())
+        Some(visible_line(line))
     }
 
     /// The server's code of what is wrong, in the IMS family.

@@ -12,7 +12,7 @@ use crate::jobs::{self, report};
 use crate::names::images::{self, Side};
 use crate::names::{List, Named, projects};
 use crate::output::{self, Form, Table};
-use crate::visible::visible;
+use crate::visible::visible_line;
 
 /// The members that an image has, and those that it shall have.
 struct Difference {
@@ -146,10 +146,9 @@ impl Difference {
             return output::list(&context.terminal, &context.output, table());
         }
         let lines = |sign: char, projects: &[Named]| {
-            let lines = projects.iter().map(|project| {
-                let name: String = project.name.chars().map(visible).collect();
-                format!("{sign} {name}\n")
-            });
+            let lines = projects
+                .iter()
+                .map(|project| format!("{sign} {}\n", visible_line(&project.name)));
             lines.collect::<String>()
         };
         let text = format!(

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::batch::Names;
 use crate::api::Entry;
 use crate::error::grouped;
-use crate::visible::visible;
+use crate::visible::visible_line;
 
 /// The failures of each reason that are named.
 const NAMED: usize = 10;
@@ -60,7 +60,7 @@ impl<'a> Labels<'a> {
             (true, false) => name(&entry.image_id),
             (false, _) => name(&entry.project_id),
         };
-        label.chars().map(visible).collect()
+        visible_line(&label)
     }
 }
 

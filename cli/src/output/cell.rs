@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::rows::{Table, plain};
 use super::status::{Meaning, is_status};
 use super::terminal::Terminal;
-use crate::visible::visible;
+use crate::visible::visible_line;
 
 /// A cell: its text and style.
 pub struct Cell {
@@ -20,7 +20,7 @@ pub struct Cell {
 impl Cell {
     /// A value of a column. A control character, such as one of a name, would move the cursor.
     fn new(column: &str, value: &Value, terminal: &Terminal) -> Self {
-        let text: String = plain(value).chars().map(visible).collect();
+        let text = visible_line(&plain(value));
         match Meaning::of(&text).filter(|_| is_status(column)) {
             Some(meaning) => Self {
                 text: format!("{} {text}", meaning.sign(terminal.unicode)),
