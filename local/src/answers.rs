@@ -9,6 +9,7 @@ use hyper::body::Body as _;
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, ETAG, LOCATION};
 use lambda_http::Body;
 use serde_json::json;
+use shared::http::error_form::UNAVAILABLE;
 use shared::http::{self, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -37,8 +38,8 @@ impl Answers {
         Self(Arc::new(Semaphore::new(kib)))
     }
 
-    /// An answer whose bytes take their part of the memory until they are sent, or 503 if there is too
-    /// little: to wait for it would take it.
+    /// An answer whose bytes take their part of the memory until they are sent, or 503 if too little is left. It does
+    /// not wait for memory, since it is in memory already.
     pub fn hold(&self, response: Response) -> hyper::Response<Bytes> {
         let size = response.body().size_hint().exact().unwrap_or_default();
         let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -68,12 +69,11 @@ fn bytes_of(body: Body) -> Vec<u8> {
 /// What is said instead, with the fields of both APIs, as the deployed gateway does.
 fn busy(mut response: Response) -> Response {
     tracing::warn!("too many large answers at once: one was left out");
-    let words = "The server is currently unavailable. Please try again at a later time.";
     let body = json!({
-        "message": words,
+        "message": UNAVAILABLE,
         "code": "503 Service Unavailable",
         "title": "Service Unavailable",
-        "error": {"code": "ServiceUnavailable", "message": words},
+        "error": {"code": "ServiceUnavailable", "message": UNAVAILABLE},
     });
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     *response.body_mut() = body.to_string().into();

@@ -10,10 +10,10 @@ use shared::domain::id::ProjectId;
 use shared::domain::roles::RoleNames;
 use shared::domain::time::{Clock, Timestamp};
 
+use crate::host::names_this_machine;
 use crate::identity::IdentityFile;
 use crate::identity::service::IdentityService;
 use crate::identity::tokens::Token;
-use crate::reports::names_this_machine;
 
 /// Resolves tokens; cheap to clone.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::connection::{self, Limits};
 use crate::engine::Engine;
+use crate::host::names_this_machine;
 use crate::queue::Queue;
-use crate::reports::names_this_machine;
 use crate::transport::{self, JsonResponse};
 
 /// DynamoDB's own limit on a request's body.

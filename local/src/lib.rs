@@ -19,6 +19,7 @@
 //! | [`access_keys`] | the access keys of the identity file, and the table of the others |
 //! | [`authenticator`] | the authenticator: resolves tokens by the identity file or by a Keystone |
 //! | [`connection`], [`body`], [`answers`] | HTTP connections, bodies and answers, and their limits |
+//! | `host` | whether a request names this machine |
 //! | [`gateway`] | the gateway: the route table and the caller's principal |
 //! | [`reports`] | the health in detail and the metrics, for an operator |
 //! | [`monitor`], [`prometheus`] | what those two say |
@@ -49,6 +50,7 @@ pub mod docs;
 pub mod engine;
 pub mod gateway;
 pub mod gone_projects;
+mod host;
 pub mod identity;
 pub mod in_process;
 pub mod key_command;

@@ -3,9 +3,6 @@
 //! Deployed there is neither: CloudWatch has the metrics, and the function that answers
 //! `/healthcheck` may read nothing. It ignores the argument, as Glance does.
 
-use std::net::SocketAddr;
-
-use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use shared::domain::error::ApiError;
 use shared::domain::policy::{Action, ApiAction};
@@ -15,6 +12,7 @@ use shared::http::{self, Handled, Request};
 use shared::runtime::app::App;
 
 use crate::connection::Peer;
+use crate::host::names_this_machine;
 use crate::monitor::Monitor;
 use crate::options::MetricsFor;
 use crate::prometheus::CONTENT_TYPE;
@@ -122,22 +120,4 @@ fn is_from_here(request: &Parts) -> bool {
         .iter()
         .any(|name| request.headers.contains_key(*name));
     from_loopback && !proxied && names_this_machine(&request.headers)
-}
-
-/// Whether the `Host` header has an address or the name of this machine.
-pub(crate) fn names_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get("host").and_then(|host| host.to_str().ok()) else {
-        return true;
-    };
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let address = || {
-        name.trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<std::net::IpAddr>()
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || address().is_ok_and(|address| address.is_loopback())
-        || host
-            .parse::<SocketAddr>()
-            .is_ok_and(|host| host.ip().is_loopback())
 }

@@ -16,6 +16,9 @@ const HTML: &str = "text/html; charset=UTF-8";
 const PATCH_TYPES: &str = "application/openstack-images-v2.0-json-patch, \
                            application/openstack-images-v2.1-json-patch";
 
+/// The sentence of a 503.
+pub const UNAVAILABLE: &str =
+    "The server is currently unavailable. Please try again at a later time.";
 /// Most bytes of a sentence about a request. Sentences repeat what is wrong, which may be all of a request, and
 /// HTML takes several times as much; Lambda answers with at most 6 MB.
 const WORDS_MAX: usize = 64 * 1024;
@@ -296,7 +299,7 @@ fn whole_words(error: &ApiError) -> (String, String, Tail) {
         403 => "Access was denied to this resource.",
         404 => "The resource could not be found.",
         409 => "There was a conflict when trying to complete your request.",
-        503 => "The server is currently unavailable. Please try again at a later time.",
+        503 => UNAVAILABLE,
         _ => "The server has either erred or is incapable of performing the requested operation.",
     };
     match error {
