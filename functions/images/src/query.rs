@@ -3,6 +3,7 @@
 mod ims;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use shared::domain::error::ApiError;
 use shared::domain::id::ImageId;
@@ -157,7 +158,7 @@ impl Query {
             query.filters.push(Filter::Protected(protected));
         }
         may_list?;
-        let tags: std::collections::BTreeSet<_> = all.of("tag").map(str::trim).collect();
+        let tags: BTreeSet<_> = all.of("tag").map(str::trim).collect();
         let tags = tags.into_iter().map(|tag| Filter::Tag(tag.to_owned()));
         query.filters.extend(tags);
         for (name, value) in http::each_once(arguments, |_| false) {

@@ -54,7 +54,7 @@ impl fmt::Debug for Actor {
     }
 }
 
-/// A cause of changes that no request asks for. They are made on behalf of whoever caused them.
+/// Why the service changes a record by itself. The record names whoever made the request that led to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Automatic {
     /// A member's rule for the owner has answered a share.

@@ -22,8 +22,8 @@ pub const VERSION: u32 = 1;
 pub enum Message {
     /// Apply a chunk of a batch.
     Chunk(Chunk),
-    /// Reconcile the memberships of an image that was deleted or changed its visibility. Up to
-    /// release 0.1.0 its name was `bury`, which is still read.
+    /// Reconcile the memberships of an image that was deleted or changed its visibility. Releases up to
+    /// 0.1.0 called this message `bury`; what they have sent is still read.
     #[serde(alias = "bury")]
     Memberships {
         /// The image.

@@ -71,7 +71,7 @@ async fn each_image_says_whose_it_is() {
     assert_eq!(types(Who::Member).await, expected("shared"));
 }
 
-/// A list of one type is what the list of all types has of it, whatever else is asked for.
+/// Asking for one type gives the images of that type in the list without it, with any other arguments.
 #[tokio::test]
 async fn a_list_of_one_type_is_a_part_of_the_list() {
     let harness = Harness::new().await;

@@ -21,7 +21,7 @@ use super::login::Login;
 
 /// Most time that a request waits for Keystone.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// Bytes of a token from which on a web server may refuse it for its length.
+/// The longest token that no web server refuses for its length, in bytes.
 const LONG_TOKEN: usize = 2 * 1024;
 /// Most characters of a project's id in Keystone.
 const PROJECT_ID_MAX: usize = 64;
