@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
@@ -18,6 +17,7 @@ use shared::domain::id::{ImageId, OperationId, ProjectId};
 use shared::domain::member::MemberStatus;
 use shared::domain::time::{Clock, Timestamp};
 use shared::runtime::clients::Clients;
+use shared::store::Client;
 use shared::store::expression::names;
 use shared::store::keys::{self as at, Item, n, s};
 use shared::store::members::TOMBSTONE_SECONDS;
@@ -123,7 +123,7 @@ impl Limit {
             task.await.expect("a task");
         }
         let over_socket = Self {
-            client: Clients::local().dynamodb(Some(endpoint)),
+            client: Clients::local().dynamodb(Some(endpoint)).into(),
             ..limit.clone()
         };
         (over_socket, limit)
@@ -141,7 +141,8 @@ impl Limit {
 
     async fn put(&self, item: Item) {
         let put = self.client.put_item().table_name(TABLE);
-        put.set_item(Some(item)).send().await.expect("put");
+        let put = put.set_item(Some(item));
+        self.client.send(&put).await.expect("put");
     }
 
     fn membership(&self, image: ImageId, member: &ProjectId) -> Item {
@@ -249,7 +250,7 @@ impl Limit {
                     .key_condition_expression(condition)
                     .expression_attribute_values(":pk", s(at::image_pk(image)))
                     .limit(self.members.len() as i32 + 1);
-                query.send().await.expect("query");
+                self.client.send(&query).await.expect("query");
             }
         }
     }
@@ -262,7 +263,7 @@ impl Limit {
             .build()
             .expect("keys");
         let read = self.client.batch_get_item().request_items(TABLE, keys);
-        read.send().await.expect("batch get");
+        self.client.send(&read).await.expect("batch get");
     }
 
     /// Writes an answer with the indexes that it moves a membership in, as the service does.
@@ -297,7 +298,7 @@ impl Limit {
             .expression_attribute_values(":gpk", s(at::status_gpk(status, member)))
             .return_values(returned)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        request.send().await.expect("update");
+        self.client.send(&request).await.expect("update");
     }
 
     async fn add(&self, image: ImageId, member: &ProjectId) {
@@ -363,7 +364,8 @@ impl Limit {
             .client_request_token(uuid::Uuid::new_v4().to_string())
             .transact_items(TransactWriteItem::builder().update(count).build())
             .transact_items(membership);
-        transaction.send().await.expect("transaction");
+        let sent = self.client.send(&transaction).await;
+        sent.expect("transaction");
     }
 }
 
@@ -404,7 +406,8 @@ where
 
 async fn read(client: &Client, key: Item) -> Item {
     let found = client.get_item().table_name(TABLE).set_key(Some(key));
-    let found = found.consistent_read(true).send().await.expect("get");
+    let found = client.send(&found.consistent_read(true)).await;
+    let found = found.expect("get");
     found.item.expect("what the service has written")
 }
 

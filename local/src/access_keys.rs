@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
@@ -17,6 +16,7 @@ use shared::domain::id::ProjectId;
 use shared::domain::policy::Caller;
 use shared::domain::roles::RoleNames;
 use shared::runtime::clients::Clients;
+use shared::store::Client;
 use shared::store::access_keys::{AccessKey, AccessKeys, LastUse};
 use shared::store::keys as at;
 use shared::store::sdk_error::words;

@@ -213,16 +213,10 @@ impl Engine {
         }
     }
 
-    /// The database, for an operation of `body` that is counted.
-    pub(crate) fn reading<Q: DeserializeOwned, R>(
-        &self,
-        operation: &str,
-        body: &str,
-        read: impl FnOnce(&Database, Q) -> Result<R, DynoxideError>,
-    ) -> Result<R, DynoxideError> {
+    /// Performs an operation that reads.
+    pub(crate) fn reading<T>(&self, operation: &str, read: impl FnOnce(&Database) -> T) -> T {
         self.count(operation);
-        let request = parse(body)?;
-        self.read(|database| read(database, request))
+        self.read(read)
     }
 
     fn read<T>(&self, read: impl FnOnce(&Database) -> T) -> T {

@@ -5,6 +5,7 @@ use shared::domain::policy::Role;
 use shared::domain::secret::Secret;
 use shared::domain::time::Clock;
 use shared::runtime::config::role_names;
+use shared::store::Client;
 use shared::store::key_management::{Created, Ended, KeyRecord, KeyTable};
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ impl Keys {
         let (client, table) = match (store.dynamodb(table.is_some())?, table) {
             (Some(client), Some(table)) => {
                 check_table(&client, &table).await?;
-                (client, table)
+                (Client::from(client), table)
             }
             (Some(_), None) => {
                 let words = "which table? --table names it; deployed it is the output \

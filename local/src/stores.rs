@@ -1,6 +1,7 @@
 //! Opens the table and the queue: embedded in this process, or remote.
 
 use shared::runtime::clients::Clients;
+use shared::store::Client;
 use shared::store::sdk_error::words;
 
 use crate::engine::Engine;
@@ -16,7 +17,7 @@ pub(crate) struct Stores {
     /// The data directory, if something is kept in files.
     pub directory: Option<Directory>,
     /// A client of the table.
-    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub dynamodb: Client,
     /// The embedded engine, if the table is in it.
     pub engine: Option<Engine>,
     /// A client of the queue.
@@ -63,9 +64,9 @@ async fn open_table(
     options: &Options,
     clients: &Clients,
     files: Option<&Files<'_>>,
-) -> Result<(aws_sdk_dynamodb::Client, Option<Engine>), String> {
+) -> Result<(Client, Option<Engine>), String> {
     if let Some(endpoint) = &options.dynamodb_endpoint {
-        let client = clients.dynamodb(Some(endpoint.clone()));
+        let client = Client::from(clients.dynamodb(Some(endpoint.clone())));
         let table = table::make(&client, &options.table, Upgrade::Refuse);
         first_answer("DynamoDB", endpoint, table).await?;
         return Ok((client, None));

@@ -81,7 +81,7 @@ impl Stage {
             condition: Arc::default(),
         };
         let condition = store.condition.clone();
-        let dynamodb = Clients::dynamodb_in_process(store);
+        let dynamodb = Clients::dynamodb_through(store);
         table::make(&dynamodb, "imshare", Upgrade::Refuse)
             .await
             .unwrap();

@@ -1,16 +1,21 @@
-//! What the embedded engine hands to the SDK as it is equals what the SDK parses from its JSON.
+//! The short way to the embedded engine gives what the SDK gives, which sends it JSON and parses that.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue as Value, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{
+    AttributeValue as Value, ConditionCheck, KeysAndAttributes, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure as OnFailure, Select, TransactWriteItem,
+};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use local::engine::Engine;
 use local::table::{self, Upgrade};
 use local::transport;
 use shared::runtime::clients::Clients;
+use shared::store::Client;
 use shared::store::expression::names;
 use shared::store::keys as at;
 
@@ -57,78 +62,161 @@ fn item(number: usize) -> HashMap<String, Value> {
     item
 }
 
-/// Both clients of one engine with three items: without JSON, and with it.
-async fn clients() -> (Client, Client) {
+/// Both clients of one engine with three items: on the short way, and with the SDK and JSON.
+async fn clients() -> [Client; 2] {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::dynamodb_in_process(engine.clone());
     table::make(&client, TABLE, Upgrade::Refuse).await.unwrap();
     for number in 0..3 {
         let put = client.put_item().table_name(TABLE);
-        put.set_item(Some(item(number))).send().await.unwrap();
+        let put = put.set_item(Some(item(number)));
+        client.send(&put).await.unwrap();
     }
-    (client, Clients::dynamodb_in_process(Json(engine)))
+    [client, Clients::dynamodb_through(Json(engine)).into()]
+}
+
+/// Sends a request with both clients and compares what they get.
+macro_rules! same {
+    ($clients:expr, $request:expr) => {{
+        let [own, json] = &$clients;
+        let request = $request(own);
+        let found = own.send(&request).await;
+        let json = json.send(&request).await;
+        assert_eq!(found.is_ok(), json.is_ok(), "{found:?}\n{json:?}");
+        match (&found, json) {
+            (Ok(found), Ok(json)) => assert_eq!(*found, json),
+            (Err(found), Err(json)) => {
+                let [found, json] = [found.as_service_error(), json.as_service_error()];
+                let (found, json) = (found.unwrap(), json.unwrap());
+                assert_eq!(found.to_string(), json.to_string());
+                assert_eq!(format!("{found:?}"), format!("{json:?}"));
+            }
+            _ => unreachable!(),
+        }
+        found
+    }};
 }
 
 #[tokio::test]
-async fn an_item_is_the_same_with_and_without_json() {
-    let (own, json) = clients().await;
+async fn an_item_is_the_same_on_both_ways() {
+    let clients = clients().await;
     for number in [0, 9] {
         let get = |client: &Client| {
             let get = client.get_item().table_name(TABLE);
-            get.set_key(Some(key(number))).send()
+            let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
+            get.set_key(Some(key(number)))
         };
-        let found = get(&own).await.unwrap();
-        assert_eq!(found, get(&json).await.unwrap());
+        let found = same!(clients, get).unwrap();
         assert_eq!(found.item.is_some(), number == 0);
         assert!(found.consumed_capacity.is_some());
     }
 }
 
 #[tokio::test]
-async fn a_batch_is_the_same_with_and_without_json() {
-    let (own, json) = clients().await;
+async fn a_part_of_an_item_is_the_same_on_both_ways() {
+    let clients = clients().await;
+    let get = |client: &Client| {
+        let get = client.get_item().table_name(TABLE).consistent_read(true);
+        let get = get.projection_expression("#pk").set_key(Some(key(0)));
+        get.set_expression_attribute_names(names(&["#pk"]))
+    };
+    let found = same!(clients, get).unwrap();
+    assert_eq!(found.item.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_the_same_on_both_ways() {
+    let clients = clients().await;
     let get = |client: &Client| {
         let keys = [0, 2, 9].map(key).to_vec();
         let keys = KeysAndAttributes::builder().set_keys(Some(keys));
         let get = client.batch_get_item();
-        get.request_items(TABLE, keys.build().unwrap()).send()
+        get.request_items(TABLE, keys.build().unwrap())
     };
-    let found = get(&own).await.unwrap();
-    assert_eq!(found, get(&json).await.unwrap());
+    let found = same!(clients, get).unwrap();
     assert_eq!(found.responses.unwrap()[TABLE].len(), 2);
 }
 
 #[tokio::test]
-async fn a_page_is_the_same_with_and_without_json() {
-    let (own, json) = clients().await;
-    for (limit, more) in [(2, true), (5, false)] {
+async fn a_page_is_the_same_on_both_ways() {
+    let clients = clients().await;
+    let mut start = None;
+    for (ascending, limit, more) in [(true, 2, true), (true, 5, false), (false, 5, false)] {
         let query = |client: &Client| {
             let query = client.query().table_name(TABLE).limit(limit);
             query
+                .scan_index_forward(ascending)
                 .key_condition_expression("#pk = :pk")
-                .set_expression_attribute_names(names(&["#pk"]))
+                .filter_expression("attribute_exists(#number)")
+                .set_exclusive_start_key(start.clone())
+                .set_expression_attribute_names(Some(HashMap::from([
+                    ("#pk".to_owned(), at::PK.to_owned()),
+                    ("#number".to_owned(), "number".to_owned()),
+                ])))
                 .expression_attribute_values(":pk", Value::S("a".to_owned()))
-                .send()
         };
-        let found = query(&own).await.unwrap();
-        assert_eq!(found, query(&json).await.unwrap());
+        let found = same!(clients, query).unwrap();
         assert_eq!(found.last_evaluated_key.is_some(), more);
+        start = found.last_evaluated_key;
     }
 }
 
 #[tokio::test]
-async fn an_error_is_the_same_with_and_without_json() {
-    let (own, json) = clients().await;
+async fn a_count_is_the_same_on_both_ways() {
+    let clients = clients().await;
+    let query = |client: &Client| {
+        let query = client.query().table_name(TABLE).select(Select::Count);
+        query
+            .key_condition_expression("#pk = :pk")
+            .set_expression_attribute_names(names(&["#pk"]))
+            .expression_attribute_values(":pk", Value::S("a".to_owned()))
+    };
+    let found = same!(clients, query).unwrap();
+    assert_eq!((found.count, found.items), (3, None));
+}
+
+#[tokio::test]
+async fn an_error_is_the_same_on_both_ways() {
+    let clients = clients().await;
     let get = |client: &Client| {
         let get = client.get_item().table_name("absent");
-        get.set_key(Some(key(0))).send()
+        get.set_key(Some(key(0)))
     };
-    let errors = [get(&own).await.unwrap_err(), get(&json).await.unwrap_err()];
-    let errors = errors.map(|error| error.into_service_error());
-    assert!(
-        errors
-            .iter()
-            .all(|error| error.is_resource_not_found_exception())
-    );
-    assert_eq!(errors[0].to_string(), errors[1].to_string());
+    let error = same!(clients, get).unwrap_err();
+    let error = error.into_service_error();
+    assert!(error.is_resource_not_found_exception());
+}
+
+#[tokio::test]
+async fn a_failed_condition_is_the_same_on_both_ways() {
+    let clients = clients().await;
+    let put = |client: &Client| {
+        let put = client.put_item().table_name(TABLE);
+        put.set_item(Some(item(0)))
+            .condition_expression("attribute_not_exists(#pk)")
+            .set_expression_attribute_names(names(&["#pk"]))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+    };
+    let error = same!(clients, put).unwrap_err().into_service_error();
+    let PutItemError::ConditionalCheckFailedException(failed) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(failed.item.unwrap(), item(0));
+    let transact = |client: &Client| {
+        let check = ConditionCheck::builder()
+            .table_name(TABLE)
+            .set_key(Some(key(1)))
+            .condition_expression("attribute_not_exists(#pk)")
+            .set_expression_attribute_names(names(&["#pk"]))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        let check = TransactWriteItem::builder().condition_check(check.build().unwrap());
+        let transact = client.transact_write_items();
+        transact.transact_items(check.build())
+    };
+    let error = same!(clients, transact).unwrap_err().into_service_error();
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        panic!("{error:?}");
+    };
+    let reason = cancelled.cancellation_reasons().first().unwrap();
+    assert_eq!(reason.item.as_ref(), Some(&item(1)));
 }

@@ -105,7 +105,7 @@ async fn instances(clock: Clock) -> ([App; 2], Engine) {
         ..Config::default()
     };
     let queue = Queue::in_memory(Settings::default(), Clock::System).unwrap();
-    let dynamodb = Clients::dynamodb_in_process(Lagging::start(table.clone(), indexes));
+    let dynamodb = Clients::dynamodb_through(Lagging::start(table.clone(), indexes));
     let app = || {
         App::new(
             config.clone(),

@@ -356,7 +356,7 @@ async fn an_image_that_is_deleted_while_images_are_counted_leaves_room_for_anoth
     };
     let app = App::new(
         harness.server.app.config().clone(),
-        Clients::dynamodb_in_process(store.clone()),
+        Clients::dynamodb_through(store.clone()),
         Clients::sqs_in_process(harness.server.queue.clone().unwrap()),
         Authentication::default(),
         clock.clock(),

@@ -1,12 +1,12 @@
 //! Reads of the embedded engine beside its writes, on connections of their own.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::engine::Engine;
 use local::storage::Health;
 use local::table::{self, Upgrade};
 use serde_json::json;
 use shared::runtime::clients::Clients;
+use shared::store::Client;
 use shared::store::keys as at;
 
 const TABLE: &str = "imshare";

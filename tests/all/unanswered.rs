@@ -48,7 +48,7 @@ async fn access_that_a_failed_request_has_ended_does_not_show() {
     let engine = harness.server.engine.clone().unwrap();
     let bad = App::new(
         good.config().clone(),
-        Clients::dynamodb_in_process(Unanswered(engine)),
+        Clients::dynamodb_through(Unanswered(engine)),
         Clients::sqs_in_process(harness.server.queue.clone().unwrap()),
         shared::auth::Authentication::default(),
         clock.clock(),

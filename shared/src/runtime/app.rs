@@ -19,9 +19,9 @@ use crate::domain::policy::{Caller, Policy};
 use crate::domain::time::{Clock, Timestamp};
 use crate::http::{self, Request};
 use crate::queue::Queue;
-use crate::store::Store;
 use crate::store::access_keys::AccessKeys;
 use crate::store::members::Stamp;
+use crate::store::{Client, Store};
 
 /// Everything that a handler needs; cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl App {
     /// Builds an app that publishes no metrics.
     pub fn new(
         config: Config,
-        dynamodb: aws_sdk_dynamodb::Client,
+        dynamodb: impl Into<Client>,
         sqs: aws_sdk_sqs::Client,
         authentication: Authentication,
         clock: Clock,
@@ -64,7 +64,7 @@ impl App {
     /// Builds an app that publishes these metrics.
     pub fn with_metrics(
         config: Config,
-        dynamodb: aws_sdk_dynamodb::Client,
+        dynamodb: impl Into<Client>,
         sqs: aws_sdk_sqs::Client,
         authentication: Authentication,
         metrics: Metrics,

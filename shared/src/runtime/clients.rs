@@ -7,8 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider,
-    StalledStreamProtectionConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::{
@@ -17,8 +16,8 @@ use aws_smithy_runtime_api::client::http::{
 use lambda_http::http::Uri;
 
 use super::config::{ConfigError, optional, required};
-use super::in_process::InProcess;
-use super::metrics::RequestCounter;
+use crate::store::requests::RequestCounter;
+use crate::store::{Client, Engine};
 
 /// How often a request to the store is tried in all.
 const ATTEMPTS: u32 = 5;
@@ -140,13 +139,15 @@ impl Clients {
     }
 
     /// A DynamoDB client of an engine in this process.
-    pub fn dynamodb_in_process(engine: impl HttpConnector + 'static) -> aws_sdk_dynamodb::Client {
-        let in_process = InProcess::new();
-        let config = Self::in_process()
-            .dynamodb_config(client_of(engine))
-            .endpoint_resolver(in_process.clone())
-            .identity_cache(IdentityCache::no_cache())
-            .interceptor(in_process);
+    pub fn dynamodb_in_process(engine: impl Engine + Clone + 'static) -> Client {
+        Client::in_process(Self::dynamodb_through(engine.clone()), engine)
+    }
+
+    /// A DynamoDB client over another transport in this process, with the whole of the SDK in between: what a
+    /// test puts between the store and the engine.
+    pub fn dynamodb_through(transport: impl HttpConnector + 'static) -> aws_sdk_dynamodb::Client {
+        let config = Self::in_process().dynamodb_config(client_of(transport));
+        let config = config.endpoint_url("http://in-process");
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

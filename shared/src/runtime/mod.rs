@@ -9,7 +9,6 @@
 //! | [`clients`] | clients of DynamoDB and SQS, their time-outs and retries |
 //! | [`projects`] | which projects exist, for those who ask |
 //! | [`keystone`] | whom a token stands for, and whether a project exists |
-//! | [`in_process`] | what a client leaves out when a service in this process answers it |
 //! | [`log`], [`metrics`] | one JSON object a line; what a piece of work asked of the store |
 //! | [`metric`] | the metrics: their names and units, for CloudWatch and for Prometheus |
 //! | [`precedence`] | short work goes before long work in one process |
@@ -22,7 +21,6 @@ pub mod api;
 pub mod app;
 pub mod clients;
 pub mod config;
-pub mod in_process;
 mod invocation;
 pub mod join;
 pub mod keystone;

@@ -5,8 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-
 use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
@@ -14,10 +12,10 @@ use crate::domain::policy::Caller;
 use crate::domain::roles::RoleNames;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
+use crate::store::client::Client;
 use crate::store::expression::{names, values};
 use crate::store::keys::{self as at, Item};
 use crate::store::reader::Reader;
-use crate::store::sdk_error::failed;
 use crate::store::write::single;
 
 /// How long an instance caches what the table says of a key, in seconds. A disabled key works for at most
@@ -70,9 +68,9 @@ pub struct AccessKeys {
 
 impl AccessKeys {
     /// Opens the table of that name. `roles` maps the names of roles in it.
-    pub fn new(client: Client, table: String, roles: RoleNames) -> Self {
+    pub fn new(client: impl Into<Client>, table: String, roles: RoleNames) -> Self {
         Self {
-            table: Some((client, table)),
+            table: Some((client.into(), table)),
             ..Self::fixed(HashMap::new(), roles)
         }
     }
@@ -99,8 +97,8 @@ impl AccessKeys {
 
     /// The same, with a table besides the fixed keys. An id in both is the table's.
     #[must_use]
-    pub fn with_table(mut self, client: Client, table: String) -> Self {
-        self.table = Some((client, table));
+    pub fn with_table(mut self, client: impl Into<Client>, table: String) -> Self {
+        self.table = Some((client.into(), table));
         self
     }
 
@@ -134,12 +132,8 @@ impl AccessKeys {
         let Some((client, table)) = &self.table else {
             return Ok(None);
         };
-        let request = client
-            .get_item()
-            .table_name(table)
-            .key(at::PK, at::s(id))
-            .send();
-        let answer = request.await.map_err(|e| failed("get access key", &e))?;
+        let request = client.get_item().table_name(table).key(at::PK, at::s(id));
+        let answer = client.ask("get access key", &request).await?;
         let Some(item) = answer.item else {
             return Ok(None);
         };
@@ -193,7 +187,7 @@ impl AccessKeys {
             .update_expression(update)
             .condition_expression(condition);
         // If the condition fails, another instance was first, or the key is gone.
-        single("record the use of an access key", || request.clone().send()).await?;
+        single(client, "record the use of an access key", request).await?;
         Ok(())
     }
 }

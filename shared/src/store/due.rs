@@ -11,7 +11,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
-use super::sdk_error::failed;
 use super::table::Store;
 use super::write::{Single, single};
 use crate::domain::error::ApiError;
@@ -63,7 +62,7 @@ impl Store {
         limit: i32,
     ) -> Result<Vec<Overdue>, ApiError> {
         let condition = "#dpk = :dpk AND #dsk <= :now";
-        let page = self
+        let request = self
             .client
             .query()
             .table_name(&self.table)
@@ -74,10 +73,8 @@ impl Store {
                 (":dpk", s(at::due_partition(partition))),
                 (":now", s(now.stored())),
             ]))
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|e| failed("overdue", &e))?;
+            .limit(limit);
+        let page = self.client.ask("overdue", &request).await?;
         let mut all = Vec::new();
         for row in page.items() {
             match overdue(row) {
@@ -112,7 +109,7 @@ impl Store {
                 (":next", s(now.plus_seconds(GRACE_SECONDS).stored())),
             ]))
             .return_values(ReturnValue::AllOld);
-        let Single::Applied(claimed) = single("claim", || request.clone().send()).await? else {
+        let Single::Applied(claimed) = single(&self.client, "claim", request).await? else {
             return Ok(None);
         };
         let record = claimed.attributes.unwrap_or_default();

@@ -81,7 +81,7 @@ impl Store {
             .condition_expression(IS_NEW)
             .set_expression_attribute_names(names(&[IS_NEW]))
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        let put = single("create image", || request.clone().send()).await?;
+        let put = single(&self.client, "create image", request).await?;
         Ok(put.without_output())
     }
 
@@ -266,7 +266,7 @@ impl Store {
                 .update_if(at::image_key(id), &update.expression, &update.condition)
                 .set_expression_attribute_values(Some(update.values))
                 .return_values_on_condition_check_failure(OnFailure::AllOld);
-            let updated = single(what, || request.clone().send()).await?;
+            let updated = single(&self.client, what, request).await?;
             return Ok(updated.without_output());
         }
         let update = Update::builder()

@@ -6,7 +6,6 @@ use super::expression::names;
 use super::item;
 use super::jobs::job_of;
 use super::keys::{self as at, s};
-use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{JobId, ProjectId};
@@ -88,7 +87,7 @@ impl Store {
         if filter.is_empty() {
             request = request.limit(i32::try_from(rows).unwrap_or(i32::MAX));
         }
-        let page = request.send().await.map_err(|e| failed("list jobs", &e))?;
+        let page = self.client.ask("list jobs", &request).await?;
         let mut ids = Vec::new();
         let mut last = None;
         for row in page.items() {

@@ -178,7 +178,7 @@ impl Store {
     pub async fn messages_sent(&self, job: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("SET #dsk = #deadline", "attribute_exists(#dpk)");
         let request = self.update_if(at::job_key(job), update, condition);
-        single("messages sent", || request.clone().send()).await?;
+        single(&self.client, "messages sent", request).await?;
         Ok(())
     }
 

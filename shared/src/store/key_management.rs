@@ -5,11 +5,11 @@
 //! and the transaction that creates a key fails if the set is full, so no two creations at the same time
 //! exceed it.
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValuesOnConditionCheckFailure as OnFailure, Update,
 };
 
+use super::client::Client;
 use super::expression::{names, values};
 use super::keys::{self as at, Item, n, s};
 use super::reader::Reader;
@@ -79,8 +79,11 @@ pub struct KeyTable {
 
 impl KeyTable {
     /// Opens the table of that name.
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    pub fn new(client: impl Into<Client>, table: String) -> Self {
+        Self {
+            client: client.into(),
+            table,
+        }
     }
 
     /// Creates a key, unless its user has two enabled ones for its project.
@@ -187,8 +190,7 @@ impl KeyTable {
             .table_name(&self.table)
             .consistent_read(true)
             .key(at::PK, s(access));
-        let found = request.send().await;
-        let found = found.map_err(|error| failed("get access key", &error))?;
+        let found = self.client.ask("get access key", &request).await?;
         let item = found.item.filter(|item| item.contains_key(at::SECRET));
         item.as_ref().map(parsed).transpose()
     }
@@ -258,7 +260,7 @@ impl KeyTable {
             .set_expression_attribute_values(values([(":true", AttributeValue::Bool(true))]))
             .condition_expression(disabled)
             .return_values_on_condition_check_failure(OnFailure::AllOld);
-        let deleted = single("delete access key", || request.clone().send()).await?;
+        let deleted = single(&self.client, "delete access key", request).await?;
         Ok(match deleted {
             Single::Applied(_) => Ended::Now,
             Single::ConditionFailed(Some(_)) => Ended::Enabled,

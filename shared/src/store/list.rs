@@ -10,7 +10,6 @@ use super::expression::{names, values};
 use super::freshness::Indexes;
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
-use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::{ImageId, ProjectId};
@@ -154,8 +153,8 @@ impl Stream<'_> {
     }
 
     async fn fill(&mut self) -> Result<(), ApiError> {
-        let page = self.request().send().await;
-        let page = page.map_err(|e| failed("list images", &e))?;
+        let request = self.request();
+        let page = self.store.client.ask("list images", &request).await?;
         for found in page.items() {
             match row(found) {
                 Ok(row) => self.buffer.push_back(row),
@@ -287,7 +286,7 @@ impl Store {
         }
         let condition = "#gpk = :gpk AND #gsk = :gsk";
         for attempt in 0..LAG_TRIES {
-            let found = self
+            let request = self
                 .client
                 .query()
                 .table_name(&self.table)
@@ -295,9 +294,8 @@ impl Store {
                 .key_condition_expression(condition)
                 .set_expression_attribute_names(names(&[condition]))
                 .set_expression_attribute_values(values([(":gpk", s(gpk)), (":gsk", s(position))]))
-                .limit(1)
-                .send()
-                .await;
+                .limit(1);
+            let found = self.client.send(&request).await;
             // The write succeeded, whether or not the index can be read.
             let Ok(page) = found else { return };
             if page.items().first().is_some_and(&written) {

@@ -50,7 +50,7 @@ impl Store {
                 (":until", s(until.stored())),
                 (":expires", n(until.unix_seconds())),
             ]));
-        single("mark", || request.clone().send()).await?;
+        single(&self.client, "mark", request).await?;
         freshness.marked.insert(project.clone(), until, until);
         Ok(())
     }

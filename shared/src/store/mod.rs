@@ -6,7 +6,9 @@
 //! | module | what it keeps |
 //! |---|---|
 //! | [`keys`] | the names of all keys, indexes and attributes |
+//! | `client` | [`Client`]: the SDK's, or a short way to an engine in this process |
 //! | `table` | [`Store`]: the client, and what an instance remembers of images |
+//! | [`requests`] | counts the requests of a unit of work |
 //! | `item`, `reader` | records to items and back |
 //! | `expression` | the placeholders of expressions |
 //! | `write`, [`sdk_error`] | sending a write: what is retried, for how long; errors of the SDK |
@@ -31,6 +33,7 @@ pub mod access_keys;
 mod all_members;
 pub mod change_log;
 pub mod check;
+mod client;
 mod deletion;
 pub mod due;
 pub mod expression;
@@ -46,6 +49,7 @@ mod marks;
 pub mod members;
 mod quotas;
 mod reader;
+pub mod requests;
 pub mod results;
 pub mod sdk_error;
 pub mod shares;
@@ -56,5 +60,6 @@ pub mod upgrade;
 pub mod usage;
 mod write;
 
+pub use client::{Answer, Client, Engine};
 pub use freshness::Indexes;
 pub use table::Store;

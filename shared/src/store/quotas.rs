@@ -149,7 +149,7 @@ impl Store {
     async fn nothing_due(&self, id: JobId) -> Result<(), ApiError> {
         let (update, condition) = ("REMOVE #dpk, #dsk", "attribute_exists(#dpk)");
         let request = self.update_if(at::job_key(id), update, condition);
-        single("nothing due", || request.clone().send()).await?;
+        single(&self.client, "nothing due", request).await?;
         Ok(())
     }
 
@@ -285,7 +285,7 @@ impl Store {
         let request = self
             .update_if(at::images_key(owner), update, condition)
             .set_expression_attribute_values(Some(found));
-        single("count images", || request.clone().send()).await?;
+        single(&self.client, "count images", request).await?;
         Ok(())
     }
 }

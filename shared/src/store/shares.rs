@@ -8,7 +8,6 @@ use super::expression::{names, values};
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::list::Row;
-use super::sdk_error::failed;
 use super::shown::{Found, Held, Sorted};
 use super::table::Store;
 use crate::domain::error::ApiError;
@@ -94,10 +93,7 @@ impl Store {
         if let Some(after) = after {
             request = request.expression_attribute_values(":after", s(after));
         }
-        let page = request
-            .send()
-            .await
-            .map_err(|e| failed("list shares", &e))?;
+        let page = self.client.ask("list shares", &request).await?;
         let mut candidates = Vec::with_capacity(page.items().len());
         for row in page.items() {
             match candidate(row) {

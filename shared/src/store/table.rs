@@ -3,14 +3,13 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem};
 
+use super::client::Client;
 use super::expression::names;
 use super::freshness::{Freshness, Indexes};
 use super::keys::Item;
-use super::sdk_error::failed;
 use super::write::{Transacted, Tries, transact};
 use crate::domain::cache::ExpiringCache;
 use crate::domain::error::ApiError;
@@ -67,9 +66,9 @@ impl Known {
 
 impl Store {
     /// Opens the table of that name.
-    pub fn new(client: Client, table: String, indexes: Indexes) -> Self {
+    pub fn new(client: impl Into<Client>, table: String, indexes: Indexes) -> Self {
         Self {
-            client,
+            client: client.into(),
             table,
             freshness: Arc::new(Freshness::new(indexes)),
             known: Arc::new(ExpiringCache::new(KNOWN_MAX)),
@@ -107,8 +106,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(key))
             .consistent_read(true);
-        let answer = Box::pin(request.send()).await;
-        Ok(answer.map_err(|e| failed("get item", &e))?.item)
+        Ok(self.client.ask("get item", &request).await?.item)
     }
 
     /// Reads the items of these keys, strongly consistent, in as few requests as possible. Keys without
@@ -138,8 +136,7 @@ impl Store {
                 .client
                 .batch_get_item()
                 .request_items(&self.table, wanted);
-            let answer = Box::pin(request.send()).await;
-            let answer = answer.map_err(|e| failed("batch get", &e))?;
+            let answer = self.client.ask("batch get", &request).await?;
             for items in answer.responses.unwrap_or_default().into_values() {
                 found.extend(items);
             }

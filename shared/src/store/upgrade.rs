@@ -91,7 +91,7 @@ impl Store {
         let request = self
             .update_if(at::image_key(image.id), &update, condition)
             .set_expression_attribute_values(values([(":op", s(image.op.to_string()))]));
-        single("upgrade records", || request.clone().send()).await?;
+        single(&self.client, "upgrade records", request).await?;
         Ok(())
     }
 }

@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::Select;
 
 use super::expression::names;
 use super::keys::{self as at, Item, s};
-use super::sdk_error::failed;
 use super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::id::ProjectId;
@@ -51,7 +50,7 @@ impl Store {
         let mut count = 0;
         let mut start: Option<Item> = None;
         for _ in 0..PAGES_MAX {
-            let page = self
+            let request = self
                 .client
                 .query()
                 .table_name(&self.table)
@@ -60,10 +59,8 @@ impl Store {
                 .key_condition_expression(condition)
                 .set_expression_attribute_names(names(&[condition]))
                 .expression_attribute_values(":gpk", s(&partition))
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|error| failed("count usage", &error))?;
+                .set_exclusive_start_key(start.take());
+            let page = self.client.ask("count usage", &request).await?;
             count += u64::try_from(page.count).unwrap_or_default();
             match page.last_evaluated_key {
                 Some(key) => start = Some(key),

@@ -3,11 +3,8 @@
 //! A write that conflicts with a transaction, or that is throttled, is sent again after a random
 //! pause, for at most [`PATIENCE`]. The AWS SDK retries neither.
 
-use std::fmt::Debug;
-use std::future::Future;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -18,6 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::time::Instant;
 
+use super::client::{Client, Request};
 use super::keys::Item;
 use super::sdk_error::failed;
 use crate::domain::error::ApiError;
@@ -126,19 +124,18 @@ conditional!(PutItemError, UpdateItemError, DeleteItemError);
 ///
 /// # Errors
 /// If the store does not answer, or conflicts do not end within [`PATIENCE`].
-pub(super) async fn single<T, E, R, F>(
+pub(super) async fn single<R>(
+    client: &Client,
     what: &'static str,
-    send: impl Fn() -> F,
-) -> Result<Single<T>, ApiError>
+    request: R,
+) -> Result<Single<R::Output>, ApiError>
 where
-    E: Conditional + ProvideErrorMetadata + Debug,
-    R: Debug,
-    F: Future<Output = Result<T, SdkError<E, R>>>,
+    R: Request,
+    R::Error: Conditional + ProvideErrorMetadata,
 {
     let mut tries = Tries::begin();
     loop {
-        // Boxed: the SDK's future would make up most of every future that awaits this one.
-        let error = match Box::pin(send()).await {
+        let error = match client.send(&request).await {
             Ok(output) => return Ok(Single::Applied(output)),
             Err(error) => error,
         };
@@ -187,13 +184,13 @@ pub(super) async fn transact(
     items: Vec<TransactWriteItem>,
 ) -> Result<Transacted, ApiError> {
     let token = uuid::Uuid::new_v4().to_string();
+    let request = client
+        .transact_write_items()
+        .client_request_token(&token)
+        .set_transact_items(Some(items));
     let mut tries = Tries::begin();
     loop {
-        let request = client
-            .transact_write_items()
-            .client_request_token(&token)
-            .set_transact_items(Some(items.clone()));
-        let error = match Box::pin(request.send()).await {
+        let error = match client.send(&request).await {
             Ok(_) => return Ok(Transacted::Applied),
             Err(error) => error,
         };

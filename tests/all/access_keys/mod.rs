@@ -17,7 +17,7 @@ const TABLE: &str = "access-keys";
 const SECRET: &str = "a-secret-of-a-test-0123456789abcdef";
 
 /// An empty table of access keys in memory.
-async fn table() -> (Engine, aws_sdk_dynamodb::Client) {
+async fn table() -> (Engine, shared::store::Client) {
     let engine = Engine::in_memory().unwrap();
     let client = Clients::dynamodb_in_process(engine.clone());
     let create = json!({

@@ -58,7 +58,7 @@ fn app(http: impl HttpConnector + 'static) -> App {
     let queue = local::queue::Queue::in_memory(Default::default(), Clock::System).unwrap();
     App::new(
         config,
-        Clients::dynamodb_in_process(http),
+        Clients::dynamodb_through(http),
         Clients::sqs_in_process(queue),
         shared::auth::Authentication::default(),
         Clock::System,

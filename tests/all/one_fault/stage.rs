@@ -174,7 +174,7 @@ impl Stage {
             engine: engine.clone(),
             plan: plan.clone(),
         };
-        let dynamodb = Clients::dynamodb_in_process(store);
+        let dynamodb = Clients::dynamodb_through(store);
         table::make(&dynamodb, "imshare", Upgrade::Refuse)
             .await
             .unwrap();

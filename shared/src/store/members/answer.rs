@@ -59,12 +59,10 @@ impl Store {
                 ..seen.clone()
             };
             let condition = "#op = :seen AND attribute_not_exists(#gone)";
-            let write = || {
-                self.answer_request(&next, listed, condition)
-                    .expression_attribute_values(":seen", s(seen.op.to_string()))
-                    .send()
-            };
-            let written = match single("update member", write).await? {
+            let write = self
+                .answer_request(&next, listed, condition)
+                .expression_attribute_values(":seen", s(seen.op.to_string()));
+            let written = match single(&self.client, "update member", write).await? {
                 Single::Applied(_) => next,
                 Single::ConditionFailed(stored) => {
                     listed = stored.as_ref().is_none_or(is_listed);
@@ -118,13 +116,11 @@ impl Store {
         let mut listed = true;
         let mut tries = Tries::begin();
         loop {
-            let write = || {
-                self.answer_request(&next, listed, condition)
-                    // The old values tell whether the write changed anything.
-                    .return_values(ReturnValue::UpdatedOld)
-                    .send()
-            };
-            let stored = match single("update member in batch", write).await? {
+            let write = self
+                .answer_request(&next, listed, condition)
+                // The old values tell whether the write changed anything.
+                .return_values(ReturnValue::UpdatedOld);
+            let stored = match single(&self.client, "update member in batch", write).await? {
                 Single::Applied(output) => {
                     let old = output.attributes.unwrap_or_default();
                     let was = |name: &str| old.get(name).and_then(|value| value.as_s().ok());

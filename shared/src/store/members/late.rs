@@ -34,7 +34,7 @@ impl Store {
         let request = self
             .update_if(at::member_key(image, member), update, &condition)
             .set_expression_attribute_values(Some(values));
-        let outcome = single("confirm member", || request.clone().send()).await?;
+        let outcome = single(&self.client, "confirm member", request).await?;
         Ok(outcome.is_applied())
     }
 
@@ -101,7 +101,7 @@ impl Store {
         let request = self
             .update_if(key, &update, &condition)
             .set_expression_attribute_values(Some(values));
-        let outcome = single("renew member", || request.clone().send()).await?;
+        let outcome = single(&self.client, "renew member", request).await?;
         if outcome.is_applied() {
             let line = change_log::Line {
                 what: "member.renew",
@@ -131,7 +131,7 @@ impl Store {
         let request = self
             .update_if(key, &update, NO_NEWER_MEMBERSHIP)
             .set_expression_attribute_values(tombstone_values(op, stamp.now, by));
-        let outcome = single("leave tombstone", || request.clone().send()).await?;
+        let outcome = single(&self.client, "leave tombstone", request).await?;
         Ok(outcome.is_applied())
     }
 }

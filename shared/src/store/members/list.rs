@@ -3,7 +3,6 @@
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, s};
-use super::super::sdk_error::failed;
 use super::super::table::Store;
 use crate::domain::error::ApiError;
 use crate::domain::facts::Facts;
@@ -89,7 +88,7 @@ impl Store {
         let mut start = None;
         let mut limit = Some(FIRST_PAGE);
         loop {
-            let page = self
+            let request = self
                 .client
                 .query()
                 .table_name(&self.table)
@@ -101,10 +100,8 @@ impl Store {
                 ]))
                 .consistent_read(true)
                 .set_limit(limit.take())
-                .set_exclusive_start_key(start.take())
-                .send()
-                .await
-                .map_err(|e| failed("list members", &e))?;
+                .set_exclusive_start_key(start.take());
+            let page = self.client.ask("list members", &request).await?;
             for found in page.items() {
                 if found.get(at::SK).is_some_and(|sk| *sk == s(at::IMAGE)) {
                     facts.image = item::image(found)?;
@@ -202,7 +199,7 @@ impl Store {
             (":from".to_owned(), s(from)),
             (":end".to_owned(), s(at::MEMBERS_END)),
         ]);
-        let page = self
+        let request = self
             .client
             .query()
             .table_name(&self.table)
@@ -212,10 +209,8 @@ impl Store {
             .set_expression_attribute_values(Some(values))
             .consistent_read(true)
             .set_limit(limit)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|e| failed("page members", &e))?;
+            .set_exclusive_start_key(start);
+        let page = self.client.ask("page members", &request).await?;
         let mut members = Vec::new();
         for found in page.items() {
             members.extend(item::membership(found)?.present());

@@ -11,7 +11,6 @@ use super::super::change_log;
 use super::super::expression::{names, values};
 use super::super::item;
 use super::super::keys::{self as at, Item, n, s};
-use super::super::sdk_error::failed;
 use super::super::table::{Known, Store};
 use super::super::write::{Transacted, Tries, single, transaction_item};
 use super::list::{Filter, PRESENT};
@@ -135,14 +134,14 @@ impl Store {
                 (":texts", s(at::TEXT_PREFIX)),
             ]))
             .consistent_read(true);
-        let found = request.send().await.map_err(|e| failed("find texts", &e))?;
+        let found = self.client.ask("find texts", &request).await?;
         for key in found.items() {
             let request = self
                 .client
                 .delete_item()
                 .table_name(&self.table)
                 .set_key(Some(key.clone()));
-            single("delete texts", || request.clone().send()).await?;
+            single(&self.client, "delete texts", request).await?;
         }
         Ok(())
     }
@@ -270,7 +269,7 @@ impl Store {
         let request = self
             .update_if(at::image_key(image.id), &update, &condition)
             .set_expression_attribute_values(Some(values));
-        single("reconcile members", || request.clone().send()).await?;
+        single(&self.client, "reconcile members", request).await?;
         Ok(())
     }
 }
