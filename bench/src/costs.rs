@@ -148,7 +148,7 @@ async fn counting(
 
 fn add(cost: &mut Cost, operation: &str, capacity: &Value) {
     *cost.requests.entry(operation.to_owned()).or_default() += 1.0;
-    let reads = matches!(operation, "GetItem" | "BatchGetItem" | "Query");
+    let reads = ["GetItem", "BatchGetItem", "Query", "ExecuteStatement"].contains(&operation);
     let places = if reads {
         &mut cost.reads
     } else {

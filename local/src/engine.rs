@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dynoxide::Database;
 use dynoxide::actions::describe_table::DescribeTableRequest;
+use dynoxide::actions::execute_statement::{ExecuteStatementRequest, ExecuteStatementResponse};
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
 use serde::Serialize;
@@ -140,6 +141,7 @@ impl Engine {
             "GetItem" => self.read_json(body, Database::get_item),
             "BatchGetItem" => self.read_json(body, Database::batch_get_item),
             "Query" => self.read_json(body, Database::query),
+            "ExecuteStatement" => self.read_json(body, select),
             "Scan" => self.read_json(body, Database::scan),
             "DescribeTable" => self.read_json(body, describe),
             "PutItem" => self.write(body, Database::put_item).await,
@@ -296,6 +298,20 @@ fn answer(found: &impl Serialize) -> Result<JsonResponse, DynoxideError> {
 fn parse<Q: DeserializeOwned>(body: &str) -> Result<Q, DynoxideError> {
     serde_json::from_str(body)
         .map_err(|error| DynoxideError::SerializationException(error.to_string()))
+}
+
+/// Performs a statement of PartiQL that reads some partitions. Those that write, and scans, have no place here.
+pub(crate) fn select(
+    database: &Database,
+    request: ExecuteStatementRequest,
+) -> Result<ExecuteStatementResponse, DynoxideError> {
+    let words = &request.statement;
+    if !(words.starts_with("SELECT ") && words.contains(" WHERE ") && words.contains(" ORDER BY "))
+    {
+        let why = "only SELECT of ordered partitions here".to_owned();
+        return Err(DynoxideError::ValidationException(why));
+    }
+    database.execute_statement(request)
 }
 
 /// Describes a table by its definition. The engine's own description counts and measures all items,

@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
+use aws_sdk_dynamodb::operation::execute_statement::{
+    ExecuteStatementInput, ExecuteStatementOutput,
+};
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
 use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
 use aws_sdk_dynamodb::primitives::Blob;
@@ -15,13 +18,14 @@ use dynoxide::Database;
 use dynoxide::actions::batch_get_item::{
     BatchGetItemRequest, BatchGetItemResponse, KeysAndAttributes,
 };
+use dynoxide::actions::execute_statement::{ExecuteStatementRequest, ExecuteStatementResponse};
 use dynoxide::actions::get_item::{GetItemRequest, GetItemResponse};
 use dynoxide::actions::query::{QueryRequest, QueryResponse};
 use dynoxide::errors::DynoxideError;
 use dynoxide::types as engine;
 use shared::store::{self, Answer};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, select};
 use crate::transport;
 
 /// Most bytes of a partition key and of a sort key in DynamoDB.
@@ -44,6 +48,13 @@ impl store::Engine for Engine {
             Ok(get) => {
                 let read = |database: &Database| database.batch_get_item(to_batch_get(get));
                 return self.answer(self.reading("BatchGetItem", read), batch_got);
+            }
+            Err(input) => input,
+        };
+        let input = match input.downcast::<ExecuteStatementInput>() {
+            Ok(statement) => {
+                let read = |database: &Database| select(database, to_statement(statement));
+                return self.answer(self.reading("ExecuteStatement", read), selected);
             }
             Err(input) => input,
         };
@@ -120,6 +131,19 @@ fn to_query(input: QueryInput) -> QueryRequest {
     }
 }
 
+fn to_statement(input: ExecuteStatementInput) -> ExecuteStatementRequest {
+    let parameters = input.parameters;
+    ExecuteStatementRequest {
+        statement: input.statement.unwrap_or_default(),
+        parameters: parameters.map(|all| all.into_iter().map(from_value).collect()),
+        limit: input.limit.and_then(|limit| usize::try_from(limit).ok()),
+        next_token: input.next_token,
+        consistent_read: input.consistent_read,
+        return_consumed_capacity: wanted(input.return_consumed_capacity),
+        ..ExecuteStatementRequest::default()
+    }
+}
+
 fn wanted(capacity: Option<ReturnConsumedCapacity>) -> Option<String> {
     capacity.map(|capacity| capacity.as_str().to_owned())
 }
@@ -186,6 +210,16 @@ fn queried(found: QueryResponse) -> Answer {
         .count(number(found.count))
         .scanned_count(number(found.scanned_count))
         .set_last_evaluated_key(found.last_evaluated_key.map(item))
+        .set_consumed_capacity(found.consumed_capacity.map(capacity))
+        .build();
+    Answer::Found(Output::erase(found))
+}
+
+fn selected(found: ExecuteStatementResponse) -> Answer {
+    let items = found.items;
+    let found = ExecuteStatementOutput::builder()
+        .set_items(items.map(|items| items.into_iter().map(item).collect()))
+        .set_next_token(found.next_token)
         .set_consumed_capacity(found.consumed_capacity.map(capacity))
         .build();
     Answer::Found(Output::erase(found))

@@ -59,7 +59,10 @@ impl HttpConnector for Lagging {
         let (operation, body) = (operation.to_owned(), body.to_owned());
         let lagging = self.clone();
         HttpConnectorFuture::new(async move {
-            let of_index = operation == "Query" && body.contains("\"IndexName\"");
+            let of_index = match operation.as_str() {
+                "Query" => body.contains("\"IndexName\""),
+                statement => statement == "ExecuteStatement",
+            };
             let engine = if of_index {
                 &lagging.indexes
             } else {

@@ -15,6 +15,46 @@ async fn accepted(harness: &Harness, body: Value) -> String {
     image
 }
 
+/// More images of a name than one statement reads are read by queries, and no image is missing or comes twice.
+#[tokio::test]
+async fn a_name_that_many_images_have_is_found_page_by_page() {
+    let harness = Harness::new().await;
+    let mut all = Vec::new();
+    for i in 0..24 {
+        let body = json!({"name": "x"});
+        let id = match i % 3 {
+            0 => harness
+                .post(Who::Member, "/v2/images", body)
+                .await
+                .text("/id"),
+            1 => accepted(&harness, body).await,
+            _ => {
+                let body = json!({"name": "x", "visibility": "public"});
+                harness
+                    .post(Who::Admin, "/v2/images", body)
+                    .await
+                    .text("/id")
+            }
+        };
+        all.push(id);
+    }
+    for (direction, limit) in [("asc", 2), ("desc", 3), ("asc", 25), ("desc", 24)] {
+        let mut expected = all.clone();
+        if direction == "desc" {
+            expected.reverse();
+        }
+        let (mut found, mut marker) = (Vec::new(), String::new());
+        loop {
+            let query = format!("?name=x&sort=created_at:{direction}&limit={limit}{marker}");
+            let page = harness.listed(Who::Member, &query).await;
+            let Some(last) = page.last() else { break };
+            marker = format!("&marker={last}");
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "{direction} {limit}");
+    }
+}
+
 /// Own images, images of all, and images that are shared are found by their name, wherever they stand in
 /// the list, and by no other.
 #[tokio::test]

@@ -101,10 +101,26 @@ extract_iam_action = iam.extract_iam_action
 def iam_action(*args, **kwargs):
     action = extract_iam_action(*args, **kwargs)
     # The emulator knows no action for some requests.
-    return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+    if action and action.startswith("sqs:"):
+        return action.removesuffix("Batch")
+    # A statement is authorized by what it does. Functions send none that writes.
+    return "dynamodb:PartiQLSelect" if action == "dynamodb:ExecuteStatement" else action
 
 
 iam.extract_iam_action = iam_action
+
+# The resource of a statement is the index that it names.
+dynamodb_resource_arns = iam.dynamodb_resource_arns
+
+
+def dynamodb_arns(body, *rest):
+    named = re.search(r'FROM "([^"]+)"\."([^"]+)"', json.loads(body or b"{}").get("Statement") or "")
+    if named:
+        body = json.dumps({"TableName": named[1], "IndexName": named[2]}).encode()
+    return dynamodb_resource_arns(body, *rest)
+
+
+iam.dynamodb_resource_arns = dynamodb_arns
 
 # The condition key dynamodb:LeadingKeys: the partition keys in a request.
 dynamodb_service_context = iam.dynamodb_service_context

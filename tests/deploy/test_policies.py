@@ -87,6 +87,20 @@ def list_images(_stack):
     return "owner", "GET", "/v2/images", None
 
 
+def test_what_has_a_name_is_found(stack):
+    """By each index that knows names: own images, those of all, and those that were accepted."""
+    name = f"named-{uuid.uuid4().hex[:8]}"
+    image = stack.image(name=name)
+    stack.share(image)
+    assert stack.call("member", "PUT", membership(image), {"status": "accepted"}).status_code == 200
+    for project in ("owner", "member"):
+        found = stack.call(project, "GET", f"/v2/images?name={name}").json()
+        assert [each["id"] for each in found["images"]] == [image], found
+    invitations = f"/v1/{MEMBER}/cloudimages/invitations?status=accepted&name={name}"
+    found = stack.call("member", "GET", invitations).json()
+    assert [each["image_id"] for each in found["invitations"]] == [image], found
+
+
 def list_invitations(stack):
     shared_image(stack)
     return "member", "GET", f"/v1/{MEMBER}/cloudimages/invitations", None

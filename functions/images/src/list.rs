@@ -93,7 +93,7 @@ async fn in_stored_order(
         filters: query.stored_filters(),
         times: false,
     };
-    let mut merged = Merged::new(app, caller, query, start);
+    let mut merged = Merged::open(app, caller, query, start).await?;
     let mut filling = Filling::new(app, caller, query);
     while !filling.is_full() {
         let rows = merged.some(filling.wanted()).await?;
@@ -152,7 +152,7 @@ async fn all(app: &App, caller: &Caller, query: &Query) -> Result<Vec<(Source, R
         filters: query.stored_filters(),
         times: false,
     };
-    let mut merged = Merged::new(app, caller, query, start);
+    let mut merged = Merged::open(app, caller, query, start).await?;
     let mut all = Vec::new();
     loop {
         let rows = merged.some(READ_MAX).await?;
@@ -389,19 +389,26 @@ struct Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
-    fn new(app: &'a App, caller: &Caller, query: &'a Query, start: Start) -> Self {
-        let streams = sources(caller, query)
+    async fn open(
+        app: &'a App,
+        caller: &Caller,
+        query: &'a Query,
+        start: Start,
+    ) -> Result<Self, ApiError> {
+        let mut streams: Vec<_> = sources(caller, query)
             .into_iter()
             .flat_map(|source| {
                 let starts = starts(&source, query, &start).into_iter();
                 starts.map(move |start| (source.clone(), app.store().stream(source.clone(), start)))
             })
             .collect();
-        Self {
+        let all = streams.iter_mut().map(|(_, stream)| stream).collect();
+        Box::pin(app.store().read_named(all)).await?;
+        Ok(Self {
             streams,
             ascending: start.ascending,
             query,
-        }
+        })
     }
 
     /// The next rows that may belong in the list: `most` of them, or fewer at the end.

@@ -2,6 +2,8 @@
 //!
 //! The rows of the indexes by age hold their images. What a list shows of them: see `shown`.
 
+mod named;
+
 use std::collections::VecDeque;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -118,6 +120,11 @@ impl Row {
             times: None,
             is_read: false,
         }
+    }
+
+    /// Whether it comes from an index.
+    pub const fn is_listed(&self) -> bool {
+        !self.position.is_empty()
     }
 
     /// Whether the row holds the whole image.

@@ -10,6 +10,9 @@ use aws_sdk_dynamodb::config::interceptors::{
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItemInput, BatchGetItemOutput};
 use aws_sdk_dynamodb::operation::delete_item::{DeleteItemInput, DeleteItemOutput};
+use aws_sdk_dynamodb::operation::execute_statement::{
+    ExecuteStatementInput, ExecuteStatementOutput,
+};
 use aws_sdk_dynamodb::operation::get_item::{GetItemInput, GetItemOutput};
 use aws_sdk_dynamodb::operation::put_item::{PutItemInput, PutItemOutput};
 use aws_sdk_dynamodb::operation::query::{QueryInput, QueryOutput};
@@ -104,6 +107,7 @@ fn begin_operation(input: &mut Input) {
         input,
         BatchGetItemInput,
         DeleteItemInput,
+        ExecuteStatementInput,
         GetItemInput,
         PutItemInput,
         QueryInput,
@@ -132,7 +136,7 @@ pub(crate) fn begin_request(input: &mut Input) {
 pub(crate) fn end_request(output: &Output) {
     let capacities = capacities!(
         output,
-        one: DeleteItemOutput, GetItemOutput, PutItemOutput, QueryOutput, UpdateItemOutput;
+        one: DeleteItemOutput, ExecuteStatementOutput, GetItemOutput, PutItemOutput, QueryOutput, UpdateItemOutput;
         many: BatchGetItemOutput, TransactWriteItemsOutput
     );
     let units: f64 = capacities.iter().filter_map(|c| c.capacity_units()).sum();

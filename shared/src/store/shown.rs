@@ -22,7 +22,7 @@ const TEXT_TRIES: u32 = 5;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held<'a> {
     pub(super) image: ImageId,
-    /// The member, if it is the row of a membership.
+    /// The member, if it is the row of a membership that has to be read with the image.
     pub(super) member: Option<&'a ProjectId>,
     /// The image's owner, if the row tells.
     pub(super) owner: Option<&'a ProjectId>,
@@ -47,12 +47,14 @@ impl<'a> Held<'a> {
         }
     }
 
-    fn of(source: &'a Source, row: &'a Row) -> Self {
+    fn of(source: &'a Source, row: &'a Row, is_member: bool) -> Self {
+        let unknown = Self::unknown(source, row.id);
         Self {
+            member: unknown.member.filter(|_| !is_member),
             owner: row.image.as_ref().map(|image| &image.owner),
             is_whole: row.is_whole(),
             is_read: row.is_read,
-            ..Self::unknown(source, row.id)
+            ..unknown
         }
     }
 
@@ -66,6 +68,15 @@ impl<'a> Held<'a> {
         let of_lister = self.member.is_some() && marked.contains(lister);
         of_lister || self.owner.is_some_and(|owner| marked.contains(owner))
     }
+}
+
+/// A row of which the table is asked for the image.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    source: &'a Source,
+    image: ImageId,
+    /// Whether the row itself tells that there is the membership. It is read otherwise.
+    is_member: bool,
 }
 
 /// What the table has of some rows.
@@ -157,14 +168,29 @@ impl Store {
         rows: Vec<(Source, Row)>,
         now: Timestamp,
     ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
-        let held = rows.iter().map(|(source, row)| Held::of(source, row));
+        // An index that does not lag is right about a membership, unless its image is being changed.
+        let due = match self.freshness.indexes {
+            Indexes::Immediate => Some(self.freshness.unreconciled_images()),
+            Indexes::Eventual => None,
+        };
+        let is_member = |row: &Row| {
+            let mut due = due.iter();
+            row.is_listed() && due.any(|due| !due.contains(&row.id))
+        };
+        let held = rows
+            .iter()
+            .map(|(source, row)| Held::of(source, row, is_member(row)));
         let held: Vec<_> = held.collect();
         let Found { is_read, items } = self.read_rows(caller, &held, now).await?;
         if !is_read.contains(&true) {
             let rows = rows.into_iter();
             return Ok(rows.map(|(source, row)| (source, row.image)).collect());
         }
-        let read = chosen(&rows, &is_read).map(|(source, row)| (source, row.id));
+        let read = chosen(&rows, &is_read).map(|(source, row)| Wanted {
+            source,
+            image: row.id,
+            is_member: is_member(row),
+        });
         let read: Vec<_> = read.collect();
         let mut read = Box::pin(self.completed(&read, items)).await?.into_iter();
         let images = rows.into_iter().zip(is_read);
@@ -178,7 +204,7 @@ impl Store {
     /// The images of some rows that were read, with the tags and properties that are stored apart.
     async fn completed(
         &self,
-        rows: &[(&Source, ImageId)],
+        rows: &[Wanted<'_>],
         items: Vec<Item>,
     ) -> Result<Vec<Option<Image>>, ApiError> {
         let mut images = shown(rows, &items);
@@ -192,7 +218,8 @@ impl Store {
                 .iter()
                 .filter_map(|at| rows.get(*at).copied())
                 .collect();
-            let held = again.iter().map(|(source, id)| Held::unknown(source, *id));
+            let held = again.iter();
+            let held = held.map(|wanted| Held::unknown(wanted.source, wanted.image));
             let held: Vec<_> = held.collect();
             let found = shown(&again, &self.batch_get(keys_of(held.iter())).await?);
             for (at, image) in missing.into_iter().zip(found) {
@@ -266,20 +293,22 @@ impl Sorted {
 }
 
 /// The images of some rows, one for each in order; `None` if it does not belong to the row's source.
-fn shown(rows: &[(&Source, ImageId)], items: &[Item]) -> Vec<Option<Image>> {
+fn shown(rows: &[Wanted<'_>], items: &[Item]) -> Vec<Option<Image>> {
     let Sorted { images, members } = Sorted::of(items);
-    let belongs = |source: &Source, image: &Image| match source {
+    let belongs = |wanted: &Wanted<'_>, image: &Image| match wanted.source {
         Source::OwnedBy(project) => image.owner == *project,
         Source::Visible(visibility) => image.visibility == *visibility,
         Source::SharedWith(project, status) => {
-            let member = members.get(&(image.id, project.clone()));
-            image.visibility == Visibility::Shared
-                && member.is_some_and(|member| member.status == *status)
+            let is_member = || {
+                let member = members.get(&(image.id, project.clone()));
+                member.is_some_and(|member| member.status == *status)
+            };
+            image.visibility == Visibility::Shared && (wanted.is_member || is_member())
         }
     };
-    let found = rows.iter().map(|(source, id)| {
-        let image = images.get(id).filter(|image| belongs(source, image));
-        image.cloned()
+    let found = rows.iter().map(|wanted| {
+        let image = images.get(&wanted.image);
+        image.filter(|image| belongs(wanted, image)).cloned()
     });
     found.collect()
 }

@@ -49,7 +49,7 @@ pub fn faults_of(operation: &str) -> &'static [Fault] {
         "TransactWriteItems" => &[Throttled, PartThrottled, Conflict, Broken, Lost],
         "UpdateItem" | "PutItem" | "DeleteItem" => &[Throttled, Conflict, Broken, Lost],
         "BatchGetItem" => &[Throttled, PartThrottled],
-        "GetItem" | "Query" => &[Throttled],
+        "GetItem" | "Query" | "ExecuteStatement" => &[Throttled],
         other => panic!("{other}"),
     }
 }

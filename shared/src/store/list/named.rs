@@ -1,0 +1,103 @@
+//! Finds the images of a name, wherever they may be, by one request for each index.
+//!
+//! A statement of PartiQL may ask for several partitions of an index, a query for one. Few images have one name, so the
+//! first page has them all. If it does not, each partition is read by queries, as if there had been no statement.
+
+use std::collections::BTreeMap;
+
+use super::{Stream, row};
+use crate::domain::error::ApiError;
+use crate::store::item::skip;
+use crate::store::keys::{self as at, s};
+use crate::store::table::Store;
+
+/// Most partitions of a statement: DynamoDB takes 50.
+const PARTITIONS_MAX: usize = 50;
+
+/// A stream of the images of a name, and the partition that has them.
+struct Named<'a, 'store> {
+    partition: String,
+    stream: &'a mut Stream<'store>,
+}
+
+impl Store {
+    /// Reads those of some streams that are of images of a name. All of them must start and end alike.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn read_named(&self, streams: Vec<&mut Stream<'_>>) -> Result<(), ApiError> {
+        let mut indexes: BTreeMap<_, Vec<Named<'_, '_>>> = BTreeMap::new();
+        for stream in streams {
+            let name = stream.start.name.as_deref();
+            if let Some((index, key, partition)) = name.and_then(|it| stream.source.by_name(it)) {
+                let named = Named { partition, stream };
+                indexes.entry((index, key)).or_default().push(named);
+            }
+        }
+        let mut reads = Vec::new();
+        for ((index, key), mut named) in indexes {
+            while !named.is_empty() {
+                let rest = named.split_off(named.len().min(PARTITIONS_MAX));
+                let part = std::mem::replace(&mut named, rest);
+                reads.push(self.read_partitions(index, key, part));
+            }
+        }
+        futures::future::try_join_all(reads).await?;
+        Ok(())
+    }
+
+    /// Reads some partitions of an index.
+    async fn read_partitions(
+        &self,
+        index: &str,
+        key: &str,
+        mut partitions: Vec<Named<'_, '_>>,
+    ) -> Result<(), ApiError> {
+        let Some(first) = partitions.first() else {
+            return Ok(());
+        };
+        let start = &first.stream.start;
+        let rows = start.first.map(|rows| rows * partitions.len());
+        let places = vec!["?"; partitions.len()].join(", ");
+        let (beyond, order) = match start.ascending {
+            true => (">", "ASC"),
+            false => ("<", "DESC"),
+        };
+        let (pk, gsk, table) = (at::PK, at::GSK, &self.table);
+        let mut statement = format!(
+            "SELECT {pk}, {gsk}, {key} FROM \"{table}\".\"{index}\" WHERE {key} IN [{places}]"
+        );
+        let mut values: Vec<_> = partitions.iter().map(|named| s(&named.partition)).collect();
+        if let Some(after) = &start.after {
+            statement.push_str(&format!(" AND {gsk} {beyond} ?"));
+            values.push(s(after));
+        }
+        // By the partition first, as it has to be, so that this is no scan.
+        statement.push_str(&format!(" ORDER BY {key} {order}, {gsk} {order}"));
+        let request = self
+            .client
+            .execute_statement()
+            .statement(statement)
+            .set_parameters(Some(values))
+            .set_limit(rows.map(|rows| i32::try_from(rows).unwrap_or(i32::MAX)));
+        let page = self.client.ask("list images of a name", &request).await?;
+        if page.next_token.is_some() {
+            return Ok(());
+        }
+        for found in page.items() {
+            let partition = found.get(key);
+            let of = |named: &&mut Named<'_, '_>| partition == Some(&s(&named.partition));
+            let Some(named) = partitions.iter_mut().find(of) else {
+                continue;
+            };
+            match row(found) {
+                Ok(row) => named.stream.buffer.push_back(row),
+                Err(corrupt) => skip(&corrupt),
+            }
+        }
+        for named in partitions {
+            named.stream.ended = true;
+        }
+        Ok(())
+    }
+}
