@@ -18,6 +18,7 @@ use shared::domain::time::{Clock, Timestamp};
 use shared::http::routes::Function;
 use shared::http::{Request, Response};
 use shared::runtime::api::answer;
+use shared::runtime::app::App;
 use shared::runtime::messages::{Source, SqsEvent, each};
 
 use crate::harness::Harness;
@@ -156,8 +157,12 @@ pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> 
 
 async fn answered(harness: &Harness, function: Function, event: &Value) -> Value {
     let request: Request = lambda_http::request::from_str(&event.to_string()).unwrap();
-    let app = harness.server.app.clone();
-    shown(match function {
+    shown(ask(harness.server.app.clone(), function, request).await)
+}
+
+/// The response of a function.
+pub async fn ask(app: App, function: Function, request: Request) -> Response {
+    match function {
         Function::AddMember => answer(app, request, add_member::handle).await,
         Function::UpdateMember => answer(app, request, update_member::handle).await,
         Function::RemoveMember => answer(app, request, remove_member::handle).await,
@@ -167,7 +172,7 @@ async fn answered(harness: &Harness, function: Function, event: &Value) -> Value
         Function::Images => answer(app, request, images::handle).await,
         Function::TrustedOwners => answer(app, request, trusted_owners::handle).await,
         Function::Discovery => answer(app, request, discovery::handle).await,
-    })
+    }
 }
 
 /// What the gateway gets: a policy, or an error in the Lambda runtime's form.

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `routes` | functions, their events, the routes of the API |
 //! | `rights` | what the roles of functions may do |
+//! | `asked` | what functions ask of the table: their roles permit it |
 //! | `records` | the table, the queues, the limits of projects |
 //! | `settings` | what the functions have in common, and what an operator may switch on |
 
+mod asked;
 mod records;
 mod rights;
 mod routes;

@@ -1,7 +1,7 @@
 //! Finds the images of a name, wherever they may be, by one request for each index.
 //!
 //! A statement of PartiQL may ask for several partitions of an index, a query for one. Few images have one name, so the
-//! first page has them all. If it does not, each partition is read by queries, as if there had been no statement.
+//! statement finds them all. If there are more, each partition is read by queries, as if there had been no statement.
 
 use std::collections::BTreeMap;
 
@@ -59,10 +59,8 @@ impl Store {
         let start = &first.stream.start;
         let rows = start.first.map(|rows| rows * partitions.len());
         let places = vec!["?"; partitions.len()].join(", ");
-        let (beyond, order) = match start.ascending {
-            true => (">", "ASC"),
-            false => ("<", "DESC"),
-        };
+        let ascending = start.ascending;
+        let beyond = if ascending { ">" } else { "<" };
         let (pk, gsk, table) = (at::PK, at::GSK, &self.table);
         let mut statement = format!(
             "SELECT {pk}, {gsk}, {key} FROM \"{table}\".\"{index}\" WHERE {key} IN [{places}]"
@@ -72,8 +70,8 @@ impl Store {
             statement.push_str(&format!(" AND {gsk} {beyond} ?"));
             values.push(s(after));
         }
-        // By the partition first, as it has to be, so that this is no scan.
-        statement.push_str(&format!(" ORDER BY {key} {order}, {gsk} {order}"));
+        // Several partitions can be ordered by their keys alone. With an order the engine does not scan.
+        statement.push_str(&format!(" ORDER BY {key}"));
         let request = self
             .client
             .execute_statement()
@@ -95,8 +93,13 @@ impl Store {
                 Err(corrupt) => skip(&corrupt),
             }
         }
-        for named in partitions {
-            named.stream.ended = true;
+        for Named { stream, .. } in partitions {
+            let rows = stream.buffer.make_contiguous();
+            rows.sort_by(|a, b| match ascending {
+                true => a.position.cmp(&b.position),
+                false => b.position.cmp(&a.position),
+            });
+            stream.ended = true;
         }
         Ok(())
     }
