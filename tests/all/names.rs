@@ -94,6 +94,7 @@ async fn every_image_that_a_list_has_is_found_by_its_name() {
         2
     );
     assert_eq!(by("?name=in:other-3,none").await.len(), 1);
+    assert_eq!(by("?name=in:other-3,other-3").await.len(), 1);
     assert!(by("?name=X").await.is_empty() && by("?name=").await.is_empty());
     // Pages of one name.
     assert_eq!(by("?name=x&limit=2").await, [&*shared, &public]);

@@ -12,8 +12,9 @@ use aws_sdk_dynamodb::operation::{
     batch_get_item, delete_item, execute_statement, get_item, put_item, query,
     transact_write_items, update_item,
 };
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::HttpConnector;
-use aws_smithy_runtime_api::client::interceptors::context::{Input, Output};
+use aws_smithy_runtime_api::client::interceptors::context::{Error, Input, Output};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
@@ -71,58 +72,7 @@ impl Client {
             Some(engine) => perform(engine.as_ref(), request).await,
         }
     }
-}
 
-/// Sends a request to an engine in this process. It is sent once: the engine is never away.
-async fn perform<R: Request>(engine: &dyn Engine, request: &R) -> Result<R::Output, Failure<R>> {
-    let mut input = request.input().map_err(SdkError::construction_failure)?;
-    requests::begin_request(&mut input);
-    let response = match engine.read(input) {
-        Answer::Found(output) => return outcome::<R>(output),
-        Answer::Response(response) => response,
-        Answer::AsJson(input) => engine.call(written::<R>(input)?).await,
-    };
-    parsed::<R>(response.map_err(SdkError::dispatch_failure)?)
-}
-
-/// The request as the SDK writes it.
-fn written<R: Request>(input: Input) -> Result<HttpRequest, Failure<R>> {
-    let Some(serializer) = R::operation().load::<SharedRequestSerializer>() else {
-        return Err(SdkError::construction_failure("the SDK does not write it"));
-    };
-    let written = serializer.serialize_input(input, &mut ConfigBag::base());
-    written.map_err(SdkError::construction_failure)
-}
-
-/// What the SDK reads in a response.
-fn parsed<R: Request>(response: HttpResponse) -> Result<R::Output, Failure<R>> {
-    let parsed = match R::operation().load::<SharedResponseDeserializer>() {
-        Some(it) => it.deserialize_nonstreaming_with_config(&response, &ConfigBag::base()),
-        None => Err(OrchestratorError::other("the SDK does not read it")),
-    };
-    let error = match parsed {
-        Ok(output) => return outcome::<R>(output),
-        Err(error) => error,
-    };
-    requests::fail_request(&response);
-    let mut refusal = None;
-    let other = error.map_operation_error(|error| {
-        refusal = error.downcast::<R::Error>().ok();
-        fmt::Error
-    });
-    Err(match refusal {
-        Some(refusal) => SdkError::service_error(refusal, response),
-        None => SdkError::response_error(other, response),
-    })
-}
-
-fn outcome<R: Request>(output: Output) -> Result<R::Output, Failure<R>> {
-    requests::end_request(&output);
-    let output = output.downcast::<R::Output>();
-    output.map_err(|_| SdkError::construction_failure("the output of another operation"))
-}
-
-impl Client {
     /// Sends a request, the name of which is for the log.
     ///
     /// # Errors
@@ -139,6 +89,60 @@ impl Client {
         let answer = self.send(request).await;
         answer.map_err(|error| failed(what, &error))
     }
+}
+
+/// Sends a request to an engine in this process. It is sent once: the engine is never away.
+async fn perform<R: Request>(engine: &dyn Engine, request: &R) -> Result<R::Output, Failure<R>> {
+    let mut input = request.input().map_err(SdkError::construction_failure)?;
+    requests::begin_request(&mut input);
+    let response = match engine.read(input) {
+        Answer::Found(output) => {
+            return outcome::<R>(output).map_err(SdkError::construction_failure);
+        }
+        Answer::Response(response) => response,
+        Answer::AsJson(input) => {
+            let written = written::<R>(input).map_err(SdkError::construction_failure)?;
+            engine.call(written).await
+        }
+    };
+    let response = response.map_err(SdkError::dispatch_failure)?;
+    match parsed::<R>(&response) {
+        Ok(output) => outcome::<R>(output).map_err(SdkError::construction_failure),
+        Err(error) => {
+            requests::fail_request(&response);
+            let mut refusal = None;
+            let other = error.map_operation_error(|error| {
+                refusal = error.downcast::<R::Error>().ok();
+                fmt::Error
+            });
+            Err(match refusal {
+                Some(refusal) => SdkError::service_error(refusal, response),
+                None => SdkError::response_error(other, response),
+            })
+        }
+    }
+}
+
+/// The request as the SDK writes it.
+fn written<R: Request>(input: Input) -> Result<HttpRequest, BoxError> {
+    let serializer = R::operation().load::<SharedRequestSerializer>();
+    let serializer = serializer.ok_or("the SDK does not write it")?;
+    serializer.serialize_input(input, &mut ConfigBag::base())
+}
+
+/// What the SDK reads in a response.
+fn parsed<R: Request>(response: &HttpResponse) -> Result<Output, OrchestratorError<Error>> {
+    match R::operation().load::<SharedResponseDeserializer>() {
+        Some(it) => it.deserialize_nonstreaming_with_config(response, &ConfigBag::base()),
+        None => Err(OrchestratorError::other("the SDK does not read it")),
+    }
+}
+
+/// What an operation has found, in its type.
+fn outcome<R: Request>(output: Output) -> Result<R::Output, BoxError> {
+    requests::end_request(&output);
+    let output = output.downcast::<R::Output>();
+    output.map_err(|_| "the output of another operation".into())
 }
 
 impl From<aws_sdk_dynamodb::Client> for Client {

@@ -53,19 +53,23 @@ impl Source {
 
     /// The same for images of one name; `None` if no index has them by name.
     fn by_name(&self, name: &str) -> Option<(&'static str, &'static str, String)> {
-        match self {
-            Self::OwnedBy(project) => Some((at::BY_NAME, at::NPK, at::owner_npk(project, name))),
-            Self::Visible(visibility) => visibility
-                .is_open()
-                .then(|| (at::BY_OPEN_NAME, at::ONPK, at::open_onpk(*visibility, name))),
-            Self::SharedWith(project, status) => (*status == MemberStatus::Accepted)
-                .then(|| (at::BY_NAME, at::NPK, at::member_npk(project, name))),
-        }
+        self.is_indexed_by_name().then(|| match self {
+            Self::OwnedBy(project) => (at::BY_NAME, at::NPK, at::owner_npk(project, name)),
+            Self::Visible(visibility) => {
+                let partition = at::open_onpk(*visibility, name);
+                (at::BY_OPEN_NAME, at::ONPK, partition)
+            }
+            Self::SharedWith(project, _) => (at::BY_NAME, at::NPK, at::member_npk(project, name)),
+        })
     }
 
     /// Whether there is an index of its images by name.
     pub fn is_indexed_by_name(&self) -> bool {
-        self.by_name("").is_some()
+        match self {
+            Self::OwnedBy(_) => true,
+            Self::Visible(visibility) => visibility.is_open(),
+            Self::SharedWith(_, status) => *status == MemberStatus::Accepted,
+        }
     }
 }
 

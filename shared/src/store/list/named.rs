@@ -21,7 +21,7 @@ struct Named<'a, 'store> {
 }
 
 impl Store {
-    /// Reads those of some streams that are of images of a name. All of them must start and end alike.
+    /// Reads those of some streams that are of images of a name. All of them must start alike and have one direction.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -30,8 +30,12 @@ impl Store {
         for stream in streams {
             let name = stream.start.name.as_deref();
             if let Some((index, key, partition)) = name.and_then(|it| stream.source.by_name(it)) {
-                let named = Named { partition, stream };
-                indexes.entry((index, key)).or_default().push(named);
+                let named = indexes.entry((index, key)).or_default();
+                if named.iter().any(|other| other.partition == partition) {
+                    stream.ended = true;
+                } else {
+                    named.push(Named { partition, stream });
+                }
             }
         }
         let mut reads = Vec::new();
