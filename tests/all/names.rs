@@ -1,9 +1,17 @@
 //! Images by name and by id, and what memberships hold of their images.
 
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use local::engine::Engine;
+use local::transport;
 use serde_json::{Value, json};
+use shared::runtime::api::answer;
+use shared::runtime::app::App;
+use shared::runtime::clients::Clients;
 
 use crate::budget::requests;
 use crate::harness::{Harness, MEMBER, OWNER, Who};
+use crate::lag::request;
 
 fn renamed(name: &str) -> Value {
     json!([{"op": "replace", "path": "/name", "value": name}])
@@ -13,6 +21,56 @@ async fn accepted(harness: &Harness, body: Value) -> String {
     let image = harness.image(body).await;
     harness.share_accepted(&image, Who::Member).await;
     image
+}
+
+/// An engine that does not take statements.
+#[derive(Clone, Debug)]
+struct Refusing(Engine, &'static str);
+
+impl HttpConnector for Refusing {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self(engine, code) = self.clone();
+        HttpConnectorFuture::new(async move {
+            let (operation, body) = transport::parts(&request).unwrap();
+            transport::response(match operation {
+                "ExecuteStatement" => {
+                    let error = json!({"__type": code, "message": "by a test"});
+                    (400, error.to_string())
+                }
+                _ => engine.perform(operation, body).await,
+            })
+        })
+    }
+}
+
+/// Where statements are refused, names are found by queries; other errors are errors.
+#[tokio::test]
+async fn names_are_found_without_statements() {
+    let (harness, clock) = Harness::with_clock().await;
+    let image = accepted(&harness, json!({"name": "x"})).await;
+    for (code, expected) in [
+        ("ValidationException", 200),
+        ("AccessDeniedException", 200),
+        ("UnknownOperationException", 200),
+        ("ResourceNotFoundException", 500),
+    ] {
+        let good = &harness.server.app;
+        let engine = harness.server.engine.clone().unwrap();
+        let app = App::new(
+            good.config().clone(),
+            Clients::dynamodb_through(Refusing(engine, code)),
+            Clients::sqs_in_process(harness.server.queue.clone().unwrap()),
+            shared::auth::Authentication::default(),
+            clock.clock(),
+        );
+        let request = request(MEMBER, "GET", "/v2/images?name=x", None);
+        let answer = answer(app, request, images::handle).await;
+        assert_eq!(answer.status(), expected, "{code}");
+        let lambda_http::Body::Text(body) = answer.into_body() else {
+            panic!("{code}")
+        };
+        assert_eq!(body.contains(&image), expected == 200, "{code}: {body}");
+    }
 }
 
 /// More images of a name than one statement reads are read by queries, and no image is missing or comes twice.

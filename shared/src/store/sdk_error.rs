@@ -36,6 +36,16 @@ pub fn is_permanent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool 
     service.and_then(ProvideErrorMetadata::code) == Some(UNUSABLE)
 }
 
+/// Whether the store does not take requests of this kind, or not from this caller.
+pub(super) fn is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    let service = error.as_service_error();
+    let code = service.and_then(ProvideErrorMetadata::code);
+    matches!(
+        code,
+        Some("ValidationException" | "AccessDeniedException" | "UnknownOperationException")
+    )
+}
+
 /// Turns an error that is not about a condition into ours: unavailable if trying again may help, or
 /// else internal.
 pub(super) fn failed<E, R>(what: &str, error: &SdkError<E, R>) -> ApiError

@@ -1,7 +1,8 @@
 //! Finds the images of a name, wherever they may be, by one request for each index.
 //!
 //! A statement of PartiQL may ask for several partitions of an index, a query for one. Few images have one name, so the
-//! statement finds them all. If there are more, each partition is read by queries, as if there had been no statement.
+//! statement finds them all. If there are more, each partition is read by queries, as if there had been no statement; and
+//! so it is where statements are refused, by a role that lacks the permission or an engine that does not know PartiQL.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,8 @@ use super::{Stream, row};
 use crate::domain::error::ApiError;
 use crate::store::item::skip;
 use crate::store::keys::{self as at, s};
+use crate::store::sdk_error::{failed, is_refused, words};
 use crate::store::table::Store;
-
-/// Most partitions of a statement: DynamoDB takes 50.
-const PARTITIONS_MAX: usize = 50;
 
 /// A stream of the images of a name, and the partition that has them.
 struct Named<'a, 'store> {
@@ -21,7 +20,8 @@ struct Named<'a, 'store> {
 }
 
 impl Store {
-    /// Reads those of some streams that are of images of a name. All of them must start alike and have one direction.
+    /// Reads those of some streams that are of images of a name: at most 50 of an index, all of which start alike and
+    /// have one direction.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -38,19 +38,13 @@ impl Store {
                 }
             }
         }
-        let mut reads = Vec::new();
-        for ((index, key), mut named) in indexes {
-            while !named.is_empty() {
-                let rest = named.split_off(named.len().min(PARTITIONS_MAX));
-                let part = std::mem::replace(&mut named, rest);
-                reads.push(self.read_partitions(index, key, part));
-            }
-        }
+        let indexes = indexes.into_iter();
+        let reads = indexes.map(|((index, key), named)| self.read_partitions(index, key, named));
         futures::future::try_join_all(reads).await?;
         Ok(())
     }
 
-    /// Reads some partitions of an index.
+    /// Reads some partitions of an index, for which DynamoDB takes at most 50.
     async fn read_partitions(
         &self,
         index: &str,
@@ -82,7 +76,18 @@ impl Store {
             .statement(statement)
             .set_parameters(Some(values))
             .set_limit(rows.map(|rows| i32::try_from(rows).unwrap_or(i32::MAX)));
-        let page = self.client.ask("list images of a name", &request).await?;
+        let page = match self.client.send(&request).await {
+            Ok(page) => page,
+            Err(error) if is_refused(&error) => {
+                let why = words(&error);
+                tracing::warn!(
+                    error.why = why,
+                    "no statements here: names are read by queries"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(failed("list images of a name", &error)),
+        };
         if page.next_token.is_some() {
             return Ok(());
         }
