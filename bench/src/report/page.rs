@@ -86,7 +86,7 @@ fn budgets(figures: &Figures) -> String {
     text.push_str(
         "\nRequests are compared over 16 connections. A bare loop makes the same requests to DynamoDB on the same engine, \
          without the service: what remains to its rate is the cost of the service. For single calls it reaches the engine over \
-         a socket, for batches in process.\n",
+         a socket, for batches in process, by the store's own client.\n",
     );
     text
 }
