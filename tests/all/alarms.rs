@@ -77,8 +77,8 @@ async fn log_of(
     log.lines().map(str::to_owned).collect()
 }
 
-/// The lines that the authorizer logs when it is asked about these tokens.
-async fn log_about(keystone: &FakeKeystone, tokens: &[&str]) -> Vec<String> {
+/// The lines that the authorizer logs while it checks these tokens.
+async fn authorizer_log(keystone: &FakeKeystone, tokens: &[&str]) -> Vec<String> {
     let variables = [
         ("KEYSTONE_URL", keystone.url.as_str()),
         ("KEYSTONE_PASSWORD", keystone::PASSWORD),
@@ -100,13 +100,13 @@ async fn the_authorizers_alarm_counts_outages_and_no_bad_token() {
     let keystone = FakeKeystone::start().await;
     let (outages, crashes) = (pattern("AuthorizerFailures"), pattern("AuthorizerCrashes"));
     let good = Who::Owner.token().unwrap();
-    let refused = log_about(&keystone, &[good, Who::BadToken.token().unwrap(), EXPIRED]).await;
+    let refused = authorizer_log(&keystone, &[good, Who::BadToken.token().unwrap(), EXPIRED]).await;
     let errors = "{ $.level = \"ERROR\" }";
     assert!(count(errors, &refused) >= 2, "{refused:?}");
     assert_eq!(count(outages, &refused), 0, "{refused:?}");
 
     let trouble = [keystone::TROUBLE, good, "another-token", keystone::TROUBLE];
-    let failed = log_about(&keystone, &trouble).await;
+    let failed = authorizer_log(&keystone, &trouble).await;
     assert_eq!(count(outages, &failed), 2, "{failed:?}");
     let all = [refused, failed].concat();
     assert_eq!(count(crashes, &all), 0, "{all:?}");

@@ -15,7 +15,7 @@ use local::seed::JOB;
 pub use local::seed::{LONELY, SHARED};
 use serde_json::{Value, json};
 use shared::domain::time::{Clock, Timestamp};
-use shared::http::routes::Function;
+use shared::http::routes::{self, Function};
 use shared::http::{Request, Response};
 use shared::runtime::api::answer;
 use shared::runtime::app::App;
@@ -158,6 +158,12 @@ pub fn answer_of(status: u16, headers: BTreeMap<String, String>, body: &str) -> 
 async fn answered(harness: &Harness, function: Function, event: &Value) -> Value {
     let request: Request = lambda_http::request::from_str(&event.to_string()).unwrap();
     shown(ask(harness.server.app.clone(), function, request).await)
+}
+
+/// The function that serves a path.
+pub fn function_of(method: &str, path: &str) -> Function {
+    let path = path.split('?').next().unwrap();
+    routes::Path::of_decoded(path).resolve(method).function()
 }
 
 /// The response of a function.

@@ -13,7 +13,6 @@ use local::transport;
 use serde_json::{Value, json};
 use shared::domain::time::{Clock, Timestamp};
 use shared::http::Request;
-use shared::runtime::api::answer;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
@@ -22,6 +21,7 @@ use shared::store::Indexes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::fixtures::{ask, function_of};
 use crate::harness::{ADMIN, MEMBER, ManualClock, OWNER, THIRD};
 
 /// How far the indexes lag.
@@ -159,17 +159,7 @@ pub fn request(project: &str, method: &str, path: &str, body: Option<Value>) -> 
 
 async fn send(app: &App, project: &str, method: &str, path: &str, body: Option<Value>) -> Value {
     let request = request(project, method, path, body);
-    let app = app.clone();
-    let members = path.contains("/members");
-    let response = match (method, members) {
-        ("POST", true) => answer(app, request, add_member::handle).await,
-        ("DELETE", true) => answer(app, request, remove_member::handle).await,
-        ("PUT", true) => answer(app, request, update_member::handle).await,
-        ("GET", _) if path.contains("/cloudimages/") => {
-            answer(app, request, read_members::handle).await
-        }
-        _ => answer(app, request, images::handle).await,
-    };
+    let response = ask(app.clone(), function_of(method, path), request).await;
     assert!(
         response.status().is_success(),
         "{method} {path}: {response:?}"

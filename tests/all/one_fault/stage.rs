@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use shared::domain::id::{ImageId, ProjectId};
 use shared::domain::limits::ProjectLimits;
 use shared::domain::policy::{Caller, Role};
-use shared::runtime::api::answer;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
@@ -23,6 +22,7 @@ use shared::store::Indexes;
 use shared::store::members::Stamp;
 
 use super::paths::IMAGE;
+use crate::fixtures::{ask, function_of};
 use crate::harness::{ManualClock, OWNER, origin};
 use crate::lag::request;
 use crate::log::Log;
@@ -273,20 +273,8 @@ impl Stage {
 
     async fn call(&self, project: &str, method: &str, path: &str, body: Value) -> String {
         let body = (!body.is_null()).then_some(body);
-        let (request, app) = (request(project, method, path, body), self.app.clone());
-        let of_members = path.contains("/members");
-        let response = match method {
-            _ if path.ends_with("/trusted-owners") => {
-                answer(app, request, trusted_owners::handle).await
-            }
-            _ if of_members && path.starts_with("/v1/") => {
-                answer(app, request, batch_update::handle).await
-            }
-            "POST" if of_members => answer(app, request, add_member::handle).await,
-            "PUT" if of_members => answer(app, request, update_member::handle).await,
-            "DELETE" if of_members => answer(app, request, remove_member::handle).await,
-            _ => answer(app, request, images::handle).await,
-        };
+        let request = request(project, method, path, body);
+        let response = ask(self.app.clone(), function_of(method, path), request).await;
         let status = response.status();
         let ended = if status.is_success() { "Ok" } else { "Err" };
         format!("{ended} {status} {:?}", response.into_body())

@@ -12,14 +12,14 @@ use local::queue::{BATCHES, Queue, Settings};
 use local::table::{self, Upgrade};
 use local::transport;
 use serde_json::{Value, json};
-use shared::http::routes::{Function, Path};
+use shared::http::routes::Function;
 use shared::runtime::app::App;
 use shared::runtime::clients::Clients;
 use shared::runtime::config::Config;
 use shared::store::Indexes;
 
 use super::{function, items, properties};
-use crate::fixtures::ask;
+use crate::fixtures::{ask, function_of};
 use crate::harness::{ADMIN, MEMBER, MEMBER2, ManualClock, OWNER};
 use crate::lag::request;
 
@@ -146,8 +146,7 @@ impl Stage {
         body: Option<Value>,
     ) -> Value {
         self.asked.lock().unwrap().clear();
-        let segments = path.split('?').next().unwrap();
-        let function = Path::of_decoded(segments).resolve(method).function();
+        let function = function_of(method, path);
         let request = request(project, method, path, body);
         let response = ask(self.app.clone(), function, request).await;
         assert!(
