@@ -54,7 +54,8 @@ impl fmt::Debug for Actor {
     }
 }
 
-/// Why the service changes a record by itself. The record names whoever made the request that led to it.
+/// Why the service changes a record while no caller waits for it. The record still names a caller: the one whose
+/// earlier request made the change necessary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Automatic {
     /// A member's rule for the owner has answered a share.

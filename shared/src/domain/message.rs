@@ -22,8 +22,8 @@ pub const VERSION: u32 = 1;
 pub enum Message {
     /// Apply a chunk of a batch.
     Chunk(Chunk),
-    /// Reconcile the memberships of an image that was deleted or changed its visibility. Releases up to
-    /// 0.1.0 called this message `bury`; what they have sent is still read.
+    /// Reconcile the memberships of an image that was deleted or changed its visibility. In messages that
+    /// releases up to 0.1.0 have sent this kind is called `bury`; such a message is read too.
     #[serde(alias = "bury")]
     Memberships {
         /// The image.

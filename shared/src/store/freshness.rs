@@ -61,10 +61,15 @@ impl Freshness {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The images of `unreconciled`.
-    pub(super) fn unreconciled_images(&self) -> HashSet<ImageId> {
-        let unreconciled = self.unreconciled();
-        unreconciled.iter().map(|(image, _)| *image).collect()
+    /// The images about which indexes that do not lag may be wrong; `None` if the indexes lag.
+    pub(super) fn unreconciled_images(&self) -> Option<HashSet<ImageId>> {
+        let images = || {
+            self.unreconciled()
+                .iter()
+                .map(|(image, _)| *image)
+                .collect()
+        };
+        (self.indexes == Indexes::Immediate).then(images)
     }
 
     /// The operation was not applied to the image after all.

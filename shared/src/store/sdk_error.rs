@@ -32,16 +32,18 @@ pub const UNUSABLE: &str = "FilesUnusable";
 /// Whether sending a request again is no use, because the files of the store or the queue cannot be
 /// used.
 pub fn is_permanent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    let service = error.as_service_error();
-    service.and_then(ProvideErrorMetadata::code) == Some(UNUSABLE)
+    code(error) == Some(UNUSABLE)
+}
+
+/// The code by which the store or the queue names an error; `None` if it has not answered.
+pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error()?.code()
 }
 
 /// Whether the store does not take requests of this kind, or not from this caller.
 pub(super) fn is_refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    let service = error.as_service_error();
-    let code = service.and_then(ProvideErrorMetadata::code);
     matches!(
-        code,
+        code(error),
         Some("ValidationException" | "AccessDeniedException" | "UnknownOperationException")
     )
 }

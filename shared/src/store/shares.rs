@@ -123,7 +123,9 @@ impl Store {
             is_read: false,
         });
         let held: Vec<_> = held.collect();
-        let Found { is_read, items } = self.read_rows(lister, &held, now).await?;
+        let due = self.freshness.unreconciled_images();
+        let read = self.read_rows(lister, &held, due.as_ref(), now);
+        let Found { is_read, items } = read.await?;
         let Sorted {
             images,
             mut members,

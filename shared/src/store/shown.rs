@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::freshness::Indexes;
 use super::item::{self, skip};
 use super::keys::{self as at, Item, s};
 use super::list::{Row, Source};
@@ -70,12 +69,13 @@ impl<'a> Held<'a> {
     }
 }
 
-/// A row of which the table is asked for the image.
+/// An image that is read from the table, for a row of an index.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
+    /// The source of the row.
     source: &'a Source,
     image: ImageId,
-    /// Whether the row itself tells that there is the membership. It is read otherwise.
+    /// Whether the index can be relied on about the membership. If not, the membership is read too.
     is_member: bool,
 }
 
@@ -112,7 +112,10 @@ fn chosen<'a, T>(values: &'a [T], is_chosen: &[bool]) -> impl Iterator<Item = &'
 impl Store {
     /// Reads those rows of a list of `lister` from the table that hold too little, or that the index may be
     /// wrong about. One request reads them together with the marks that tell; another one follows for rows
-    /// whose marks this instance had not known.
+    /// whose marks this instance had not known. `due` is what [`Freshness::unreconciled_images`] says, instead of the
+    /// marks.
+    ///
+    /// [`Freshness::unreconciled_images`]: super::freshness::Freshness::unreconciled_images
     ///
     /// # Errors
     /// If the store does not answer or a mark does not parse.
@@ -120,10 +123,10 @@ impl Store {
         &self,
         lister: &ProjectId,
         rows: &[Held<'_>],
+        due: Option<&HashSet<ImageId>>,
         now: Timestamp,
     ) -> Result<Found, ApiError> {
-        if self.freshness.indexes == Indexes::Immediate {
-            let due = self.freshness.unreconciled_images();
+        if let Some(due) = due {
             let is_due = |row: &Held<'_>| due.contains(&row.image);
             let is_read: Vec<bool> = rows.iter().map(|row| row.is_wanted(is_due)).collect();
             let items = self.batch_get(keys_of(chosen(rows, &is_read))).await?;
@@ -168,20 +171,16 @@ impl Store {
         rows: Vec<(Source, Row)>,
         now: Timestamp,
     ) -> Result<Vec<(Source, Option<Image>)>, ApiError> {
+        let due = self.freshness.unreconciled_images();
+        let due = due.as_ref();
         // An index that does not lag is right about a membership, unless its image is being changed.
-        let due = match self.freshness.indexes {
-            Indexes::Immediate => Some(self.freshness.unreconciled_images()),
-            Indexes::Eventual => None,
-        };
-        let is_member = |row: &Row| {
-            let mut due = due.iter();
-            row.is_listed() && due.any(|due| !due.contains(&row.id))
-        };
+        let is_member =
+            |row: &Row| row.is_listed() && due.is_some_and(|due| !due.contains(&row.id));
         let held = rows
             .iter()
             .map(|(source, row)| Held::of(source, row, is_member(row)));
         let held: Vec<_> = held.collect();
-        let Found { is_read, items } = self.read_rows(caller, &held, now).await?;
+        let Found { is_read, items } = self.read_rows(caller, &held, due, now).await?;
         if !is_read.contains(&true) {
             let rows = rows.into_iter();
             return Ok(rows.map(|(source, row)| (source, row.image)).collect());

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::client::{Client, Request};
 use super::keys::Item;
-use super::sdk_error::failed;
+use super::sdk_error::{code, failed};
 use crate::domain::error::ApiError;
 
 /// How long a write is retried. Together with the last try this is less than any function's time-out.
@@ -154,10 +154,7 @@ where
 
 /// Whether the same write may succeed in a moment.
 fn passes<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code)
-        .is_some_and(passes_soon)
+    code(error).is_some_and(passes_soon)
 }
 
 fn passes_soon(code: &str) -> bool {
